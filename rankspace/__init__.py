@@ -1,0 +1,29 @@
+"""The shared vocabulary: frozen values, their JSON form and one error tree. No I/O."""
+
+from rankspace.layer_profile import LayerProfile
+from rankspace.observation import Measurement, Observation
+from rankspace.proposal import Proposal
+from rankspace.pruned_model import Matrix, PrunedModel
+from rankspace.rank_vector import RankVector
+from rankspace.search_space import Layer, SearchSpace
+from rankspace.study import Study
+from rankspace.trial import Assignment, Purpose, TrialState
+from rankspace.verdict import Comparison, Verdict
+
+__all__ = [
+    "Assignment",
+    "Comparison",
+    "Layer",
+    "LayerProfile",
+    "Matrix",
+    "Measurement",
+    "Observation",
+    "Proposal",
+    "PrunedModel",
+    "Purpose",
+    "RankVector",
+    "SearchSpace",
+    "Study",
+    "TrialState",
+    "Verdict",
+]

@@ -1,0 +1,91 @@
+"""Every error this project raises on purpose, grouped by what the caller can do about it.
+
+RankspaceError
+├── InvalidInput             change the named field and try again          (HTTP 422)
+│   ├── UnreadableInput      the document is not even YAML, JSON, UTF-8 …  (HTTP 400)
+│   ├── BudgetTooSmall       no vector of the space fits the budget
+│   └── InvalidContainer     the model's files do not agree with each other
+├── Unauthenticated          send a valid key                              (HTTP 401)
+├── Forbidden                this key may not do that                      (HTTP 403)
+├── NotFound                 there is no such thing                        (HTTP 404)
+├── Conflict                 true now, perhaps not later                   (HTTP 409)
+│   └── LeaseLost            someone else holds the trial: drop it, go on
+├── TooLarge                 send less                                     (HTTP 413)
+├── UnsupportedVersion       upgrade the older side                        (HTTP 426)
+├── TrialFailed              this rank vector cannot be measured; the study goes on
+└── Unreachable              the service did not answer: try again         (HTTP 503)
+"""
+
+from typing import Any, Self
+
+
+class RankspaceError(Exception):
+    """Base class; catch it only at a process boundary.
+
+    Attributes:
+        detail: What is wrong, for a person, with the value that caused it.
+        hint: What to do about it; empty where nothing helps.
+    """
+
+    def __init__(self, detail: str, *, hint: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.hint = hint
+
+
+class InvalidInput(RankspaceError):
+    """A value the caller gave cannot be used; names the field, the value and the fix."""
+
+    def __init__(self, field: str, value: Any, problem: str, *, fix: str) -> None:
+        super().__init__(f"{field} = {_short(value)}: {problem}", hint=fix)
+        self.field = field
+        self.value = value
+        self.problem = problem
+
+    def under(self, parent: str) -> Self:
+        """Return the same error with its field named from one level further out."""
+        joined = self.field if not parent else f"{parent}.{self.field}" if self.field else parent
+        return type(self)(joined, self.value, self.problem, fix=self.hint)
+
+
+class UnreadableInput(InvalidInput): ...
+
+
+class BudgetTooSmall(InvalidInput): ...
+
+
+class InvalidContainer(InvalidInput): ...
+
+
+class Unauthenticated(RankspaceError): ...
+
+
+class Forbidden(RankspaceError): ...
+
+
+class NotFound(RankspaceError): ...
+
+
+class Conflict(RankspaceError): ...
+
+
+class LeaseLost(Conflict):
+    """The trial was handed on, cancelled or finished; the holder drops its work."""
+
+
+class TooLarge(RankspaceError): ...
+
+
+class UnsupportedVersion(RankspaceError): ...
+
+
+class TrialFailed(RankspaceError):
+    """The trial itself cannot succeed (NaN loss, out of memory); reported, never a crash."""
+
+
+class Unreachable(RankspaceError): ...
+
+
+def _short(value: Any, limit: int = 80) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -1,0 +1,31 @@
+"""LayerProfile: what pruning did to one layer."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class LayerProfile:
+    """Statistics of one weight matrix on calibration text; features of the meta-learned prior.
+
+    Attributes:
+        name: Full module name.
+        depth: Block index divided by the number of blocks minus one, in [0, 1].
+        kept: Share of the dense matrix's parameters that is left, in (0, 1]; 1 if unknown.
+        input_norm: Root mean square of the matrix's input, over tokens and channels.
+        output_norm: Root mean square of its output.
+        gradient_norm: Frobenius norm of the loss gradient, divided by the weight's.
+        effective_rank: Exponential of the entropy of the normalised singular values, divided by
+            their number, in (0, 1] (Roy & Vetterli 2007).
+        reconstruction_error: ``||Y_dense - Y_pruned||^2 / ||Y_dense||^2`` of the block's output,
+            as in LoSA (arXiv 2502.14816), each model fed its own hidden states; None without
+            the dense model.
+    """
+
+    name: str
+    depth: float
+    kept: float
+    input_norm: float
+    output_norm: float
+    gradient_norm: float
+    effective_rank: float
+    reconstruction_error: float | None = None

@@ -1,0 +1,26 @@
+"""RankVector: what a study searches for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rankspace.errors import InvalidInput
+
+
+@dataclass(frozen=True, slots=True)
+class RankVector:
+    """One LoRA rank per layer, in the order of the search space. Rank 0: no adapter there."""
+
+    ranks: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if any(rank < 0 for rank in self.ranks):
+            raise InvalidInput(
+                "ranks", self.ranks, "a rank is negative", fix="use 0 for no adapter"
+            )
+
+    def __len__(self) -> int:
+        return len(self.ranks)
+
+    def parameters(self, costs: Sequence[int]) -> int:
+        """Count trainable parameters; ``costs[i]`` is layer ``i``'s parameters per rank."""
+        return sum(rank * cost for rank, cost in zip(self.ranks, costs, strict=True))

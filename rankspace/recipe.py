@@ -1,0 +1,107 @@
+"""Recipe: how the pruned model is fine-tuned. Every default is the one used everywhere."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from rankspace.errors import InvalidInput
+
+LINEAR_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Training text and what is held out of it.
+
+    Attributes:
+        train: Path of a UTF-8 file: ``.jsonl`` rows of instruction/input/output, or plain text.
+        format: ``instruction`` trains on the answers only; ``text`` on every token.
+        held_out: Examples held out, half for selection and half for final scoring.
+    """
+
+    train: str
+    format: Literal["instruction", "text"] = "instruction"
+    held_out: int = 2000
+
+    def __post_init__(self) -> None:
+        _require(self.held_out >= 2, "held_out", self.held_out, "needs one example per half", "2")
+        _require(bool(self.train), "train", self.train, "is empty", "the path of a text file")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Examples per optimiser step, and per forward pass."""
+
+    examples: int = 64
+    micro: int = 4
+
+    def __post_init__(self) -> None:
+        _require(self.micro >= 1, "micro", self.micro, "must be positive", "1")
+        fits = self.examples >= 1 and self.examples % self.micro == 0
+        _require(
+            fits,
+            "examples",
+            self.examples,
+            f"must be a multiple of micro = {self.micro}",
+            str(self.micro),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Optimizer:
+    """AdamW with linear warm-up and linear decay to zero over the steps that are trained."""
+
+    name: Literal["adamw"] = "adamw"
+    learning_rate: float = 1e-4
+    warmup_steps: int = 100
+    weight_decay: float = 0.0
+    gradient_clip: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "gradient_clip"):
+            value = getattr(self, name)
+            _require(value > 0, name, value, "must be positive", "1e-4")
+        for name in ("warmup_steps", "weight_decay"):
+            value = getattr(self, name)
+            _require(value >= 0, name, value, "must not be negative", "0")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What is held fixed while the ranks change.
+
+    Attributes:
+        data: Training text.
+        sequence_length: Tokens per example; longer ones are cut.
+        batch: Examples per step.
+        optimizer: AdamW settings.
+        alpha_per_rank: LoRA alpha divided by rank, the same in every module, so that a rank is
+            not a hidden learning rate.
+        modules: Kinds of matrices that may carry an adapter.
+        dtype: Base weights: ``auto`` is bfloat16 on a GPU and float32 on a CPU.
+    """
+
+    data: Data
+    sequence_length: int = 256
+    batch: Batch = field(default_factory=Batch)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    alpha_per_rank: float = 2.0
+    modules: tuple[str, ...] = LINEAR_MODULES
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+
+    def __post_init__(self) -> None:
+        _require(
+            self.sequence_length >= 2,
+            "sequence_length",
+            self.sequence_length,
+            "is too short",
+            "256",
+        )
+        _require(
+            self.alpha_per_rank > 0, "alpha_per_rank", self.alpha_per_rank, "must be positive", "2"
+        )
+        _require(bool(self.modules), "modules", [], "is empty", str(list(LINEAR_MODULES)))
+
+
+def _require(holds: bool, field_name: str, value: object, problem: str, example: str) -> None:
+    if not holds:
+        raise InvalidInput(field_name, value, problem, fix=f"for example {example}")

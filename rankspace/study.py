@@ -1,0 +1,184 @@
+"""Study: one search, as a person writes it. The YAML schema is these classes, read by ``wire``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from rankspace.errors import InvalidInput
+from rankspace.recipe import Recipe
+
+MAX_SEED = 2**31 - 1
+
+
+class StudyState(StrEnum):
+    SEARCHING = "searching"
+    VERIFYING = "verifying"
+    RECOVERING = "recovering"
+    DONE = "done"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+class Granularity(StrEnum):
+    MODULE = "module"  # one rank per weight matrix
+    BLOCK = "block"  # one rank per decoder block, as in the RankAdaptor paper
+
+
+class StrategyName(StrEnum):
+    ADDITIVE = "additive"
+    SWAP = "swap"
+    RANDOM = "random"
+    UNIFORM = "uniform"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a study may spend.
+
+    Attributes:
+        parameters: Trainable parameters per vector: a number, or ``uniform:R`` for as many as
+            rank R on every free layer costs.
+        trials: Search trials in all, failed ones included.
+        gpu_hours: Training time over all search trials after which no new one starts; None for
+            no limit.
+    """
+
+    parameters: int | str = "uniform:8"
+    trials: int = 60
+    gpu_hours: float | None = None
+
+    def __post_init__(self) -> None:
+        _at_least(1, "trials", self.trials)
+        if self.gpu_hours is not None and self.gpu_hours <= 0:
+            raise InvalidInput("gpu_hours", self.gpu_hours, "must be positive", fix="leave it out")
+        if isinstance(self.parameters, str):
+            self.uniform_rank()
+        else:
+            _at_least(1, "parameters", self.parameters)
+
+    def uniform_rank(self) -> int | None:
+        """R of ``uniform:R``, or None when the budget is a plain number."""
+        if isinstance(self.parameters, int):
+            return None
+        kind, _, rank = self.parameters.partition(":")
+        if kind != "uniform" or not rank.isdecimal():
+            raise InvalidInput(
+                "parameters",
+                self.parameters,
+                "is neither a number nor uniform:RANK",
+                fix="write 14000000 or uniform:8",
+            )
+        return int(rank)
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRun:
+    """How much of the recipe one search trial runs, and what it is judged by."""
+
+    steps: int = 200
+    metric: Literal["validation_loss"] = "validation_loss"
+
+    def __post_init__(self) -> None:
+        _at_least(1, "steps", self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Where to look, and how."""
+
+    ranks: tuple[int, ...] = (0, 2, 4, 6, 8, 10, 12, 16)
+    granularity: Granularity = Granularity.MODULE
+    fixed: Mapping[str, int] = field(default_factory=dict)
+    budget: Budget = field(default_factory=Budget)
+    trial: TrialRun = field(default_factory=TrialRun)
+    strategy: StrategyName = StrategyName.ADDITIVE
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed <= MAX_SEED:
+            raise InvalidInput("seed", self.seed, f"must be 0 to {MAX_SEED}", fix="use 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """How the winner is checked.
+
+    Attributes:
+        candidates: How many of the best vectors enter verification.
+        seeds: Fresh seeds before the first look at the interval.
+        max_trials: Verification trials in all, over every arm.
+        random_control: Whether as many random vectors as search trials are run as a control.
+    """
+
+    candidates: int = 3
+    seeds: int = 5
+    max_trials: int = 30
+    random_control: bool = False
+
+    def __post_init__(self) -> None:
+        _at_least(1, "candidates", self.candidates)
+        _at_least(3, "seeds", self.seeds)
+        least = self.least_trials()
+        if self.max_trials < least:
+            raise InvalidInput(
+                "max_trials",
+                self.max_trials,
+                f"{self.candidates} candidates and {self.seeds} seeds need at least {least} trials",
+                fix=f"allow {least}, or ask for fewer candidates or seeds",
+            )
+
+    def least_trials(self) -> int:
+        """Trials of a verification that is decided at the first look."""
+        arms = self.candidates + 2 + int(self.random_control)
+        return CHOOSING_SEEDS * arms + self.seeds * (arms - self.candidates + 1)
+
+
+CHOOSING_SEEDS = 2
+"""Seeds spent on choosing the winner among the candidates; none of them enters the interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recover:
+    """The full fine-tune of the winner: so many epochs, or exactly ``steps`` when given."""
+
+    epochs: int = 2
+    steps: int | None = None
+
+    def __post_init__(self) -> None:
+        _at_least(1, "epochs", self.epochs)
+        if self.steps is not None:
+            _at_least(1, "steps", self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """One search. Only ``name``, ``model`` and ``recipe.data.train`` have no default.
+
+    Attributes:
+        name: For people; need not be unique.
+        model: Directory of a pruned-model container or of a plain Hugging Face model.
+        recipe: How to fine-tune.
+        search: Where to look.
+        verify: How to check.
+        recover: What to do with the winner.
+    """
+
+    name: str
+    model: str
+    recipe: Recipe
+    search: Search = field(default_factory=Search)
+    verify: Verify = field(default_factory=Verify)
+    recover: Recover = field(default_factory=Recover)
+
+    def __post_init__(self) -> None:
+        if not self.name.strip() or len(self.name) > 200:
+            raise InvalidInput("name", self.name, "must have 1 to 200 characters", fix="shorten it")
+        if not self.model.strip():
+            raise InvalidInput("model", self.model, "is empty", fix="give the model's directory")
+
+
+def _at_least(least: int, name: str, value: int) -> None:
+    if value < least:
+        raise InvalidInput(name, value, f"must be at least {least}", fix=f"use {least} or more")

@@ -1,0 +1,71 @@
+"""Verdict: what a study may honestly claim."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rankspace.rank_vector import RankVector
+
+
+class Answer(StrEnum):
+    """Outcome of a paired comparison at 95 % confidence."""
+
+    BETTER = "better"
+    NO_DIFFERENCE_SHOWN = "no difference shown"
+    WORSE = "worse"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One vector against another on fresh seeds, paired seed by seed.
+
+    Attributes:
+        gain: Mean paired difference of scores, the vector minus its rival.
+        ci_low: Lower end of the 95 % interval of the gain.
+        ci_high: Upper end.
+        seeds: Pairs it rests on.
+        answer: Whether zero lies below, inside or above the interval.
+    """
+
+    gain: float
+    ci_low: float
+    ci_high: float
+    seeds: int
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The study's result; every score was measured on held-out data no trial was chosen by.
+
+    Attributes:
+        answer: The winner against uniform ranks at the same parameter budget.
+        versus_uniform: The numbers behind ``answer``.
+        best_rank_vector: The winner.
+        best_score: Its mean score over the comparison's seeds.
+        best_parameters: Its trainable parameters.
+        uniform_rank_vector: The baseline.
+        uniform_score: The baseline's mean score over the same seeds.
+        uniform_parameters: Its trainable parameters.
+        versus_random: The winner against the best of equally many random vectors, if asked for.
+        cheapest_rank_vector: The cheapest verified vector that is not worse than uniform.
+        cheapest_parameters: Its trainable parameters.
+        versus_uniform_cheapest: Its comparison with uniform; None when it is uniform itself.
+        margin: Score loss that still counts as not worse: one standard deviation of uniform's
+            score over the seeds.
+        trials: Search trials that were finished.
+    """
+
+    answer: Answer
+    versus_uniform: Comparison
+    best_rank_vector: RankVector
+    best_score: float
+    best_parameters: int
+    uniform_rank_vector: RankVector
+    uniform_score: float
+    uniform_parameters: int
+    versus_random: Comparison | None
+    cheapest_rank_vector: RankVector
+    cheapest_parameters: int
+    versus_uniform_cheapest: Comparison | None
+    margin: float
+    trials: int

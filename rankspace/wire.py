@@ -1,0 +1,219 @@
+"""The JSON form of the vocabulary: one codec for REST, YAML, the database and the state blobs.
+
+``encode`` turns a value into JSON types; ``decode`` reads it back through the class's own type
+hints, so the classes are the schema. Unknown fields are errors that name the nearest known one.
+"""
+
+import dataclasses
+import difflib
+import math
+import types
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from functools import cache
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from rankspace.errors import InvalidInput, UnsupportedVersion
+
+VERSION = 1
+"""Version of the JSON form; stored documents carry it, see ``pack`` and ``unpack``."""
+
+T = TypeVar("T")
+
+
+def encode(value: Any) -> Any:
+    """Turn dataclasses, enums, tuples and mappings into JSON types."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, StrEnum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {str(key): encode(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [encode(item) for item in value]
+    return value
+
+
+def decode(kind: type[T], data: Any, field: str = "") -> T:
+    """Read ``data`` (JSON types) as ``kind``.
+
+    Raises:
+        InvalidInput: With the dotted path of the field, its value and the fix.
+    """
+    result: T = _decode(kind, data, field)
+    return result
+
+
+def pack(value: Any) -> dict[str, Any]:
+    """Encode with the version of the JSON form, for documents that outlive the process."""
+    return {"wire": VERSION, "value": encode(value)}
+
+
+def unpack(kind: type[T], document: Any) -> T:
+    """Decode what ``pack`` wrote.
+
+    Raises:
+        UnsupportedVersion: It was written by another version of the JSON form.
+    """
+    if not isinstance(document, Mapping) or document.get("wire") != VERSION:
+        found = document.get("wire") if isinstance(document, Mapping) else None
+        raise UnsupportedVersion(
+            f"document has wire version {found!r}, this program reads {VERSION}",
+            hint="use the version of rankadaptor that wrote it",
+        )
+    return decode(kind, document.get("value"))
+
+
+def json_schema(kind: Any) -> dict[str, Any]:
+    """Describe ``kind`` as JSON Schema, for OpenAPI and for editors."""
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        hints = _hints(kind)
+        return {
+            "title": kind.__name__,
+            "type": "object",
+            "additionalProperties": False,
+            "required": sorted(_required(kind)),
+            "properties": {name: json_schema(hint) for name, hint in hints.items()},
+        }
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        return {"anyOf": [json_schema(option) for option in arguments]}
+    if origin is Literal:
+        return {"enum": list(arguments)}
+    if origin is tuple:
+        return {"type": "array", "items": json_schema(arguments[0])}
+    if origin is Mapping:
+        return {"type": "object", "additionalProperties": json_schema(arguments[1])}
+    return _scalar_schema(kind)
+
+
+def _scalar_schema(kind: Any) -> dict[str, Any]:
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return {"enum": [member.value for member in kind]}
+    names = {int: "integer", float: "number", str: "string", bool: "boolean", type(None): "null"}
+    return {"type": names[kind]} if kind in names else {}
+
+
+def _decode(kind: Any, data: Any, field: str) -> Any:
+    if dataclasses.is_dataclass(kind):
+        return _decode_dataclass(kind, data, field)
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return kind(_decode_choice([member.value for member in kind], data, field))
+    decode_generic = _GENERIC.get(get_origin(kind))
+    if decode_generic:
+        return decode_generic(get_args(kind), data, field)
+    return _decode_scalar(kind, data, field)
+
+
+def _decode_dataclass(kind: Any, data: Any, field: str) -> Any:
+    if not isinstance(data, Mapping):
+        known = ", ".join(_hints(kind))
+        raise InvalidInput(field, data, "must be a group of fields", fix=f"give {known}")
+    hints = _hints(kind)
+    for name in data:
+        if name not in hints:
+            raise InvalidInput(
+                _join(field, name), data[name], "unknown field", fix=_near(name, hints)
+            )
+    for name in _required(kind):
+        if name not in data:
+            raise InvalidInput(_join(field, name), None, "is missing", fix=f"give {name}")
+    values = {name: _decode(hints[name], item, _join(field, name)) for name, item in data.items()}
+    try:
+        return kind(**values)
+    except InvalidInput as error:
+        raise error.under(field) from None
+
+
+def _decode_union(options: Sequence[Any], data: Any, field: str) -> Any:
+    if data is None and type(None) in options:
+        return None
+    errors: list[InvalidInput] = []
+    for option in options:
+        if option is type(None):
+            continue
+        try:
+            return _decode(option, data, field)
+        except InvalidInput as error:
+            errors.append(error)
+    problem = " and ".join(error.problem for error in errors)
+    raise InvalidInput(errors[0].field, errors[0].value, problem, fix=errors[-1].hint)
+
+
+def _decode_choice(options: Sequence[Any], data: Any, field: str) -> Any:
+    if data not in options:
+        choices = ", ".join(map(str, options))
+        raise InvalidInput(field, data, "is not one of the choices", fix=f"use one of: {choices}")
+    return data
+
+
+def _decode_tuple(arguments: Sequence[Any], data: Any, field: str) -> tuple[Any, ...]:
+    if not isinstance(data, list | tuple):
+        raise InvalidInput(field, data, "must be a list", fix="write it in [brackets]")
+    return tuple(_decode(arguments[0], entry, f"{field}[{i}]") for i, entry in enumerate(data))
+
+
+def _decode_mapping(arguments: Sequence[Any], data: Any, field: str) -> dict[str, Any]:
+    if not isinstance(data, Mapping):
+        raise InvalidInput(field, data, "must be a group of name: value", fix="write {name: value}")
+    return {
+        str(key): _decode(arguments[1], entry, _join(field, str(key)))
+        for key, entry in data.items()
+    }
+
+
+_GENERIC: Mapping[Any, Callable[[Sequence[Any], Any, str], Any]] = types.MappingProxyType(
+    {
+        Union: _decode_union,
+        types.UnionType: _decode_union,
+        Literal: _decode_choice,
+        tuple: _decode_tuple,
+        Mapping: _decode_mapping,
+    }
+)
+
+
+def _decode_scalar(kind: Any, data: Any, field: str) -> Any:
+    if kind is Any:
+        return data
+    if kind is float:
+        return _decode_number(data, field)
+    if not isinstance(data, kind) or (isinstance(data, bool) and kind is not bool):
+        article = {int: "a whole number", str: "a text", bool: "true or false"}
+        raise InvalidInput(field, data, f"must be {article[kind]}", fix=f"give {article[kind]}")
+    return data
+
+
+def _decode_number(data: Any, field: str) -> float:
+    if isinstance(data, bool) or not isinstance(data, int | float):
+        hint = (
+            "write 1.0e-4 (YAML reads 1e-4 as text)" if isinstance(data, str) else "give a number"
+        )
+        raise InvalidInput(field, data, "must be a number", fix=hint)
+    if not math.isfinite(data):
+        raise InvalidInput(field, data, "must be finite", fix="give a finite number")
+    return float(data)
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+@cache
+def _required(kind: type) -> frozenset[str]:
+    missing = dataclasses.MISSING
+    return frozenset(
+        f.name
+        for f in dataclasses.fields(kind)
+        if f.default is missing and f.default_factory is missing
+    )
+
+
+def _near(name: str, known: Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?" if close else f"known fields: {', '.join(known)}"
+
+
+def _join(field: str, name: str) -> str:
+    return f"{field}.{name}" if field else str(name)
