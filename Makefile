@@ -1,0 +1,41 @@
+# One virtual environment, made once; a second run starts at once.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: install demo test check bench docs clean help
+
+help:            ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(STAMP)  ## Make the virtual environment with everything in it
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
+	@echo "Installing into $(VENV) (about 1.6 GB, most of it torch; a minute or two) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --disable-pip-version-check --progress-bar on -c constraints.txt -e '.[dev]'
+	@touch $(STAMP)
+
+demo: $(STAMP)   ## Run the whole product on real input, in minutes
+	@$(BIN)/rankadaptor demo
+
+test: $(STAMP)   ## Run every test
+	@$(BIN)/pytest
+
+check: $(STAMP)  ## Format, lint, types, layering and unit tests
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache > /tmp/rankadaptor-lint-imports.$$$$ || { cat /tmp/rankadaptor-lint-imports.$$$$; exit 1; }
+	@$(BIN)/pytest -q tests/unit tests/contract
+
+bench: $(STAMP)  ## Run the measured comparisons in their short form
+	@$(BIN)/python -m bench.proposers --quick
+
+docs: $(STAMP)   ## Regenerate the reference pages that come from the code
+	@$(BIN)/python -m rankadaptor.reference docs
+
+clean:           ## Remove the virtual environment and the demo's output
+	rm -rf $(VENV) demo-out

@@ -1,0 +1,76 @@
+import pytest
+
+from rankspace import Matrix, PrunedModel, RankVector
+from rankspace.errors import InvalidInput
+from rankspace.granularity import module_ranks, search_space
+from rankspace.study import Budget, Granularity, Search
+
+
+def matrix(block: int, part: str, d_in: int, d_out: int) -> Matrix:
+    name = f"model.layers.{block}.{part}"
+    return Matrix(name, block, part.rpartition(".")[2], d_in, d_out)
+
+
+MODEL = PrunedModel(
+    path="/m",
+    fingerprint="f",
+    architecture="LlamaForCausalLM",
+    parameters=1,
+    matrices=tuple(
+        matrix(block, part, 4, width)
+        for block, width in ((0, 6), (1, 2), (11, 6))
+        for part in ("self_attn.q_proj", "mlp.up_proj")
+    ),
+)
+
+
+def test_one_layer_per_matrix_by_default() -> None:
+    search = Search(ranks=(0, 1, 2), budget=Budget("uniform:2"))
+    space = search_space(MODEL, ["q_proj"], search)
+    assert [layer.name for layer in space.layers] == [
+        f"model.layers.{block}.self_attn.q_proj" for block in (0, 1, 11)
+    ]
+    assert space.max_parameters == 2 * (10 + 6 + 10)
+
+
+def test_one_layer_per_block_costs_the_sum_of_its_matrices() -> None:
+    search = Search(
+        ranks=(1, 2),
+        granularity=Granularity.BLOCK,
+        budget=Budget("uniform:1"),
+        fixed={"model.layers.1": 5},
+    )
+    space = search_space(MODEL, ["q_proj", "up_proj"], search)
+    assert [layer.name for layer in space.layers] == [f"model.layers.{b}" for b in (0, 1, 11)]
+    assert space.costs == (20, 12, 20)
+    assert space.max_parameters == 20 + 5 * 12 + 20
+
+
+def test_a_block_s_matrices_share_its_rank_and_block_1_is_not_block_11() -> None:
+    search = Search(ranks=(0, 1, 2), granularity=Granularity.BLOCK, budget=Budget("uniform:2"))
+    space = search_space(MODEL, ["q_proj", "up_proj"], search)
+    names = [m.name for m in MODEL.matrices]
+    ranks = module_ranks(space.layers, RankVector((0, 1, 2)), names)
+    assert list(ranks.values()) == [0, 0, 1, 1, 2, 2]
+    assert list(ranks) == names
+
+
+def test_a_layer_without_a_module_is_refused() -> None:
+    space = search_space(MODEL, ["q_proj"], Search(ranks=(0, 1), budget=Budget("uniform:1")))
+    with pytest.raises(InvalidInput, match="matches no module"):
+        module_ranks(space.layers, space.uniform(), ["model.layers.7.self_attn.q_proj"])
+
+
+def test_an_unknown_kind_of_matrix_is_named() -> None:
+    with pytest.raises(InvalidInput, match=r"recipe.modules\[1\] = 'w_proj'"):
+        search_space(MODEL, ["q_proj", "w_proj"], Search())
+
+
+def test_a_budget_rank_must_be_allowed() -> None:
+    with pytest.raises(InvalidInput, match="rank 3 is not among the ranks"):
+        search_space(MODEL, ["q_proj"], Search(ranks=(0, 2), budget=Budget("uniform:3")))
+
+
+def test_a_budget_may_be_a_plain_number() -> None:
+    space = search_space(MODEL, ["q_proj"], Search(ranks=(0, 1), budget=Budget(17)))
+    assert space.max_parameters == 17

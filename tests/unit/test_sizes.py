@@ -1,0 +1,34 @@
+"""House numbers: files of at most 500 lines, functions of at most 60, small medians."""
+
+import ast
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+ROOMS = ["rankadaptor", "rankspace", "perfmodel", "pruning", "service", "worker", "bench", "tests"]
+FILES = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
+
+
+def functions(path: Path) -> Iterator[tuple[str, int]]:
+    """Yield each function's place and its lines from ``def`` to the end, docstring excluded."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            if ast.get_docstring(node):
+                first = node.body[0]
+                lines -= (first.end_lineno or first.lineno) - first.lineno + 1
+            yield f"{path.relative_to(ROOT)}:{node.lineno} {node.name}", lines
+
+
+def test_no_file_is_longer_than_500_lines() -> None:
+    assert {str(p): n for p in FILES if (n := len(p.read_text().splitlines())) > 500} == {}
+
+
+def test_no_function_is_longer_than_60_lines() -> None:
+    assert {place: n for path in FILES for place, n in functions(path) if n > 60} == {}
+
+
+def test_the_median_function_of_the_product_has_at_most_8_lines() -> None:
+    product = [path for path in FILES if path.relative_to(ROOT).parts[0] not in {"tests", "bench"}]
+    assert statistics.median(n for path in product for _, n in functions(path)) <= 8
