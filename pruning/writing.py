@@ -1,0 +1,166 @@
+"""Writing a container: into a new directory beside the target, then renamed into place."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from pruning.architecture import FAMILIES
+from pruning.assembly import blocks_of, read_structure
+from pruning.contents import CONFIG, hash_file, read_contents
+from pruning.description import description_of
+from pruning.logits import record_logits
+from pruning.manifest import NAME, SCHEMA, Manifest, write_manifest
+from pruning.shapes import OUTPUT
+from pruning.weights import INDEX, SINGLE
+from rankspace.errors import InvalidContainer
+from rankspace.layer_profile import LayerProfile
+from rankspace.pruned_model import PrunedModel
+
+SHARD_BYTES = 2_000_000_000
+
+
+def write(  # noqa: PLR0913 - what a container consists of
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    directory: Path,
+    *,
+    provenance: Mapping[str, Any],
+    profiles: Sequence[LayerProfile] = (),
+    original: Sequence[int] | None = None,
+    shard_bytes: int = SHARD_BYTES,
+) -> PrunedModel:
+    """Write ``model`` as a container; either all of it appears at ``directory`` or nothing.
+
+    Args:
+        model: A stock class of an allowed family, its blocks of any size.
+        tokenizer: Its fast tokenizer.
+        directory: New, empty, or a container, which is replaced.
+        provenance: How the model came about; JSON types.
+        profiles: What was measured on it, if anything.
+        original: Index of each block in the dense model; None when no block was dropped.
+        shard_bytes: Largest weight file to write.
+
+    Raises:
+        InvalidContainer: Another family, a model that answers NaN, a directory of other things.
+    """
+    _check_family(model)
+    _check_target(directory)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{directory.name}.writing."
+    temporary = Path(tempfile.mkdtemp(dir=directory.parent, prefix=prefix))
+    try:
+        temporary.chmod(0o755)
+        _write_files(model, tokenizer, temporary, shard_bytes)
+        files = {path.name: hash_file(path) for path in sorted(temporary.iterdir())}
+        indices = tuple(original) if original else tuple(range(len(blocks_of(model))))
+        structure, check = read_structure(model, indices), record_logits(model)
+        manifest = Manifest(SCHEMA, structure, files, provenance, tuple(profiles), check)
+        write_manifest(temporary, manifest)
+        contents = read_contents(temporary)
+        _put_in_place(temporary, directory)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return replace(description_of(contents), path=str(directory.resolve()))
+
+
+def _check_family(model: PreTrainedModel) -> None:
+    name = type(model).__name__
+    if name not in FAMILIES:
+        raise InvalidContainer(
+            "model", name, "is not supported", fix=f"use one of {sorted(FAMILIES)}"
+        )
+
+
+def _check_target(directory: Path) -> None:
+    if directory.is_symlink() or (directory.exists() and not directory.is_dir()):
+        raise _occupied(directory, "is a link or a file")
+    if directory.is_dir() and any(directory.iterdir()) and not (directory / NAME).is_file():
+        raise _occupied(directory, f"holds other things (no {NAME})")
+
+
+def _write_files(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    directory: Path,
+    shard_bytes: int,
+) -> None:
+    _write_weights(model, directory, shard_bytes)
+    config = json.loads(model.config.to_json_string(use_diff=False))
+    config |= {"architectures": [type(model).__name__], "dtype": _name(model.dtype)}
+    public = {key: value for key, value in config.items() if not key.startswith("_")}
+    _write_json(directory / CONFIG, public)
+    tokenizer.save_pretrained(directory)
+    if model.generation_config is not None:
+        generation = json.loads(model.generation_config.to_json_string())
+        _write_json(directory / "generation_config.json", generation)
+    for path in directory.iterdir():
+        path.chmod(0o644)  # safetensors writes files that only their owner can read
+
+
+def _write_weights(model: PreTrainedModel, directory: Path, shard_bytes: int) -> None:
+    state = model.state_dict()
+    if model.config.tie_word_embeddings:
+        state.pop(OUTPUT, None)
+    shards = list(_shards(state, shard_bytes))
+    if len(shards) == 1:
+        save_file(shards[0], directory / SINGLE, metadata={"format": "pt"})
+        return
+    weight_map: dict[str, str] = {}
+    for number, shard in enumerate(shards, start=1):
+        name = f"model-{number:05}-of-{len(shards):05}.safetensors"
+        save_file(shard, directory / name, metadata={"format": "pt"})
+        weight_map |= dict.fromkeys(shard, name)
+    size = sum(tensor.nbytes for tensor in state.values())
+    _write_json(directory / INDEX, {"metadata": {"total_size": size}, "weight_map": weight_map})
+
+
+def _shards(state: Mapping[str, torch.Tensor], limit: int) -> Iterator[dict[str, torch.Tensor]]:
+    """Fill files up to ``limit`` bytes in the order of the model; one tensor may exceed it."""
+    shard: dict[str, torch.Tensor] = {}
+    filled = 0
+    for name, tensor in state.items():
+        if shard and filled + tensor.nbytes > limit:
+            yield shard
+            shard, filled = {}, 0
+        shard[name] = tensor.contiguous()
+        filled += tensor.nbytes
+    yield shard
+
+
+def _put_in_place(temporary: Path, directory: Path) -> None:
+    """Rename; a container that was there survives if the second rename fails."""
+    if not directory.exists():
+        temporary.rename(directory)
+        return
+    old = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}.old."))
+    directory.rename(old)
+    try:
+        temporary.rename(directory)
+    except BaseException:
+        old.rename(directory)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _write_json(path: Path, document: Mapping[str, Any]) -> None:
+    text = json.dumps(document, indent=2, sort_keys=True, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _occupied(directory: Path, problem: str) -> InvalidContainer:
+    return InvalidContainer(
+        "directory", str(directory), problem, fix="name a new or empty directory"
+    )
