@@ -1,0 +1,36 @@
+"""Device memory: what running out looks like, how to give it back, and its peak."""
+
+import gc
+import resource
+import sys
+
+import torch
+
+_CPU_MESSAGE = "can't allocate memory"
+
+
+def is_exhausted(error: BaseException) -> bool:
+    """Whether ``error`` says that the device, or on a CPU the machine, is out of memory."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and _CPU_MESSAGE in str(error)
+
+
+def release(device: torch.device) -> None:
+    """Return unreachable tensors' memory to the device."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def reset_peak(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_bytes(device: torch.device) -> int:
+    """Peak since ``reset_peak`` on a GPU; on a CPU the process's peak since its start."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,96 @@
+"""Resident: the base model that stays on the device between trials, and proof that it is intact."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pruning.container import load
+from rankspace.errors import TrialFailed
+from rankspace.recipe import Recipe
+from rankspace.trial import Assignment
+from worker import memory
+
+_SAMPLES = 256
+"""Weights compared per tensor."""
+
+
+class Resident:
+    """One verified model on one device.
+
+    Attributes:
+        model: In evaluation mode, nothing in it requires gradients.
+        tokenizer: The model's own.
+        fingerprint: Of the files it was loaded from.
+        modules: Full names of its linear matrices.
+    """
+
+    def __init__(self, directory: Path, dtype: torch.dtype, device: torch.device) -> None:
+        loaded = load(directory, dtype=dtype, device=str(device))
+        self.model: Any = loaded.model
+        self.tokenizer: Any = loaded.tokenizer
+        self.fingerprint = loaded.description.fingerprint
+        self.modules = tuple(matrix.name for matrix in loaded.description.matrices)
+        self._sample = self._sampled()
+
+    def changed(self) -> list[str]:
+        """Names of base tensors whose sampled weights differ from those loaded; exact."""
+        sample = self._sampled()
+        if sample.keys() != self._sample.keys():
+            return sorted(sample.keys() ^ self._sample.keys())
+        return [name for name, now in sample.items() if not torch.equal(now, self._sample[name])]
+
+    def _sampled(self) -> dict[str, Tensor]:
+        return {name: _sample(tensor) for name, tensor in self.model.named_parameters()}
+
+
+@torch.no_grad()
+def _sample(tensor: Tensor) -> Tensor:
+    stride = max(1, tensor.numel() // _SAMPLES)
+    return tensor.flatten()[::stride].clone()
+
+
+class Residence:
+    """Holds the model of the trial at hand; another model takes its place."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self._key: tuple[str, torch.dtype] | None = None
+        self._resident: Resident | None = None
+
+    def resident(self, assignment: Assignment) -> Resident:
+        """Load the assignment's model, or return it if it is already here.
+
+        Raises:
+            InvalidInput: The directory is not a model that can be used.
+            TrialFailed: It is another model than the study was submitted for.
+        """
+        key = (assignment.model_fingerprint, base_dtype(assignment.recipe, self.device))
+        if self._resident is None or key != self._key:
+            self.forget()
+            self._resident = self._load(assignment, key[1])
+            self._key = key
+        return self._resident
+
+    def forget(self) -> None:
+        """Free the model, so that the next trial loads it anew."""
+        self._resident = self._key = None
+        memory.release(self.device)
+
+    def _load(self, assignment: Assignment, dtype: torch.dtype) -> Resident:
+        resident = Resident(Path(assignment.model_path), dtype, self.device)
+        if resident.fingerprint != assignment.model_fingerprint:
+            raise TrialFailed(
+                f"{assignment.model_path} has fingerprint {resident.fingerprint}, "
+                f"the study was submitted for {assignment.model_fingerprint}",
+                hint="put the submitted model back, or register this one as a new study's model",
+            )
+        return resident
+
+
+def base_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
+    """Return the type of the base weights: ``auto`` is bfloat16 on a GPU, float32 on a CPU."""
+    named = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    automatic = torch.float32 if device.type == "cpu" else torch.bfloat16
+    return named.get(recipe.dtype, automatic)
