@@ -118,7 +118,20 @@ def block_config(config: PreTrainedConfig, block: BlockStructure) -> PreTrainedC
 def read_structure(model: PreTrainedModel, original: tuple[int, ...]) -> Structure:
     """Read the structure off a model in memory; ``original``: each block's dense index."""
     blocks = zip(blocks_of(model), original, strict=True)
-    return Structure(tuple(_read_block(block, index) for block, index in blocks))
+    return Structure(tuple(read_block(block, index) for block, index in blocks))
+
+
+def read_block(block: nn.Module, original_index: int) -> BlockStructure:
+    """Read the structure of one block in memory."""
+    head_dim = int(getattr(block.self_attn, "head_dim"))  # noqa: B009
+    return BlockStructure(
+        heads=matrix_of(block, "q_proj").out_features // head_dim,
+        kv_heads=matrix_of(block, "k_proj").out_features // head_dim,
+        head_dim=head_dim,
+        ffn=matrix_of(block, "gate_proj").out_features,
+        biases=tuple(kind for kind in MODULES if matrix_of(block, kind).bias is not None),
+        original_index=original_index,
+    )
 
 
 def _build_block(
@@ -133,18 +146,6 @@ def _build_block(
             bare = nn.Linear(matrix.in_features, matrix.out_features, bias=declared)
             replace_matrix(layer, name, bare)
     return layer
-
-
-def _read_block(block: nn.Module, original_index: int) -> BlockStructure:
-    head_dim = int(getattr(block.self_attn, "head_dim"))  # noqa: B009
-    return BlockStructure(
-        heads=matrix_of(block, "q_proj").out_features // head_dim,
-        kv_heads=matrix_of(block, "k_proj").out_features // head_dim,
-        head_dim=head_dim,
-        ffn=matrix_of(block, "gate_proj").out_features,
-        biases=tuple(kind for kind in MODULES if matrix_of(block, kind).bias is not None),
-        original_index=original_index,
-    )
 
 
 def _decoder(model: PreTrainedModel) -> Any:

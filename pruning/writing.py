@@ -52,7 +52,7 @@ def write(  # noqa: PLR0913 - what a container consists of
         InvalidContainer: Another family, a model that answers NaN, a directory of other things.
     """
     _check_family(model)
-    _check_target(directory)
+    check_target(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{directory.name}.writing."
     temporary = Path(tempfile.mkdtemp(dir=directory.parent, prefix=prefix))
@@ -72,19 +72,24 @@ def write(  # noqa: PLR0913 - what a container consists of
     return replace(description_of(contents), path=str(directory.resolve()))
 
 
+def check_target(directory: Path) -> None:
+    """Check that a container may be written to ``directory``.
+
+    Raises:
+        InvalidContainer: It is a link, a file, or a directory of other things.
+    """
+    if directory.is_symlink() or (directory.exists() and not directory.is_dir()):
+        raise _occupied(directory, "is a link or a file")
+    if directory.is_dir() and any(directory.iterdir()) and not (directory / NAME).is_file():
+        raise _occupied(directory, f"holds other things (no {NAME})")
+
+
 def _check_family(model: PreTrainedModel) -> None:
     name = type(model).__name__
     if name not in FAMILIES:
         raise InvalidContainer(
             "model", name, "is not supported", fix=f"use one of {sorted(FAMILIES)}"
         )
-
-
-def _check_target(directory: Path) -> None:
-    if directory.is_symlink() or (directory.exists() and not directory.is_dir()):
-        raise _occupied(directory, "is a link or a file")
-    if directory.is_dir() and any(directory.iterdir()) and not (directory / NAME).is_file():
-        raise _occupied(directory, f"holds other things (no {NAME})")
 
 
 def _write_files(

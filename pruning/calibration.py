@@ -1,0 +1,81 @@
+"""Calibration: the token windows on which pruning and profiling look at a model."""
+
+import codecs
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from rankspace.errors import InvalidInput
+
+READ_BYTES = 8_000_000
+"""No more than this is read from the beginning of the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Which text, and how much of it.
+
+    The defaults are LLM-Pruner's: 10 sequences of 64 tokens.
+
+    Attributes:
+        text: UTF-8 file.
+        samples: Windows to draw.
+        length: Tokens of a window.
+        seed: Of the draw.
+    """
+
+    text: Path
+    samples: int = 10
+    length: int = 64
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        for name, least in (("samples", 1), ("length", 2)):
+            value = getattr(self, name)
+            if value < least:
+                raise InvalidInput(name, value, "is too few", fix=f"use {least} or more")
+
+
+def draw_windows(calibration: Calibration, tokenizer: PreTrainedTokenizerBase) -> torch.Tensor:
+    """Draw windows that do not overlap, ``(samples, length)``, the same for the same seed.
+
+    The text is one stream without special tokens; a window may begin anywhere in it.
+
+    Raises:
+        InvalidInput: The file is not readable UTF-8, or too short.
+    """
+    stream = tokenizer.encode(_read(calibration.text), add_special_tokens=False, verbose=False)
+    available = len(stream) // calibration.length
+    if available < calibration.samples:
+        raise InvalidInput(
+            "calibration.text",
+            str(calibration.text),
+            f"has {available} windows of {calibration.length} tokens, not {calibration.samples}",
+            fix="give a longer text, or ask for fewer samples",
+        )
+    windows = torch.tensor(stream[: available * calibration.length])
+    generator = torch.Generator().manual_seed(calibration.seed)
+    chosen = torch.randperm(available, generator=generator)[: calibration.samples]
+    return windows.view(available, calibration.length)[chosen]
+
+
+def hash_windows(windows: torch.Tensor) -> str:
+    """Return the SHA-256 of the token ids and the shape, in hexadecimal."""
+    content = f"{tuple(windows.shape)}:{windows.flatten().tolist()}"
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _read(path: Path) -> str:
+    # The incremental decoder keeps back a character that is cut at READ_BYTES.
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        with path.open("rb") as file:
+            content = file.read(READ_BYTES)
+        return decoder.decode(content, final=len(content) < READ_BYTES)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(
+            "calibration.text", str(path), f"cannot be read: {error}", fix="give a UTF-8 text file"
+        ) from None
