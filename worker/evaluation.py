@@ -54,13 +54,18 @@ class Evaluator:
             TrialFailed: Not finite, out of memory, the wrong model.
         """
         clock = _Clock()
-        memory.reset_peak(self._device)
+        self._start_clean()
         with clock.phase("load"):
             prepared = self._prepare(assignment)
         try:
             return self._run(assignment, prepared, on_step, adapter_directory, clock)
         finally:
             self._check_base(prepared.resident)
+
+    def _start_clean(self) -> None:
+        if self._device.type == "cuda":  # a failed trial's tensors may linger in a traceback
+            memory.release(self._device)
+            memory.reset_peak(self._device)
 
     def _prepare(self, assignment: Assignment) -> _Prepared:
         resident = self._residence.resident(assignment)

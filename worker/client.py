@@ -1,0 +1,164 @@
+"""LeaseClient: the lease routes of ``docs/rest.md`` over HTTP, one method per route."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from rankspace.errors import InvalidInput, LeaseLost, NotFound, Unreachable, UnsupportedVersion
+from rankspace.trial import PROTOCOL, Action, Assignment
+from rankspace.wire import decode, encode
+from worker.answers import error_of
+from worker.report import Report
+
+CHUNK_BYTES = 1 << 20
+TIMEOUT_SECONDS = 10.0
+UPLOAD_TIMEOUT_SECONDS = 300.0
+
+
+class LeaseClient:
+    """One worker's connection to the service. Not shared between threads: make a second one.
+
+    Every method raises Unreachable when the service does not answer after ``attempts`` tries,
+    Unauthenticated or Forbidden when it refuses the key, UnsupportedVersion when worker and
+    service speak different protocols, LeaseLost when the trial is someone else's by now.
+    """
+
+    def __init__(self, url: str, key: str, worker: str, *, attempts: int = 3) -> None:
+        headers = {"Authorization": f"Bearer {key}"}
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=TIMEOUT_SECONDS)
+        self._worker = worker
+        self._retrying = Retrying(
+            retry=retry_if_exception_type(Unreachable),
+            stop=stop_after_attempt(attempts),
+            wait=wait_random_exponential(multiplier=0.2, max=5),
+            reraise=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._http.close()
+
+    def claim(self, wait_seconds: float) -> Assignment | None:
+        """Ask for a trial; the service may take ``wait_seconds`` to say that there is none.
+
+        Asking again while holding a running trial brings the same lease.
+        """
+        answer = self._send(
+            "POST",
+            "/v1/leases",
+            params={"wait": wait_seconds},
+            json={"worker": self._worker, "protocol": PROTOCOL},
+            timeout=TIMEOUT_SECONDS + wait_seconds,
+        )
+        return None if answer.status_code == 204 else _assignment(_json(answer))
+
+    def heartbeat(self, lease: Assignment, interim: Sequence[tuple[int, float]]) -> Action:
+        """Renew the lease, hand in ``(step, loss)`` pairs, bring back what to do."""
+        body = {**self._body(lease.token), "interim": encode(interim)}
+        answer = _json(self._lease("POST", lease.trial_id, "heartbeat", json=body))
+        try:
+            return Action(answer["action"])
+        except (KeyError, TypeError, ValueError):
+            raise UnsupportedVersion(
+                f"the service answered a heartbeat with {answer!r}",
+                hint="install the same version of rankadaptor on both sides",
+            ) from None
+
+    def report(self, report: Report) -> str:
+        """Deliver a finished trial; ``accepted``, or ``duplicate`` if it had arrived before."""
+        body = {
+            "worker": report.worker,
+            "token": report.token,
+            "outcome": report.outcome,
+            "measurement": encode(report.measurement),
+            "error": report.error,
+        }
+        answer = _json(self._lease("POST", report.trial_id, "report", json=body))
+        return str(answer.get("status"))
+
+    def release(self, lease: Assignment) -> None:
+        """Give the trial back undone; it does not count as an attempt."""
+        self._lease("POST", lease.trial_id, "release", json=self._body(lease.token))
+
+    def upload(self, report: Report, file: Path) -> None:
+        """Send one file of the adapter, ahead of its report."""
+        self._lease(
+            "PUT",
+            report.trial_id,
+            f"artifacts/{file.name}",
+            params={"worker": report.worker, "token": report.token},
+            headers={"X-Content-SHA256": _sha256(file)},
+            file=file,
+            timeout=UPLOAD_TIMEOUT_SECONDS,
+        )
+
+    def _body(self, token: int) -> dict[str, Any]:
+        return {"worker": self._worker, "token": token}
+
+    def _lease(self, method: str, trial_id: int, route: str, **request: Any) -> httpx.Response:
+        try:
+            return self._send(method, f"/v1/leases/{trial_id}/{route}", **request)
+        except NotFound as error:
+            # The study was deleted, and its trials with it.
+            raise LeaseLost(error.detail, hint=error.hint) from None
+
+    def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
+        return self._retrying(self._once, method, path, **request)
+
+    def _once(
+        self, method: str, path: str, *, file: Path | None = None, **request: Any
+    ) -> httpx.Response:
+        content = None if file is None else _chunks(file)
+        try:
+            answer = self._http.request(method, path, content=content, **request)
+        except httpx.TransportError as error:
+            raise Unreachable(
+                f"{self._http.base_url} does not answer: {error or type(error).__name__}",
+                hint="check the address and that the service runs",
+            ) from error
+        if not answer.is_success:
+            raise error_of(answer)
+        return answer
+
+
+def _assignment(body: Any) -> Assignment:
+    try:
+        return decode(Assignment, body)
+    except InvalidInput as error:
+        raise UnsupportedVersion(
+            f"the service handed out a trial this worker cannot read: {error.detail}",
+            hint="install the same version of rankadaptor on both sides",
+        ) from error
+
+
+def _json(answer: httpx.Response) -> Any:
+    try:
+        return answer.json()
+    except ValueError:
+        raise Unreachable(
+            f"{answer.request.url} answered something that is not JSON",
+            hint="check that the address is the service's own and not a proxy's page",
+        ) from None
+
+
+def _chunks(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as stream:
+        while chunk := stream.read(CHUNK_BYTES):
+            yield chunk
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

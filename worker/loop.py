@@ -1,0 +1,214 @@
+"""The worker's life: deliver what waits, claim, run, report, again."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from rankspace.errors import LeaseLost, RankspaceError, Unreachable
+from rankspace.observation import Measurement
+from rankspace.trial import Action, Assignment
+from worker import memory
+from worker.drain import Drain, Drained
+from worker.export import FILES
+from worker.heartbeat import Heartbeat, Renewer
+from worker.report import Report, done, failed
+from worker.spool import Spool
+from worker.training import OnStep
+
+PAUSE_SECONDS = 0.1
+"""Least time between two claims, should the service answer at once that there is no work."""
+
+log = structlog.get_logger(__name__)
+
+
+class Service(Protocol):
+    """What the loop needs of the service; ``worker.client.LeaseClient`` is one."""
+
+    def claim(self, wait_seconds: float) -> Assignment | None: ...
+    def heartbeat(self, lease: Assignment, interim: Sequence[tuple[int, float]]) -> Action: ...
+    def upload(self, report: Report, file: Path) -> None: ...
+    def report(self, report: Report) -> str: ...
+    def release(self, lease: Assignment) -> None: ...
+
+
+class Evaluates(Protocol):
+    """``worker.evaluation.Evaluator``."""
+
+    def evaluate(
+        self, assignment: Assignment, on_step: OnStep, adapter_directory: Path | None = None
+    ) -> Measurement: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a worker stays.
+
+    Attributes:
+        wait_seconds: How long one claim may wait for work, 0 to 30.
+        away_seconds: Pause after the service did not answer.
+        max_trials: Leave after so many trials; None for never.
+        until_idle_seconds: Leave when there was no work for so long; None for never.
+    """
+
+    wait_seconds: float = 20.0
+    away_seconds: float = 5.0
+    max_trials: int | None = None
+    until_idle_seconds: float | None = None
+
+
+class Worker:
+    """Runs trials one at a time until it is drained or its patience ends.
+
+    Args:
+        name: The worker's name, as the service knows it.
+        service: For claims and reports.
+        renewer: For heartbeats, from another thread.
+        evaluator: Runs a trial.
+        spool: Keeps reports until they are delivered.
+        drain: Asks the worker to leave.
+        patience: How long to stay.
+    """
+
+    def __init__(  # noqa: PLR0913  # wired in one place, worker.run
+        self,
+        name: str,
+        service: Service,
+        renewer: Renewer,
+        evaluator: Evaluates,
+        spool: Spool,
+        *,
+        drain: Drain,
+        patience: Patience,
+    ) -> None:
+        self._name = name
+        self._service = service
+        self._renewer = renewer
+        self._evaluator = evaluator
+        self._spool = spool
+        self._drain = drain
+        self._patience = patience
+        self._trials = 0
+        self._idle_since = time.monotonic()
+
+    def run(self) -> int:
+        """Work; return the number of trials run.
+
+        Raises:
+            Unauthenticated, Forbidden, UnsupportedVersion: The operator must act first.
+        """
+        try:
+            while not self._finished():
+                self._turn()
+        except Drained:
+            self._leave()
+        self._spool.deliver(self._service)
+        return self._trials
+
+    def _finished(self) -> bool:
+        most, idle = self._patience.max_trials, self._patience.until_idle_seconds
+        if most is not None and self._trials >= most:
+            return True
+        return idle is not None and time.monotonic() - self._idle_since >= idle
+
+    def _turn(self) -> None:
+        self._spool.deliver(self._service)
+        lease = self._claim()
+        if lease is None:
+            self._drain.sleep(PAUSE_SECONDS)
+            return
+        if self._spool.holds(lease):
+            # Claiming while a report is under way brings the same lease: it has been run already.
+            self._drain.sleep(self._patience.away_seconds)
+            return
+        self._run(lease)
+        self._trials += 1
+        self._idle_since = time.monotonic()
+
+    def _claim(self) -> Assignment | None:
+        try:
+            with self._drain.interruptible():
+                return self._service.claim(self._wait_seconds())
+        except Unreachable as error:
+            log.warning("service_away", problem=error.detail)
+        self._drain.sleep(self._patience.away_seconds)
+        return None
+
+    def _wait_seconds(self) -> float:
+        idle = self._patience.until_idle_seconds
+        return min(self._patience.wait_seconds, idle or self._patience.wait_seconds)
+
+    def _run(self, lease: Assignment) -> None:
+        with structlog.contextvars.bound_contextvars(
+            study=lease.study_name, trial=lease.trial_id, token=lease.token
+        ):
+            log.info("trial_started", purpose=lease.purpose, seed=lease.seed, steps=lease.steps)
+            with Heartbeat(self._renewer, lease) as heartbeat:
+                report = self._report(lease, heartbeat)
+            if report is not None:
+                self._spool.put(report)
+                self._spool.deliver(self._service)
+            if heartbeat.draining:
+                self._drain.request()
+
+    def _report(self, lease: Assignment, heartbeat: Heartbeat) -> Report | None:
+        try:
+            measurement = self._evaluator.evaluate(
+                lease, self._on_step(heartbeat), self._spool.adapter_directory(lease)
+            )
+        except LeaseLost as error:
+            log.warning("trial_dropped", problem=error.detail)
+            self._spool.discard(lease)
+            return None
+        except Drained:
+            self._give_back(lease)
+            raise
+        except Exception as error:  # noqa: BLE001  # a trial must not end the worker
+            return self._failed(lease, error)
+        log.info(
+            "trial_done", loss=measurement.loss, steps=measurement.steps, **measurement.seconds
+        )
+        return done(lease, self._name, measurement, time.time(), self._kept(lease))
+
+    def _on_step(self, heartbeat: Heartbeat) -> OnStep:
+        def on_step(step: int, loss: float) -> bool:
+            self._drain.check()
+            return heartbeat.beat(step, loss)
+
+        return on_step
+
+    def _failed(self, lease: Assignment, error: Exception) -> Report:
+        if isinstance(error, RankspaceError):
+            log.warning("trial_failed", problem=error.detail, fix=error.hint)
+            text = f"{error.detail}; {error.hint}" if error.hint else error.detail
+        else:
+            log.exception("trial_crashed")
+            kind = "out of memory" if memory.is_exhausted(error) else type(error).__name__
+            text = f"{kind}: {error}"
+        self._spool.discard(lease)
+        return failed(lease, self._name, text, time.time())
+
+    def _kept(self, lease: Assignment) -> tuple[str, ...]:
+        directory = self._spool.adapter_directory(lease)
+        return tuple(name for name in FILES if (directory / name).exists())
+
+    def _leave(self) -> None:
+        # The signal may have cut off a claim that the service had already granted.
+        try:
+            lease = self._service.claim(0)
+        except RankspaceError:
+            return
+        if lease is not None and not self._spool.holds(lease):
+            self._give_back(lease)
+
+    def _give_back(self, lease: Assignment) -> None:
+        self._spool.discard(lease)
+        try:
+            self._service.release(lease)
+        except RankspaceError as error:
+            log.warning("release_failed", trial=lease.trial_id, problem=error.detail)
+        else:
+            log.info("trial_released", trial=lease.trial_id)

@@ -1,0 +1,71 @@
+"""Wiring: from settings to a working worker."""
+
+import structlog
+import torch
+
+from rankspace.errors import InvalidInput, RankspaceError
+from worker import logs
+from worker.client import LeaseClient
+from worker.drain import Drain
+from worker.evaluation import Evaluator
+from worker.loop import Patience, Worker
+from worker.settings import Settings
+from worker.spool import Spool
+
+log = structlog.get_logger(__name__)
+
+
+def run(settings: Settings) -> int:
+    """Work until drained; return the exit status, 0, or 2 when the operator must act first."""
+    logs.configure(settings.log_format, settings.log_level)
+    try:
+        _work(settings)
+    except RankspaceError as error:
+        log.error("worker_stopped", problem=error.detail, fix=error.hint)
+        return 2
+    return 0
+
+
+def device_of(settings: Settings) -> torch.device:
+    """Return the device to run on.
+
+    Raises:
+        InvalidInput: A GPU is asked for where torch sees none.
+    """
+    available = torch.cuda.is_available()
+    if settings.device == "cuda" and not available:
+        raise InvalidInput("device", "cuda", "torch sees no GPU", fix="use auto or cpu")
+    return torch.device("cuda" if available and settings.device != "cpu" else "cpu")
+
+
+def _work(settings: Settings) -> None:
+    device = device_of(settings)
+    if settings.cpu_threads is not None:
+        torch.set_num_threads(settings.cpu_threads)
+    drain = Drain()
+    drain.install()
+    log.info("worker_started", worker=settings.worker, url=settings.url, device=str(device))
+    with _client(settings, attempts=3) as service, _client(settings, attempts=1) as renewer:
+        trials = Worker(
+            settings.worker,
+            service,
+            renewer,
+            Evaluator(device),
+            Spool(settings.spool_directory),
+            drain=drain,
+            patience=_patience(settings),
+        ).run()
+    log.info("worker_left", trials=trials)
+
+
+def _client(settings: Settings, *, attempts: int) -> LeaseClient:
+    return LeaseClient(settings.url, settings.secret(), settings.worker, attempts=attempts)
+
+
+def _patience(settings: Settings) -> Patience:
+    return Patience(
+        wait_seconds=settings.wait_seconds,
+        away_seconds=settings.away_seconds,
+        max_trials=settings.max_trials,
+        until_idle_seconds=settings.until_idle_seconds,
+    )

@@ -1,0 +1,72 @@
+"""Settings: what an operator may change, from ``RANKADAPTOR_*`` variables or the caller."""
+
+import os
+import secrets
+import socket
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from rankspace.errors import InvalidInput
+
+
+def _name() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+
+
+def _spool_directory() -> Path:
+    return Path(platformdirs.user_state_dir("rankadaptor", appauthor=False)) / "spool"
+
+
+class Settings(BaseSettings):
+    """How a worker runs.
+
+    Attributes:
+        url: Address of the service.
+        key: A key of role worker; or ``key_file``, which holds one.
+        worker: Name under which leases are held; must not be shared by two running workers.
+        device: ``auto`` takes a GPU where there is one.
+        cpu_threads: Threads of one operation on the CPU; None leaves it to torch.
+        spool_directory: Where undelivered reports wait; workers may share it, and deliver
+            what another one left behind.
+        wait_seconds: How long one claim may wait for work.
+        away_seconds: Pause after the service did not answer.
+        max_trials: Leave after so many trials.
+        until_idle_seconds: Leave when there was no work for so long.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="RANKADAPTOR_", frozen=True, extra="ignore")
+
+    url: str = "http://127.0.0.1:8731"
+    key: SecretStr | None = None
+    key_file: Path | None = None
+    worker: str = Field(default_factory=_name, min_length=1, max_length=200)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    cpu_threads: int | None = Field(default=None, ge=1)
+    spool_directory: Path = Field(default_factory=_spool_directory)
+    wait_seconds: float = Field(default=20.0, ge=0, le=30)
+    away_seconds: float = Field(default=5.0, gt=0)
+    max_trials: int | None = Field(default=None, ge=1)
+    until_idle_seconds: float | None = Field(default=None, gt=0)
+    log_format: Literal["auto", "json", "console"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    def secret(self) -> str:
+        """The key itself.
+
+        Raises:
+            InvalidInput: There is none, or its file cannot be read.
+        """
+        if self.key is not None:
+            return self.key.get_secret_value()
+        if self.key_file is None:
+            raise InvalidInput("key", None, "is missing", fix="set RANKADAPTOR_KEY or _KEY_FILE")
+        try:
+            return self.key_file.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise InvalidInput(
+                "key_file", str(self.key_file), f"cannot be read: {error.strerror}", fix="create it"
+            ) from error

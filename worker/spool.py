@@ -1,0 +1,150 @@
+"""Spool: reports wait on disk until the service has them, across restarts of the worker."""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from rankspace.errors import (
+    Forbidden,
+    InvalidInput,
+    LeaseLost,
+    RankspaceError,
+    Unauthenticated,
+    Unreachable,
+    UnsupportedVersion,
+)
+from rankspace.trial import Assignment
+from rankspace.wire import pack, unpack
+from worker.report import Report
+
+KEPT_SECONDS = 24 * 3600.0
+_WAITS = (Unreachable, Unauthenticated, Forbidden, UnsupportedVersion)
+
+log = structlog.get_logger(__name__)
+
+
+class Deliverer(Protocol):
+    def upload(self, report: Report, file: Path) -> None: ...
+    def report(self, report: Report) -> str: ...
+
+
+class Spool:
+    """A directory with one JSON file per undelivered report, and its adapter files beside it.
+
+    Every report is written here before it is sent, so neither a crash nor an absent service
+    loses a finished trial. Files are readable by their owner only.
+    """
+
+    def __init__(self, directory: Path, clock: Callable[[], float] = time.time) -> None:
+        self._directory = directory
+        with self._writing():
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._clock = clock
+
+    def adapter_directory(self, lease: Assignment) -> Path:
+        """Where to save the adapter of ``lease`` before its report is put in."""
+        return self._directory / f"{lease.trial_id}-{lease.token}"
+
+    def put(self, report: Report) -> None:
+        """Write ``report`` so that it is there completely or not at all."""
+        path = self._path(report.name)
+        draft = path.with_suffix(".tmp")
+        with self._writing():
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+                json.dump(pack(report), stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            draft.replace(path)
+
+    def holds(self, lease: Assignment) -> bool:
+        """Whether ``lease`` has been run already and only its report is missing."""
+        return self._path(f"{lease.trial_id}-{lease.token}").exists()
+
+    def discard(self, lease: Assignment) -> None:
+        """Forget an abandoned trial's files."""
+        self._remove(f"{lease.trial_id}-{lease.token}")
+
+    def deliver(self, client: Deliverer) -> int:
+        """Send what waits, oldest first; return how many reports still wait.
+
+        Raises:
+            Unauthenticated, Forbidden, UnsupportedVersion: Nothing is lost; the operator must act.
+        """
+        waiting = self._waiting()
+        for index, report in enumerate(waiting):
+            try:
+                self._send(client, report)
+            except Unreachable as error:
+                log.warning("report_waits", trial=report.trial_id, problem=error.detail)
+                return len(waiting) - index
+        return 0
+
+    def _send(self, client: Deliverer, report: Report) -> None:
+        if self._clock() - report.finished > KEPT_SECONDS:
+            self._drop(report, "it has waited for more than a day")
+            return
+        try:
+            for name in report.files:
+                client.upload(report, self._directory / report.name / name)
+            status = client.report(report)
+        except _WAITS:
+            raise
+        except LeaseLost as error:
+            self._drop(report, error.detail)
+        except (OSError, RankspaceError) as error:
+            self._refused(client, report, str(error))
+        else:
+            log.info("report_delivered", trial=report.trial_id, status=status)
+            self._remove(report.name)
+
+    def _refused(self, client: Deliverer, report: Report, problem: str) -> None:
+        """Report a result that will never be accepted as failed: unreported, it would run again."""
+        if self._path(report.name).exists() and report.outcome == "done":
+            text = f"the result could not be delivered: {problem}"
+            client.report(replace(report, outcome="failed", measurement=None, error=text))
+        self._drop(report, problem)
+
+    def _drop(self, report: Report, problem: str) -> None:
+        log.warning("report_dropped", trial=report.trial_id, token=report.token, problem=problem)
+        self._remove(report.name)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise InvalidInput(
+                "spool_directory",
+                str(self._directory),
+                f"cannot be written: {error.strerror}",
+                fix="set RANKADAPTOR_SPOOL_DIRECTORY to a directory with room",
+            ) from error
+
+    def _waiting(self) -> list[Report]:
+        found = [self._read(path) for path in self._directory.glob("*.json")]
+        return sorted((r for r in found if r is not None), key=lambda report: report.finished)
+
+    def _read(self, path: Path) -> Report | None:
+        try:
+            return unpack(Report, json.loads(path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return None  # another worker on this directory was quicker
+        except (OSError, ValueError, InvalidInput, UnsupportedVersion) as error:
+            log.warning("report_unreadable", file=str(path), problem=str(error))
+            return None
+
+    def _path(self, name: str) -> Path:
+        return self._directory / f"{name}.json"
+
+    def _remove(self, name: str) -> None:
+        self._path(name).unlink(missing_ok=True)
+        shutil.rmtree(self._directory / name, ignore_errors=True)
