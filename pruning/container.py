@@ -21,7 +21,7 @@ from pruning.document import read_document
 from pruning.logits import check_logits
 from pruning.manifest import SCHEMA, Manifest, write_manifest
 from pruning.shapes import EMBEDDING, OUTPUT, ROTARY_BUFFER
-from pruning.structure import Structure
+from pruning.structure import BlockStructure, Structure
 from pruning.weights import locate
 from pruning.writing import write
 from rankspace.errors import InvalidContainer
@@ -42,12 +42,14 @@ class LoadedModel:
         tokenizer: Its fast tokenizer.
         description: What the service knows of it; ``fingerprint`` identifies it.
         structure: Its decoder blocks.
+        dense_block: The block its config describes: each block of the dense model.
     """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     description: PrunedModel
     structure: Structure
+    dense_block: BlockStructure
 
 
 def load(
@@ -74,7 +76,8 @@ def load(
     if contents.manifest and contents.manifest.check:
         check_logits(model, contents.manifest.check)
     tokenizer = _read_tokenizer(contents)
-    return LoadedModel(model, tokenizer, description_of(contents), contents.structure)
+    dense_block = contents.architecture.dense
+    return LoadedModel(model, tokenizer, description_of(contents), contents.structure, dense_block)
 
 
 def write_profiles(directory: Path, profiles: Sequence[LayerProfile]) -> PrunedModel:
