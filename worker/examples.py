@@ -26,7 +26,7 @@ PROMPT_WITH_INPUT = (
 """Stanford Alpaca's two templates, as LLM-Pruner trains with."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Example:
     """Tokens to read and, from ``prompt`` on, to predict.
 
@@ -69,7 +69,7 @@ def read_instructions(path: Path, tokenizer: Any, length: int) -> tuple[Example,
 
     Examples are cut at ``length`` tokens; one without an answer token left is dropped.
     """
-    rows = [_row(path, n, line) for n, line in enumerate(_text(path).splitlines(), 1) if line]
+    rows = [_row(n, line) for n, line in enumerate(_text(path).splitlines(), 1) if line]
     prompts = [_prompt(row) for row in rows]
     if not rows:
         return ()
@@ -100,7 +100,7 @@ def _prompt(row: Mapping[str, str]) -> str:
     return template.format_map(row)
 
 
-def _row(path: Path, number: int, line: str) -> Mapping[str, str]:
+def _row(number: int, line: str) -> Mapping[str, str]:
     try:
         row = json.loads(line)
     except ValueError:
@@ -108,8 +108,8 @@ def _row(path: Path, number: int, line: str) -> Mapping[str, str]:
     needed = ("instruction", "output")
     if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in needed):
         raise InvalidInput(
-            FIELD,
-            f"{path}, line {number}",
+            f"{FIELD}, line {number}",
+            line,
             "is not a row of instruction, input and output",
             fix='write {"instruction": "…", "input": "", "output": "…"} on every line',
         )

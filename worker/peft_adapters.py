@@ -34,15 +34,13 @@ class PeftBackEnd:
         """
         if not ranks:
             return PeftAttached(None, ())
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # peft's use of transformers' old names
-            warnings.filterwarnings("error", "(?s).*did not match")
-            try:
-                wrapped = get_peft_model(model, lora_config(ranks, alpha_per_rank))
-            except RuntimeWarning as warning:
-                raise TrialFailed(f"peft ignored a rank: {warning}") from warning
+        # Recorded, not raised: an exception inside peft would leave the model half wrapped.
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            wrapped = get_peft_model(model, lora_config(ranks, alpha_per_rank))
         attached = PeftAttached(wrapped, _trainable(model))
         try:
+            _require_no_complaint([str(warning.message) for warning in caught])
             _check(model, ranks, alpha_per_rank, attached.parameters)
             _initialise(model, seed)
         except BaseException:
@@ -117,6 +115,12 @@ def _check(
     _require_equal("trainable parameters", sum(p.numel() for p in parameters), expected)
     types = {parameter.dtype for parameter in parameters}
     _require_equal("type of the adapters", types, {torch.float32})
+
+
+def _require_no_complaint(messages: Sequence[str]) -> None:
+    for message in messages:
+        if "did not match" in message:
+            raise TrialFailed(f"peft ignored a rank: {message}")
 
 
 def _require_equal(what: str, found: object, asked: object) -> None:

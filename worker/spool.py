@@ -108,10 +108,14 @@ class Spool:
 
     def _refused(self, client: Deliverer, report: Report, problem: str) -> None:
         """Report a result that will never be accepted as failed: unreported, it would run again."""
-        if self._path(report.name).exists() and report.outcome == "done":
-            text = f"the result could not be delivered: {problem}"
-            client.report(replace(report, outcome="failed", measurement=None, error=text))
-        self._drop(report, problem)
+        if report.outcome == "failed" or not self._path(report.name).exists():
+            self._drop(report, problem)
+            return
+        text = f"the result could not be delivered: {problem}"
+        log.warning("report_refused", trial=report.trial_id, problem=problem)
+        self._send(
+            client, replace(report, outcome="failed", measurement=None, error=text, files=())
+        )
 
     def _drop(self, report: Report, problem: str) -> None:
         log.warning("report_dropped", trial=report.trial_id, token=report.token, problem=problem)

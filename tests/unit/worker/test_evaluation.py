@@ -1,0 +1,177 @@
+import json
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import PeftModel
+
+from pruning.container import load
+from rankspace import Assignment, RankVector
+from rankspace.errors import InvalidInput, TrialFailed
+from rankspace.recipe import Data, Optimizer
+from rankspace.trial import Split
+from worker.data import prepare
+from worker.evaluation import Evaluator
+from worker.export import FILES
+from worker.measuring import mean_loss
+
+Assign = Callable[..., Assignment]
+CPU = torch.device("cpu")
+
+
+def go_on(step: int, loss: float) -> bool:
+    return False
+
+
+def test_a_measurement_states_what_was_done(assign: Assign, evaluator: Evaluator) -> None:
+    found = evaluator.evaluate(assign(), go_on)
+    assert found.score == -found.loss
+    assert found.steps == 6
+    assert found.tokens == 6 * 8 * 32
+    assert found.parameters == assign().rank_vector.parameters(
+        [layer.parameters_per_rank for layer in assign().layers]
+    )
+    assert list(found.seconds) == ["load", "attach", "train", "evaluate"]
+    assert found.peak_bytes > 10_000_000
+    assert {"torch", "peft", "transformers"} <= found.versions.keys()
+
+
+def test_equal_assignments_give_equal_bits(assign: Assign, evaluator: Evaluator) -> None:
+    first = evaluator.evaluate(assign(), go_on)
+    other = evaluator.evaluate(assign(rank_vector=RankVector((3,) * 21), seed=5), go_on)
+    again = evaluator.evaluate(assign(), go_on)
+    fresh = Evaluator(CPU).evaluate(assign(), go_on)
+    assert (first.loss, first.train_loss) == (again.loss, again.train_loss)
+    assert first.loss == fresh.loss
+    assert other.loss != first.loss
+
+
+def test_ranks_do_not_change_the_first_loss(assign: Assign, evaluator: Evaluator) -> None:
+    """Paired: same data order, and an adapter that starts at zero."""
+    seen: list[list[float]] = []
+    for ranks in ((1,) * 21, (4,) * 21):
+        losses: list[float] = []
+
+        def note(step: int, loss: float, losses: list[float] = losses) -> bool:
+            losses.append(loss)
+            return False
+
+        evaluator.evaluate(assign(rank_vector=RankVector(ranks)), note)
+        seen.append(losses)
+    assert seen[0][0] == seen[1][0]
+    assert seen[0][-1] != seen[1][-1]
+
+
+def test_every_rank_zero_measures_the_base(
+    assign: Assign, evaluator: Evaluator, tmp_path: Path
+) -> None:
+    nothing = assign(rank_vector=RankVector((0,) * 21), keep_adapter=True)
+    found = evaluator.evaluate(nothing, go_on, tmp_path)
+    loaded = load(Path(nothing.model_path))
+    dataset = prepare(nothing.recipe.data, 32, loaded.tokenizer)
+    expected = mean_loss(loaded.model, dataset.held_out[Split.SELECTION], CPU)
+    assert found.loss == expected
+    assert (found.steps, found.parameters, found.tokens) == (0, 0, 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
+
+
+def test_the_split_decides_what_is_scored(assign: Assign, evaluator: Evaluator) -> None:
+    selection = evaluator.evaluate(assign(), go_on)
+    final = evaluator.evaluate(assign(split=Split.FINAL), go_on)
+    assert selection.train_loss == final.train_loss
+    assert selection.loss != final.loss
+
+
+def test_zero_steps_are_the_recipes_epochs(assign: Assign, evaluator: Evaluator) -> None:
+    found = evaluator.evaluate(assign(steps=0, epochs=1), go_on)
+    loaded = load(Path(assign().model_path))
+    examples = prepare(assign().recipe.data, 32, loaded.tokenizer).train
+    assert found.steps == len(examples) // 8
+
+
+def test_an_early_stop_reports_what_there_is(assign: Assign, evaluator: Evaluator) -> None:
+    assert evaluator.evaluate(assign(), lambda step, _: step == 2).steps == 2
+
+
+def test_instructions_train_too(
+    assign: Assign, evaluator: Evaluator, instruction_file: Path
+) -> None:
+    recipe = replace(
+        assign().recipe, data=Data(str(instruction_file), held_out=20), sequence_length=240
+    )
+    found = evaluator.evaluate(assign(recipe=recipe, steps=12), go_on)
+    base = evaluator.evaluate(assign(recipe=recipe, rank_vector=RankVector((0,) * 21)), go_on)
+    assert found.loss < base.loss
+
+
+def test_another_model_than_submitted_names_both(assign: Assign, evaluator: Evaluator) -> None:
+    wrong = assign(model_fingerprint="0" * 64)
+    with pytest.raises(TrialFailed, match=f"(?s){assign().model_fingerprint}.*{'0' * 64}"):
+        evaluator.evaluate(wrong, go_on)
+
+
+def test_an_unreadable_model_is_the_callers_to_fix(assign: Assign, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput):
+        Evaluator(CPU).evaluate(assign(model_path=str(tmp_path)), go_on)
+
+
+def test_a_failed_trial_leaves_the_model_as_it_was(assign: Assign) -> None:
+    evaluator = Evaluator(CPU)
+    first = evaluator.evaluate(assign(), go_on)
+    wild = replace(
+        assign().recipe, optimizer=Optimizer(learning_rate=1e30, warmup_steps=0, gradient_clip=1e9)
+    )
+    with pytest.raises(TrialFailed, match="loss is"):
+        evaluator.evaluate(assign(recipe=wild), go_on)
+    assert evaluator.evaluate(assign(), go_on).loss == first.loss
+
+
+def test_a_changed_base_is_found_and_loaded_anew(assign: Assign) -> None:
+    evaluator = Evaluator(CPU)
+    first = evaluator.evaluate(assign(), go_on)
+
+    def spoil(step: int, loss: float) -> bool:
+        resident: Any = evaluator._residence._resident
+        with torch.no_grad():
+            resident.model.model.norm.weight.add_(1e-6)
+        return False
+
+    with pytest.raises(TrialFailed, match=r"changed the base model: model\.norm\.weight"):
+        evaluator.evaluate(assign(), spoil)
+    assert evaluator.evaluate(assign(), go_on).loss == first.loss
+
+
+def test_the_export_reloads_with_plain_peft(
+    assign: Assign, evaluator: Evaluator, tmp_path: Path
+) -> None:
+    kept = assign(keep_adapter=True, rank_vector=RankVector(tuple(i * 5 % 7 for i in range(21))))
+    found = evaluator.evaluate(kept, go_on, tmp_path / "adapter")
+    assert sorted(path.name for path in (tmp_path / "adapter").iterdir()) == sorted(FILES)
+    loaded = load(Path(kept.model_path))
+    held_out = prepare(kept.recipe.data, 32, loaded.tokenizer).held_out[Split.SELECTION]
+    base = mean_loss(loaded.model, held_out, CPU)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        PeftModel.from_pretrained(loaded.model, str(tmp_path / "adapter"))
+    reloaded = mean_loss(loaded.model, held_out, CPU)
+    assert reloaded == pytest.approx(found.loss, abs=1e-5)
+    assert base - reloaded > 0.01
+
+
+def test_the_export_says_what_it_is(assign: Assign, evaluator: Evaluator, tmp_path: Path) -> None:
+    evaluator.evaluate(assign(keep_adapter=True), go_on, tmp_path)
+    config = json.loads((tmp_path / "adapter_config.json").read_text())
+    adapted = [
+        layer.name
+        for layer, rank in zip(assign().layers, assign().rank_vector.ranks, strict=True)
+        if rank
+    ]
+    assert config["target_modules"] == sorted(adapted)
+    assert len(config["rank_pattern"]) == len(config["alpha_pattern"]) == len(adapted)
+    readme = (tmp_path / "README.md").read_text()
+    assert f"| `{adapted[0]}` | 1 |" in readme
+    assert assign().model_fingerprint in readme
