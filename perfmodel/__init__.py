@@ -1,0 +1,29 @@
+"""Learning from finished trials and proposing the next: pure functions over data.
+
+No I/O, no clock, no global random state: the same state gives the same proposals anywhere.
+"""
+
+from perfmodel.comparison import compare
+from perfmodel.knapsack import allocate
+from perfmodel.random_vectors import random_vectors
+from perfmodel.state import ModelState
+from perfmodel.strategies import STRATEGIES
+from perfmodel.study import economy, leaders, learn, predict, propose, start
+from perfmodel.verification import Arms, Scored, next_step
+
+__all__ = [
+    "STRATEGIES",
+    "Arms",
+    "ModelState",
+    "Scored",
+    "allocate",
+    "compare",
+    "economy",
+    "leaders",
+    "learn",
+    "next_step",
+    "predict",
+    "propose",
+    "random_vectors",
+    "start",
+]

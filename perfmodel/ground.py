@@ -1,0 +1,42 @@
+"""Ground: what follows from the search space and the plan alone, before any score."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from perfmodel.design import design, design_size
+from perfmodel.knapsack import Allocator
+from perfmodel.prior import Prior
+from rankspace import RankVector, SearchSpace
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Computed once per study when first needed, and carried from state to state.
+
+    Attributes:
+        space: What may be proposed.
+        seed: Root of all randomness.
+        trials: Search trials planned.
+    """
+
+    space: SearchSpace
+    seed: int
+    trials: int
+
+    @cached_property
+    def allocator(self) -> Allocator:
+        return Allocator(self.space)
+
+    @cached_property
+    def prior(self) -> Prior:
+        return Prior.of(self.space)
+
+    @cached_property
+    def uniform(self) -> RankVector:
+        return self.space.uniform()
+
+    @cached_property
+    def design(self) -> tuple[RankVector, ...]:
+        """The first trials, uniform first."""
+        count = design_size(self.trials, len(self.space.layers))
+        return design(self.space, self.allocator, count, self.seed)

@@ -1,0 +1,129 @@
+"""ModelState: everything the performance model knows, as the events it was told."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from perfmodel.arrays import Floats
+from perfmodel.ground import Ground
+from perfmodel.posterior import Posterior
+from rankspace import Observation, RankVector, SearchSpace
+from rankspace.study import StrategyName
+from rankspace.wire import pack, unpack
+
+
+@dataclass(frozen=True)
+class ModelState:
+    """One study's model. Frozen: ``learn`` and ``propose`` return new states.
+
+    Every number derived from the events is computed when first asked for and never stored, so
+    states are equal when their events are, and a replay gives the same bytes and proposals.
+
+    Attributes:
+        space: What may be proposed.
+        strategy: Who proposes.
+        seed: Root of all randomness.
+        trials: Search trials planned, failed ones included; sets the pace of exploration.
+        draws: Proposals made so far; each has its own random stream.
+        observations: In the order they were learned.
+    """
+
+    space: SearchSpace
+    strategy: StrategyName
+    seed: int
+    trials: int
+    draws: int = 0
+    observations: tuple[Observation, ...] = ()
+
+    def to_bytes(self) -> bytes:
+        """Write the versioned JSON form; ``from_bytes`` reads it back to an equal state."""
+        events = _Events(
+            self.space, self.strategy, self.seed, self.trials, self.draws, self.observations
+        )
+        return json.dumps(pack(events), separators=(",", ":")).encode()
+
+    @staticmethod
+    def from_bytes(blob: bytes) -> "ModelState":
+        """Read what ``to_bytes`` wrote.
+
+        Raises:
+            UnsupportedVersion: Another version of the program wrote it.
+            InvalidInput: It is not a state.
+        """
+        events = unpack(_Events, json.loads(blob))
+        return ModelState(
+            events.space,
+            events.strategy,
+            events.seed,
+            events.trials,
+            events.draws,
+            events.observations,
+        )
+
+    def learned(self, observations: Sequence[Observation]) -> "ModelState":
+        return self._evolve(observations=(*self.observations, *observations))
+
+    def drawn(self, count: int) -> "ModelState":
+        return self._evolve(draws=self.draws + count)
+
+    def generator(self, draw: int) -> np.random.Generator:
+        """Return the random stream of the ``draw``-th proposal."""
+        return np.random.default_rng(np.random.SeedSequence([self.seed, draw]))
+
+    @cached_property
+    def ground(self) -> Ground:
+        """What follows from the space alone."""
+        return Ground(self.space, self.seed, self.trials)
+
+    @cached_property
+    def scored(self) -> tuple[Observation, ...]:
+        """Observations of trials that did not fail."""
+        return tuple(seen for seen in self.observations if seen.score is not None)
+
+    @cached_property
+    def scores(self) -> Floats:
+        """Scores of ``scored``, ``(n,)``."""
+        return np.array([seen.score for seen in self.scored], dtype=np.float64)
+
+    @cached_property
+    def tried(self) -> frozenset[RankVector]:
+        """Every vector a trial has finished on, failed ones included."""
+        return frozenset(seen.rank_vector for seen in self.observations)
+
+    @cached_property
+    def posterior(self) -> Posterior | None:
+        """What the scores say; None until two trials have one."""
+        if len(self.scored) < 2:
+            return None
+        vectors = [seen.rank_vector for seen in self.scored]
+        return Posterior.of(
+            self.ground.prior, vectors, self.scores, [seen.seed for seen in self.scored]
+        )
+
+    def _evolve(self, **changes: Any) -> "ModelState":
+        following = replace(self, **changes)
+        kept = ("ground",) if following.observations != self.observations else _DERIVED
+        following.__dict__.update(
+            {name: self.__dict__[name] for name in kept if name in vars(self)}
+        )
+        return following
+
+
+_DERIVED = ("ground", "scored", "scores", "tried", "posterior")
+"""What a state computes once; all of it stays true while no observation is added."""
+
+
+@dataclass(frozen=True)
+class _Events:
+    """What is written: the fields of ModelState, and nothing derived from them."""
+
+    space: SearchSpace
+    strategy: StrategyName
+    seed: int
+    trials: int
+    draws: int
+    observations: tuple[Observation, ...]

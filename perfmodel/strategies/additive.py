@@ -1,0 +1,143 @@
+"""``additive``: a Bayesian utility per layer, an exact knapsack over them, Thompson sampling."""
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from perfmodel.arrays import Floats
+from perfmodel.curves import concave
+from perfmodel.guard import misleads
+from perfmodel.posterior import Posterior
+from perfmodel.reasons import moves
+from perfmodel.state import ModelState
+from perfmodel.strategies.observed import Observed
+from perfmodel.strategies.swap import Swap
+from rankspace import Proposal, RankVector
+
+WARMTH = 1.0
+"""Spread of the first samples around the mean, in posterior standard deviations."""
+
+RETRIES = 6
+"""Samples drawn, each wilder, before a new vector is sought next to the best one."""
+
+EVEN = 1e-6
+"""Utility of the curve all layers share that is added so that worthless ranks spread evenly."""
+
+SAFETY = 1.0
+"""Standard deviations by which the economy vector must be predicted not to be worse."""
+
+
+class Additive:
+    """Design, then Thompson samples that cool down to the posterior mean at the planned end."""
+
+    source = "Thompson 1933 on a hierarchical linear model; Russo & Van Roy 2014; exact knapsack"
+
+    def propose(
+        self, state: ModelState, pending: Collection[RankVector], rng: np.random.Generator
+    ) -> Proposal:
+        """Offer the next vector of the design, a Thompson sample, or the guard's choice."""
+        taken = state.tried | set(pending)
+        planned = [vector for vector in state.ground.design if vector not in taken]
+        if planned and len(taken) < len(state.ground.design):
+            return _proposal(state, planned[0], _design_reason(state, planned[0]))
+        if state.posterior is None:
+            return Swap().propose(state, pending, rng)
+        if misleads(state):
+            return _fall_back(state, pending, rng, "The model ranks trials worse than no model")
+        return self._sample(state, state.posterior, pending, rng)
+
+    def _sample(
+        self,
+        state: ModelState,
+        posterior: Posterior,
+        pending: Collection[RankVector],
+        rng: np.random.Generator,
+    ) -> Proposal:
+        warmth = _warmth(state, pending)
+        mean = posterior.mean_tables()
+        for attempt in range(RETRIES):
+            heat = warmth + 0.25 * attempt
+            vector = best(state, mean + heat * (posterior.sample_tables(rng) - mean))
+            if vector not in pending and vector not in state.tried:
+                how = "Thompson sample" if heat > 0.0 else "Best by the model"
+                return _proposal(state, vector, f"{how}: {moves(state.space, vector)}")
+        return _fall_back(state, pending, rng, "The model's best vectors are all tried")
+
+    def predict(self, state: ModelState, vectors: Sequence[RankVector]) -> tuple[Floats, Floats]:
+        """Mean and standard deviation of the noiseless score, ``(n,)`` each."""
+        if state.posterior is None:
+            return Observed().predict(state, vectors)
+        return state.posterior.predict(vectors)
+
+    def leaders(self, state: ModelState, count: int) -> tuple[RankVector, ...]:
+        """The model's optimum over the whole space, then the best tried by the model's mean."""
+        if state.posterior is None:
+            return Observed().leaders(state, count)
+        optimum = best(state, state.posterior.mean_tables())
+        seen = dict.fromkeys(o.rank_vector for o in state.scored)
+        tried = [vector for vector in seen if vector != optimum]
+        if not tried:
+            return (optimum,)
+        mean, _ = state.posterior.predict(tried)
+        order = np.argsort(-mean, kind="stable")
+        return (optimum, *(tried[at] for at in order))[:count]
+
+    def economy(self, state: ModelState) -> RankVector | None:
+        """Bisect the budget for the cheapest optimum predicted not to be worse than uniform."""
+        if state.posterior is None:
+            return None
+        tables, uniform = _usable(state, state.posterior.mean_tables()), state.ground.uniform
+        ceiling = state.space.max_parameters
+        dear = ceiling - state.space.parameters(uniform) + 1  # spare: strictly below uniform
+        cheap = ceiling - state.space.parameters(state.space.cheapest())
+        found = None
+        while dear <= cheap:
+            spare = (dear + cheap) // 2 if found else dear
+            vector = state.ground.allocator.best(tables, spare=spare)
+            mean, std = state.posterior.difference(vector, uniform)
+            if mean - SAFETY * std < 0.0:
+                if not found:
+                    return None
+                cheap = spare - 1
+            else:
+                found, dear = vector, spare + max(1, ceiling // 500)
+        return found
+
+
+def best(state: ModelState, tables: Floats) -> RankVector:
+    """Allocate the budget to utilities ``(layers, R)``, made concave and rising first."""
+    return state.ground.allocator.best(_usable(state, tables))
+
+
+def _usable(state: ModelState, tables: Floats) -> Floats:
+    curves = state.ground.prior.curves
+    rising = concave(tables, curves.ranks)
+    span = float(np.ptp(rising, axis=1).mean()) or 1.0
+    return np.asarray(rising + EVEN * span * curves.table.mean(axis=1))
+
+
+def _warmth(state: ModelState, pending: Collection[RankVector]) -> float:
+    """Cool linearly from ``WARMTH`` after the design to 0 for the last trials."""
+    begin = len(state.ground.design)
+    done = len(state.observations) + len(pending) - begin
+    return WARMTH * max(0.0, 1.0 - done / max(1, state.trials - begin - 1))
+
+
+def _design_reason(state: ModelState, vector: RankVector) -> str:
+    if vector == state.ground.uniform:
+        return "Design: the uniform vector, the baseline of everything"
+    return f"Design: {moves(state.space, vector)}, to tell the groups apart"
+
+
+def _fall_back(
+    state: ModelState, pending: Collection[RankVector], rng: np.random.Generator, why: str
+) -> Proposal:
+    proposal = Swap().propose(state, pending, rng)
+    return _proposal(state, proposal.rank_vector, f"{why}; {proposal.reason}")
+
+
+def _proposal(state: ModelState, vector: RankVector, reason: str) -> Proposal:
+    if state.posterior is None:
+        return Proposal(vector, None, None, reason)
+    mean, std = state.posterior.predict([vector])
+    return Proposal(vector, float(mean[0]), float(std[0]), reason)

@@ -1,0 +1,52 @@
+"""Observed: a strategy without a model, which knows a vector only if it was tried."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from perfmodel.arrays import Floats
+from perfmodel.state import ModelState
+from rankspace import RankVector
+
+
+class Observed:
+    """Predictions and leaders from the scores alone, shrunken towards their common mean.
+
+    Half of the spread between vectors is taken to be noise: without repeats nobody can tell, and
+    an unshrunken maximum is always too good to be true.
+    """
+
+    def predict(self, state: ModelState, vectors: Sequence[RankVector]) -> tuple[Floats, Floats]:
+        """Mean and standard deviation of the noiseless score, ``(n,)`` each."""
+        if not len(state.scored):
+            return np.zeros(len(vectors)), np.full(len(vectors), np.inf)
+        centre, spread = float(state.scores.mean()), float(state.scores.std())
+        means, counts = _by_vector(state)
+        known = np.array([counts.get(vector, 0) for vector in vectors], dtype=np.float64)
+        observed = np.array([means.get(vector, centre) for vector in vectors])
+        trust = known / (known + 1.0)
+        return centre + trust * (observed - centre), spread * np.sqrt(1.0 - trust)
+
+    def leaders(self, state: ModelState, count: int) -> tuple[RankVector, ...]:
+        """Up to ``count`` tried vectors, best predicted first; uniform when nothing was scored."""
+        means, _ = _by_vector(state)
+        tried = list(means)
+        if not tried:
+            return (state.space.uniform(),)
+        predicted, _ = self.predict(state, tried)
+        order = np.argsort(-predicted, kind="stable")[:count]
+        return tuple(tried[at] for at in order)
+
+    def economy(self, state: ModelState) -> RankVector | None:
+        """Return None: nothing is predicted of vectors below the budget."""
+        return None
+
+
+def _by_vector(state: ModelState) -> tuple[dict[RankVector, float], dict[RankVector, int]]:
+    """Mean score and number of scores of every tried vector, in the order first tried."""
+    scores: dict[RankVector, list[float]] = {}
+    for seen in state.scored:
+        assert seen.score is not None
+        scores.setdefault(seen.rank_vector, []).append(seen.score)
+    means = {vector: float(np.mean(found)) for vector, found in scores.items()}
+    return means, {vector: len(found) for vector, found in scores.items()}

@@ -1,0 +1,106 @@
+"""The five things a study asks of its model."""
+
+from collections.abc import Sequence
+
+from perfmodel.arrays import Floats
+from perfmodel.state import ModelState
+from perfmodel.strategies import STRATEGIES
+from rankspace import Observation, Proposal, RankVector, SearchSpace
+from rankspace.errors import InvalidInput
+from rankspace.study import StrategyName
+
+
+def start(
+    space: SearchSpace,
+    *,
+    strategy: str = StrategyName.ADDITIVE,
+    seed: int = 0,
+    prior: bytes | None = None,
+    trials: int = 60,
+) -> ModelState:
+    """Return the state before the first trial.
+
+    Args:
+        space: What may be proposed.
+        strategy: A key of ``STRATEGIES``.
+        seed: Root of all randomness, at least 0.
+        prior: Must be None: no format of meta-learned priors exists yet.
+        trials: Search trials planned, failed ones included; sets the pace of exploration.
+
+    Raises:
+        InvalidInput: An unknown strategy, a prior, a negative seed, no trials.
+    """
+    _require(prior is None, "prior", prior, "no prior format exists yet", "leave it out")
+    known = [name.value for name in StrategyName]
+    _require(strategy in known, "strategy", strategy, "unknown", f"use one of {known}")
+    _require(seed >= 0, "seed", seed, "is negative", "use 0")
+    _require(trials >= 1, "trials", trials, "must be at least 1", "use 60")
+    return ModelState(space, StrategyName(strategy), seed, trials)
+
+
+def propose(
+    state: ModelState, *, count: int = 1, pending: Sequence[RankVector] = ()
+) -> tuple[ModelState, tuple[Proposal, ...]]:
+    """Offer ``count`` vectors to try next; deterministic in ``state`` and ``pending``.
+
+    Args:
+        state: What is known.
+        count: How many to offer.
+        pending: Vectors that run now; they are not offered again, and count as trials under way.
+
+    Returns:
+        The state with its draw counter moved on, and the proposals. Each fits the space exactly.
+    """
+    strategy = STRATEGIES[state.strategy]
+    running, proposals = list(pending), []
+    for draw in range(state.draws, state.draws + count):
+        proposal = strategy.propose(state, running, state.generator(draw))
+        state.space.check(proposal.rank_vector)
+        running.append(proposal.rank_vector)
+        proposals.append(proposal)
+    return state.drawn(count), tuple(proposals)
+
+
+def learn(state: ModelState, observations: Sequence[Observation]) -> ModelState:
+    """Return the state that also knows ``observations``, failed trials included.
+
+    Raises:
+        InvalidInput: A vector that is not of this space; no state is changed. A vector above the
+            budget is welcome: a person may have tried it.
+    """
+    layers = len(state.space.layers)
+    for seen in observations:
+        _require(
+            len(seen.rank_vector) == layers,
+            "rank_vector",
+            list(seen.rank_vector.ranks),
+            f"has {len(seen.rank_vector)} ranks for {layers} layers",
+            f"give {layers} ranks, in the order of the study's layers",
+        )
+    return state.learned(observations)
+
+
+def predict(state: ModelState, vectors: Sequence[RankVector]) -> tuple[Floats, Floats]:
+    """Mean and standard deviation of the noiseless score of ``vectors``, ``(n,)`` each.
+
+    Before the first score the mean is 0 and the standard deviation infinite.
+    """
+    return STRATEGIES[state.strategy].predict(state, vectors)
+
+
+def leaders(state: ModelState, count: int) -> tuple[RankVector, ...]:
+    """The up to ``count`` distinct vectors most worth verifying, best first; never none."""
+    return STRATEGIES[state.strategy].leaders(state, count)
+
+
+def economy(state: ModelState) -> RankVector | None:
+    """The cheapest vector predicted to match uniform with safety, strictly cheaper than it.
+
+    None when the strategy has no model, or the model knows of no such vector.
+    """
+    return STRATEGIES[state.strategy].economy(state)
+
+
+def _require(holds: bool, name: str, value: object, problem: str, fix: str) -> None:
+    if not holds:
+        raise InvalidInput(name, value, problem, fix=fix)
