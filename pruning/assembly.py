@@ -84,7 +84,8 @@ def blocks_of(model: PreTrainedModel) -> nn.ModuleList:
 def recreate_rotary(model: PreTrainedModel, device: torch.device | str) -> None:
     """Make the rotary tables, which no file holds and which stay float32 in any model."""
     decoder = _decoder(model)
-    decoder.rotary_emb = type(decoder.rotary_emb)(config=model.config).to(device)
+    rotary = type(decoder.rotary_emb)(config=model.config)
+    decoder.rotary_emb = rotary.to(device).train(model.training)
 
 
 def matrix_of(block: nn.Module, kind: str) -> nn.Linear:

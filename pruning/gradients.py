@@ -49,7 +49,7 @@ def measure_gradients(
     with torch.enable_grad(), _requiring_gradients(weights.values()):
         for done, window in enumerate(windows, start=1):
             loss = next_token_loss(model, window[None])
-            _check_finite(loss)
+            _check_finite(loss.detach())
             parts = torch.autograd.grad(loss, list(weights.values()))
             for name, part in zip(weights, parts, strict=True):
                 mean[name].add_(part, alpha=1 / len(windows))
@@ -88,7 +88,7 @@ def _check_finite(loss: torch.Tensor) -> None:
     if not torch.isfinite(loss):
         raise InvalidInput(
             "model",
-            float(loss),
+            loss.item(),
             "its loss on the calibration text is not a number",
             fix="load it in bfloat16 or float32; Llama-2 overflows in float16",
         )
