@@ -1,0 +1,85 @@
+"""create_app: the wiring of the service, and nothing else."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio.to_thread
+from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
+from starlette.staticfiles import StaticFiles
+
+from service import errors, pages
+from service.guards import BodyLimit, HostGuard, SecurityHeaders
+from service.keys import issue_first
+from service.pages import router as page_routes
+from service.routers import exports, health, leases, models, studies, trials, workers
+from service.runtime import Runtime, assemble
+from service.schema import upgrade
+from service.settings import Settings
+from service.steward import Steward
+
+ROUTERS = (
+    models.router,
+    studies.router,
+    trials.router,
+    exports.router,
+    leases.router,
+    workers.router,
+    health.router,
+    page_routes.router,
+)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Build the application; its database is migrated and tended from start-up to shutdown.
+
+    Raises:
+        InvalidInput: The settings would expose the service without naming its hosts.
+    """
+    settings.check_exposure()
+    runtime = assemble(settings)
+    app = FastAPI(
+        title="RankAdaptor",
+        description="Finds one LoRA rank per layer for a pruned language model.",
+        openapi_url="/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+    )
+    app.state.runtime = runtime
+    app.state.steward = _steward(runtime)
+    errors.install(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.mount("/static", StaticFiles(directory=Path(pages.__file__).parent / "static"))
+    app.add_middleware(BodyLimit, settings=settings)
+    app.add_middleware(HostGuard, hosts=settings.hosts())
+    app.add_middleware(SecurityHeaders)
+    return app
+
+
+def prepare(runtime: Runtime) -> None:
+    """Migrate the database and, on the very first start, make the keys."""
+    upgrade(runtime.database)
+    with runtime.database.writing() as session:
+        issue_first(session, runtime.settings.data_directory)
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    runtime: Runtime = app.state.runtime
+    steward: Steward = app.state.steward
+    anyio.to_thread.current_default_thread_limiter().total_tokens = runtime.settings.threads
+    await run_in_threadpool(prepare, runtime)
+    await run_in_threadpool(steward.start)
+    try:
+        yield
+    finally:
+        runtime.doorbell.close()
+        await run_in_threadpool(steward.stop)
+        runtime.database.close()
+
+
+def _steward(runtime: Runtime) -> Steward:
+    return Steward(runtime.leases, runtime.conductor, runtime.settings.steward_seconds)

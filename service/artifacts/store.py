@@ -1,0 +1,105 @@
+"""The artifact store: files under names made by the server, written whole or not at all."""
+
+import hashlib
+import os
+import re
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from rankspace.errors import InvalidInput, NotFound
+from service.keys import random_text
+
+NAMES = ("adapter_model.safetensors", "adapter_config.json", "README.md")
+_STUDY = re.compile(r"st_[a-z2-7]{10}")
+
+
+class ArtifactStore:
+    """Files in ``root/STUDY/TRIAL-TOKEN/NAME``; no part of a path is chosen by a caller."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def begin(self, study: str, trial: int, token: int, name: str) -> "Upload":
+        """Start writing one file; nothing is visible before ``Upload.finish``.
+
+        Raises:
+            InvalidInput: A name that is not on the list.
+        """
+        return Upload(self._path(study, trial, token, name))
+
+    def open(self, study: str, trial: int, token: int, name: str) -> BinaryIO:
+        """Open a stored file, never through a symbolic link.
+
+        Raises:
+            NotFound: It is not there.
+        """
+        path = self._path(study, trial, token, name)
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            raise NotFound(f"{name} is not stored", hint="run the recovery again") from None
+        return os.fdopen(handle, "rb")
+
+    def forget(self, study: str) -> None:
+        """Delete every file of ``study``."""
+        shutil.rmtree(self._folder(study), ignore_errors=True)
+
+    def _path(self, study: str, trial: int, token: int, name: str) -> Path:
+        check_name(name)
+        return self._folder(study) / f"{trial}-{token}" / name
+
+    def _folder(self, study: str) -> Path:
+        assert _STUDY.fullmatch(study), study
+        return self._root / study
+
+
+class Upload:
+    """A file being received: hashed as it comes, renamed into place at the end."""
+
+    def __init__(self, target: Path) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._target = target
+        self._part = target.with_name(f".{random_text(10)}.part")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._file = os.fdopen(os.open(self._part, flags, 0o600), "wb")
+        self._hash = hashlib.sha256()
+        self.bytes = 0
+
+    def write(self, chunk: bytes) -> None:
+        self._file.write(chunk)
+        self._hash.update(chunk)
+        self.bytes += len(chunk)
+
+    def finish(self, sha256: str) -> None:
+        """Make the file visible and durable.
+
+        Raises:
+            InvalidInput: The bytes are not the ones that were announced.
+        """
+        actual = self._hash.hexdigest()
+        if actual != sha256:
+            problem = f"{self.bytes:,} bytes arrived with SHA-256 {actual}"
+            raise InvalidInput("X-Content-SHA256", sha256, problem, fix="upload the file again")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._part.replace(self._target)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+        self._part.unlink(missing_ok=True)
+
+
+def check_name(name: str) -> None:
+    if name not in NAMES:
+        raise InvalidInput("name", name, "is not an artifact", fix=f"use one of {list(NAMES)}")

@@ -1,0 +1,27 @@
+"""Stored JSON documents read back as vocabulary values. They never change, so reading is cached."""
+
+import json
+from functools import lru_cache
+from typing import Any
+
+from rankspace import PrunedModel, SearchSpace, Study
+from rankspace.wire import pack, unpack
+
+
+def write(value: Any) -> str:
+    return json.dumps(pack(value), separators=(",", ":"))
+
+
+@lru_cache(maxsize=64)
+def study_of(document: str) -> Study:
+    return unpack(Study, json.loads(document))
+
+
+@lru_cache(maxsize=64)
+def space_of(document: str) -> SearchSpace:
+    return unpack(SearchSpace, json.loads(document))
+
+
+@lru_cache(maxsize=16)
+def model_of(document: str) -> PrunedModel:
+    return unpack(PrunedModel, json.loads(document))

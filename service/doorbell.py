@@ -1,0 +1,53 @@
+"""Doorbell: "there may be work". It carries no data, so a lost ring costs latency only."""
+
+import asyncio
+import threading
+
+
+class Doorbell:
+    """Wakes every waiting long-poll of this process; may be rung from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiters: dict[asyncio.Future[None], asyncio.AbstractEventLoop] = {}
+        self._rings = 0
+        self.closed = False
+
+    @property
+    def rings(self) -> int:
+        """How often it rang; read it before looking for work, then wait for the next."""
+        return self._rings
+
+    def ring(self) -> None:
+        with self._lock:
+            self._rings += 1
+            waiters, self._waiters = self._waiters, {}
+        for future, loop in waiters.items():
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_wake, future)
+
+    def close(self) -> None:
+        """Ring for the last time: waiting is over because the service stops."""
+        self.closed = True
+        self.ring()
+
+    async def wait(self, seen: int, timeout_seconds: float) -> None:
+        """Return at the first ring after ``seen``, or when the time is up."""
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        with self._lock:
+            if self._rings != seen or self.closed:
+                return
+            self._waiters[future] = loop
+        try:
+            await asyncio.wait_for(future, timeout_seconds)
+        except TimeoutError:
+            pass
+        finally:
+            with self._lock:
+                self._waiters.pop(future, None)
+
+
+def _wake(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,105 @@
+"""Errors become HTTP in this one place: class to status, and the one form of an error body."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import OperationalError
+from starlette.exceptions import HTTPException
+
+from rankspace import errors
+from rankspace.wire import encode
+
+log = structlog.get_logger(__name__)
+
+STATUS: Mapping[type[errors.RankspaceError], int] = MappingProxyType(
+    {
+        errors.UnreadableInput: 400,
+        errors.InvalidInput: 422,
+        errors.Unauthenticated: 401,
+        errors.Forbidden: 403,
+        errors.NotFound: 404,
+        errors.Conflict: 409,
+        errors.TooLarge: 413,
+        errors.UnsupportedVersion: 426,
+        errors.TrialFailed: 422,
+        errors.Unreachable: 503,
+    }
+)
+"""The first class an error is an instance of counts, so subclasses stand before their bases."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorBody:
+    """Every answer that is not a success.
+
+    Attributes:
+        error: Class of the error.
+        detail: What is wrong.
+        hint: What to do about it; may be empty.
+    """
+
+    error: str
+    detail: str
+    hint: str
+
+
+def status_of(error: errors.RankspaceError) -> int:
+    return next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
+
+
+def answer(error: errors.RankspaceError) -> JSONResponse:
+    """Render ``error``; 401 also names the scheme, 503 when to come back."""
+    body = ErrorBody(type(error).__name__, error.detail, error.hint)
+    headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
+    status = status_of(error)
+    return JSONResponse(encode(body), status, headers=headers.get(status))
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(errors.RankspaceError, _expected)
+    app.add_exception_handler(RequestValidationError, _invalid_parameter)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(OperationalError, _database)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _expected(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, errors.RankspaceError)
+    return answer(error)
+
+
+def _invalid_parameter(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first: Mapping[str, Any] = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+    return answer(
+        errors.InvalidInput(field, first.get("input"), first["msg"], fix=f"correct {field}")
+    )
+
+
+def _http(_request: Request, error: Exception) -> JSONResponse:
+    """What the framework refuses by itself: unknown routes and methods."""
+    assert isinstance(error, HTTPException)
+    phrase = HTTPStatus(error.status_code).phrase
+    hint = "GET /v1/openapi.json lists every route" if error.status_code in (404, 405) else ""
+    name = "NotFound" if error.status_code == 404 else phrase.replace(" ", "")
+    body = ErrorBody(name, phrase.lower(), hint)
+    return JSONResponse(encode(body), error.status_code, headers=error.headers)
+
+
+def _database(_request: Request, error: Exception) -> JSONResponse:
+    log.error("database unavailable", error=str(error))
+    return answer(errors.Unreachable("the database did not answer", hint="try again"))
+
+
+def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    log.error("unexpected error", path=request.url.path, exc_info=error)
+    body = ErrorBody("InternalError", "unexpected error", "the service's log has the details")
+    return JSONResponse(encode(body), 500)

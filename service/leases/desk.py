@@ -1,0 +1,93 @@
+"""The lease desk: each call is one transaction, followed by what the study does next."""
+
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from rankspace import Assignment
+from service.db import Database
+from service.doorbell import Doorbell
+from service.leases import workflow
+from service.leases.assignment import assignment
+from service.leases.repository import Leases
+from service.leases.schemas import Beat, Claim, Heartbeat, Holding, Receipt, Report
+from service.settings import Settings
+from service.trials.repository import Trials
+
+log = structlog.get_logger(__name__)
+
+Advance = Callable[[str], None]
+"""Carries a study on after a trial's end. Must not raise: the report is already accepted."""
+
+
+class LeaseDesk:
+    """Hands out trials and takes their results back."""
+
+    def __init__(
+        self, database: Database, doorbell: Doorbell, settings: Settings, advance: Advance
+    ) -> None:
+        self._database = database
+        self._doorbell = doorbell
+        self._settings = settings
+        self._advance = advance
+
+    def greet(self, claim: Claim) -> None:
+        """Check the worker's protocol and note its sign of life.
+
+        Raises:
+            UnsupportedVersion: It speaks another protocol.
+        """
+        workflow.check_protocol(claim)
+        with self._database.writing() as session:
+            Leases(session).touch(claim.worker)
+
+    def has_work(self, worker: str) -> bool:
+        """Look without a write transaction, for the many polls that find nothing."""
+        with self._database.reading() as session:
+            return Leases(session).has_work(worker)
+
+    def claim(self, worker: str) -> Assignment | None:
+        with self._database.writing() as session:
+            trial = workflow.claim(session, worker, self._settings.lease_seconds)
+            handed = assignment(session, trial, self._settings) if trial else None
+        if handed:
+            log.info("claimed", trial=handed.trial_id, token=handed.token, worker=worker)
+        return handed
+
+    def heartbeat(self, trial: int, beat: Heartbeat) -> Beat:
+        with self._database.writing() as session:
+            return workflow.heartbeat(session, trial, beat, self._settings.lease_seconds)
+
+    def report(self, trial: int, given: Report) -> Receipt:
+        with self._database.writing() as session:
+            receipt = workflow.report(session, trial, given)
+            row = Trials(session).get(trial)
+            study = row.study_id if row else ""
+        log.info("reported", trial=trial, outcome=given.outcome, status=receipt.status)
+        if receipt.status == "accepted":
+            self._advance(study)
+        return receipt
+
+    def release(self, trial: int, holding: Holding) -> None:
+        with self._database.writing() as session:
+            workflow.release(session, trial, holding)
+        self._doorbell.ring()
+
+    def expire(self) -> None:
+        """Take overdue trials back and let their studies go on."""
+        with self._database.reading() as session:
+            if not Leases(session).any_expired():
+                return
+        with self._database.writing() as session:
+            studies = workflow.expire(session)
+        log.info("expired", studies=sorted(studies))
+        self._doorbell.ring()
+        self._carry_on(studies)
+
+    def _carry_on(self, studies: Iterable[str]) -> None:
+        for study in sorted(studies):
+            self._advance(study)
+
+    def grant_grace(self) -> None:
+        with self._database.writing() as session:
+            Leases(session).grant_grace(self._settings.lease_seconds)

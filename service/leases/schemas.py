@@ -1,0 +1,111 @@
+"""Bodies of the lease routes; ``rankspace.wire`` reads and writes them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rankspace import Measurement
+from rankspace.errors import InvalidInput
+from rankspace.trial import Action
+
+MAX_INTEGER = 2**63 - 1
+MAX_ERROR = 4000
+MAX_INTERIM = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A worker asks for a trial, in the protocol version it speaks."""
+
+    worker: str
+    protocol: int
+
+    def __post_init__(self) -> None:
+        check_worker(self.worker)
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Who holds the trial, by which claim."""
+
+    worker: str
+    token: int
+
+    def __post_init__(self) -> None:
+        check_worker(self.worker)
+        check_token(self.token)
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """``interim``: pairs of step and loss since the last heartbeat."""
+
+    worker: str
+    token: int
+    interim: tuple[tuple[float, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        check_worker(self.worker)
+        check_token(self.token)
+        if len(self.interim) > MAX_INTERIM:
+            raise InvalidInput("interim", len(self.interim), "too many pairs", fix="send fewer")
+        for index, pair in enumerate(self.interim):
+            if len(pair) != 2:
+                raise InvalidInput(
+                    f"interim[{index}]", list(pair), "not a pair", fix="[step, loss]"
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The answer to a heartbeat."""
+
+    lease_seconds: float
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A trial's end: ``done`` with its measurement, or ``failed`` with the error."""
+
+    worker: str
+    token: int
+    outcome: Literal["done", "failed"]
+    measurement: Measurement | None = None
+    error: str | None = None
+
+    def __post_init__(self) -> None:
+        check_worker(self.worker)
+        check_token(self.token)
+        if self.outcome == "done" and self.measurement is None:
+            raise InvalidInput("measurement", None, "is missing", fix="send what was measured")
+        if self.outcome == "failed" and not self.error:
+            raise InvalidInput("error", self.error, "is missing", fix="say why it failed")
+        if self.error is not None and len(self.error) > MAX_ERROR:
+            fix = f"cut it to {MAX_ERROR} characters"
+            raise InvalidInput("error", self.error, "is too long", fix=fix)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The answer to a report."""
+
+    status: Literal["accepted", "duplicate"]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerView:
+    """A worker and its last sign of life."""
+
+    name: str
+    first_seen: str | None
+    last_seen: str | None
+
+
+def check_worker(name: str) -> None:
+    if not 1 <= len(name) <= 200 or not name.isprintable():
+        raise InvalidInput("worker", name, "must be 1 to 200 printable characters", fix="rename it")
+
+
+def check_token(token: int) -> None:
+    if not 1 <= token <= MAX_INTEGER:
+        raise InvalidInput("token", token, "was never given out", fix="send the claim's token")

@@ -1,0 +1,57 @@
+"""Registering models: the fingerprint is the identity, the path only where it lies now."""
+
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from rankspace import PrunedModel
+from rankspace.errors import InvalidInput
+from service.documents import model_of, write
+from service.keys import random_text
+from service.models.repository import Models
+from service.tables import ModelRow
+
+
+@dataclass(frozen=True, slots=True)
+class ModelView:
+    """A registered model and its identity."""
+
+    id: str
+    model: PrunedModel
+
+
+def register(session: Session, model: PrunedModel) -> tuple[ModelView, bool]:
+    """Store ``model``; one with the same fingerprint keeps its identity and takes the new path.
+
+    Returns:
+        The model, and whether it is new.
+    """
+    _check(model)
+    models = Models(session)
+    row = models.by_fingerprint(model.fingerprint)
+    if row is not None:
+        row.path, row.document = model.path, write(model)
+        return ModelView(row.id, model), False
+    row = ModelRow(id=f"md_{random_text(10)}", fingerprint=model.fingerprint, path=model.path)
+    row.document = write(model)
+    models.add(row)
+    return ModelView(row.id, model), True
+
+
+def view(row: ModelRow) -> ModelView:
+    return ModelView(row.id, model_of(row.document))
+
+
+def _check(model: PrunedModel) -> None:
+    for name in ("path", "fingerprint"):
+        if not getattr(model, name).strip():
+            raise InvalidInput(name, getattr(model, name), "is empty", fix="describe the model")
+    if len(model.fingerprint) > 128:
+        raise InvalidInput("fingerprint", model.fingerprint, "is too long", fix="use a SHA-256")
+    if not model.matrices:
+        raise InvalidInput("matrices", [], "is empty", fix="describe the model's linear weights")
+    for index, matrix in enumerate(model.matrices):
+        if matrix.d_in < 1 or matrix.d_out < 1:
+            shape = [matrix.d_in, matrix.d_out]
+            fix = "leave out matrices that were pruned away"
+            raise InvalidInput(f"matrices[{index}]", shape, "has no weights", fix=fix)

@@ -1,0 +1,83 @@
+"""Pictures of the status page as data for inline SVG; no style and no script in them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rankspace import Purpose, RankVector, SearchSpace
+from service.studies.progress import Results
+
+WIDTH, HEIGHT = 640.0, 180.0
+SHADES = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Scores of the search in the order of acceptance, in a box of WIDTH by HEIGHT."""
+
+    dots: tuple[tuple[float, float], ...]
+    best: str
+    uniform: float | None
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A run of equal ranks in a heat strip."""
+
+    start: int
+    length: int
+    shade: int
+    label: str
+
+
+def curve(results: Results, uniform: float | None) -> Curve | None:
+    """Plot what was found so far; None before there are two points."""
+    scored = [
+        (result.sequence, result.score)
+        for row, result in results
+        if row.purpose == Purpose.SEARCH and result and result.score is not None
+    ]
+    scores = [score for _, score in sorted(scored)]
+    if len(scores) < 2:
+        return None
+    low, high = min(scores), max(scores)
+    span = (high - low) or 1.0
+
+    def place(index: int, score: float) -> tuple[float, float]:
+        x = 10 + (WIDTH - 20) * index / (len(scores) - 1)
+        return round(x, 1), round(HEIGHT - 10 - (HEIGHT - 20) * (score - low) / span, 1)
+
+    dots = tuple(place(index, score) for index, score in enumerate(scores))
+    level = None if uniform is None else place(0, uniform)[1]
+    return Curve(dots, _steps(dots), level, low, high)
+
+
+def _steps(dots: Sequence[tuple[float, float]]) -> str:
+    """The running best as points of a polyline; smaller y is higher up."""
+    best = dots[0][1]
+    points: list[str] = []
+    for x, y in dots:
+        points.append(f"{x},{best}")
+        best = min(best, y)
+        points.append(f"{x},{best}")
+    return " ".join(points)
+
+
+def strip(vector: RankVector, space: SearchSpace) -> tuple[Cell, ...]:
+    """Merge neighbouring layers of equal rank into cells, shaded from 0 to SHADES."""
+    largest = max(*space.ranks, *vector.ranks, 1)
+    cells: list[Cell] = []
+    start = 0
+    for index in range(1, len(vector) + 1):
+        if index == len(vector) or vector.ranks[index] != vector.ranks[start]:
+            cells.append(_cell(vector, space, start, index, largest))
+            start = index
+    return tuple(cells)
+
+
+def _cell(vector: RankVector, space: SearchSpace, start: int, end: int, largest: int) -> Cell:
+    rank = vector.ranks[start]
+    first, last = space.layers[start].name, space.layers[end - 1].name
+    name = first if end == start + 1 else f"{first} … {last}"
+    return Cell(start, end - start, -(-rank * SHADES // largest), f"{name}: rank {rank}")

@@ -1,0 +1,111 @@
+"""The status page: HTML to read, a login form, and nothing that changes a study."""
+
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import HTMLResponse, RedirectResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from rankspace.errors import NotFound, Unauthenticated
+from service.auth import COOKIE, has_session
+from service.documents import space_of
+from service.logins import SESSION_SECONDS, Logins
+from service.pages.charts import HEIGHT, WIDTH, curve, strip
+from service.pages.words import duration, verdict_words
+from service.routers.shared import Service, StudyId
+from service.runtime import Runtime
+from service.studies.repository import Studies
+from service.studies.view import view
+from service.trials.repository import Trials
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+LISTED = 100
+
+_templates = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_templates.globals.update(duration=duration, strip=strip, width=WIDTH, height=HEIGHT)
+
+
+@router.get("/")
+def list_page(request: Request, runtime: Service) -> Response:
+    if not has_session(request, runtime.database):
+        return _to_login()
+    active = runtime.settings.active_worker_seconds
+    with runtime.database.reading() as session:
+        rows = Studies(session).page(None, LISTED)
+        return _html("studies.html", studies=[view(session, row, active) for row in rows])
+
+
+@router.get("/studies/{study}")
+def study_page(request: Request, runtime: Service, study: StudyId) -> Response:
+    if not has_session(request, runtime.database):
+        return _to_login()
+    try:
+        return _study_page(runtime, study)
+    except NotFound as error:
+        return _html("message.html", status=404, title="Not found", text=error.detail)
+
+
+def _study_page(runtime: Runtime, study: str) -> Response:
+    with runtime.database.reading() as session:
+        row = Studies(session).get(study)
+        shown, space = (
+            view(session, row, runtime.settings.active_worker_seconds),
+            space_of(row.space),
+        )
+        trials = Trials(session)
+        return _html(
+            "study.html",
+            study=shown,
+            space=space,
+            curve=curve(trials.of_study(study), shown.uniform_score),
+            trials=trials.newest(study, LISTED),
+            words=verdict_words(shown.verdict) if shown.verdict else (),
+        )
+
+
+@router.get("/login")
+def login_page(code: Annotated[str, Query(max_length=100)] = "") -> Response:
+    """Show the form: only its button uses the code up, so that a link preview does not."""
+    return _html("login.html", code=code, problem="")
+
+
+@router.post("/login")
+async def login(request: Request, runtime: Service) -> Response:
+    form = parse_qs((await request.body()).decode("utf-8", "replace"))
+    code = form.get("code", [""])[0]
+    try:
+        secret = await run_in_threadpool(_redeem, runtime, code)
+    except Unauthenticated as error:
+        return _html("login.html", status=401, code="", problem=error.detail)
+    answer = RedirectResponse("/", status_code=303)
+    answer.set_cookie(
+        COOKIE,
+        secret,
+        max_age=SESSION_SECONDS,
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )
+    return answer
+
+
+def _redeem(runtime: Runtime, code: str) -> str:
+    with runtime.database.writing() as session:
+        return Logins(session).redeem(code)
+
+
+def _to_login() -> Response:
+    return RedirectResponse("/login", status_code=303)
+
+
+def _html(template: str, status: int = 200, **values: object) -> HTMLResponse:
+    return HTMLResponse(_templates.get_template(template).render(**values), status)

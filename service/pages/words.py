@@ -1,0 +1,56 @@
+"""What the status page says in plain words."""
+
+from rankspace import Comparison, Verdict
+from rankspace.verdict import Answer
+
+
+def verdict_words(verdict: Verdict) -> tuple[str, ...]:
+    """Say what the study may claim, one sentence each."""
+    return (_against_uniform(verdict), *_against_random(verdict), _cheapest(verdict))
+
+
+def _against_uniform(verdict: Verdict) -> str:
+    sentence = {
+        Answer.BETTER: "The searched ranks are better than uniform ranks.",
+        Answer.NO_DIFFERENCE_SHOWN: "No difference to uniform ranks was shown.",
+        Answer.WORSE: "The searched ranks are worse than uniform ranks.",
+    }[verdict.answer]
+    return f"{sentence} {_interval(verdict.versus_uniform)}"
+
+
+def _against_random(verdict: Verdict) -> tuple[str, ...]:
+    versus = verdict.versus_random
+    if versus is None:
+        return ()
+    return (f"Against as many random vectors: {versus.answer}. {_interval(versus)}",)
+
+
+def _cheapest(verdict: Verdict) -> str:
+    saved = verdict.uniform_parameters - verdict.cheapest_parameters
+    if saved <= 0:
+        return "No cheaper vector was shown to be as good as uniform ranks."
+    share = saved / verdict.uniform_parameters
+    return (
+        f"{verdict.cheapest_parameters:,} parameters are enough to be not worse than uniform "
+        f"ranks within {verdict.margin:.2g}: {share:.0%} fewer than its "
+        f"{verdict.uniform_parameters:,}."
+    )
+
+
+def _interval(comparison: Comparison) -> str:
+    return (
+        f"Score difference {comparison.gain:+.4f}, 95 % interval "
+        f"{comparison.ci_low:+.4f} to {comparison.ci_high:+.4f}, "
+        f"over {comparison.seeds} paired seeds."
+    )
+
+
+def duration(seconds: float | None) -> str:
+    """Write a span of time with its two largest units."""
+    if seconds is None:
+        return "not known yet"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

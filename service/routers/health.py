@@ -1,0 +1,38 @@
+"""Routes for supervisors: is the process alive, may it be asked."""
+
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import SQLAlchemyError
+
+from rankspace.errors import Unreachable
+from service.bodies import refusals, reply, route
+from service.routers.shared import Service
+from service.schema import is_current
+
+router = APIRouter(tags=["health"])
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    status: str
+
+
+@router.get("/livez", **route(Health))
+async def livez() -> JSONResponse:
+    """Answer as long as the event loop turns."""
+    return reply(Health("alive"))
+
+
+@router.get("/readyz", **{**route(Health), "responses": refusals(503)})
+def readyz(request: Request, runtime: Service) -> JSONResponse:
+    """Answer when the database can be written, its schema is current and the steward works."""
+    try:
+        with runtime.database.writing():
+            current = is_current(runtime.database)
+    except SQLAlchemyError:
+        raise Unreachable("the database cannot be written", hint="see the service's log") from None
+    if not current or not request.app.state.steward.is_alive or runtime.doorbell.closed:
+        raise Unreachable("the service is not ready", hint="try again")
+    return reply(Health("ready"))

@@ -1,0 +1,118 @@
+"""Routes of the lease protocol, for workers."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse
+
+from rankspace import Assignment
+from service.auth import require
+from service.bodies import body_of, refusals, reply, route
+from service.exports.desk import ArtifactFile
+from service.keys import Role
+from service.leases.schemas import Beat, Claim, Heartbeat, Holding, Receipt, Report
+from service.routers.shared import MAX_INTEGER, Service, TrialId
+from service.runtime import Runtime
+
+router = APIRouter(
+    prefix="/v1/leases",
+    tags=["leases"],
+    dependencies=[Depends(require(Role.ADMIN, Role.WORKER))],
+    responses=refusals(401, 403, 409, 413, 422, 426),
+)
+
+
+@router.post("", **route(Assignment, body=Claim, status=201, also={204: None}))
+async def claim_trial(
+    request: Request,
+    runtime: Service,
+    claim: Annotated[Claim, Depends(body_of(Claim))],
+    wait: Annotated[float, Query(ge=0, le=30)] = 0,
+) -> Response:
+    """Lease the next trial, waiting up to ``wait`` seconds for one; 204 when there is none."""
+    await run_in_threadpool(runtime.leases.greet, claim)
+    assignment = await _wait_for_work(request, runtime, claim.worker, wait)
+    return reply(assignment, 201) if assignment else Response(status_code=204)
+
+
+async def _wait_for_work(
+    request: Request, runtime: Runtime, worker: str, wait: float
+) -> Assignment | None:
+    """Poll at every ring, and now and then without one; waiting holds no thread and no session."""
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + wait
+    while True:
+        seen = runtime.doorbell.rings
+        assignment = await run_in_threadpool(_try, runtime, worker)
+        left = deadline - clock()
+        if assignment or left <= 0 or runtime.doorbell.closed:
+            return assignment
+        await runtime.doorbell.wait(seen, min(left, runtime.settings.poll_seconds))
+        if await request.is_disconnected():
+            return None
+
+
+def _try(runtime: Runtime, worker: str) -> Assignment | None:
+    if not runtime.leases.has_work(worker):
+        runtime.conductor.top_up()
+        if not runtime.leases.has_work(worker):
+            return None
+    return runtime.leases.claim(worker)
+
+
+@router.post("/{trial}/heartbeat", **route(Beat, body=Heartbeat))
+def heartbeat(
+    runtime: Service, trial: TrialId, beat: Annotated[Heartbeat, Depends(body_of(Heartbeat))]
+) -> JSONResponse:
+    """Renew the lease and hear what to do; 409 LeaseLost when the trial is someone else's."""
+    return reply(runtime.leases.heartbeat(trial, beat))
+
+
+@router.post("/{trial}/report", **route(Receipt, body=Report))
+def report(
+    runtime: Service, trial: TrialId, given: Annotated[Report, Depends(body_of(Report))]
+) -> JSONResponse:
+    """Deliver the trial's one result; repeating it is safe."""
+    return reply(runtime.leases.report(trial, given))
+
+
+@router.post("/{trial}/release", **route(None, body=Holding, status=204))
+def release(
+    runtime: Service, trial: TrialId, holding: Annotated[Holding, Depends(body_of(Holding))]
+) -> Response:
+    """Give the trial back unfinished; another worker may take it."""
+    runtime.leases.release(trial, holding)
+    return Response(status_code=204)
+
+
+def _holding(
+    worker: Annotated[str, Query(min_length=1, max_length=200)],
+    token: Annotated[int, Query(ge=1, le=MAX_INTEGER)],
+) -> Holding:
+    return Holding(worker, token)
+
+
+@router.put(
+    "/{trial}/artifacts/{name}",
+    **{
+        **route(ArtifactFile, status=201),
+        "openapi_extra": {
+            "requestBody": {"required": True, "content": {"application/octet-stream": {}}}
+        },
+    },
+)
+async def upload_artifact(
+    request: Request,
+    runtime: Service,
+    trial: TrialId,
+    name: str,
+    holding: Annotated[Holding, Depends(_holding)],
+    x_content_sha256: Annotated[str, Header()],
+) -> JSONResponse:
+    """Upload one file of the trained adapter, before the report."""
+    stored = await runtime.artifacts.upload(
+        trial, holding, name, x_content_sha256, request.stream()
+    )
+    return reply(stored, 201)

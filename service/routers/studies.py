@@ -1,0 +1,131 @@
+"""Routes of studies."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Response
+from fastapi.responses import JSONResponse
+from sqlalchemy.orm import Session
+
+from rankspace import SearchSpace, Study, Verdict
+from rankspace.errors import Conflict
+from service.auth import require
+from service.bodies import body_of, refusals, reply, route
+from service.documents import space_of
+from service.events import Event, Events
+from service.keys import Role
+from service.routers.shared import After, AfterName, Limit, Service, StudyId, page, page_schema
+from service.runtime import Runtime
+from service.studies import workflow
+from service.studies.repository import Studies
+from service.studies.submission import submit
+from service.studies.view import StudyView, view
+from service.tables import StudyRow
+
+router = APIRouter(
+    prefix="/v1/studies",
+    tags=["studies"],
+    dependencies=[Depends(require(Role.ADMIN))],
+    responses=refusals(401, 403, 404, 409, 413, 422),
+)
+
+
+@router.post("", **route(StudyView, body=Study, status=201, also={200: StudyView}))
+def submit_study(
+    runtime: Service,
+    study: Annotated[Study, Depends(body_of(Study))],
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
+) -> JSONResponse:
+    """Start a study; 200 when this Idempotency-Key started it before."""
+    with runtime.database.writing() as session:
+        row, is_new = submit(session, study, idempotency_key)
+    runtime.conductor.advance(row.id)
+    return _show(runtime, row.id, 201 if is_new else 200)
+
+
+@router.get("", **route(page_schema(StudyView)))
+def list_studies(runtime: Service, after: AfterName = None, limit: Limit = 50) -> JSONResponse:
+    """List studies, newest first."""
+    active = runtime.settings.active_worker_seconds
+    with runtime.database.reading() as session:
+        rows = Studies(session).page(after, limit + 1)
+        found = [view(session, row, active) for row in rows]
+    return reply(page(found, limit, lambda study: study.id))
+
+
+@router.get("/{study}", **route(StudyView))
+def get_study(runtime: Service, study: StudyId) -> JSONResponse:
+    """Show one study."""
+    return _show(runtime, study)
+
+
+@router.get("/{study}/space", **route(SearchSpace))
+def get_space(runtime: Service, study: StudyId) -> JSONResponse:
+    """Show the layers, the ranks allowed and the ceiling."""
+    with runtime.database.reading() as session:
+        return reply(space_of(Studies(session).get(study).space))
+
+
+@router.get("/{study}/verdict", **route(Verdict))
+def get_verdict(runtime: Service, study: StudyId) -> JSONResponse:
+    """Show what the study may honestly claim."""
+    with runtime.database.reading() as session:
+        row = Studies(session).get(study)
+        if row.verdict is None:
+            hint = "wait until the verification is over"
+            raise Conflict(f"study {study} is {row.state} and has no verdict", hint=hint)
+        return reply(row.verdict)
+
+
+@router.get("/{study}/events", **route(page_schema(Event)))
+def list_events(
+    runtime: Service, study: StudyId, after: After = 0, limit: Limit = 100
+) -> JSONResponse:
+    """List what happened, oldest first."""
+    with runtime.database.reading() as session:
+        Studies(session).get(study)
+        found = Events(session).after(study, after, limit + 1)
+    return reply(page(found, limit, lambda event: event.id))
+
+
+@router.post("/{study}/pause", **route(StudyView))
+def pause_study(runtime: Service, study: StudyId) -> JSONResponse:
+    """Hand out no more trials; running ones may finish."""
+    return _change(runtime, study, workflow.pause)
+
+
+@router.post("/{study}/resume", **route(StudyView))
+def resume_study(runtime: Service, study: StudyId) -> JSONResponse:
+    """Go on with a paused study, or try a failed one again."""
+    return _change(runtime, study, workflow.resume)
+
+
+@router.post("/{study}/cancel", **route(StudyView))
+def cancel_study(runtime: Service, study: StudyId) -> JSONResponse:
+    """Stop for good."""
+    return _change(runtime, study, workflow.cancel)
+
+
+@router.delete("/{study}", **route(None, status=204))
+def delete_study(runtime: Service, study: StudyId) -> Response:
+    """Forget a study that is over, with its trials, events and files."""
+    with runtime.database.writing() as session:
+        workflow.delete(session, study)
+    runtime.artifacts.forget(study)
+    return Response(status_code=204)
+
+
+def _change(
+    runtime: Runtime, study: str, change: Callable[[Session, str], StudyRow]
+) -> JSONResponse:
+    with runtime.database.writing() as session:
+        change(session, study)
+    runtime.conductor.advance(study)
+    runtime.doorbell.ring()
+    return _show(runtime, study)
+
+
+def _show(runtime: Runtime, study: str, status: int = 200) -> JSONResponse:
+    with runtime.database.reading() as session:
+        row = Studies(session).get(study)
+        return reply(view(session, row, runtime.settings.active_worker_seconds), status)

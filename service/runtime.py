@@ -1,0 +1,44 @@
+"""Runtime: the parts of one running service, put together once."""
+
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from service.artifacts.store import ArtifactStore
+from service.db import Database
+from service.doorbell import Doorbell
+from service.exports.desk import ArtifactDesk
+from service.leases.desk import LeaseDesk
+from service.settings import Settings
+from service.stages.conductor import Conductor
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    settings: Settings
+    database: Database
+    doorbell: Doorbell
+    conductor: Conductor
+    leases: LeaseDesk
+    artifacts: ArtifactDesk
+
+
+def assemble(settings: Settings) -> Runtime:
+    settings.data_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    database, doorbell = Database(settings.url(), connections=settings.threads), Doorbell()
+    conductor = Conductor(database, doorbell, settings.active_worker_seconds)
+    store = ArtifactStore(settings.data_directory / "artifacts")
+    return Runtime(
+        settings=settings,
+        database=database,
+        doorbell=doorbell,
+        conductor=conductor,
+        leases=LeaseDesk(database, doorbell, settings, conductor.advance),
+        artifacts=ArtifactDesk(database, store),
+    )
+
+
+def get_runtime(request: Request) -> Runtime:
+    runtime = request.app.state.runtime
+    assert isinstance(runtime, Runtime)
+    return runtime

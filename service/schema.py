@@ -1,0 +1,78 @@
+"""Bring the database to the schema this program was written for."""
+
+import sqlite3
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine
+
+from rankspace.errors import UnsupportedVersion
+from service.db import Database
+
+_HERE = Path(__file__).resolve().parent
+
+
+def migrations() -> Path:
+    """The folder of migrations: inside the installed package, or beside it in a checkout."""
+    inside = _HERE / "migrations"
+    return inside if inside.is_dir() else _HERE.parent / "migrations"
+
+
+def configuration(engine: Engine) -> Config:
+    """Alembic's settings for ``engine``, found from any working directory."""
+    config = Config(attributes={"engine": engine})
+    config.set_main_option("script_location", str(migrations()).replace("%", "%%"))
+    return config
+
+
+def upgrade(database: Database) -> None:
+    """Run the pending migrations; a SQLite file with content is copied first.
+
+    Raises:
+        UnsupportedVersion: The database was written by a newer program.
+    """
+    config = configuration(database.engine)
+    current, head = _revision(database.engine), _head(config)
+    if current == head:
+        return
+    if current is not None:
+        _check_known(config, current)
+        _copy_aside(database.engine, current)
+    command.upgrade(config, "head")
+
+
+def is_current(database: Database) -> bool:
+    return _revision(database.engine) == _head(configuration(database.engine))
+
+
+def _revision(engine: Engine) -> str | None:
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def _head(config: Config) -> str | None:
+    return ScriptDirectory.from_config(config).get_current_head()
+
+
+def _check_known(config: Config, revision: str) -> None:
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if revision not in known:
+        raise UnsupportedVersion(
+            f"the database has schema {revision!r}, which this program does not know",
+            hint="start the version of rankadaptor that wrote it, or a newer one",
+        )
+
+
+def _copy_aside(engine: Engine, revision: str) -> None:
+    path = engine.url.database
+    if engine.dialect.name != "sqlite" or not path or path == ":memory:":
+        return
+    source, target = sqlite3.connect(path), sqlite3.connect(f"{path}.before-{revision}")
+    try:
+        source.backup(target)
+    finally:
+        source.close()
+        target.close()

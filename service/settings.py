@@ -1,0 +1,71 @@
+"""Settings: everything an operator may change, from ``RANKADAPTOR_*`` variables or the caller."""
+
+import ipaddress
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from rankspace.errors import InvalidInput
+
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]", "testserver")
+
+
+def _data_directory() -> Path:
+    return Path(platformdirs.user_data_dir("rankadaptor", appauthor=False))
+
+
+class Settings(BaseSettings):
+    """How the service runs. ``allowed_hosts`` are further ``Host`` names beside the local ones."""
+
+    model_config = SettingsConfigDict(env_prefix="RANKADAPTOR_", frozen=True, extra="forbid")
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8731, ge=0, le=65535)
+    data_directory: Path = Field(default_factory=_data_directory)
+    database_url: str | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    lease_seconds: float = Field(default=120.0, gt=0)
+    heartbeat_seconds: float = Field(default=20.0, gt=0)
+    steward_seconds: float = Field(default=1.0, gt=0)
+    active_worker_seconds: float = Field(default=60.0, gt=0)
+    poll_seconds: float = Field(default=0.5, gt=0)
+    max_body_bytes: int = 256 * KIB
+    max_model_bytes: int = 8 * MIB
+    max_artifact_bytes: int = 4 * GIB
+    shutdown_seconds: int = Field(default=3, ge=0)
+    threads: int = Field(default=40, ge=4)
+    log_format: Literal["auto", "json", "console"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    def url(self) -> str:
+        """The database's address; by default a SQLite file in the data directory."""
+        return self.database_url or f"sqlite:///{self.data_directory / 'rankadaptor.sqlite'}"
+
+    def hosts(self) -> frozenset[str]:
+        """``Host`` names that are answered, lower case, without a port."""
+        return frozenset(name.lower() for name in (*LOCAL_HOSTS, *self.allowed_hosts))
+
+    def check_exposure(self) -> None:
+        """Refuse to listen beyond this machine without naming the hosts that may be asked for.
+
+        Raises:
+            InvalidInput: ``host`` is not a loopback address and ``allowed_hosts`` is empty.
+        """
+        if not _is_loopback(self.host) and not self.allowed_hosts:
+            raise InvalidInput(
+                "host",
+                self.host,
+                "other machines could reach the service",
+                fix="set RANKADAPTOR_ALLOWED_HOSTS to the names it is reached by, or 127.0.0.1",
+            )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,142 @@
+"""The conductor: carries studies from stage to stage. The only writer of proposals."""
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from rankspace.errors import NotFound
+from rankspace.study import StudyState
+from service.db import Database
+from service.doorbell import Doorbell
+from service.events import Events
+from service.stages.basis import Basis, read_basis
+from service.stages.plan import Plan, Proposed, Turn
+from service.stages.recovering import plan_recovery
+from service.stages.searching import plan_search
+from service.stages.verifying import plan_verification
+from service.studies.repository import Studies
+from service.trials.planned import PlannedTrial
+from service.trials.repository import Trials
+
+log = structlog.get_logger(__name__)
+
+PLANNERS: Mapping[StudyState, Callable[[Basis], Plan]] = MappingProxyType(
+    {
+        StudyState.SEARCHING: plan_search,
+        StudyState.VERIFYING: plan_verification,
+        StudyState.RECOVERING: plan_recovery,
+    }
+)
+
+
+class Conductor:
+    """Advances studies, one thread at a time per study; safe to call at any moment."""
+
+    def __init__(self, database: Database, doorbell: Doorbell, active_seconds: float) -> None:
+        self._database = database
+        self._doorbell = doorbell
+        self._active_seconds = active_seconds
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+    def advance(self, study: str) -> None:
+        """Do all that can be done for ``study`` now; a study that cannot go on fails, visibly."""
+        with self._locks[study]:
+            try:
+                while self._step(study):
+                    pass
+            except NotFound:
+                return  # deleted meanwhile
+            except SQLAlchemyError as error:
+                log.error("study has to wait", study=study, exc_info=error)  # the steward retries
+            except Exception as error:
+                log.error("study cannot go on", study=study, exc_info=error)
+                self._fail(study, f"the study cannot go on: {type(error).__name__}: {error}")
+
+    def advance_all(self) -> None:
+        with self._database.reading() as session:
+            studies = Studies(session).active()
+        for study in studies:
+            self.advance(study)
+
+    def top_up(self) -> None:
+        """Make offers where a worker finds none."""
+        with self._database.reading() as session:
+            studies = Studies(session).searching()
+        for study in studies:
+            self.advance(study)
+
+    def _step(self, study: str) -> bool:
+        """Plan from a snapshot, write if it still holds; return whether to look again."""
+        with self._database.reading() as session:
+            basis = read_basis(session, study, self._active_seconds)
+        planner = PLANNERS.get(basis.state)
+        plan = planner(basis) if planner else Plan()
+        if plan.is_empty:
+            return False
+        with self._database.writing() as session:
+            if read_basis(session, study, self._active_seconds) != basis:
+                return True
+            _write(session, study, plan)
+        self._doorbell.ring()
+        return plan.turn is not None
+
+    def _fail(self, study: str, error: str) -> None:
+        with self._database.writing() as session:
+            if Studies(session).get(study).state in PLANNERS:
+                _turn(session, study, Turn(StudyState.FAILED, error=error))
+
+
+def _write(session: Session, study: str, plan: Plan) -> None:
+    if plan.knowledge:
+        Studies(session).remember(study, *plan.knowledge)
+    if plan.withdrawn:
+        Trials(session).withdraw(plan.withdrawn)
+        Events(session).record("withdrawn", study, trials=plan.withdrawn)
+    if plan.proposed:
+        _offer(session, study, plan.proposed)
+    for planned in plan.queued:
+        queue(session, study, planned)
+    if plan.turn:
+        _turn(session, study, plan.turn)
+
+
+def queue(session: Session, study: str, planned: PlannedTrial) -> int:
+    trial = Trials(session).queue(study, planned)
+    content = {
+        "purpose": planned.purpose,
+        "rank_vector": planned.rank_vector.ranks,
+        "seed": planned.seed,
+    }
+    Events(session).record("queued", study, trial, **content)
+    return trial
+
+
+def _offer(session: Session, study: str, proposed: Proposed) -> None:
+    trials = Trials(session)
+    kept = len(proposed.renewed)
+    for trial, planned in zip(proposed.renewed, proposed.offers, strict=False):
+        trials.renew_offer(trial, planned)
+    added = [trials.queue(study, planned) for planned in proposed.offers[kept:]]
+    offers = [
+        {"trial": trial, "rank_vector": planned.rank_vector.ranks, "seed": planned.seed}
+        for trial, planned in zip((*proposed.renewed, *added), proposed.offers, strict=True)
+    ]
+    content = {"watermark": proposed.watermark, "pending": proposed.pending, "offers": offers}
+    Events(session).record("proposed", study, **content)
+
+
+def _turn(session: Session, study: str, turn: Turn) -> None:
+    row = Studies(session).get(study)
+    row.state, row.error = turn.state.value, turn.error
+    if turn.state is not StudyState.FAILED:
+        row.stage = turn.state.value
+    row.arms = turn.arms if turn.arms is not None else row.arms
+    row.verdict = turn.verdict if turn.verdict is not None else row.verdict
+    content: dict[str, Any] = {"error": turn.error, "arms": turn.arms, "verdict": turn.verdict}
+    Events(session).record(turn.state.value, study, None, **content)

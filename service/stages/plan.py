@@ -1,0 +1,58 @@
+"""Plan: what one step of a study decided, as data."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from rankspace.study import StudyState
+from service.trials.planned import PlannedTrial
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """One round of proposing, as the event log keeps it.
+
+    Attributes:
+        watermark: Finished search trials learned before.
+        pending: Trials the model was told are under way, by identity. The second offer was made
+            with the first one pending too, and so on.
+        renewed: Existing offers that get a new candidate, in the order of the proposals.
+        offers: The candidates; those beyond ``renewed`` are queued as new trials.
+    """
+
+    watermark: int
+    pending: tuple[int, ...]
+    renewed: tuple[int, ...]
+    offers: tuple[PlannedTrial, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The study enters another state."""
+
+    state: StudyState
+    error: str | None = None
+    arms: Any | None = None
+    verdict: Any | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Changes to write in one transaction; empty when there is nothing to do.
+
+    Attributes:
+        knowledge: New watermark and model state.
+        withdrawn: Offers to take back.
+        proposed: New and renewed offers.
+        queued: Further trials to queue.
+        turn: The state to enter.
+    """
+
+    knowledge: tuple[int, bytes] | None = None
+    withdrawn: tuple[int, ...] = ()
+    proposed: Proposed | None = None
+    queued: tuple[PlannedTrial, ...] = ()
+    turn: Turn | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        return self == Plan()

@@ -1,0 +1,116 @@
+"""Submitting a study: everything that can be wrong with it is said now, with the field's name."""
+
+import difflib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+from sqlalchemy.orm import Session
+
+from rankspace import PrunedModel, SearchSpace, Study
+from rankspace.errors import BudgetTooSmall, Conflict, InvalidInput
+from rankspace.granularity import search_space
+from rankspace.study import Search, StudyState
+from service.documents import model_of, study_of, write
+from service.events import Events
+from service.keys import random_text
+from service.models.repository import Models
+from service.studies.repository import Studies
+from service.tables import ModelRow, StudyRow
+
+T = TypeVar("T")
+MAX_TRIALS = 100_000
+MAX_STEPS = 10_000_000
+
+
+def submit(session: Session, study: Study, key: str | None) -> tuple[StudyRow, bool]:
+    """Store ``study`` in its first stage.
+
+    Returns:
+        The row, and whether it is new; with an idempotency key seen before it is not.
+
+    Raises:
+        InvalidInput: A field that cannot be used.
+        Conflict: The idempotency key was used for another study.
+    """
+    earlier = Studies(session).by_idempotency_key(key) if key else None
+    if earlier is not None:
+        return _same(earlier, study), False
+    _check_sizes(study)
+    model = _model(session, study.model)
+    space = space_for(study, model_of(model.document))
+    row = StudyRow(id=f"st_{random_text(10)}", model_id=model.id, name=study.name)
+    row.document, row.space, row.idempotency_key = write(study), write(space), key
+    row.state = row.stage = StudyState.SEARCHING.value
+    Studies(session).add(row)
+    session.refresh(row)
+    Events(session).record("submitted", row.id, name=study.name, model=model.id)
+    return row, True
+
+
+def space_for(study: Study, model: PrunedModel) -> SearchSpace:
+    """Lay out the search space, with errors in the words of the study's own fields."""
+    search, modules = study.search, study.recipe.modules
+    free = _renamed(lambda: search_space(model, modules, _without_fixed(search)))
+    _check_fixed(search, free)
+    return _renamed(lambda: search_space(model, modules, search))
+
+
+def _same(row: StudyRow, study: Study) -> StudyRow:
+    if study_of(row.document) != study:
+        raise Conflict(
+            f"Idempotency-Key {row.idempotency_key!r} was used for another study",
+            hint="use a fresh key for every new study",
+        )
+    return row
+
+
+def _model(session: Session, name: str) -> ModelRow:
+    models = Models(session)
+    row = models.named(name)
+    if row is None:
+        near = difflib.get_close_matches(name, models.paths(), n=1, cutoff=0.5)
+        fix = f"did you mean {near[0]}?" if near else "register it first: POST /v1/models"
+        raise InvalidInput("model", name, "is not registered", fix=fix)
+    return row
+
+
+def _check_sizes(study: Study) -> None:
+    steps = study.recover.steps or 0
+    for field, value, most in (
+        ("search.budget.trials", study.search.budget.trials, MAX_TRIALS),
+        ("search.trial.steps", study.search.trial.steps, MAX_STEPS),
+        ("verify.max_trials", study.verify.max_trials, MAX_TRIALS),
+        ("recover.steps", steps, MAX_STEPS),
+        ("recover.epochs", study.recover.epochs, MAX_STEPS),
+    ):
+        if value > most:
+            raise InvalidInput(field, value, f"must be at most {most:,}", fix=f"use {most} or less")
+
+
+def _without_fixed(search: Search) -> Search:
+    """The same search with every layer free and no ceiling, to learn the layers' names."""
+    budget = replace(search.budget, parameters=2**62)
+    return replace(search, fixed={}, budget=budget)
+
+
+def _check_fixed(search: Search, space: SearchSpace) -> None:
+    names = [layer.name for layer in space.layers]
+    for name in search.fixed:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
+            fix = f"did you mean {near[0]}?" if near else f"use one of {names[:4]} …"
+            raise InvalidInput(f"search.fixed.{name}", name, "no such layer", fix=fix)
+
+
+def _renamed(build: Callable[[], T]) -> T:
+    try:
+        return build()
+    except BudgetTooSmall as error:
+        fix = error.hint
+        field = "search.budget.parameters"
+        raise BudgetTooSmall(field, error.value, error.problem, fix=fix) from None
+    except InvalidInput as error:
+        if error.field.startswith(("search.", "recipe.")):
+            raise
+        raise error.under("search") from None

@@ -1,0 +1,236 @@
+"""The tables. Migrations make them; a test holds the two equal.
+
+Times are seconds since 1970 by the database's clock. A trial's rank vector is JSON text.
+"""
+
+import json
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+from rankspace import RankVector
+from service.clock import Now
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Ranks(TypeDecorator[RankVector]):
+    """A rank vector as compact JSON text, so that equal vectors are equal text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: RankVector | None, dialect: Dialect) -> str | None:
+        return None if value is None else json.dumps(value.ranks, separators=(",", ":"))
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> RankVector | None:
+        return None if value is None else RankVector(tuple(json.loads(value)))
+
+
+Serial = BigInteger().with_variant(Integer(), "sqlite")
+"""SQLite numbers rows by itself only when the column is called INTEGER."""
+
+Document = JSON(none_as_null=True)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMING)
+
+
+def _study(**options: Any) -> Mapped[Any]:
+    return mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), **options)
+
+
+def _trial(**options: Any) -> Mapped[Any]:
+    return mapped_column(Serial, ForeignKey("trials.id", ondelete="CASCADE"), **options)
+
+
+class ModelRow(Base):
+    __tablename__ = "models"
+
+    id: Mapped[str] = mapped_column(String(20), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(128), unique=True)
+    path: Mapped[str] = mapped_column(Text, index=True)
+    document: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[float] = mapped_column(Double, insert_default=Now())
+
+
+class StudyRow(Base):
+    """A study and its stage.
+
+    ``stage`` is how far it has come and ``state`` what is shown: the same, unless the study is
+    paused, cancelled or failed. ``retries`` counts how often a failed one was resumed. ``space``
+    and ``document`` never change after submission.
+    """
+
+    __tablename__ = "studies"
+
+    id: Mapped[str] = mapped_column(String(20), primary_key=True)
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id"))
+    name: Mapped[str] = mapped_column(Text)
+    document: Mapped[str] = mapped_column(Text)
+    space: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(20), index=True)
+    stage: Mapped[str] = mapped_column(String(20))
+    error: Mapped[str | None] = mapped_column(Text)
+    retries: Mapped[int] = mapped_column(insert_default=0)
+    arms: Mapped[Any | None] = mapped_column(Document)
+    verdict: Mapped[Any | None] = mapped_column(Document)
+    idempotency_key: Mapped[str | None] = mapped_column(String(200), unique=True)
+    created_at: Mapped[float] = mapped_column(Double, insert_default=Now())
+
+
+class TrialRow(Base):
+    """A trial; while ``token`` is 0 and ``proposed`` is true it is only an offer."""
+
+    __tablename__ = "trials"
+    __table_args__ = (
+        Index(None, "state", "priority", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Serial, primary_key=True)
+    study_id: Mapped[str] = _study(index=True)
+    purpose: Mapped[str] = mapped_column(String(20))
+    proposed: Mapped[bool]
+    rank_vector: Mapped[RankVector] = mapped_column(Ranks)
+    seed: Mapped[int] = mapped_column(BigInteger)
+    steps: Mapped[int]
+    epochs: Mapped[int]
+    split: Mapped[str] = mapped_column(String(20))
+    keep_adapter: Mapped[bool]
+    priority: Mapped[int] = mapped_column(insert_default=0)
+    mean: Mapped[float | None] = mapped_column(Double)
+    std: Mapped[float | None] = mapped_column(Double)
+    reason: Mapped[str] = mapped_column(Text, insert_default="")
+    state: Mapped[str] = mapped_column(String(20))
+    token: Mapped[int] = mapped_column(BigInteger, insert_default=0)
+    worker: Mapped[str | None] = mapped_column(String(200), index=True)
+    lease_until: Mapped[float | None] = mapped_column(Double)
+    expiries: Mapped[int] = mapped_column(insert_default=0)
+    error: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[float] = mapped_column(Double, insert_default=Now())
+    finished_at: Mapped[float | None] = mapped_column(Double)
+
+
+class AttemptRow(Base):
+    """One claim of a trial; ``outcome`` is empty while it runs."""
+
+    __tablename__ = "attempts"
+
+    trial_id: Mapped[int] = _trial(primary_key=True)
+    token: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    worker: Mapped[str] = mapped_column(String(200))
+    started_at: Mapped[float] = mapped_column(Double, insert_default=Now())
+    ended_at: Mapped[float | None] = mapped_column(Double)
+    seconds: Mapped[float | None] = mapped_column(Double)
+    outcome: Mapped[str | None] = mapped_column(String(20))
+    error: Mapped[str | None] = mapped_column(Text)
+    interim: Mapped[Any | None] = mapped_column(Document)
+
+
+class ObservationRow(Base):
+    """A trial's one result. ``sequence`` is the order of acceptance within the study."""
+
+    __tablename__ = "observations"
+    __table_args__ = (UniqueConstraint("study_id", "sequence"),)
+
+    trial_id: Mapped[int] = _trial(primary_key=True)
+    study_id: Mapped[str] = _study()
+    sequence: Mapped[int]
+    token: Mapped[int] = mapped_column(BigInteger)
+    score: Mapped[float | None] = mapped_column(Double)
+    measurement: Mapped[Any | None] = mapped_column(Document)
+    created_at: Mapped[float] = mapped_column(Double, insert_default=Now())
+
+
+class EventRow(Base):
+    """Append-only history: feeds the audit, the replay and the status page."""
+
+    __tablename__ = "events"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(Serial, primary_key=True)
+    study_id: Mapped[str] = _study(index=True)
+    trial_id: Mapped[int | None] = mapped_column(Serial)
+    kind: Mapped[str] = mapped_column(String(40))
+    content: Mapped[Any] = mapped_column(Document)
+    created_at: Mapped[float] = mapped_column(Double, insert_default=Now())
+
+
+class ModelStateRow(Base):
+    """What the performance model knows after ``watermark`` finished search trials."""
+
+    __tablename__ = "model_states"
+
+    study_id: Mapped[str] = _study(primary_key=True)
+    watermark: Mapped[int]
+    blob: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class ArtifactRow(Base):
+    """A file a worker uploaded; the bytes lie in the data directory."""
+
+    __tablename__ = "artifacts"
+
+    trial_id: Mapped[int] = _trial(primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    token: Mapped[int] = mapped_column(BigInteger)
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[float] = mapped_column(Double, insert_default=Now())
+
+
+class WorkerRow(Base):
+    __tablename__ = "workers"
+
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    first_seen: Mapped[float] = mapped_column(Double, insert_default=Now())
+    last_seen: Mapped[float] = mapped_column(Double, insert_default=Now())
+
+
+class KeyRow(Base):
+    """An API key: the secret itself is stored nowhere."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(String(8), primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64))
+    role: Mapped[str] = mapped_column(String(10))
+    created_at: Mapped[float] = mapped_column(Double, insert_default=Now())
+    revoked_at: Mapped[float | None] = mapped_column(Double)
+
+
+class LoginCodeRow(Base):
+    __tablename__ = "login_codes"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    expires_at: Mapped[float] = mapped_column(Double)
+
+
+class LoginSessionRow(Base):
+    __tablename__ = "login_sessions"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    expires_at: Mapped[float] = mapped_column(Double)

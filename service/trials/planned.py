@@ -1,0 +1,39 @@
+"""PlannedTrial: a trial as the stages of a study order it, before it has an identity."""
+
+from dataclasses import dataclass
+
+from rankspace import Purpose, RankVector
+from rankspace.trial import Split
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTrial:
+    """What to run.
+
+    Attributes:
+        purpose: Why.
+        rank_vector: The candidate.
+        seed: Seed of initialisation and data order.
+        steps: Optimiser steps; 0 for ``epochs`` passes.
+        epochs: Passes over the data when ``steps`` is 0.
+        split: Held-out half to score on.
+        keep_adapter: Whether the worker uploads the trained adapter.
+        proposed: Whether the performance model made it, so that it may be made anew.
+        priority: Higher is claimed first.
+        mean: Predicted score.
+        std: Its standard deviation.
+        reason: Why this vector, for a person.
+    """
+
+    purpose: Purpose
+    rank_vector: RankVector
+    seed: int
+    steps: int
+    epochs: int = 0
+    split: Split = Split.SELECTION
+    keep_adapter: bool = False
+    proposed: bool = False
+    priority: int = 0
+    mean: float | None = None
+    std: float | None = None
+    reason: str = ""

@@ -1,0 +1,133 @@
+"""Queries on trials, except those of the lease protocol."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import CursorResult, delete, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from rankspace import TrialState
+from service.clock import Now
+from service.tables import AttemptRow, ObservationRow, TrialRow
+from service.trials.planned import PlannedTrial
+
+_OFFER = (TrialRow.state == TrialState.QUEUED) & (TrialRow.token == 0)
+
+
+class Trials:
+    """The trials of all studies. Never commits."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def get(self, trial: int) -> TrialRow | None:
+        return self._session.get(TrialRow, trial)
+
+    def queue(self, study: str, planned: PlannedTrial) -> int:
+        values = {**_columns(planned), "study_id": study, "state": TrialState.QUEUED.value}
+        inserted = self._session.execute(insert(TrialRow).values(**values).returning(TrialRow.id))
+        return inserted.scalar_one()
+
+    def renew_offer(self, trial: int, planned: PlannedTrial) -> None:
+        """Put another candidate into an offer; one that was claimed meanwhile stays as it is."""
+        self._session.execute(
+            update(TrialRow).where(TrialRow.id == trial, _OFFER).values(**_columns(planned))
+        )
+
+    def withdraw(self, trials: Sequence[int]) -> None:
+        """Delete offers; what was ever claimed stays."""
+        self._session.execute(delete(TrialRow).where(TrialRow.id.in_(trials), _OFFER))
+
+    def cancel_all(self, study: str) -> None:
+        """Cancel every trial of ``study`` that is not finished, and close its attempts."""
+        mine = TrialRow.study_id == study
+        running = select(TrialRow.id).where(mine, TrialRow.state == TrialState.RUNNING)
+        self._session.execute(
+            update(AttemptRow)
+            .where(AttemptRow.trial_id.in_(running), AttemptRow.outcome.is_(None))
+            .values(outcome="cancelled", ended_at=Now(), seconds=Now() - AttemptRow.started_at)
+            .execution_options(synchronize_session=False)
+        )
+        self._session.execute(
+            update(TrialRow)
+            .where(mine, TrialRow.state.in_((TrialState.QUEUED, TrialState.RUNNING)))
+            .values(state=TrialState.CANCELLED.value, finished_at=Now(), lease_until=None)
+            .execution_options(synchronize_session=False)
+        )
+
+    def of_study(self, study: str) -> Sequence[tuple[TrialRow, ObservationRow | None]]:
+        """Every trial with its result, by identity."""
+        found = (
+            select(TrialRow, ObservationRow)
+            .outerjoin(ObservationRow, ObservationRow.trial_id == TrialRow.id)
+            .where(TrialRow.study_id == study)
+            .order_by(TrialRow.id)
+        )
+        return [(row[0], row[1]) for row in self._session.execute(found)]
+
+    def page(
+        self, study: str, cursor: int, limit: int
+    ) -> list[tuple[TrialRow, ObservationRow | None, AttemptRow | None]]:
+        """Trials after ``cursor`` with their result and latest attempt."""
+        return self._with_results(
+            TrialRow.study_id == study, TrialRow.id > cursor, limit=limit, newest=False
+        )
+
+    def newest(
+        self, study: str, limit: int
+    ) -> list[tuple[TrialRow, ObservationRow | None, AttemptRow | None]]:
+        return self._with_results(TrialRow.study_id == study, limit=limit, newest=True)
+
+    def one(self, trial: int) -> tuple[TrialRow, ObservationRow | None, AttemptRow | None]:
+        (found,) = self._with_results(TrialRow.id == trial, limit=1, newest=False)
+        return found
+
+    def _with_results(
+        self, *where: Any, limit: int, newest: bool
+    ) -> list[tuple[TrialRow, ObservationRow | None, AttemptRow | None]]:
+        latest = (AttemptRow.trial_id == TrialRow.id) & (AttemptRow.token == TrialRow.token)
+        found = (
+            select(TrialRow, ObservationRow, AttemptRow)
+            .outerjoin(ObservationRow, ObservationRow.trial_id == TrialRow.id)
+            .outerjoin(AttemptRow, latest)
+            .where(*where)
+            .order_by(TrialRow.id.desc() if newest else TrialRow.id)
+            .limit(limit)
+        )
+        return [(row[0], row[1], row[2]) for row in self._session.execute(found)]
+
+    def seconds(self, study: str) -> Mapping[str, float]:
+        """Wall clock of all ended attempts, by purpose, lost ones included."""
+        total = func.coalesce(func.sum(AttemptRow.seconds), 0.0)
+        found = (
+            select(TrialRow.purpose, total)
+            .join(AttemptRow, AttemptRow.trial_id == TrialRow.id)
+            .where(TrialRow.study_id == study)
+            .group_by(TrialRow.purpose)
+        )
+        return {purpose: float(spent or 0.0) for purpose, spent in self._session.execute(found)}
+
+    def accept(
+        self, trial: TrialRow, token: int, score: float | None, measurement: Any = None
+    ) -> int:
+        """Record the trial's one result; return its place in the study's order."""
+        last = select(func.coalesce(func.max(ObservationRow.sequence), 0))
+        last = last.where(ObservationRow.study_id == trial.study_id)
+        sequence = int(self._session.scalar(last) or 0) + 1
+        row = ObservationRow(trial_id=trial.id, study_id=trial.study_id, sequence=sequence)
+        row.token, row.score, row.measurement = token, score, measurement
+        self._session.add(row)
+        self._session.flush()
+        return sequence
+
+
+def _columns(planned: PlannedTrial) -> dict[str, Any]:
+    values = {f.name: getattr(planned, f.name) for f in dataclasses.fields(planned)}
+    return {**values, "purpose": planned.purpose.value, "split": planned.split.value}
+
+
+def changed(result: Any) -> bool:
+    """Whether a conditional update met its condition."""
+    assert isinstance(result, CursorResult)
+    return bool(result.rowcount)
