@@ -89,3 +89,18 @@ class Unreachable(RankspaceError): ...
 def _short(value: Any, limit: int = 80) -> str:
     text = repr(value)
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def revive(name: str, detail: str, hint: str) -> RankspaceError:
+    """Rebuild an error from its class name and texts, as an error body carries them."""
+    kind = _by_name(RankspaceError).get(name, RankspaceError)
+    error = kind.__new__(kind)
+    RankspaceError.__init__(error, detail, hint=hint)
+    return error
+
+
+def _by_name(kind: type[RankspaceError]) -> dict[str, type[RankspaceError]]:
+    found = {kind.__name__: kind}
+    for child in kind.__subclasses__():
+        found |= _by_name(child)
+    return found

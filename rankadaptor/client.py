@@ -1,0 +1,167 @@
+"""Client: the service's REST interface as Python."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from rankspace import PrunedModel, RankVector, SearchSpace, Study, Verdict
+from rankspace.errors import RankspaceError, Unreachable, revive
+from rankspace.wire import decode, encode
+
+JSON = dict[str, Any]
+
+
+class Client:
+    """Talks to one service with one key; every refusal is an error of ``rankspace.errors``.
+
+    >>> with Client("http://127.0.0.1:8731", key) as client:
+    ...     client.register(describe(Path("pruned/llama")))
+    ...     study = client.submit(study)
+    """
+
+    def __init__(self, url: str, key: str, *, timeout_seconds: float = 30) -> None:
+        self.url = url.rstrip("/")
+        self._http = httpx.Client(
+            base_url=self.url,
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=timeout_seconds,
+            trust_env=False,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def ready(self) -> bool:
+        """Tell whether the service answers and its database works."""
+        try:
+            return self._http.get("/readyz").is_success
+        except httpx.TransportError:
+            return False
+
+    def register(self, model: PrunedModel) -> JSON:
+        """Describe a model to the service; the same fingerprint again changes nothing."""
+        return self._json("POST", "/v1/models", body=encode(model))
+
+    def submit(self, study: Study, *, idempotency_key: str | None = None) -> JSON:
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        return self._json("POST", "/v1/studies", body=encode(study), headers=headers)
+
+    def studies(self) -> Iterator[JSON]:
+        return self._pages("/v1/studies")
+
+    def study(self, study_id: str) -> JSON:
+        return self._json("GET", f"/v1/studies/{study_id}")
+
+    def pause(self, study_id: str) -> JSON:
+        return self._json("POST", f"/v1/studies/{study_id}/pause")
+
+    def resume(self, study_id: str) -> JSON:
+        return self._json("POST", f"/v1/studies/{study_id}/resume")
+
+    def cancel(self, study_id: str) -> JSON:
+        return self._json("POST", f"/v1/studies/{study_id}/cancel")
+
+    def delete(self, study_id: str) -> None:
+        self._send("DELETE", f"/v1/studies/{study_id}")
+
+    def space(self, study_id: str) -> SearchSpace:
+        return decode(SearchSpace, self._json("GET", f"/v1/studies/{study_id}/space"))
+
+    def trials(self, study_id: str) -> Iterator[JSON]:
+        return self._pages(f"/v1/studies/{study_id}/trials")
+
+    def events(self, study_id: str) -> Iterator[JSON]:
+        return self._pages(f"/v1/studies/{study_id}/events")
+
+    def offer(self, study_id: str, rank_vector: RankVector) -> JSON:
+        """Queue a rank vector of your own."""
+        body = {"rank_vector": list(rank_vector.ranks)}
+        return self._json("POST", f"/v1/studies/{study_id}/trials", body=body)
+
+    def verdict(self, study_id: str) -> Verdict:
+        """Return the verdict.
+
+        Raises:
+            Conflict: The study has none yet.
+        """
+        return decode(Verdict, self._json("GET", f"/v1/studies/{study_id}/verdict"))
+
+    def export(self, study_id: str, directory: Path) -> list[Path]:
+        """Download the recovered adapter into ``directory`` and check every file's hash."""
+        files = self._json("GET", f"/v1/studies/{study_id}/export")["files"]
+        directory.mkdir(parents=True, exist_ok=True)
+        return [self._download(study_id, file, directory / file["name"]) for file in files]
+
+    def workers(self) -> Iterator[JSON]:
+        return self._pages("/v1/workers")
+
+    def login_url(self) -> str:
+        """Return an address that opens the dashboard once, without the key in it."""
+        code = self._json("POST", "/v1/login-codes")["code"]
+        return f"{self.url}/login?code={code}"
+
+    def _download(self, study_id: str, file: Mapping[str, Any], target: Path) -> Path:
+        content = self._send("GET", f"/v1/studies/{study_id}/export/{file['name']}").content
+        if hashlib.sha256(content).hexdigest() != file["sha256"]:
+            raise Unreachable(f"{file['name']} arrived damaged", hint="export again")
+        target.write_bytes(content)
+        return target
+
+    def _pages(self, path: str) -> Iterator[JSON]:
+        after: Any = None
+        while True:
+            page = self._json("GET", path, params={} if after is None else {"after": after})
+            yield from page["items"]
+            after = page["next"]
+            if after is None:
+                return
+
+    def _json(self, method: str, path: str, **options: Any) -> JSON:
+        result: JSON = self._send(method, path, **options).json()
+        return result
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> httpx.Response:
+        try:
+            answer = self._http.request(method, path, json=body, headers=headers, params=params)
+        except httpx.TransportError as error:
+            raise Unreachable(
+                f"no answer from {self.url} ({error})",
+                hint="is `rankadaptor serve` running there? Set --url or RANKADAPTOR_URL",
+            ) from error
+        if answer.is_error:
+            raise _refusal(answer)
+        return answer
+
+
+def _refusal(answer: httpx.Response) -> RankspaceError:
+    try:
+        body = answer.json()
+        return revive(body["error"], body["detail"], body["hint"])
+    except (ValueError, KeyError, TypeError):
+        return Unreachable(
+            f"{answer.request.url} answered {answer.status_code} and not as our service does",
+            hint="check the address",
+        )

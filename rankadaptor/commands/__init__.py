@@ -1,0 +1,1 @@
+"""One file per command; each imports its room only when it runs."""

@@ -1,0 +1,83 @@
+"""``rankadaptor status | verdict | export | pause | resume | cancel | dashboard``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rankadaptor.commands.options import Json, StudyId, Url, connect
+from rankadaptor.exit_codes import ExitCode
+from rankadaptor.screen import emit, out
+from rankadaptor.study_view import studies_table, study_details
+from rankadaptor.verdict_view import verdict_view
+from rankspace.verdict import Answer
+
+
+def status(
+    study: Annotated[
+        str | None, typer.Argument(metavar="STUDY", help="Id of a study; all of them without.")
+    ] = None,
+    url: Url = None,
+    json_: Json = False,
+) -> None:
+    """Show where the studies stand."""
+    with connect(url) as client:
+        if study is None:
+            views = list(client.studies())
+            emit(json_, views, lambda: studies_table(views))
+        else:
+            view = client.study(study)
+            emit(json_, view, lambda: study_details(view))
+
+
+def verdict(
+    study: StudyId,
+    require_better: Annotated[
+        bool, typer.Option(help=f"Exit with {int(ExitCode.NOT_BETTER)} unless it says better.")
+    ] = False,
+    url: Url = None,
+    json_: Json = False,
+) -> None:
+    """Show what the study may honestly claim."""
+    with connect(url) as client:
+        result = client.verdict(study)
+        space = client.space(study)
+    emit(json_, result, lambda: verdict_view(result, space))
+    if require_better and result.answer is not Answer.BETTER:
+        raise typer.Exit(ExitCode.NOT_BETTER)
+
+
+def export(
+    study: StudyId,
+    to: Annotated[Path, typer.Option("--to", help="Directory for the PEFT adapter.")],
+    url: Url = None,
+    json_: Json = False,
+) -> None:
+    """Download the recovered adapter, ready for PeftModel.from_pretrained."""
+    with connect(url) as client:
+        files = client.export(study, to)
+    emit(json_, [str(file) for file in files], lambda: "\n".join(map(str, files)))
+
+
+def pause(study: StudyId, url: Url = None) -> None:
+    """Hand out no more trials until resumed; running ones finish."""
+    with connect(url) as client:
+        out.print(study_details(client.pause(study)))
+
+
+def resume(study: StudyId, url: Url = None) -> None:
+    """Go on with a paused study."""
+    with connect(url) as client:
+        out.print(study_details(client.resume(study)))
+
+
+def cancel(study: StudyId, url: Url = None) -> None:
+    """End a study for good; running trials are told to stop."""
+    with connect(url) as client:
+        out.print(study_details(client.cancel(study)))
+
+
+def dashboard(url: Url = None) -> None:
+    """Print an address that opens the dashboard (good for ten minutes, once)."""
+    with connect(url) as client:
+        typer.echo(client.login_url())

@@ -1,0 +1,45 @@
+"""``rankadaptor worker``: run trials on this machine."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rankadaptor.commands.options import Url
+from rankadaptor.connection import Connection
+
+
+def worker(
+    url: Url = None,
+    key_file: Annotated[
+        Path | None, typer.Option(help="File with a worker's key [RANKADAPTOR_KEY_FILE].")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of this worker; unique.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda [auto].")] = None,
+    cpu_threads: Annotated[int | None, typer.Option(help="Threads on a CPU.")] = None,
+    max_trials: Annotated[int | None, typer.Option(help="Leave after so many trials.")] = None,
+    until_idle_seconds: Annotated[
+        float | None, typer.Option(help="Leave after so long without work.")
+    ] = None,
+) -> None:
+    """Run trials until told to stop; one process per GPU."""
+    from worker.run import run
+    from worker.settings import Settings
+
+    given: dict[str, Any] = {
+        "url": url,
+        "key_file": key_file or _local_key(),
+        "worker": name,
+        "device": device,
+        "cpu_threads": cpu_threads,
+        "max_trials": max_trials,
+        "until_idle_seconds": until_idle_seconds,
+    }
+    settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    raise typer.Exit(run(settings))
+
+
+def _local_key() -> Path | None:
+    """Return the key a service on this machine left for its workers, if there is one."""
+    file = Connection().data_directory / "worker.key"
+    return file if file.exists() else None

@@ -1,0 +1,1 @@
+"""The demo: the whole product on a small real model, in minutes, with real processes."""

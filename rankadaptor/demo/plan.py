@@ -1,0 +1,51 @@
+"""What the demo does, in numbers, each with its reason."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rankadaptor.demo.base_model import Size
+
+STUDY = """\
+# The demo's study. Change it and run it again: rankadaptor submit {file}
+name: demo
+model: {model}
+recipe:
+  data: {{train: {data}, format: text, held_out: 256}}
+  sequence_length: 128
+  batch: {{examples: 8, micro: 8}}
+  optimizer: {{learning_rate: 1.0e-2, warmup_steps: 4}}
+search:
+  ranks: [0, 1, 2, 4, 8]       # 0 lets a matrix go without an adapter
+  granularity: module          # one rank per weight matrix
+  budget: {{parameters: "uniform:1", trials: {trials}}}   # tight: where ranks matter most
+  trial: {{steps: 40}}
+  strategy: additive
+verify:
+  candidates: 3
+  seeds: 5
+  max_trials: 44
+  random_control: true         # as many random vectors, to see what chance alone finds
+recover: {{steps: 200}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoPlan:
+    """The numbers.
+
+    Attributes:
+        size: The base model.
+        pruned_blocks: Cut hard; the others are left whole, so that layers really differ.
+        ratio: Share of heads and channels removed from them.
+        trials: Search trials; as many random ones run beside them as a control.
+        workers: Processes of one thread each.
+    """
+
+    size: Size = field(default_factory=Size)
+    pruned_blocks: tuple[int, ...] = (0, 1, 2, 3)
+    ratio: float = 0.8
+    trials: int = 40
+    workers: int = 2
+
+    def study_yaml(self, file: Path, model: Path, data: Path) -> str:
+        return STUDY.format(file=file, model=model, data=data, trials=self.trials)

@@ -1,0 +1,122 @@
+"""The demo's server and workers: the same commands a person would type, as child processes."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from rankadaptor.client import Client
+from rankspace.errors import Unreachable
+
+START_SECONDS = 60.0
+STOP_SECONDS = 10.0
+
+
+@contextmanager
+def service(home: Path, logs: Path) -> Iterator[Client]:
+    """Run ``rankadaptor serve`` with its files in ``home``; yield a client once it is ready."""
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = ["serve", "--port", str(port), "--data", str(home)]
+    command += ["--lease-seconds", "30", "--heartbeat-seconds", "5"]
+    with _running(command, logs / "service.log", {}) as process:
+        key = _wait_for_key(home / "admin.key", process)
+        with Client(url, key) as client:
+            _wait_until_ready(client, process)
+            yield client
+
+
+@contextmanager
+def workers(count: int, url: str, home: Path, logs: Path) -> Iterator[Sequence["Process"]]:
+    """Run ``count`` times ``rankadaptor worker``, one CPU thread each."""
+    with ExitStack() as stack:
+        started = []
+        for number in range(1, count + 1):
+            command = ["worker", "--url", url, "--key-file", str(home / "worker.key")]
+            command += ["--name", f"demo-worker-{number}", "--cpu-threads", "1"]
+            environment = {
+                "OMP_NUM_THREADS": "1",
+                "RANKADAPTOR_SPOOL_DIRECTORY": str(home / f"spool-{number}"),
+            }
+            log = logs / f"worker-{number}.log"
+            started.append(stack.enter_context(_running(command, log, environment)))
+        yield started
+
+
+class Process:
+    """A child process and the log that tells why it died."""
+
+    def __init__(self, child: subprocess.Popen[bytes], log: Path) -> None:
+        self._child = child
+        self._log = log
+
+    def check(self) -> None:
+        """Raise Unreachable, with the end of its log, if the process is no more."""
+        if self._child.poll() is not None:
+            tail = self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-12:]
+            raise Unreachable(
+                f"{self._log.stem} ended with code {self._child.returncode}:\n" + "\n".join(tail),
+                hint=f"the whole log is {self._log}",
+            )
+
+
+@contextmanager
+def _running(
+    command: Sequence[str], log: Path, environment: Mapping[str, str]
+) -> Iterator[Process]:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "rankadaptor.cli", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**_clean_environment(), **environment},
+        )
+        try:
+            yield Process(child, log)
+        finally:
+            _stop(child)
+
+
+def _clean_environment() -> dict[str, str]:
+    """Leave out the caller's own RANKADAPTOR settings: the demo must not meet a real service."""
+    return {name: v for name, v in os.environ.items() if not name.startswith("RANKADAPTOR_")}
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    child.terminate()
+    try:
+        child.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_for_key(file: Path, process: Process) -> str:
+    _wait(file.exists, process)
+    return file.read_text(encoding="utf-8").strip()
+
+
+def _wait_until_ready(client: Client, process: Process) -> None:
+    _wait(client.ready, process)
+
+
+def _wait(condition: Callable[[], bool], process: Process) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not condition():
+        process.check()
+        if time.monotonic() > deadline:
+            raise Unreachable(f"the service did not start within {START_SECONDS:.0f} s")
+        time.sleep(0.1)

@@ -1,0 +1,217 @@
+"""The demo from end to end, saying what it does and why."""
+
+import json
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import torch
+from rich.console import Group, RenderableType
+
+from pruning.calibration import Calibration, draw_windows
+from pruning.compression import compress
+from pruning.container import load, write_profiles
+from pruning.description import describe
+from pruning.profile import profile
+from pruning.settings import PruningSettings
+from rankadaptor.client import Client
+from rankadaptor.demo.base_model import cached_base_model
+from rankadaptor.demo.corpus import Corpus, standard_library
+from rankadaptor.demo.plan import DemoPlan
+from rankadaptor.demo.processes import service, workers
+from rankadaptor.demo.reload_check import reloaded_loss
+from rankadaptor.following import follow
+from rankadaptor.progress import counted
+from rankadaptor.pruning_view import pruning_table
+from rankadaptor.screen import err
+from rankadaptor.study_file import read_study
+from rankadaptor.verdict_view import verdict_view
+from rankspace import PrunedModel, SearchSpace, Study, Verdict
+from rankspace.errors import RankspaceError
+
+RELOAD_TOLERANCE = 1e-5
+OUTPUTS = ("pruned", "adapter", "service", "logs", "recovery.txt", "study.yaml", "verdict.json")
+
+
+class DemoFailed(RankspaceError):
+    """The study ended without a verdict, or the export is not what was measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the demo found, for the screen and for ``verdict.json``."""
+
+    verdict: Verdict
+    space: SearchSpace
+    adapter: Path
+    recovered_loss: float
+    reloaded_loss: float
+    seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        gain = self.verdict.versus_uniform
+        return {
+            "verdict": self.verdict.answer.value,
+            "gain": gain.gain,
+            "ci_low": gain.ci_low,
+            "ci_high": gain.ci_high,
+            "seeds": gain.seeds,
+            "uniform_score": self.verdict.uniform_score,
+            "best_rank_vector": list(self.verdict.best_rank_vector.ranks),
+            "best_parameters": self.verdict.best_parameters,
+            "uniform_parameters": self.verdict.uniform_parameters,
+            "trials": self.verdict.trials,
+            "adapter_dir": str(self.adapter),
+            "recovered_loss": self.recovered_loss,
+            "reloaded_loss": self.reloaded_loss,
+            "seconds": round(self.seconds, 1),
+        }
+
+
+def run_demo(output: Path, plan: DemoPlan) -> Outcome:
+    """Train, prune, serve, search, verify, recover and export, all into ``output``.
+
+    Raises:
+        DemoFailed: No verdict, or an adapter that does not reproduce its loss.
+    """
+    started = time.monotonic()
+    output = output.resolve()
+    _clear(output)
+    corpus = standard_library()
+    base = _base_model(corpus, plan)
+    study = _prune(base, corpus, plan, output)
+    with service(output / "service", output / "logs") as client:
+        verdict, space, recovered = _search(client, study, plan, output)
+        client.export(_only_study(client), output / "adapter")
+    outcome = _outcome(study, verdict, space, recovered, output, time.monotonic() - started)
+    (output / "verdict.json").write_text(json.dumps(outcome.as_json(), indent=2) + "\n")
+    return outcome
+
+
+def closing(outcome: Outcome, output: Path) -> RenderableType:
+    """What stays on the screen at the end."""
+    return Group(
+        "",
+        verdict_view(outcome.verdict, outcome.space),
+        "",
+        f"held-out loss after full recovery {outcome.recovered_loss:.4f}; the exported adapter, "
+        f"loaded anew with plain PEFT, gives {outcome.reloaded_loss:.4f}",
+        f"adapter    {outcome.adapter}",
+        f"verdict    {output / 'verdict.json'}",
+        f"dashboard  rankadaptor serve --data {output / 'service'}   (then: rankadaptor dashboard)",
+        f"[dim]{outcome.seconds:.0f} seconds in all[/dim]",
+    )
+
+
+def _clear(output: Path) -> None:
+    for name in OUTPUTS:
+        path = output / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    output.mkdir(parents=True, exist_ok=True)
+
+
+def _base_model(corpus: Corpus, plan: DemoPlan) -> Path:
+    size = plan.size
+    _say(
+        "1. A base model",
+        f"{size.blocks} blocks, trained for {size.steps} steps on the source of Python's own "
+        f"standard library ({len(corpus.pretraining) / 1e6:.1f} MB); kept for the next time",
+    )
+    torch.set_num_threads(os.cpu_count() or 1)
+    cache = Path(platformdirs.user_cache_dir("rankadaptor", appauthor=False)) / "demo"
+    with counted("training", size.steps) as advance:
+        base, known = cached_base_model(
+            corpus, size, cache, lambda step, _loss: advance(step, size.steps)
+        )
+        advance(size.steps, size.steps)
+    err.print(f"   {'found' if known else 'trained'}: {base}")
+    return base
+
+
+def _prune(base: Path, corpus: Corpus, plan: DemoPlan, output: Path) -> Study:
+    blocks = ", ".join(map(str, plan.pruned_blocks))
+    _say(
+        "2. Pruning",
+        f"Taylor importance removes {plan.ratio:.0%} of the heads and FFN channels of blocks "
+        f"{blocks}; the other blocks stay whole, so that layers really differ",
+    )
+    text = output / "recovery.txt"
+    text.write_text(corpus.recovery, encoding="utf-8")
+    calibration = Calibration(text, samples=32, length=64)
+    pruned = compress(
+        base,
+        output / "pruned",
+        PruningSettings(blocks=plan.pruned_blocks, ratio=plan.ratio),
+        calibration,
+    )
+    _profile(base, output / "pruned", calibration)
+    err.print(pruning_table(describe(base), pruned))
+    file = output / "study.yaml"
+    file.write_text(plan.study_yaml(file, output / "pruned", text), encoding="utf-8")
+    return read_study(file)
+
+
+def _profile(base: Path, pruned: Path, calibration: Calibration) -> PrunedModel:
+    loaded = load(pruned, device="cpu")
+    windows = draw_windows(calibration, loaded.tokenizer)
+    return write_profiles(pruned, profile(loaded, windows, load(base, device="cpu")))
+
+
+def _search(
+    client: Client, study: Study, plan: DemoPlan, output: Path
+) -> tuple[Verdict, SearchSpace, float]:
+    client.register(describe(Path(study.model)))
+    view = client.submit(study)
+    _say(
+        "3. The study",
+        f"{view['id']} searches one rank per weight matrix with at most "
+        f"{view['parameters']['maximum']:,} trainable parameters: what uniform rank 1 costs.\n"
+        f"   Each trial is a short fine-tune by one of {plan.workers} worker processes. Then the "
+        "best vectors meet uniform ranks on fresh seeds and fresh held-out text.\n"
+        f"   Watch it in a browser: {client.login_url()}",
+    )
+    with workers(plan.workers, client.url, output / "service", output / "logs") as processes:
+
+        def look_after() -> None:
+            for process in processes:
+                process.check()
+
+        view = follow(client, view["id"], also=look_after)
+    if view["state"] != "done":
+        raise DemoFailed(f"the study ended as {view['state']}: {view['error']}")
+    return client.verdict(view["id"]), client.space(view["id"]), _recovered_loss(client, view["id"])
+
+
+def _recovered_loss(client: Client, study_id: str) -> float:
+    (trial,) = [t for t in client.trials(study_id) if t["purpose"] == "recover"]
+    return float(trial["measurement"]["loss"])
+
+
+def _only_study(client: Client) -> str:
+    (study,) = client.studies()
+    return str(study["id"])
+
+
+def _outcome(
+    study: Study,
+    verdict: Verdict,
+    space: SearchSpace,
+    recovered: float,
+    output: Path,
+    seconds: float,
+) -> Outcome:
+    again = reloaded_loss(study, output / "adapter")
+    if abs(again - recovered) > RELOAD_TOLERANCE:
+        raise DemoFailed(f"the adapter gives a loss of {again}, the worker reported {recovered}")
+    return Outcome(verdict, space, output / "adapter", recovered, again, seconds)
+
+
+def _say(title: str, text: str) -> None:
+    err.print(f"\n[bold]{title}[/bold]\n   {text}")

@@ -1,0 +1,29 @@
+"""What pruning left of each block."""
+
+from rich.console import RenderableType
+from rich.table import Table
+
+from rankspace import PrunedModel
+
+
+def pruning_table(dense: PrunedModel, pruned: PrunedModel) -> RenderableType:
+    """Show how many heads' rows and channels each block kept."""
+    share = pruned.parameters / dense.parameters
+    table = Table(
+        title=f"{pruned.path}: {pruned.parameters:,} of {dense.parameters:,} parameters "
+        f"({share:.1%})",
+        title_justify="left",
+    )
+    for column in ("block", "attention width", "FFN width"):
+        table.add_column(column, justify="right")
+    before, after = _widths(dense), _widths(pruned)
+    for block, (attention, ffn) in after.items():
+        dense_attention, dense_ffn = before[block]
+        table.add_row(str(block), f"{attention} of {dense_attention}", f"{ffn} of {dense_ffn}")
+    return table
+
+
+def _widths(model: PrunedModel) -> dict[int, tuple[int, int]]:
+    inner = {(m.block, m.module): m.d_in for m in model.matrices}
+    blocks = sorted({matrix.block for matrix in model.matrices})
+    return {block: (inner[block, "o_proj"], inner[block, "down_proj"]) for block in blocks}

@@ -1,0 +1,37 @@
+"""What commands print: results on stdout, everything else on stderr."""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from rankadaptor.exit_codes import exit_code
+from rankspace.errors import RankspaceError
+from rankspace.wire import encode
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def emit(as_json: bool, data: Any, render: Callable[[], RenderableType]) -> None:
+    """Print ``data`` as JSON for a program, or what ``render`` makes of it for a person."""
+    if as_json:
+        sys.stdout.write(json.dumps(encode(data), indent=2) + "\n")
+    else:
+        out.print(render())
+
+
+def complain(error: RankspaceError, *, as_json: bool) -> int:
+    """Print what is wrong and how to mend it; return the exit code."""
+    kind = type(error).__name__
+    if as_json:
+        body = {"error": kind, "detail": error.detail, "hint": error.hint}
+        sys.stderr.write(json.dumps(body) + "\n")
+    else:
+        err.print(Text.assemble((f"{kind}: ", "bold red"), error.detail))
+        if error.hint:
+            err.print(Text.assemble(("fix: ", "bold green"), error.hint))
+    return exit_code(error)

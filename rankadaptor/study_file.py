@@ -1,0 +1,76 @@
+"""A study as a YAML file: strict reading, with paths relative to the file."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rankspace.errors import InvalidInput, UnreadableInput
+from rankspace.study import Study
+from rankspace.wire import decode
+
+MAX_BYTES = 256 * 1024
+
+
+def read_study(file: Path) -> Study:
+    """Read and check ``file``; ``model`` and ``recipe.data.train`` become absolute paths.
+
+    Raises:
+        UnreadableInput: Not a readable UTF-8 YAML document.
+        InvalidInput: A field is wrong; names it, its value and the fix.
+    """
+    study = decode(Study, _document(file))
+    base = file.resolve().parent
+    data = replace(study.recipe.data, train=str(_existing(base, study.recipe.data.train, False)))
+    recipe = replace(study.recipe, data=data)
+    return replace(study, model=str(_existing(base, study.model, True)), recipe=recipe)
+
+
+def _existing(base: Path, path: str, directory: bool) -> Path:
+    full = (base / Path(path).expanduser()).resolve()
+    field, kind = ("model", "directory") if directory else ("recipe.data.train", "file")
+    if not (full.is_dir() if directory else full.is_file()):
+        raise InvalidInput(
+            field,
+            path,
+            f"there is no such {kind} ({full})",
+            fix="paths are relative to the study file",
+        )
+    return full
+
+
+def _document(file: Path) -> Any:
+    try:
+        content = file.read_bytes()
+        if len(content) > MAX_BYTES:
+            raise UnreadableInput("FILE", str(file), "is too large for a study", fix="split it")
+        document = yaml.load(content.decode(), Loader=_StrictLoader)
+    except OSError as error:
+        raise UnreadableInput(
+            "FILE", str(file), str(error.strerror), fix="give a YAML file"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise UnreadableInput(
+            "FILE", str(file), "is not UTF-8 text", fix="save as UTF-8"
+        ) from error
+    except yaml.YAMLError as error:
+        raise UnreadableInput("FILE", str(file), _one_line(error), fix="mend the YAML") from error
+    return document
+
+
+def _one_line(error: yaml.YAMLError) -> str:
+    return " ".join(str(error).split())
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """A SafeLoader that refuses a key written twice, of which YAML would keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is written twice", node.start_mark
+                )
+        return super().construct_mapping(node, deep)

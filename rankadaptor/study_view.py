@@ -1,0 +1,76 @@
+"""A study's progress, as text."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+PURPOSES = ("search", "control", "verify", "recover")
+STATE_STYLES = {"done": "green", "failed": "bold red", "cancelled": "yellow", "paused": "yellow"}
+
+
+def studies_table(studies: Iterable[dict[str, Any]]) -> Table:
+    table = Table(title="studies", title_justify="left")
+    for column in ("id", "name", "state", "trials", "best score", "time left"):
+        table.add_column(column)
+    for study in studies:
+        best = study["best"]
+        table.add_row(
+            study["id"],
+            study["name"],
+            _state(study),
+            _count(study["progress"]["search"]),
+            f"{best['score']:.4f}" if best else "",
+            time_left(study["eta_seconds"]),
+        )
+    return table
+
+
+def study_details(study: dict[str, Any]) -> RenderableType:
+    head = Text.assemble((study["name"], "bold"), f"  {study['id']}  ", _state(study))
+    lines: list[RenderableType] = [head]
+    if study["error"]:
+        lines.append(Text(study["error"], style="red"))
+    lines.append(_progress(study))
+    if study["best"]:
+        lines.append(
+            f"best so far {study['best']['score']:.4f}, uniform {_score(study['uniform_score'])}"
+        )
+    left = time_left(study["eta_seconds"])
+    lines.append(f"{study['workers_active']} workers" + (f", {left} left" if left else ""))
+    return Group(*lines)
+
+
+def time_left(seconds: float | None) -> str:
+    return "" if seconds is None else str(timedelta(seconds=round(seconds)))
+
+
+def finished(progress: dict[str, int]) -> int:
+    return progress["done"] + progress["failed"]
+
+
+def _score(score: float | None) -> str:
+    return "not measured" if score is None else f"{score:.4f}"
+
+
+def _progress(study: dict[str, Any]) -> Table:
+    table = Table(box=None)
+    for column in ("", "done", "failed", "running", "queued", "planned"):
+        table.add_column(column, justify="left" if not column else "right", header_style="dim")
+    for purpose in PURPOSES:
+        counts = study["progress"].get(purpose)
+        if counts and counts["planned"]:
+            row = (str(counts[name]) for name in ("done", "failed", "running", "queued", "planned"))
+            table.add_row(purpose, *row)
+    return table
+
+
+def _count(progress: dict[str, int]) -> str:
+    return f"{finished(progress)}/{progress['planned']}"
+
+
+def _state(study: dict[str, Any]) -> Text:
+    return Text(study["state"], style=STATE_STYLES.get(study["state"], "cyan"))

@@ -1,0 +1,58 @@
+"""A verdict in plain words and numbers."""
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from rankadaptor.rank_map import rank_map
+from rankspace import Comparison, SearchSpace, Verdict
+from rankspace.verdict import Answer
+
+STYLES = {
+    Answer.BETTER: "bold green",
+    Answer.NO_DIFFERENCE_SHOWN: "bold yellow",
+    Answer.WORSE: "bold red",
+}
+SENTENCES = {
+    Answer.BETTER: "The searched ranks are better than uniform ranks at the same budget.",
+    Answer.NO_DIFFERENCE_SHOWN: "No difference to uniform ranks was shown; keep the cheaper one.",
+    Answer.WORSE: "The searched ranks are worse than uniform ranks; keep uniform.",
+}
+
+
+def verdict_view(verdict: Verdict, space: SearchSpace) -> RenderableType:
+    headline = Text.assemble(
+        (f"{verdict.answer.value}. ", STYLES[verdict.answer]), SENTENCES[verdict.answer]
+    )
+    picture = rank_map(space, verdict.best_rank_vector, "ranks of the winner, by block")
+    return Group(headline, "", _comparisons(verdict), "", _vectors(verdict), "", picture)
+
+
+def _comparisons(verdict: Verdict) -> Table:
+    table = Table(
+        title="paired comparisons on fresh seeds", title_style="bold", title_justify="left"
+    )
+    for column in ("", "gain", "95 % interval", "seeds", "answer"):
+        table.add_column(column, justify="left" if not column else "right")
+    _add(table, "winner − uniform", verdict.versus_uniform)
+    _add(table, "winner − best random", verdict.versus_random)
+    _add(table, "cheapest not worse − uniform", verdict.versus_uniform_cheapest)
+    return table
+
+
+def _add(table: Table, label: str, comparison: Comparison | None) -> None:
+    if comparison is None:
+        return
+    interval = f"{comparison.ci_low:+.4f} … {comparison.ci_high:+.4f}"
+    answer = Text(comparison.answer.value, style=STYLES[comparison.answer])
+    table.add_row(label, f"{comparison.gain:+.4f}", interval, str(comparison.seeds), answer)
+
+
+def _vectors(verdict: Verdict) -> Table:
+    table = Table(title="vectors", title_style="bold", title_justify="left")
+    for column in ("", "parameters", "mean score"):
+        table.add_column(column, justify="left" if not column else "right")
+    table.add_row("uniform", f"{verdict.uniform_parameters:,}", f"{verdict.uniform_score:.4f}")
+    table.add_row("winner", f"{verdict.best_parameters:,}", f"{verdict.best_score:.4f}")
+    table.add_row("cheapest not worse", f"{verdict.cheapest_parameters:,}", "")
+    return table
