@@ -72,7 +72,9 @@ class Leases:
         """Extend the lease; false when ``token`` no longer holds a running trial."""
         return self._move(trial, token, (TrialState.RUNNING,), lease_until=Now() + lease_seconds)
 
-    def finish(self, trial: int, token: int, state: TrialState, error: str | None) -> bool:
+    def finish(
+        self, trial: int, token: int, state: TrialState, error: str | None, *, expired: bool = False
+    ) -> bool:
         """End the trial for good; false when ``token`` may not."""
         return self._move(
             trial,
@@ -82,6 +84,7 @@ class Leases:
             error=error,
             lease_until=None,
             finished_at=Now(),
+            expiries=TrialRow.expiries + int(expired),
         )
 
     def requeue(self, trial: int, token: int, *, expired: bool) -> bool:

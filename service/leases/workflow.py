@@ -115,7 +115,7 @@ def _expire(session: Session, leases: Leases, row: TrialRow) -> bool:
     dies = row.expiries + 1 >= MAX_EXPIRIES
     reason = f"lost its worker {MAX_EXPIRIES} times" if dies else None
     moved = (
-        leases.finish(row.id, row.token, TrialState.DEAD, reason)
+        leases.finish(row.id, row.token, TrialState.DEAD, reason, expired=True)
         if dies
         else leases.requeue(row.id, row.token, expired=True)
     )

@@ -1,0 +1,155 @@
+"""A service in this process on a migrated SQLite file, and a scripted worker for it."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from httpx import Response
+from starlette.testclient import TestClient
+
+from service.app import create_app
+from service.settings import Settings
+
+MODULES = ("q_proj", "v_proj", "gate_proj", "down_proj")
+USEFUL = {"down_proj": 0.03, "v_proj": 0.012, "gate_proj": 0.004, "q_proj": 0.001}
+
+
+def settings(directory: Path, **changes: Any) -> Settings:
+    values: dict[str, Any] = {
+        "data_directory": directory,
+        "lease_seconds": 60.0,
+        "heartbeat_seconds": 10.0,
+        "steward_seconds": 3600.0,  # tests tend by hand
+        "poll_seconds": 0.05,
+        "log_level": "error",
+    }
+    return Settings(**{**values, **changes})
+
+
+def model(blocks: int = 3, path: str = "/models/tiny") -> dict[str, Any]:
+    matrices = [
+        {
+            "name": f"model.layers.{block}.self_attn.{module}",
+            "block": block,
+            "module": module,
+            "d_in": 32,
+            "d_out": 32 + 16 * (module == "down_proj"),
+        }
+        for block in range(blocks)
+        for module in MODULES
+    ]
+    return {
+        "path": path,
+        "fingerprint": f"{blocks:064x}",
+        "architecture": "LlamaForCausalLM",
+        "parameters": 10_000,
+        "matrices": matrices,
+    }
+
+
+def study(**changes: Any) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "name": "tiny",
+        "model": "/models/tiny",
+        "recipe": {"data": {"train": "train.jsonl"}, "modules": list(MODULES)},
+        "search": {
+            "ranks": [0, 1, 2, 4, 8],
+            "budget": {"parameters": "uniform:2", "trials": 8},
+            "trial": {"steps": 10},
+        },
+        "verify": {"candidates": 2, "seeds": 3, "max_trials": 20},
+        "recover": {"epochs": 1, "steps": 20},
+    }
+    return {**values, **changes}
+
+
+def score(assignment: Mapping[str, Any]) -> float:
+    """Saturating utilities by kind of matrix, a seed effect all vectors share, a little noise."""
+    ranks, layers = assignment["rank_vector"]["ranks"], assignment["layers"]
+    gain = sum(
+        USEFUL[layer["module"]] * math.log1p(rank)
+        for layer, rank in zip(layers, ranks, strict=True)
+    )
+    seed = assignment["seed"]
+    noise = math.sin(12.9898 * seed + sum((i + 1) * rank for i, rank in enumerate(ranks)))
+    return -3.0 + gain + 0.01 * math.sin(seed) + 0.0005 * noise
+
+
+def measurement(value: float) -> dict[str, Any]:
+    return {
+        "score": value,
+        "loss": -value,
+        "train_loss": 1.0,
+        "steps": 10,
+        "tokens": 100,
+        "parameters": 64,
+        "seconds": {"train": 0.1},
+    }
+
+
+@dataclass
+class Service:
+    """A running application and the calls that tests repeat."""
+
+    app: FastAPI
+    client: TestClient
+    directory: Path
+
+    def key(self, role: str) -> dict[str, str]:
+        secret = (self.directory / f"{role}.key").read_text().strip()
+        return {"Authorization": f"Bearer {secret}"}
+
+    def get(self, path: str) -> Any:
+        answer = self.client.get(path, headers=self.key("admin"))
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def post(self, path: str, body: Any = None, role: str = "admin", **more: Any) -> Response:
+        return self.client.post(path, json=body, headers=self.key(role), **more)
+
+    def submit(self, **changes: Any) -> str:
+        assert self.post("/v1/models", model()).status_code in (200, 201)
+        answer = self.post("/v1/studies", study(**changes))
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    def claim(self, worker: str = "w1", wait: float = 0) -> Any:
+        body = {"worker": worker, "protocol": 1}
+        answer = self.post(f"/v1/leases?wait={wait}", body, "worker")
+        assert answer.status_code in (201, 204), answer.text
+        return answer.json() if answer.status_code == 201 else None
+
+    def report(
+        self, assignment: Mapping[str, Any], value: float | None, **changes: Any
+    ) -> Response:
+        body = {
+            "worker": "w1",
+            "token": assignment["token"],
+            "outcome": "failed" if value is None else "done",
+            "measurement": None if value is None else measurement(value),
+            "error": "the loss is NaN" if value is None else None,
+        }
+        path = f"/v1/leases/{assignment['trial_id']}/report"
+        return self.post(path, {**body, **changes}, "worker")
+
+    def work(
+        self, trials: int = 1_000, measure: Callable[[Any], float | None] = score
+    ) -> list[dict[str, Any]]:
+        """Run up to ``trials`` trials as one worker; return what was assigned."""
+        done: list[dict[str, Any]] = []
+        while len(done) < trials and (assignment := self.claim()):
+            answer = self.report(assignment, measure(assignment))
+            assert answer.json() == {"status": "accepted"}, answer.text
+            done.append(assignment)
+        return done
+
+    def tend(self) -> None:
+        self.app.state.steward.tend()
+
+
+def start(directory: Path, **changes: Any) -> Service:
+    app = create_app(settings(directory, **changes))
+    return Service(app, TestClient(app), directory)

@@ -1,0 +1,204 @@
+"""The lease protocol, move by move."""
+
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from service.db import Database
+from service.leases import workflow
+from tests.unit.service.driver import Service, measurement, score
+
+
+def _trial(service: Service, study: str, trial: int) -> Any:
+    return service.get(f"/v1/studies/{study}/trials?after={trial - 1}&limit=1")["items"][0]
+
+
+def _beat(service: Service, lease: Any, **changes: Any) -> Any:
+    body = {"worker": "w1", "token": lease["token"], "interim": [], **changes}
+    return service.post(f"/v1/leases/{lease['trial_id']}/heartbeat", body, "worker")
+
+
+def test_claim_carries_all_a_worker_needs(service: Service) -> None:
+    service.submit()
+    lease = service.claim()
+    assert lease["token"] == 1
+    assert (lease["purpose"], lease["split"], lease["steps"]) == ("search", "selection", 10)
+    assert (lease["lease_seconds"], lease["heartbeat_seconds"]) == (60.0, 10.0)
+    assert lease["model_path"] == "/models/tiny"
+    assert lease["rank_vector"]["ranks"] == [2] * 12  # the first trial is the uniform vector
+    assert len(lease["layers"]) == 12
+
+
+def test_claiming_twice_gives_the_same_lease(service: Service) -> None:
+    service.submit()
+    assert service.claim() == service.claim()
+
+
+def test_two_workers_get_two_trials(service: Service) -> None:
+    service.submit()
+    first, second = service.claim("w1"), service.claim("w2")
+    assert first["trial_id"] != second["trial_id"]
+    assert first["rank_vector"] != second["rank_vector"]
+
+
+def test_report_is_accepted_once_and_then_a_duplicate(service: Service) -> None:
+    study = service.submit()
+    lease = service.claim()
+    assert service.report(lease, -2.5).json() == {"status": "accepted"}
+    assert service.report(lease, -2.4).json() == {"status": "duplicate"}
+    trial = _trial(service, study, lease["trial_id"])
+    assert (trial["state"], trial["score"]) == ("done", -2.5)
+
+
+def test_failed_report_ends_the_trial_and_the_study_goes_on(service: Service) -> None:
+    study = service.submit()
+    lease = service.claim()
+    assert service.report(lease, None).json() == {"status": "accepted"}
+    trial = _trial(service, study, lease["trial_id"])
+    assert (trial["state"], trial["error"], trial["score"]) == ("failed", "the loss is NaN", None)
+    assert service.claim()["trial_id"] != lease["trial_id"]
+
+
+def test_heartbeat_renews_and_keeps_the_interim_losses(hasty: Service) -> None:
+    study = hasty.submit()
+    lease = hasty.claim()
+    for step in range(4):
+        time.sleep(0.1)
+        answer = _beat(hasty, lease, interim=[[step, 3.0 - step]])
+        assert answer.json() == {"lease_seconds": 0.2, "action": "continue"}
+        hasty.tend()
+    trial = _trial(hasty, study, lease["trial_id"])
+    assert trial["state"] == "running"
+    assert trial["interim"] == [[0, 3.0], [1, 2.0], [2, 1.0], [3, 0.0]]
+
+
+def test_expired_lease_goes_to_another_worker_and_the_first_is_stale(hasty: Service) -> None:
+    hasty.submit()
+    lease = hasty.claim("w1")
+    time.sleep(0.25)
+    hasty.tend()
+    again = hasty.claim("w2")
+    assert (again["trial_id"], again["token"]) == (lease["trial_id"], lease["token"] + 1)
+    for answer in (_beat(hasty, lease), hasty.report(lease, -2.5)):
+        assert answer.status_code == 409
+        assert answer.json()["error"] == "LeaseLost"
+    assert hasty.report(again, -2.5, worker="w2").json() == {"status": "accepted"}
+
+
+def test_report_after_expiry_is_accepted_while_nobody_claimed(hasty: Service) -> None:
+    study = hasty.submit()
+    lease = hasty.claim()
+    time.sleep(0.25)
+    hasty.tend()
+    assert _trial(hasty, study, lease["trial_id"])["state"] == "queued"
+    assert hasty.report(lease, -2.5).json() == {"status": "accepted"}
+    assert _trial(hasty, study, lease["trial_id"])["state"] == "done"
+
+
+def test_third_expiry_is_the_last(hasty: Service) -> None:
+    study = hasty.submit()
+    for _ in range(3):
+        lease = hasty.claim()
+        time.sleep(0.25)
+        hasty.tend()
+    assert lease["token"] == 3
+    trial = _trial(hasty, study, lease["trial_id"])
+    assert (trial["state"], trial["expiries"]) == ("dead", 3)
+    assert hasty.report(lease, -2.5).status_code == 409
+    assert hasty.claim()["trial_id"] != lease["trial_id"]
+
+
+def test_release_costs_no_attempt_and_may_be_repeated(service: Service) -> None:
+    study = service.submit()
+    lease = service.claim()
+    body = {"worker": "w1", "token": lease["token"]}
+    for _ in range(2):
+        answer = service.post(f"/v1/leases/{lease['trial_id']}/release", body, "worker")
+        assert answer.status_code == 204
+    assert _trial(service, study, lease["trial_id"])["expiries"] == 0
+    assert service.claim("w2")["trial_id"] == lease["trial_id"]
+
+
+@pytest.mark.parametrize("change", [{"worker": "w2"}, {"token": 2}, {"token": 99}])
+def test_only_the_holder_may_report(service: Service, change: dict[str, Any]) -> None:
+    service.submit()
+    assert service.report(service.claim(), -2.5, **change).status_code == 409
+
+
+def test_an_offer_nobody_claimed_cannot_be_reported(service: Service) -> None:
+    service.submit()
+    body = {"worker": "w1", "token": 0, "outcome": "done", "measurement": measurement(1.0)}
+    answer = service.post("/v1/leases/1/report", body, "worker")
+    assert answer.status_code == 422
+    assert "token" in answer.json()["detail"]
+
+
+def test_two_connections_racing_for_one_trial(service: Service) -> None:
+    """Two engines on the same file: the lock of one process does not order them."""
+    service.submit()
+    databases = [Database(service.app.state.runtime.settings.url()) for _ in range(2)]
+    barrier, won = threading.Barrier(2), []
+
+    def race(index: int) -> None:
+        barrier.wait()
+        with databases[index].writing() as session:
+            trial = workflow.claim(session, f"racer{index}", 60)
+            won.append(trial.id if trial else None)
+
+    threads = [threading.Thread(target=race, args=(index,)) for index in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for database in databases:
+        database.close()
+    assert sorted(won, key=str) == [1, None]
+
+
+def test_long_poll_wakes_for_a_new_study(service: Service) -> None:
+    service.app.state.runtime.doorbell.ring()
+    found: list[tuple[float, Any]] = []
+
+    def wait() -> None:
+        begin = time.monotonic()
+        lease = service.claim(wait=10)
+        found.append((time.monotonic() - begin, lease))
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    time.sleep(0.3)
+    service.submit()
+    thread.join()
+    seconds, lease = found[0]
+    assert lease is not None
+    assert seconds < 5
+
+
+def test_poll_without_work_ends_in_time(service: Service) -> None:
+    begin = time.monotonic()
+    assert service.claim(wait=0.3) is None
+    assert 0.25 < time.monotonic() - begin < 3
+
+
+def test_another_protocol_is_refused(service: Service) -> None:
+    answer = service.post("/v1/leases", {"worker": "w1", "protocol": 2}, "worker")
+    assert (answer.status_code, answer.json()["error"]) == (426, "UnsupportedVersion")
+
+
+def test_event_log_keeps_the_protocol_s_invariants(hasty: Service) -> None:
+    study = hasty.submit()
+    hasty.claim()
+    time.sleep(0.25)
+    hasty.tend()
+    hasty.work(5, score)
+    events = hasty.get(f"/v1/studies/{study}/events?limit=1000")["items"]
+    by_trial: dict[int, list[Any]] = {}
+    for event in events:
+        by_trial.setdefault(event["trial"], []).append(event)
+    by_trial.pop(None)  # type: ignore[call-overload]
+    for history in by_trial.values():
+        tokens = [event["content"]["token"] for event in history if event["kind"] == "claimed"]
+        assert tokens == sorted(set(tokens))
+        assert sum(event["kind"] in ("done", "failed", "dead") for event in history) <= 1

@@ -1,0 +1,76 @@
+"""The migrations make the tables, keep what was there, and refuse what they do not know."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect, text
+
+from rankspace.errors import UnsupportedVersion
+from service import schema
+from service.db import Database
+from service.tables import Base
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    return Database(f"sqlite:///{tmp_path / 'test.sqlite'}")
+
+
+def test_migrations_make_exactly_the_tables(database: Database) -> None:
+    schema.upgrade(database)
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+    database.close()
+
+
+def test_up_down_up(database: Database) -> None:
+    config = schema.configuration(database.engine)
+    command.upgrade(config, "head")
+    command.downgrade(config, "base")
+    assert inspect(database.engine).get_table_names() == ["alembic_version"]
+    command.upgrade(config, "head")
+    assert schema.is_current(database)
+    database.close()
+
+
+def test_a_pending_migration_copies_the_file_first(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema.upgrade(database)
+    with database.engine.begin() as connection:
+        connection.execute(text("INSERT INTO workers VALUES ('old', 1.0, 1.0)"))
+    monkeypatch.setattr(schema, "_head", lambda config: "0002")
+    schema.upgrade(database)
+    copy = sqlite3.connect(tmp_path / "test.sqlite.before-0001")
+    assert copy.execute("SELECT name FROM workers").fetchall() == [("old",)]
+    copy.close()
+    database.close()
+
+
+def test_a_database_of_a_newer_program_is_refused(database: Database) -> None:
+    schema.upgrade(database)
+    with database.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(UnsupportedVersion, match="9999"):
+        schema.upgrade(database)
+    database.close()
+
+
+def test_sqlite_is_set_up_for_durability(database: Database) -> None:
+    with database.engine.connect() as connection:
+        read = {
+            name: connection.execute(text(f"PRAGMA {name}")).scalar()
+            for name in ("journal_mode", "busy_timeout", "foreign_keys", "synchronous")
+        }
+    assert read == {
+        "journal_mode": "wal",
+        "busy_timeout": 10_000,
+        "foreign_keys": 1,
+        "synchronous": 2,
+    }
+    database.close()
