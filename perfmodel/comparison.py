@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from rankspace import Comparison
 from rankspace.verdict import Answer
@@ -27,7 +27,7 @@ def compare(differences: Sequence[float], confidence: float = 0.95) -> Compariso
     values = np.asarray(differences, dtype=np.float64)
     gain = float(values.mean())
     error = float(values.std(ddof=1)) / count**0.5
-    reach = float(stats.t.ppf(0.5 + confidence / 2.0, count - 1)) * error
+    reach = float(special.stdtrit(count - 1, 0.5 + confidence / 2.0)) * error
     low, high = gain - reach, gain + reach
     return Comparison(gain, low, high, count, answer(low, high))
 

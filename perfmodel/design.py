@@ -8,7 +8,7 @@ from perfmodel.hierarchy import Hierarchy, Level
 from perfmodel.knapsack import Allocator
 from rankspace import RankVector, SearchSpace
 
-CONTRAST = 1.5
+CONTRAST = 0.8
 """Standard deviation of the pretended utilities' logarithm, per level."""
 
 

@@ -17,7 +17,7 @@ LAYERS_PER_MOVE = 16
 class Swap(Observed):
     """(1+1) evolution strategy on the budget: keep the best seen, mutate it by swaps."""
 
-    source = "(1+1)-ES, Rechenberg 1973; moves after own:swap_es of the peers' benchmark"
+    source = "(1+1)-ES, Rechenberg 1973; moves after the peers benchmark"
 
     def propose(
         self, state: ModelState, pending: Collection[RankVector], rng: np.random.Generator
