@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from pruning.structure import ATTENTION, MLP, BlockStructure, Structure
+from pruning.structure import ATTENTION, MLP, BlockStructure
 from rankspace.errors import InvalidContainer
 
 
@@ -74,18 +74,6 @@ class Architecture:
     @property
     def family(self) -> Family:
         return FAMILIES[self.name]
-
-    def uniform(self) -> Structure:
-        """Return the structure of an ordinary model of this config."""
-        block = self.dense
-        return Structure(
-            tuple(
-                BlockStructure(
-                    block.heads, block.kv_heads, block.head_dim, block.ffn, block.biases, index
-                )
-                for index in range(self.layers)
-            )
-        )
 
 
 def parse_architecture(config: Mapping[str, Any]) -> Architecture:

@@ -68,7 +68,16 @@ def load(
     Raises:
         InvalidContainer: Anything is damaged, unsupported or inconsistent.
     """
-    contents = read_contents(directory)
+    return load_contents(read_contents(directory), dtype=dtype, device=device)
+
+
+def load_contents(
+    contents: Contents,
+    *,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str = "cpu",
+) -> LoadedModel:
+    """Load a directory that was read and checked already; see ``load``."""
     model = build_on_meta(contents.architecture, contents.structure)
     _fill(model, contents, dtype or _stored_dtype(contents), device)
     recreate_rotary(model, device)

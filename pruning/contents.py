@@ -9,6 +9,7 @@ from pathlib import Path
 from pruning.architecture import Architecture, parse_architecture
 from pruning.document import read_document
 from pruning.header import TensorHeader
+from pruning.inference import infer_structure, uniform_structure
 from pruning.manifest import NAME, Manifest, read_manifest
 from pruning.shapes import check_shapes
 from pruning.structure import Structure
@@ -55,10 +56,15 @@ class Contents:
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
-def read_contents(directory: Path) -> Contents:
+def read_contents(directory: Path, *, infer: bool = False) -> Contents:
     """Read and check ``directory``: a container, or an ordinary uniform Hugging Face model.
 
     Reads every weight file once, to hash it; allocates no tensor.
+
+    Args:
+        directory: Where ``config.json`` lies.
+        infer: Without a ``pruned.json``, read the structure off the weights' shapes instead of
+            demanding that all blocks have the sizes of the config.
 
     Raises:
         InvalidContainer: Naming what disagrees, its value and the fix.
@@ -67,11 +73,12 @@ def read_contents(directory: Path) -> Contents:
     architecture = parse_architecture(read_document(locate(root, CONFIG)))
     _check_tokenizer(root)
     manifest = read_manifest(locate(root, NAME)) if (root / NAME).exists() else None
-    structure = manifest.structure if manifest else architecture.uniform()
-    source = NAME if manifest else CONFIG
-    _check_blocks(architecture, structure, source)
     weights = weight_files(root)
     tensors = read_headers(weights)
+    source = NAME if manifest else CONFIG
+    uniform = infer_structure if infer else uniform_structure
+    structure = manifest.structure if manifest else uniform(architecture, tensors)
+    _check_blocks(architecture, structure, source)
     check_shapes(architecture, structure, tensors, source)
     names = [*(path.name for path in weights), CONFIG, TOKENIZER]
     hashes = {name: hash_file(locate(root, name)) for name in names}

@@ -77,7 +77,7 @@ def _tolerated(name: str, header: TensorHeader, architecture: Architecture) -> b
 
 def _disagreement(name: str, value: object, problem: str, source: str) -> InvalidContainer:
     if source == "config.json":
-        fix = "a model whose layers differ must come as a container with its pruned.json"
+        fix = "a model whose layers differ needs a pruned.json: adopt it first"
     else:
         fix = "write the container anew from the model it belongs to"
     return InvalidContainer(name, value, problem, fix=fix)

@@ -123,6 +123,19 @@ def test_the_fingerprint_knows_the_content_and_not_the_path(plain: Path, tmp_pat
     assert describe(moved).fingerprint != before
 
 
+def test_the_fingerprint_knows_which_blocks_were_dropped(
+    llama: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    fingerprints = {
+        container.write(
+            llama, tokenizer, tmp_path / "c", provenance={}, original=original
+        ).fingerprint
+        for original in ([0, 1, 2], [0, 1, 5])
+    }
+    assert len(fingerprints) == 2
+    assert container.load(tmp_path / "c").structure.blocks[2].original_index == 5
+
+
 def test_profiles_are_kept_and_leave_the_fingerprint(plain: Path) -> None:
     before = describe(plain)
     after = container.write_profiles(plain, [PROFILE])
