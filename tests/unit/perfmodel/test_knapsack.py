@@ -46,7 +46,7 @@ def problems(draw: st.DrawFn) -> tuple[SearchSpace, Floats]:
     return space, np.array(rows)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(problems())
 def test_the_allocation_is_within_budget_and_as_good_as_any(
     problem: tuple[SearchSpace, Floats],

@@ -81,7 +81,7 @@ def test_evidence_is_the_density_of_the_scores() -> None:
 
 def test_samples_have_the_posterior_mean_and_the_predicted_differences() -> None:
     posterior, rng = fit(), np.random.default_rng(0)
-    tables = np.stack([posterior.sample_tables(rng) for _ in range(3000)])
+    tables = np.stack([posterior.sample_tables(rng) for _ in range(1500)])
     assert tables.mean(axis=0) == pytest.approx(posterior.mean_tables(), abs=0.15 * tables.std())
     first, second = random_vectors(SPACE, 2, seed=5)
     at = np.arange(len(LAYERS))

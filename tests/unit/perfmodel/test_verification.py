@@ -149,11 +149,11 @@ def test_the_looks_share_the_error(first: int, last: int) -> None:
 
 def test_without_an_effect_better_is_rare_and_the_interval_covers() -> None:
     plan = Verify(max_trials=60)
-    found = [verify(noisy({}, np.random.default_rng(seed)), plan=plan)[0] for seed in range(400)]
+    found = [verify(noisy({}, np.random.default_rng(seed)), plan=plan)[0] for seed in range(300)]
     better = np.mean([verdict.answer is Answer.BETTER for verdict in found])
     covered = np.mean([v.versus_uniform.ci_low <= 0.0 <= v.versus_uniform.ci_high for v in found])
-    assert better <= 0.025 + 2 * np.sqrt(0.025 * 0.975 / 400)
-    assert covered >= 0.95 - 2 * np.sqrt(0.05 * 0.95 / 400)
+    assert better <= 0.025 + 2 * np.sqrt(0.025 * 0.975 / 300)
+    assert covered >= 0.95 - 2 * np.sqrt(0.05 * 0.95 / 300)
 
 
 def test_with_an_effect_the_interval_still_covers_and_usually_says_better() -> None:
