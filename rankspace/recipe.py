@@ -29,7 +29,12 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Examples per optimiser step, and per forward pass."""
+    """How many examples at once.
+
+    Attributes:
+        examples: Per optimiser step.
+        micro: Per forward pass; divides ``examples``.
+    """
 
     examples: int = 64
     micro: int = 4
@@ -48,7 +53,15 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Optimizer:
-    """AdamW with linear warm-up and linear decay to zero over the steps that are trained."""
+    """AdamW with linear warm-up and linear decay to zero over the steps that are trained.
+
+    Attributes:
+        name: The optimiser.
+        learning_rate: Its peak.
+        warmup_steps: Steps to the peak, but at most a tenth of the steps trained.
+        weight_decay: Decoupled decay of the adapter's weights.
+        gradient_clip: Largest norm of a step's gradient.
+    """
 
     name: Literal["adamw"] = "adamw"
     learning_rate: float = 1e-4

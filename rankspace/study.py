@@ -75,7 +75,12 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class TrialRun:
-    """How much of the recipe one search trial runs, and what it is judged by."""
+    """One search trial.
+
+    Attributes:
+        steps: Optimiser steps; a fraction of the recipe is enough to tell vectors apart.
+        metric: What it is judged by, on the selection half of the held-out data.
+    """
 
     steps: int = 200
     metric: Literal["validation_loss"] = "validation_loss"
@@ -86,7 +91,17 @@ class TrialRun:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Where to look, and how."""
+    """Where to look, and how.
+
+    Attributes:
+        ranks: Allowed ranks, strictly increasing; 0 lets a layer go without an adapter.
+        granularity: One rank per weight matrix, or per block as in the RankAdaptor paper.
+        fixed: Layers whose rank is not searched, by full name.
+        budget: What may be spent.
+        trial: What one trial runs.
+        strategy: Who proposes.
+        seed: Of proposals, initialisation and data order; the same study again gives the same.
+    """
 
     ranks: tuple[int, ...] = (0, 2, 4, 6, 8, 10, 12, 16)
     granularity: Granularity = Granularity.MODULE
@@ -141,7 +156,12 @@ CHOOSING_SEEDS = 2
 
 @dataclass(frozen=True, slots=True)
 class Recover:
-    """The full fine-tune of the winner: so many epochs, or exactly ``steps`` when given."""
+    """The full fine-tune of the winner.
+
+    Attributes:
+        epochs: Passes over the training data.
+        steps: Optimiser steps instead of epochs.
+    """
 
     epochs: int = 2
     steps: int | None = None

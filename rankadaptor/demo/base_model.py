@@ -32,8 +32,8 @@ class Size:
     blocks: int = 6
     heads: int = 8
     kv_heads: int = 4
-    length: int = 128
-    batch: int = 16
+    length: int = 64
+    batch: int = 32
     steps: int = 600
     learning_rate: float = 4e-3
     seed: int = 0

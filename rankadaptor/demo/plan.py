@@ -10,9 +10,9 @@ STUDY = """\
 name: demo
 model: {model}
 recipe:
-  data: {{train: {data}, format: text, held_out: 256}}
-  sequence_length: 128
-  batch: {{examples: 8, micro: 8}}
+  data: {{train: {data}, format: text, held_out: 512}}
+  sequence_length: 64
+  batch: {{examples: 16, micro: 16}}
   optimizer: {{learning_rate: 1.0e-2, warmup_steps: 4}}
 search:
   ranks: [0, 1, 2, 4, 8]       # 0 lets a matrix go without an adapter

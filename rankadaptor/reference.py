@@ -1,0 +1,87 @@
+"""Reference pages made from the code: ``python -m rankadaptor.reference DIRECTORY``."""
+
+import dataclasses
+import inspect
+import re
+import sys
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from types import NoneType
+from typing import Any, get_args, get_type_hints
+
+from rankspace.study import Study
+
+HEADER = """\
+# The study file
+
+Made from the classes in `rankspace` by `make docs`; do not edit. Every field has a default except
+those marked *required*. Unknown fields are errors that name the nearest known one.
+`rankadaptor submit --schema` prints the same as JSON Schema, for editors.
+
+| field | type | default | meaning |
+|---|---|---|---|
+"""
+
+
+def study_page() -> str:
+    """Describe every field of a study file as one Markdown table."""
+    return HEADER + "".join(_rows(Study, ""))
+
+
+def _rows(kind: type, prefix: str) -> Iterator[str]:
+    hints, meanings = get_type_hints(kind), _attributes(kind)
+    for field in dataclasses.fields(kind):
+        hint, name = hints[field.name], f"{prefix}{field.name}"
+        if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+            yield from _rows(hint, f"{name}.")
+        else:
+            cells = (f"`{name}`", _type(hint), _default(field), meanings.get(field.name, ""))
+            yield f"| {' | '.join(cells)} |\n"
+
+
+def _attributes(kind: type) -> dict[str, str]:
+    """Read the ``Attributes:`` section of a docstring."""
+    _, _, section = (inspect.getdoc(kind) or "").partition("Attributes:\n")
+    entries = re.findall(r"^ {4}(\w+): ((?:.|\n(?! {4}\w|\n))*)", section, re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in entries}
+
+
+def _type(hint: Any) -> str:
+    options = get_args(hint)
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return " or ".join(f"`{member.value}`" for member in hint)
+    if options and all(isinstance(option, str) for option in options):
+        return " or ".join(f"`{option}`" for option in options)
+    if getattr(hint, "__origin__", None) is tuple:
+        return f"list of {_type(options[0])}"
+    if len(options) == 2 and getattr(hint, "__origin__", None) is not None:
+        return f"{_type(options[0])} → {_type(options[1])}"
+    if options:
+        return " or ".join(_type(option) for option in options if option is not NoneType)
+    names = {int: "whole number", float: "number", str: "text", bool: "true or false"}
+    return names[hint]
+
+
+def _default(field: "dataclasses.Field[Any]") -> str:
+    if field.default_factory is not dataclasses.MISSING:
+        return f"`{field.default_factory()}`"
+    if field.default is dataclasses.MISSING:
+        return "*required*"
+    value = field.default
+    if value is None:
+        return "none"
+    return f"`{value.value if isinstance(value, StrEnum) else _yaml(value)}`"
+
+
+def _yaml(value: Any) -> str:
+    return str(list(value)).replace("'", "") if isinstance(value, tuple) else str(value)
+
+
+def main() -> None:
+    directory = Path(sys.argv[1])
+    (directory / "study.md").write_text(study_page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
