@@ -10,7 +10,7 @@ from service.doorbell import Doorbell
 from service.leases import workflow
 from service.leases.assignment import assignment
 from service.leases.repository import Leases
-from service.leases.schemas import Beat, Claim, Heartbeat, Holding, Receipt, Report
+from service.leases.schemas import Beat, Heartbeat, Holding, Receipt, Report
 from service.settings import Settings
 from service.trials.repository import Trials
 
@@ -31,15 +31,10 @@ class LeaseDesk:
         self._settings = settings
         self._advance = advance
 
-    def greet(self, claim: Claim) -> None:
-        """Check the worker's protocol and note its sign of life.
-
-        Raises:
-            UnsupportedVersion: It speaks another protocol.
-        """
-        workflow.check_protocol(claim)
+    def touch(self, worker: str) -> None:
+        """Note a sign of life of a worker that found nothing to do."""
         with self._database.writing() as session:
-            Leases(session).touch(claim.worker)
+            Leases(session).touch(worker)
 
     def has_work(self, worker: str) -> bool:
         """Look without a write transaction, for the many polls that find nothing."""

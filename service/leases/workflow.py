@@ -26,6 +26,7 @@ def check_protocol(claim: Claim) -> None:
 def claim(session: Session, worker: str, lease_seconds: float) -> TrialRow | None:
     """Give ``worker`` a trial: the one it already holds, else the next that is queued."""
     leases = Leases(session)
+    leases.touch(worker)
     held = leases.held_by(worker)
     if held is not None:
         leases.renew(held.id, held.token, lease_seconds)

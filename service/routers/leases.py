@@ -13,6 +13,7 @@ from service.bodies import body_of, refusals, reply, route
 from service.exports.desk import ArtifactFile
 from service.keys import Role
 from service.leases.schemas import Beat, Claim, Heartbeat, Holding, Receipt, Report
+from service.leases.workflow import check_protocol
 from service.routers.shared import MAX_INTEGER, Service, TrialId
 from service.runtime import Runtime
 
@@ -32,34 +33,39 @@ async def claim_trial(
     wait: Annotated[float, Query(ge=0, le=30)] = 0,
 ) -> Response:
     """Lease the next trial, waiting up to ``wait`` seconds for one; 204 when there is none."""
-    await run_in_threadpool(runtime.leases.greet, claim)
-    assignment = await _wait_for_work(request, runtime, claim.worker, wait)
+    check_protocol(claim)
+    assignment = await run_in_threadpool(_look, runtime, claim.worker)
+    if assignment is None:
+        assignment = await _wait(request, runtime, claim.worker, wait)
     return reply(assignment, 201) if assignment else Response(status_code=204)
 
 
-async def _wait_for_work(
-    request: Request, runtime: Runtime, worker: str, wait: float
+def _look(runtime: Runtime, worker: str) -> Assignment | None:
+    """Claim what is there; for a worker that finds nothing, have offers made first."""
+    if not runtime.leases.has_work(worker):
+        runtime.leases.touch(worker)
+        runtime.conductor.top_up()
+    return _take(runtime, worker)
+
+
+def _take(runtime: Runtime, worker: str) -> Assignment | None:
+    return runtime.leases.claim(worker) if runtime.leases.has_work(worker) else None
+
+
+async def _wait(
+    request: Request, runtime: Runtime, worker: str, seconds: float
 ) -> Assignment | None:
-    """Poll at every ring, and now and then without one; waiting holds no thread and no session."""
+    """Look at every ring, and now and then without one; waiting holds no thread and no session."""
     clock = asyncio.get_running_loop().time
-    deadline = clock() + wait
-    while True:
+    deadline = clock() + seconds
+    while (left := deadline - clock()) > 0 and not runtime.doorbell.closed:
         seen = runtime.doorbell.rings
-        assignment = await run_in_threadpool(_try, runtime, worker)
-        left = deadline - clock()
-        if assignment or left <= 0 or runtime.doorbell.closed:
+        if assignment := await run_in_threadpool(_take, runtime, worker):
             return assignment
         await runtime.doorbell.wait(seen, min(left, runtime.settings.poll_seconds))
         if await request.is_disconnected():
             return None
-
-
-def _try(runtime: Runtime, worker: str) -> Assignment | None:
-    if not runtime.leases.has_work(worker):
-        runtime.conductor.top_up()
-        if not runtime.leases.has_work(worker):
-            return None
-    return runtime.leases.claim(worker)
+    return None
 
 
 @router.post("/{trial}/heartbeat", **route(Beat, body=Heartbeat))

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from perfmodel.verification import Arms, Scored, next_step
-
 from rankspace import Purpose, RankVector, TrialState, Verdict
 from rankspace.errors import TrialFailed
 from rankspace.study import StudyState

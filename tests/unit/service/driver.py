@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
-from httpx import Response
 from starlette.testclient import TestClient
 
 from service.app import create_app
@@ -57,10 +56,10 @@ def study(**changes: Any) -> dict[str, Any]:
         "recipe": {"data": {"train": "train.jsonl"}, "modules": list(MODULES)},
         "search": {
             "ranks": [0, 1, 2, 4, 8],
-            "budget": {"parameters": "uniform:2", "trials": 8},
+            "budget": {"parameters": "uniform:2", "trials": 7},
             "trial": {"steps": 10},
         },
-        "verify": {"candidates": 2, "seeds": 3, "max_trials": 20},
+        "verify": {"candidates": 1, "seeds": 3, "max_trials": 16},
         "recover": {"epochs": 1, "steps": 20},
     }
     return {**values, **changes}
@@ -107,7 +106,7 @@ class Service:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def post(self, path: str, body: Any = None, role: str = "admin", **more: Any) -> Response:
+    def post(self, path: str, body: Any = None, role: str = "admin", **more: Any) -> Any:
         return self.client.post(path, json=body, headers=self.key(role), **more)
 
     def submit(self, **changes: Any) -> str:
@@ -122,9 +121,7 @@ class Service:
         assert answer.status_code in (201, 204), answer.text
         return answer.json() if answer.status_code == 201 else None
 
-    def report(
-        self, assignment: Mapping[str, Any], value: float | None, **changes: Any
-    ) -> Response:
+    def report(self, assignment: Mapping[str, Any], value: float | None, **changes: Any) -> Any:
         body = {
             "worker": "w1",
             "token": assignment["token"],

@@ -33,7 +33,7 @@ def test_a_study_with_a_real_effect_ends_better_with_an_export(service: Service)
         service.report(lease, score(lease))
     view = service.get(f"/v1/studies/{identity}")
     assert view["state"] == "done"
-    assert purposes.count("search") == 8
+    assert purposes.count("search") == 7
     assert purposes[-1] == "recover"
     assert view["verdict"]["answer"] == "better"
     assert view["verdict"] == service.get(f"/v1/studies/{identity}/verdict")
@@ -62,11 +62,11 @@ def test_verification_uses_fresh_seeds_and_the_final_split(service: Service) -> 
 def test_the_first_trial_is_uniform_and_all_share_the_seed(service: Service) -> None:
     search = study()["search"] | {"seed": 41}
     service.submit(search=search)
-    trials = service.work(8)
+    trials = service.work(7)
     assert trials[0]["rank_vector"]["ranks"] == [2] * 12
     assert {t["seed"] for t in trials} == {41}
     vectors = [tuple(t["rank_vector"]["ranks"]) for t in trials]
-    assert len(set(vectors)) == 8
+    assert len(set(vectors)) == 7
 
 
 def test_no_effect_is_not_sold_as_one(service: Service) -> None:
@@ -86,7 +86,7 @@ def test_no_effect_is_not_sold_as_one(service: Service) -> None:
 
 def test_a_search_of_failed_trials_fails_with_the_reason(service: Service) -> None:
     identity = service.submit()
-    assert len(service.work(measure=lambda _: None)) == 8
+    assert len(service.work(measure=lambda _: None)) == 7
     view = service.get(f"/v1/studies/{identity}")
     assert view["state"] == "failed"
     assert "the loss is NaN" in view["error"]
@@ -109,7 +109,7 @@ def test_random_control_runs_as_many_random_vectors(service: Service) -> None:
     identity = service.submit(verify=verify)
     trials = service.work()
     purposes = [t["purpose"] for t in trials]
-    assert purposes.count("control") == purposes.count("search") == 8
+    assert purposes.count("control") == purposes.count("search") == 7
     assert "control" in purposes[:4]  # side by side, not afterwards
     assert service.get(f"/v1/studies/{identity}")["verdict"]["versus_random"] is not None
     assert _mismatches(service, identity) == ()
@@ -136,7 +136,7 @@ def test_one_offer_per_active_worker(service: Service) -> None:
 def test_offers_never_exceed_the_budget(service: Service) -> None:
     service.submit()
     leases = [service.claim(f"w{index}") for index in range(12)]
-    assert sum(lease is not None for lease in leases) == 8
+    assert sum(lease is not None for lease in leases) == 7
 
 
 def test_offers_are_made_anew_in_place(service: Service) -> None:
@@ -158,7 +158,7 @@ def test_own_candidate_is_measured_first_and_learned_from(service: Service) -> N
     assert answer.status_code == 201, answer.text
     trials = service.work()
     assert trials[0]["rank_vector"]["ranks"] == vector
-    assert [t["purpose"] for t in trials].count("search") == 8
+    assert [t["purpose"] for t in trials].count("search") == 7
     assert _mismatches(service, identity) == ()
     late = service.post(f"/v1/studies/{identity}/trials", {"rank_vector": vector})
     assert late.status_code == 409

@@ -1,0 +1,94 @@
+"""Uploads: whole, checked, only from the holder, only under known names."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rankspace.errors import NotFound
+from service.artifacts.store import ArtifactStore
+from tests.unit.service.driver import Service, score, start
+
+CONTENT = b"adapter"
+
+
+def _until_recovery(service: Service) -> tuple[str, Any]:
+    identity = service.submit()
+    while lease := service.claim():
+        if lease["purpose"] == "recover":
+            return identity, lease
+        service.report(lease, score(lease))
+    raise AssertionError("no recovery was handed out")
+
+
+def _upload(
+    service: Service, lease: Any, name: str = "README.md", content: bytes = CONTENT, **query: Any
+) -> Any:
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    return service.client.put(
+        f"/v1/leases/{lease['trial_id']}/artifacts/{name}",
+        params={"worker": "w1", "token": lease["token"]} | query,
+        content=content,
+        headers=service.key("worker") | {"X-Content-SHA256": digest},
+    )
+
+
+def test_uploads_are_checked_and_become_the_export(service: Service) -> None:
+    identity, lease = _until_recovery(service)
+    refused = [
+        (_upload(service, lease, name="pickle.bin"), 422),
+        (_upload(service, lease, name="..%2F..%2Fetc%2Fpasswd"), 404),
+        (_upload(service, lease, content=b"other bytes"), 422),
+        (_upload(service, lease, token=99), 409),
+        (_upload(service, lease, worker="w2"), 409),
+    ]
+    assert [answer.status_code for answer, _ in refused] == [status for _, status in refused]
+    files = [p for p in (service.directory / "artifacts").rglob("*") if p.is_file()]
+    assert files == []
+    assert _upload(service, lease).status_code == 201
+    assert _upload(service, lease).status_code == 201  # repeating is safe
+    path, admin = f"/v1/studies/{identity}/export", service.key("admin")
+    assert service.client.get(path, headers=admin).status_code == 409
+    service.report(lease, -2.0)
+    (file,) = service.get(path)["files"]
+    assert file == {
+        "name": "README.md",
+        "bytes": len(CONTENT),
+        "sha256": hashlib.sha256(CONTENT).hexdigest(),
+    }
+    assert service.client.get(f"{path}/README.md", headers=admin).content == CONTENT
+    assert service.client.get(f"{path}/adapter_config.json", headers=admin).status_code == 404
+    assert _upload(service, lease).status_code == 409  # the trial is over
+
+
+def test_search_trials_keep_no_adapter(service: Service) -> None:
+    service.submit()
+    assert _upload(service, service.claim()).status_code == 409
+
+
+def test_an_upload_over_the_cap_is_cut_off(tmp_path: Path) -> None:
+    service = start(tmp_path, max_artifact_bytes=100)
+    with service.client:
+        service.submit()
+        lease = service.claim()
+        assert _upload(service, lease, content=b"x" * 101).status_code == 413
+
+
+def test_deleting_the_study_deletes_its_files(service: Service) -> None:
+    identity, lease = _until_recovery(service)
+    _upload(service, lease)
+    service.report(lease, -2.0)
+    service.client.delete(f"/v1/studies/{identity}", headers=service.key("admin"))
+    assert list((service.directory / "artifacts").iterdir()) == []
+
+
+def test_a_symbolic_link_is_not_followed(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    folder = tmp_path / "st_aaaaaaaaaa" / "1-1"
+    folder.mkdir(parents=True)
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    (folder / "README.md").symlink_to(secret)
+    with pytest.raises(NotFound):
+        store.open("st_aaaaaaaaaa", 1, 1, "README.md")

@@ -1,0 +1,183 @@
+"""Bad input is answered with the field, the value and the fix; never with a 500."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.service.driver import Service, model, start, study
+
+
+@pytest.fixture(scope="module")
+def service(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One service for the whole file: what is refused leaves nothing behind."""
+    directory = tmp_path_factory.mktemp("bad") / "data"
+    shutil.copytree(migrated, directory)
+    running = start(directory)
+    with running.client:
+        yield running
+
+
+def _changed(path: str, value: Any) -> dict[str, Any]:
+    """A valid study with the field at the dotted ``path`` set to ``value``."""
+    document = study()
+    target: Any = document
+    *parents, last = path.split(".")
+    for name in parents:
+        target = target.setdefault(name, {})
+    target[last] = value
+    return document
+
+
+# (field changed, value, field named in the answer, part of the hint)
+STUDIES = [
+    ("model", "/models/tinny", "model", "did you mean /models/tiny?"),
+    ("model", "md_unknown", "model", "POST /v1/models"),
+    ("nmae", "x", "nmae", "did you mean name?"),
+    ("name", " ", "name", ""),
+    ("name", 7, "name", "a text"),
+    ("recipe.modules", ["q_proj", "o_proj"], "recipe.modules[1]", "q_proj"),
+    ("recipe.data.train", None, "recipe.data.train", ""),
+    ("search.budget.parameters", 3, "search.budget.parameters", ""),
+    ("search.budget.parameters", "uniform:3", "search.budget.parameters", "add 3"),
+    ("search.budget.parameters", "half", "search.budget.parameters", "uniform:8"),
+    ("search.budget.trials", 0, "search.budget.trials", "1"),
+    ("search.budget.trials", 10**30, "search.budget.trials", "100000"),
+    ("search.budget.gpu_hours", -1, "search.budget.gpu_hours", ""),
+    ("search.ranks", [2, 1], "search.ranks", "[0, 2, 4, 8]"),
+    ("search.ranks", "2", "search.ranks", "brackets"),
+    ("search.fixed", {"model.layers.0.self_attn.q_prj": 2}, "search.fixed", "q_proj?"),
+    ("search.fixed", {"model.layers.0.self_attn.q_proj": -2}, "search.fixed", "0"),
+    ("search.granularity", "heads", "search.granularity", "module"),
+    ("search.strategy", "magic", "search.strategy", "additive"),
+    ("search.seed", -1, "search.seed", "0"),
+    ("search.trial.steps", 10**20, "search.trial.steps", ""),
+    ("verify.max_trials", 3, "verify.max_trials", ""),
+    ("recover.steps", 10**20, "recover.steps", ""),
+    ("recover", [], "recover", ""),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "field", "hint"), STUDIES)
+def test_a_study_that_cannot_run_is_refused_whole(
+    service: Service, path: str, value: Any, field: str, hint: str
+) -> None:
+    service.post("/v1/models", model())
+    document = _changed(path, value)
+    document.setdefault("name", "refused")
+    if path == "search.budget.parameters" and value == 3:
+        document["search"]["ranks"] = [1, 2]
+    answer = service.post("/v1/studies", document)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["detail"].startswith(field), answer.json()
+    assert hint in answer.json()["hint"]
+    assert document["name"] not in [item["name"] for item in service.get("/v1/studies")["items"]]
+
+
+# (raw body, status, class)
+BODIES = [
+    (b"", 400, "UnreadableInput"),
+    (b"{", 400, "UnreadableInput"),
+    (b"\xff\xfe{}", 400, "UnreadableInput"),
+    (b'{"worker": "a", "worker": "b", "protocol": 1}', 400, "UnreadableInput"),
+    (b'{"worker": "\\ud800", "protocol": 1}', 400, "UnreadableInput"),
+    (b'{"worker": "a\\u0000", "protocol": 1}', 400, "UnreadableInput"),
+    (b"[" * 100_000, 400, "UnreadableInput"),
+    (b"[" * 500 + b"]" * 500, 400, "UnreadableInput"),
+    (b"9" * 5_000, 400, "UnreadableInput"),
+    (b"[]", 422, "InvalidInput"),
+    (b"null", 422, "InvalidInput"),
+    (b'{"worker": "a", "protocol": true}', 422, "InvalidInput"),
+    (b'{"worker": "", "protocol": 1}', 422, "InvalidInput"),
+    (b'{"worker": "a\\n", "protocol": 1}', 422, "InvalidInput"),
+    (b'{"worker": "a", "protocol": 1e999}', 422, "InvalidInput"),
+    (b'{"worker": "' + b"a" * 300_000 + b'"}', 413, "TooLarge"),
+]
+
+
+@pytest.mark.parametrize(("raw", "status", "error"), BODIES, ids=range(len(BODIES)))
+def test_unreadable_bodies(service: Service, raw: bytes, status: int, error: str) -> None:
+    answer = service.client.post("/v1/leases", content=raw, headers=service.key("worker"))
+    assert (answer.status_code, answer.json()["error"]) == (status, error), answer.text
+
+
+def test_a_body_without_declared_length_is_cut_off_too(service: Service) -> None:
+    pieces = (b"x" * 65_536 for _ in range(8))
+    answer = service.client.post("/v1/leases", content=pieces, headers=service.key("worker"))
+    assert answer.status_code == 413
+
+
+FAILED = {"worker": "w1", "token": 1, "outcome": "failed", "error": "NaN"}
+
+# each: method, path, expected status
+REQUESTS = [
+    ("GET", "/v1/nowhere", 404),
+    ("GET", "/v1/studies/st_unknown", 404),
+    ("GET", "/v1/studies/st_unknown/trials", 404),
+    ("GET", "/v1/studies/st_unknown/events", 404),
+    ("GET", "/v1/studies/st_unknown/space", 404),
+    ("GET", "/v1/studies/st_unknown/verdict", 404),
+    ("GET", "/v1/studies/st_unknown/export", 404),
+    ("GET", "/v1/studies/st_unknown/export/x", 404),
+    ("GET", "/v1/models/md_unknown", 404),
+    ("GET", "/v1/studies?after=st_unknown", 404),
+    ("GET", "/v1/studies?limit=0", 422),
+    ("GET", "/v1/studies?limit=100000", 422),
+    ("PUT", "/v1/studies", 405),
+    ("POST", "/v1/leases?wait=31", 422),
+    ("POST", "/v1/leases?wait=nan", 422),
+    ("POST", f"/v1/leases/{10**30}/report", 422),
+    ("POST", "/v1/leases/one/report", 422),
+    ("POST", "/v1/studies/st_unknown/cancel", 404),
+    ("GET", "/studies/st_unknown", 200),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "status"), REQUESTS)
+def test_bad_requests_have_our_error_body(
+    service: Service, method: str, path: str, status: int
+) -> None:
+    body = {"worker": "w1", "protocol": 1} if path.startswith("/v1/leases?") else FAILED
+    answer = service.client.request(method, path, headers=service.key("admin"), json=body)
+    assert answer.status_code == status, answer.text
+    if status != 200:
+        assert set(answer.json()) == {"error", "detail", "hint"}
+
+
+@pytest.mark.parametrize(
+    ("vector", "part"),
+    [
+        ([1, 2], "has 2 ranks for 12 layers"),
+        ([8] * 12, "needs"),
+        ([3] + [0] * 11, "rank_vector[0]"),
+        ([-1] + [0] * 11, "rank_vector[0]"),
+        ([10**30] + [0] * 11, "rank_vector[0]"),
+        ("8", "must be a list"),
+    ],
+)
+def test_a_candidate_outside_the_space_is_refused(service: Service, vector: Any, part: str) -> None:
+    identity = service.submit()
+    answer = service.post(f"/v1/studies/{identity}/trials", {"rank_vector": vector})
+    assert answer.status_code == 422
+    assert part in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"matrices": []},
+        {"fingerprint": ""},
+        {"fingerprint": "a" * 200},
+        {"path": " "},
+        {"matrices": [model()["matrices"][0] | {"d_in": 0}]},
+        {"matrices": [model()["matrices"][0] | {"bias": True}]},
+        {"parameters": "many"},
+    ],
+)
+def test_a_model_that_cannot_be_searched_is_refused(
+    service: Service, change: dict[str, Any]
+) -> None:
+    answer = service.post("/v1/models", model() | change)
+    assert answer.status_code == 422, answer.text

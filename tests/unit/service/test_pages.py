@@ -1,0 +1,51 @@
+"""The status page: says what happened, in words, and runs nobody's markup."""
+
+import re
+
+from tests.unit.service.driver import Service
+
+NASTY = '<script>alert("x")</script>'
+
+
+def _log_in(service: Service) -> None:
+    code = service.post("/v1/login-codes").json()["code"]
+    service.client.post("/login", data={"code": code})
+
+
+def test_a_finished_study_shows_its_verdict_and_trials(service: Service) -> None:
+    identity = service.submit()
+    service.work()
+    _log_in(service)
+    page = service.client.get(f"/studies/{identity}").text
+    assert "The searched ranks are better than uniform ranks." in page
+    assert "95 % interval" in page
+    assert page.count('class="strip"') > 15
+    assert '<polyline class="best"' in page
+    assert f"/studies/{identity}" in service.client.get("/").text
+
+
+def test_a_fresh_study_and_an_empty_list_have_pages_too(service: Service) -> None:
+    _log_in(service)
+    assert "No study yet" in service.client.get("/").text
+    identity = service.submit()
+    assert "not known yet" in service.client.get(f"/studies/{identity}").text
+
+
+def test_markup_in_names_and_errors_is_only_text(service: Service) -> None:
+    identity = service.submit(name=NASTY)
+    lease = service.claim(NASTY)
+    service.report(lease, None, worker=NASTY, error=NASTY)
+    _log_in(service)
+    for path in ("/", f"/studies/{identity}", f"/login?code={NASTY}"):
+        page = service.client.get(path).text
+        assert NASTY not in page
+        assert "&lt;script&gt;" in page
+
+
+def test_pages_hold_no_inline_script_or_style(service: Service) -> None:
+    identity = service.submit()
+    service.work(4)
+    _log_in(service)
+    for path in ("/", f"/studies/{identity}", "/login"):
+        page = service.client.get(path).text
+        assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", page)
