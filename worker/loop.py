@@ -104,7 +104,7 @@ class Worker:
             while not self._finished():
                 self._turn()
         except Drained:
-            self._leave()
+            log.info("draining")
         self._spool.deliver(self._service)
         return self._trials
 
@@ -132,6 +132,9 @@ class Worker:
         try:
             with self._drain.interruptible():
                 return self._service.claim(self._wait_seconds())
+        except Drained:
+            self._return_granted()
+            raise
         except Unreachable as error:
             log.warning("service_away", problem=error.detail)
         self._drain.sleep(self._patience.away_seconds)
@@ -195,7 +198,7 @@ class Worker:
         directory = self._spool.adapter_directory(lease)
         return tuple(name for name in FILES if (directory / name).exists())
 
-    def _leave(self) -> None:
+    def _return_granted(self) -> None:
         # The signal may have cut off a claim that the service had already granted.
         try:
             lease = self._service.claim(0)

@@ -1,0 +1,247 @@
+"""The client, the heartbeat and the spool against a real HTTP server with scripted answers."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rankspace import Assignment, Measurement
+from rankspace.errors import (
+    Forbidden,
+    LeaseLost,
+    Unauthenticated,
+    Unreachable,
+    UnsupportedVersion,
+)
+from rankspace.trial import Action
+from rankspace.wire import decode, encode
+from worker.client import LeaseClient
+from worker.heartbeat import Heartbeat
+from worker.report import Report, done
+from worker.spool import Spool
+
+Assign = Callable[..., Assignment]
+Answer = tuple[int, Any]
+LOST: Answer = (409, {"error": "LeaseLost", "detail": "handed on", "hint": ""})
+NO_WORK: Answer = (204, None)
+CONTINUE: Answer = (200, {"lease_seconds": 60, "action": "continue"})
+ACCEPTED: Answer = (200, {"status": "accepted"})
+
+
+MEASUREMENT = Measurement(-1.0, 1.0, 1.5, 3, 100, 20)
+
+
+def granted(assignment: Assignment) -> Answer:
+    return (201, encode(assignment))
+
+
+def wait_for(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+# The client
+
+
+def test_a_claim_brings_the_assignment(service: Any, client: LeaseClient, assign: Assign) -> None:
+    service.say("claim", NO_WORK, granted(assign()))
+    assert client.claim(2) is None
+    assert client.claim(2) == assign()
+    assert service.seen[0][1:] == ("/v1/leases?wait=2", {"worker": "w1", "protocol": 1})
+    assert service.authorizations == {"Bearer rka_x_secret"}
+
+
+def test_a_report_carries_the_measurement(
+    service: Any, client: LeaseClient, assign: Assign
+) -> None:
+    service.say("report", ACCEPTED, (200, {"status": "duplicate"}))
+    report = done(assign(), "w0", MEASUREMENT, 0.0, ())
+    assert [client.report(report), client.report(report)] == ["accepted", "duplicate"]
+    body = service.bodies("report")[0]
+    assert decode(Measurement, body["measurement"]) == MEASUREMENT
+    assert (body["worker"], body["token"], body["outcome"]) == ("w0", 1, "done")
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        ((401, {"error": "Unauthenticated", "detail": "no"}), Unauthenticated),
+        ((403, {"error": "Forbidden", "detail": "no"}), Forbidden),
+        ((404, {"error": "NotFound", "detail": "no such trial"}), LeaseLost),
+        (LOST, LeaseLost),
+        ((426, {"error": "UnsupportedVersion", "detail": "no"}), UnsupportedVersion),
+        ((500, b"<html>"), Unreachable),
+        ((200, b"<html>"), Unreachable),
+        ((200, {"action": "dance"}), UnsupportedVersion),
+    ],
+)
+def test_answers_become_errors(
+    service: Any, client: LeaseClient, assign: Assign, answer: Answer, kind: type[Exception]
+) -> None:
+    service.say("heartbeat", answer)
+    with pytest.raises(kind):
+        client.heartbeat(assign(), ())
+
+
+def test_the_refused_key_comes_with_a_fix(service: Any, client: LeaseClient) -> None:
+    service.say("claim", (401, {"error": "Unauthenticated", "detail": "unknown key", "hint": ""}))
+    with pytest.raises(Unauthenticated, match="unknown key") as caught:
+        client.claim(1)
+    assert "RANKADAPTOR_KEY" in caught.value.hint
+
+
+def test_an_assignment_of_another_version_is_not_guessed_at(
+    service: Any, client: LeaseClient, assign: Assign
+) -> None:
+    service.say("claim", (201, {**encode(assign()), "novelty": 1}))
+    with pytest.raises(UnsupportedVersion, match="novelty"):
+        client.claim(1)
+
+
+def test_a_passing_fault_is_retried(service: Any, assign: Assign) -> None:
+    service.say("report", (503, {}), ACCEPTED)
+    with LeaseClient(service.url, "k", "w", attempts=3) as patient:
+        assert patient.report(done(assign(), "w", MEASUREMENT, 0.0, ())) == "accepted"
+    assert len(service.bodies("report")) == 2
+
+
+def test_nobody_there_is_unreachable() -> None:
+    with (
+        LeaseClient("http://127.0.0.1:9", "k", "w", attempts=1) as alone,
+        pytest.raises(Unreachable, match=r"127\.0\.0\.1:9"),
+    ):
+        alone.claim(1)
+
+
+# The heartbeat
+
+
+def test_the_heartbeat_renews_and_hands_in_losses(
+    service: Any, client: LeaseClient, assign: Assign
+) -> None:
+    with Heartbeat(client, assign(heartbeat_seconds=0.02)) as heartbeat:
+        heartbeat.beat(1, 2.5)
+        wait_for(lambda: len(service.bodies("heartbeat")) >= 3)
+    sent = [body["interim"] for body in service.bodies("heartbeat")]
+    assert sum(sent, []) == [[1, 2.5]]  # noqa: RUF017  # once, in whichever beat it was
+
+
+@pytest.mark.parametrize("answer", [LOST, (200, {"lease_seconds": 9, "action": "cancel"})])
+def test_a_lost_or_cancelled_lease_ends_training_at_the_next_step(
+    service: Any, client: LeaseClient, assign: Assign, answer: Answer
+) -> None:
+    service.say("heartbeat", answer)
+    with Heartbeat(client, assign(heartbeat_seconds=0.02)) as heartbeat:
+        wait_for(lambda: not heartbeat._thread.is_alive())
+        with pytest.raises(LeaseLost):
+            heartbeat.beat(1, 1.0)
+    assert len(service.bodies("heartbeat")) == 1
+
+
+def test_stop_and_drain_are_remembered(service: Any, client: LeaseClient, assign: Assign) -> None:
+    wishes = [(200, {"lease_seconds": 9, "action": wish}) for wish in (Action.STOP, Action.DRAIN)]
+    service.say("heartbeat", *wishes)
+    with Heartbeat(client, assign(heartbeat_seconds=0.02)) as heartbeat:
+        wait_for(lambda: heartbeat.draining)
+        assert heartbeat.beat(1, 1.0) is True
+
+
+def test_an_absent_service_does_not_stop_training(
+    service: Any, client: LeaseClient, assign: Assign
+) -> None:
+    service.say("heartbeat", *[(503, {})] * 3, CONTINUE)
+    with Heartbeat(client, assign(heartbeat_seconds=0.02)) as heartbeat:
+        assert heartbeat.beat(1, 1.0) is False
+        wait_for(lambda: len(service.bodies("heartbeat")) >= 5)
+        assert heartbeat.beat(2, 1.0) is False
+    interim = [body["interim"] for body in service.bodies("heartbeat")]
+    assert [1, 1.0] in interim[3], "what could not be delivered is sent again"
+
+
+def test_long_trials_thin_their_interim_losses(client: LeaseClient, assign: Assign) -> None:
+    heartbeat = Heartbeat(client, assign(steps=10_000))
+    for step in range(1, 10_001):
+        heartbeat.beat(step, 1.0)
+    assert len(heartbeat._interim) == 50
+
+
+# The spool
+
+
+def test_reports_survive_a_restart(
+    service: Any, client: LeaseClient, assign: Assign, tmp_path: Path
+) -> None:
+    service.say("report", (500, {}))
+    first = Spool(tmp_path / "spool")
+    (first.adapter_directory(assign())).mkdir()
+    (first.adapter_directory(assign()) / "README.md").write_bytes(b"hello")
+    first.put(done(assign(), "dead-worker", MEASUREMENT, time.time(), ("README.md",)))
+    assert first.deliver(client) == 1
+    (file,) = (tmp_path / "spool").glob("*.json")
+    assert file.stat().st_mode & 0o777 == 0o600
+    service.say("report", ACCEPTED)
+    second = Spool(tmp_path / "spool")
+    assert second.holds(assign())
+    assert second.deliver(client) == 0
+    assert service.bodies("report")[-1]["worker"] == "dead-worker"
+    assert service.bodies("upload") == [b"hello", b"hello"]
+    assert "/v1/leases/1/artifacts/README.md?worker=dead-worker&token=1" in service.seen[0][1]
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
+def test_a_stale_report_is_dropped(
+    service: Any, client: LeaseClient, assign: Assign, spool: Spool
+) -> None:
+    service.say("report", LOST, ACCEPTED)
+    for trial in (1, 2):
+        spool.put(done(assign(trial_id=trial), "w", MEASUREMENT, time.time() + trial, ()))
+    assert spool.deliver(client) == 0
+    assert len(service.bodies("report")) == 2
+
+
+def test_a_result_that_is_refused_is_reported_as_failed(
+    service: Any, client: LeaseClient, assign: Assign, spool: Spool
+) -> None:
+    service.say("report", (422, {"error": "InvalidInput", "detail": "loss is odd"}), ACCEPTED)
+    spool.put(done(assign(), "w", MEASUREMENT, time.time(), ()))
+    assert spool.deliver(client) == 0
+    assert [body["outcome"] for body in service.bodies("report")] == ["done", "failed"]
+    assert "loss is odd" in service.bodies("report")[1]["error"]
+
+
+def test_a_refused_key_keeps_the_report(
+    service: Any, client: LeaseClient, assign: Assign, spool: Spool
+) -> None:
+    service.say("report", (401, {}))
+    spool.put(done(assign(), "w", MEASUREMENT, time.time(), ()))
+    with pytest.raises(Unauthenticated):
+        spool.deliver(client)
+    assert spool.holds(assign())
+
+
+def test_after_a_day_a_report_is_given_up(
+    service: Any, client: LeaseClient, assign: Assign, tmp_path: Path
+) -> None:
+    spool = Spool(tmp_path / "spool", clock=lambda: 100_000.0)
+    spool.put(done(assign(), "w", MEASUREMENT, 13_000.0, ()))
+    assert spool.deliver(client) == 0
+    assert service.seen == []
+    assert not spool.holds(assign())
+
+
+def test_a_damaged_report_is_left_for_a_person(
+    client: LeaseClient, spool: Spool, tmp_path: Path
+) -> None:
+    (tmp_path / "spool" / "1-1.json").write_text("{")
+    assert spool.deliver(client) == 0
+    assert (tmp_path / "spool" / "1-1.json").exists()
+
+
+def test_reports_round_trip(assign: Assign) -> None:
+    report = done(assign(), "w", MEASUREMENT, 1.0, ("README.md",))
+    assert decode(Report, encode(report)) == report
+    assert report.name == "1-1"

@@ -1,0 +1,211 @@
+"""The worker's loop on real trials, against a real HTTP server with scripted answers."""
+
+import json
+import os
+import re
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rankspace import Assignment, Measurement, RankVector
+from rankspace.recipe import Optimizer
+from rankspace.wire import decode, encode
+from worker.client import LeaseClient
+from worker.drain import Drain
+from worker.evaluation import Evaluator
+from worker.loop import Patience, Worker
+from worker.run import run
+from worker.settings import Settings
+from worker.spool import Spool
+
+Assign = Callable[..., Assignment]
+Answer = tuple[int, Any]
+LOST: Answer = (409, {"error": "LeaseLost", "detail": "handed on", "hint": ""})
+NO_WORK: Answer = (204, None)
+ACCEPTED: Answer = (200, {"status": "accepted"})
+
+
+def granted(assignment: Assignment) -> Answer:
+    return (201, encode(assignment))
+
+
+def wait_for(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+Start = Callable[..., Worker]
+
+
+@pytest.fixture
+def worker(client: LeaseClient, evaluator: Evaluator, spool: Spool) -> Start:
+    def start(drain: Drain | None = None, **patience: Any) -> Worker:
+        quick = {"wait_seconds": 0.01, "away_seconds": 0.01, "until_idle_seconds": 0.3, **patience}
+        return Worker(
+            "w1",
+            client,
+            client,
+            evaluator,
+            spool,
+            drain=drain or Drain(),
+            patience=Patience(**quick),
+        )
+
+    return start
+
+
+def test_a_trial_is_claimed_run_and_reported(service: Any, worker: Start, assign: Assign) -> None:
+    service.say("claim", granted(assign()), granted(assign(trial_id=2, keep_adapter=True)), NO_WORK)
+    assert worker().run() == 2
+    first, second = (decode(Measurement, body["measurement"]) for body in service.bodies("report"))
+    assert first.loss == second.loss
+    routes = [route for route, _, _ in service.seen]
+    assert routes[:7] == ["claim", "report", "claim", "upload", "upload", "upload", "report"]
+
+
+def test_a_failing_trial_is_reported_and_the_worker_goes_on(
+    service: Any, worker: Start, assign: Assign
+) -> None:
+    wild = replace(
+        assign().recipe, optimizer=Optimizer(learning_rate=1e30, warmup_steps=0, gradient_clip=1e9)
+    )
+    service.say("claim", granted(assign(recipe=wild)), granted(assign(trial_id=2)), NO_WORK)
+    assert worker().run() == 2
+    reports = service.bodies("report")
+    assert [body["outcome"] for body in reports] == ["failed", "done"]
+    assert reports[0]["measurement"] is None
+    assert re.search(r"loss is .*; lower recipe\.optimizer\.learning_rate", reports[0]["error"])
+
+
+def test_an_unexpected_exception_is_a_failed_trial(
+    service: Any, worker: Start, assign: Assign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError("surprise")
+
+    monkeypatch.setattr("worker.evaluation.train", broken)
+    service.say("claim", granted(assign()), NO_WORK)
+    assert worker().run() == 1
+    assert service.bodies("report")[0]["error"] == "ZeroDivisionError: surprise"
+
+
+def test_a_lost_lease_is_an_answer(service: Any, worker: Start, assign: Assign) -> None:
+    endless = assign(heartbeat_seconds=0.02, steps=100_000)
+    service.say("heartbeat", LOST)
+    service.say("claim", granted(endless), granted(assign(trial_id=2)), NO_WORK)
+    assert worker().run() == 2
+    assert [path for route, path, _ in service.seen if route == "report"] == ["/v1/leases/2/report"]
+
+
+def test_an_undelivered_trial_is_not_run_again(service: Any, worker: Start, assign: Assign) -> None:
+    """While the report is under way, a claim brings the same lease."""
+    service.say("report", (503, {}), (503, {}), ACCEPTED)
+    service.say("claim", granted(assign()), granted(assign()), NO_WORK)
+    assert worker().run() == 1
+    assert len(service.bodies("report")) == 3
+
+
+def test_the_worker_outlasts_an_absent_service(service: Any, worker: Start, assign: Assign) -> None:
+    service.say("claim", *[(503, {})] * 5, granted(assign()))
+    assert worker(max_trials=1, until_idle_seconds=None).run() == 1
+
+
+def test_a_drain_from_the_service_finishes_the_trial(
+    service: Any, worker: Start, assign: Assign
+) -> None:
+    service.say("heartbeat", (200, {"lease_seconds": 9, "action": "drain"}))
+    service.say("claim", granted(assign(heartbeat_seconds=0.01, steps=60)), NO_WORK)
+    assert worker(until_idle_seconds=None).run() == 1
+    assert service.bodies("report")[0]["outcome"] == "done"
+
+
+def test_a_signal_gives_the_running_trial_back(
+    service: Any, worker: Start, assign: Assign, signals: Drain
+) -> None:
+    endless = assign(heartbeat_seconds=0.02, steps=100_000)
+    service.say("claim", granted(endless), NO_WORK)
+    threading.Thread(target=terminate_after, args=(service, "heartbeat")).start()
+    worker(signals).run()
+    assert service.bodies("report") == []
+    assert service.bodies("release") == [{"worker": "w1", "token": 1}]
+    assert len(service.bodies("claim")) == 1
+
+
+def test_a_signal_ends_the_wait_for_work_at_once(
+    service: Any, worker: Start, signals: Drain
+) -> None:
+    threading.Thread(target=terminate_after, args=(service, "claim")).start()
+    began = time.monotonic()
+    assert worker(signals, until_idle_seconds=None, away_seconds=60).run() == 0
+    assert time.monotonic() - began < 5
+
+
+@pytest.fixture
+def signals() -> Iterator[Drain]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    drain = Drain()
+    drain.install()
+    yield drain
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def terminate_after(service: Any, route: str) -> None:
+    wait_for(lambda: bool(service.bodies(route)))
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+# The whole
+
+
+def test_run_wires_it_all(
+    service: Any,
+    assign: Assign,
+    tmp_path: Path,
+    signals: Drain,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    service.say("claim", granted(assign(rank_vector=RankVector((1,) * 21))), NO_WORK)
+    (tmp_path / "key").write_text("rka_a_canary\n")
+    settings = Settings(
+        url=service.url,
+        key_file=tmp_path / "key",
+        device="cpu",
+        spool_directory=tmp_path / "spool",
+        max_trials=1,
+        log_format="json",
+        log_level="debug",
+    )
+    assert run(settings) == 0
+    assert service.authorizations == {"Bearer rka_a_canary"}
+    written = capfd.readouterr()
+    assert "canary" not in written.out + written.err
+    events = [json.loads(line)["event"] for line in written.err.splitlines() if line[:1] == "{"]
+    assert events[:2] == ["worker_started", "trial_started"]
+    assert events[-1] == "worker_left"
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [({}, "key"), ({"key": "k", "device": "cuda"}, "no GPU"), ({"key_file": "/absent"}, "read")],
+)
+def test_settings_that_cannot_work_are_explained(
+    tmp_path: Path,
+    changes: dict[str, Any],
+    problem: str,
+    signals: Drain,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    settings = Settings(spool_directory=tmp_path, log_format="json", **changes)
+    assert run(settings) == 2
+    assert problem in capfd.readouterr().err
