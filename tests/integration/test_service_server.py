@@ -1,0 +1,170 @@
+"""The service as a real process: SIGKILL in mid-study, SIGTERM during a long poll."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.unit.service.driver import measurement, model, score, study
+
+pytestmark = pytest.mark.integration
+
+SERVE = "from service.server import run; from service.settings import Settings; run(Settings())"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Process:
+    """``run(Settings())`` in a process of its own, in an unrelated working directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory, self.port = directory, _free_port()
+        self._environment = os.environ | {
+            "RANKADAPTOR_DATA_DIRECTORY": str(directory),
+            "RANKADAPTOR_PORT": str(self.port),
+        }
+        self.start()
+
+    def start(self) -> None:
+        self.log = (self.directory.parent / "log").open("ab")
+        self.running = subprocess.Popen(
+            [sys.executable, "-c", SERVE], cwd="/", env=self._environment, stderr=self.log
+        )
+        self._await_ready()
+
+    def _await_ready(self) -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                if httpx.get(f"http://127.0.0.1:{self.port}/readyz").status_code == 200:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.1)
+        raise AssertionError("the service did not become ready")
+
+    def stop(self, how: signal.Signals) -> None:
+        self.running.send_signal(how)
+        self.running.wait(timeout=30)
+        self.log.close()
+
+    def client(self, role: str) -> httpx.Client:
+        key = (self.directory / f"{role}.key").read_text().strip()
+        return httpx.Client(
+            base_url=f"http://127.0.0.1:{self.port}",
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=40,
+        )
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[Process]:
+    (tmp_path / "data").mkdir()
+    process = Process(tmp_path / "data")
+    yield process
+    if process.running.poll() is None:
+        process.stop(signal.SIGKILL)
+
+
+def _submit(process: Process) -> str:
+    with process.client("admin") as admin:
+        admin.post("/v1/models", json=model()).raise_for_status()
+        answer = admin.post("/v1/studies", json=study()).raise_for_status()
+        return str(answer.json()["id"])
+
+
+def _claim(worker: httpx.Client) -> Any:
+    body = {"worker": "w1", "protocol": 1}
+    answer = worker.post("/v1/leases?wait=1", json=body).raise_for_status()
+    return answer.json() if answer.status_code == 201 else None
+
+
+def _report(worker: httpx.Client, lease: Any) -> httpx.Response:
+    body = {
+        "worker": "w1",
+        "token": lease["token"],
+        "outcome": "done",
+        "measurement": measurement(score(lease)),
+    }
+    return worker.post(f"/v1/leases/{lease['trial_id']}/report", json=body)
+
+
+def _run(process: Process, *, kills: int = 0) -> list[tuple[str, tuple[int, ...], int]]:
+    """Work until nothing is left, killing the service ``kills`` times while it answers."""
+    ran: list[tuple[str, tuple[int, ...], int]] = []
+    worker = process.client("worker")
+    while lease := _claim(worker):
+        ran.append((lease["purpose"], tuple(lease["rank_vector"]["ranks"]), lease["seed"]))
+        if len(ran) <= kills:
+            _report_into_a_kill(process, worker, lease, after=0.004 * len(ran))
+        assert _report(worker, lease).json()["status"] in ("accepted", "duplicate")
+    worker.close()
+    return ran
+
+
+def _report_into_a_kill(process: Process, worker: httpx.Client, lease: Any, after: float) -> None:
+    """Send the report and kill the service ``after`` seconds, whatever it is doing then."""
+    killer = subprocess.Popen(["sh", "-c", f"sleep {after}; kill -9 {process.running.pid}"])
+    with contextlib.suppress(httpx.TransportError):
+        _report(worker, lease)
+    killer.wait()
+    process.running.wait()
+    process.log.close()
+    process.start()
+
+
+def test_sigkill_in_mid_study_changes_no_proposal(process: Process, tmp_path: Path) -> None:
+    _submit(process)
+    expected = _run(process)
+    (tmp_path / "other").mkdir()
+    killed = Process(tmp_path / "other")
+    _submit(killed)
+    try:
+        assert _run(killed, kills=3) == expected
+    finally:
+        killed.stop(signal.SIGKILL)
+
+
+def test_sigterm_ends_a_long_poll_at_once(process: Process) -> None:
+    with process.client("worker") as worker:
+        poll = subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                "import sys, httpx; print(httpx.post(sys.argv[1], "
+                "json={'worker': 'w1', 'protocol': 1}, headers={'Authorization': sys.argv[2]}, "
+                "timeout=60).status_code)",
+                f"http://127.0.0.1:{process.port}/v1/leases?wait=30",
+                worker.headers["authorization"],
+            ],
+            stdout=subprocess.PIPE,
+        )
+        time.sleep(2)
+        begin = time.monotonic()
+        process.stop(signal.SIGTERM)
+        assert time.monotonic() - begin < 10
+        output, _ = poll.communicate(timeout=30)
+        assert output.strip() == b"204"
+
+
+def test_the_log_holds_no_secret(process: Process) -> None:
+    _submit(process)
+    _run(process)
+    process.stop(signal.SIGTERM)
+    log = (process.directory.parent / "log").read_bytes()
+    assert b'"event": "claimed"' in log
+    for role in ("admin", "worker"):
+        secret = (process.directory / f"{role}.key").read_text().strip().rpartition("_")[2]
+        assert secret.encode() not in log
