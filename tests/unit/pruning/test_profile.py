@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,14 @@ def test_damage_begins_at_the_pruned_block(
     assert 0.0 < errors[0.5] < 2.0
     assert errors[1.0] is not None
     assert errors[1.0] > 0.0
+
+
+def test_the_dense_model_knows_the_dense_sizes_better_than_the_config(
+    pruned: LoadedModel, loaded: LoadedModel, windows: torch.Tensor
+) -> None:
+    forgetful = replace(pruned, dense_block=pruned.structure.blocks[1])
+    profiles = profile(forgetful, windows, loaded)
+    assert {entry.kept for entry in profiles if entry.depth == 0.5} == {0.5, 0.25}
 
 
 def test_norms_and_gradients_equal_those_measured_by_hand(
