@@ -10,7 +10,7 @@ from pruning.taylor import taylor_first, taylor_mix, taylor_vector
 
 PRUNERS: Mapping[PrunerName, Pruner] = MappingProxyType(
     {
-        PrunerName.TAYLOR_FIRST: taylor_first,
+        PrunerName.TAYLOR: taylor_first,
         PrunerName.TAYLOR_MIX: taylor_mix,
         PrunerName.TAYLOR_VECTOR: taylor_vector,
         PrunerName.MAGNITUDE: magnitude,

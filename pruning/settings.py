@@ -10,7 +10,7 @@ from rankspace.errors import InvalidInput
 class PrunerName(StrEnum):
     """Ways to score heads and channels."""
 
-    TAYLOR_FIRST = "taylor-first"
+    TAYLOR = "taylor"
     TAYLOR_MIX = "taylor-mix"
     TAYLOR_VECTOR = "taylor-vector"
     MAGNITUDE = "magnitude"
@@ -33,7 +33,7 @@ class PruningSettings:
 
     blocks: tuple[int, ...]
     ratio: float = 0.5
-    method: PrunerName = PrunerName.TAYLOR_FIRST
+    method: PrunerName = PrunerName.TAYLOR
     ranking: Literal["local", "global"] = "local"
     seed: int = 0
 

@@ -17,7 +17,7 @@ def test_the_container_tells_how_it_came_about(plain: Path, text: Path, tmp_path
     twice = compress(tmp_path / "a", tmp_path / "b", settings, Calibration(text, seed=3))
     assert source.parameters > once.parameters > twice.parameters
     provenance = read_manifest(tmp_path / "b" / "pruned.json").provenance
-    assert provenance["method"] == "taylor-first"
+    assert provenance["method"] == "taylor"
     assert provenance["ratio"] == 0.25
     assert provenance["blocks"] == [0, 2]
     assert provenance["ranking"] == "global"

@@ -52,20 +52,20 @@ def test_half_of_three_blocks_costs_about_two_nats(
     dense: LoadedModel, stories: Path, windows: torch.Tensor, tmp_path: Path
 ) -> None:
     assert loss(dense, windows) == pytest.approx(1.51, abs=0.03)
-    pruned = prune(stories, tmp_path / "c", PrunerName.TAYLOR_FIRST)
+    pruned = prune(stories, tmp_path / "c", PrunerName.TAYLOR)
     assert 3.0 < loss(pruned, windows) < 3.7
     sizes = {(b.heads, b.kv_heads, b.ffn) for b in pruned.structure.blocks[1:4]}
     assert sizes == {(4, 2, 86)}
 
 
 def test_taylor_beats_the_controls(stories: Path, windows: torch.Tensor, tmp_path: Path) -> None:
-    names = (PrunerName.TAYLOR_FIRST, PrunerName.MAGNITUDE, PrunerName.RANDOM)
+    names = (PrunerName.TAYLOR, PrunerName.MAGNITUDE, PrunerName.RANDOM)
     taylor, *controls = (loss(prune(stories, tmp_path / name, name), windows) for name in names)
     assert taylor < min(controls)
 
 
 def test_a_pruned_model_still_writes(stories: Path, tmp_path: Path) -> None:
-    pruned = prune(stories, tmp_path / "c", PrunerName.TAYLOR_FIRST)
+    pruned = prune(stories, tmp_path / "c", PrunerName.TAYLOR)
     model: Any = pruned.model
     prompt: Any = pruned.tokenizer("Once upon a time", return_tensors="pt")
     written = model.generate(prompt.input_ids, max_new_tokens=20, min_new_tokens=20)
@@ -75,7 +75,7 @@ def test_a_pruned_model_still_writes(stories: Path, tmp_path: Path) -> None:
 def test_damage_grows_with_depth(
     dense: LoadedModel, stories: Path, windows: torch.Tensor, tmp_path: Path
 ) -> None:
-    pruned = prune(stories, tmp_path / "c", PrunerName.TAYLOR_FIRST)
+    pruned = prune(stories, tmp_path / "c", PrunerName.TAYLOR)
     profiles = profile(pruned, windows[:10], dense)
     errors = [entry.reconstruction_error or 0.0 for entry in profiles[::7]]
     assert errors[0] == 0.0

@@ -1,0 +1,54 @@
+"""The real pretrained model, pruned once for all tests, and a study on it."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import run
+
+import pytest
+
+from rankadaptor.study_file import read_study
+from rankspace.study import Study
+from tests.integration.fleet import Fleet
+
+STORIES = Path(__file__).parents[2].parent / "shared" / "data" / "stories260k"
+
+STUDY = """
+name: stories
+model: pruned
+recipe:
+  data: {{train: {text}, format: text, held_out: 64}}
+  sequence_length: 64
+  batch: {{examples: 8, micro: 8}}
+  optimizer: {{learning_rate: 1.0e-2, warmup_steps: 2}}
+search:
+  ranks: [0, 1, 2, 4]
+  budget: {{parameters: "uniform:1", trials: {trials}}}
+  trial: {{steps: 12}}
+verify: {{candidates: 2, seeds: 3, max_trials: 26}}
+recover: {{steps: 20}}
+"""
+
+
+@pytest.fixture(scope="session")
+def pruned_stories(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Half of blocks 1 to 3 of stories260k removed, by the command a person would type."""
+    if not STORIES.is_dir():
+        pytest.skip(f"the pretrained model is not there: {STORIES}")
+    home = tmp_path_factory.mktemp("stories")
+    command = ["compress", "taylor", str(STORIES), str(home / "pruned")]
+    command += ["--text", str(STORIES / "sample.txt"), "--ratio", "0.5", "--blocks", "1-3"]
+    run([sys.executable, "-m", "rankadaptor.cli", *command], check=True, capture_output=True)
+    return home
+
+
+def stories_study(home: Path, trials: int) -> Study:
+    file = home / f"study-{trials}.yaml"
+    file.write_text(STUDY.format(text=STORIES / "sample.txt", trials=trials), encoding="utf-8")
+    return read_study(file)
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[Fleet]:
+    with Fleet(tmp_path / "home") as fleet:
+        yield fleet
