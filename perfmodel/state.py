@@ -106,7 +106,7 @@ class ModelState:
 
     def _evolve(self, **changes: Any) -> "ModelState":
         following = replace(self, **changes)
-        kept = ("ground",) if following.observations != self.observations else _DERIVED
+        kept = ("ground",) if "observations" in changes else _DERIVED
         following.__dict__.update(
             {name: self.__dict__[name] for name in kept if name in vars(self)}
         )
