@@ -12,6 +12,7 @@ from perfmodel.arrays import Floats
 from perfmodel.ground import Ground
 from perfmodel.posterior import Posterior
 from rankspace import Observation, RankVector, SearchSpace
+from rankspace.errors import InvalidInput
 from rankspace.study import StrategyName
 from rankspace.wire import pack, unpack
 
@@ -54,7 +55,11 @@ class ModelState:
             UnsupportedVersion: Another version of the program wrote it.
             InvalidInput: It is not a state.
         """
-        events = unpack(_Events, json.loads(blob))
+        try:
+            document = json.loads(blob)
+        except ValueError as error:
+            raise InvalidInput("state", blob, str(error), fix="give what to_bytes wrote") from None
+        events = unpack(_Events, document)
         return ModelState(
             events.space,
             events.strategy,

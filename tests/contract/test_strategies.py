@@ -226,3 +226,9 @@ def test_bytes_of_another_version_are_refused() -> None:
     blob = start(SPACES["tight"]()).to_bytes().replace(b'"wire":1', b'"wire":999')
     with pytest.raises(UnsupportedVersion, match="999"):
         ModelState.from_bytes(blob)
+
+
+@pytest.mark.parametrize("blob", [b"", b"{", b"\xff\xfe"])
+def test_bytes_that_are_no_state_are_refused(blob: bytes) -> None:
+    with pytest.raises(InvalidInput):
+        ModelState.from_bytes(blob)
