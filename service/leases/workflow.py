@@ -2,9 +2,10 @@
 
 from sqlalchemy.orm import Session
 
-from rankspace.errors import LeaseLost, UnsupportedVersion
+from rankspace.errors import InvalidInput, LeaseLost, UnsupportedVersion
 from rankspace.trial import PROTOCOL, Action, TrialState
 from rankspace.wire import encode
+from service.artifacts.repository import Artifacts
 from service.events import Events
 from service.leases.repository import Leases
 from service.leases.schemas import Beat, Claim, Heartbeat, Holding, Receipt, Report
@@ -62,6 +63,7 @@ def report(session: Session, trial: int, given: Report) -> Receipt:
 
     Raises:
         LeaseLost: A newer claim exists, or the trial ended without this report.
+        InvalidInput: The trial keeps its adapter, and none was uploaded.
     """
     leases = Leases(session)
     leases.touch(given.worker)
@@ -69,11 +71,24 @@ def report(session: Session, trial: int, given: Report) -> Receipt:
     if attempt.outcome in ("done", "failed"):
         return Receipt("duplicate")
     state = TrialState(given.outcome)
+    if state is TrialState.DONE:
+        _check_upload(session, trial, given.token)
     if not leases.finish(trial, given.token, state, given.error):
         raise _lost(trial, given.token)
     leases.end_attempt(trial, given.token, given.outcome, given.error)
     _accept(session, trial, given)
     return Receipt("accepted")
+
+
+def _check_upload(session: Session, trial: int, token: int) -> None:
+    row = Trials(session).get(trial)
+    if row is not None and row.keep_adapter and not Artifacts(session).holds(trial, token):
+        raise InvalidInput(
+            "outcome",
+            "done",
+            f"trial {trial} keeps its adapter, and nothing was uploaded under token {token}",
+            fix=f"PUT its files to /v1/leases/{trial}/artifacts/NAME before the report",
+        )
 
 
 def _accept(session: Session, trial: int, given: Report) -> None:

@@ -18,7 +18,13 @@ CONTROL_SEED = 7_919
 """Added to the study's seed for the random control vectors."""
 
 
+FUTILE = 5
+"""Failed search trials, with not one success, after which the rest would fail as well."""
+
+
 def plan_search(basis: Basis) -> Plan:
+    if _is_futile(basis):
+        return _give_up(basis)
     state, fresh = _learn(basis)
     plan = _offers(basis, state, fresh > 0)
     controls = _controls(basis)
@@ -26,6 +32,18 @@ def plan_search(basis: Basis) -> Plan:
     knowledge = (watermark, state.to_bytes()) if fresh or basis.blob is None else None
     plan = replace(plan, knowledge=knowledge, queued=controls)
     return replace(plan, turn=_turn(basis, state)) if _is_over(basis, plan) else plan
+
+
+def _is_futile(basis: Basis) -> bool:
+    over = [trial for trial in basis.of(Purpose.SEARCH) if trial.is_over]
+    patience = FUTILE * (1 + basis.retries)  # a resumed study gets as many once more
+    return len(over) >= patience and all(trial.score is None for trial in over)
+
+
+def _give_up(basis: Basis) -> Plan:
+    waiting = [t for t in basis.of(Purpose.SEARCH, Purpose.CONTROL) if t.state is TrialState.QUEUED]
+    turn = Turn(StudyState.FAILED, error=_why(basis))
+    return Plan(withdrawn=tuple(trial.id for trial in waiting), turn=turn)
 
 
 def is_spent(basis: Basis) -> bool:

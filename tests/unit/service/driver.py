@@ -1,5 +1,6 @@
 """A service in this process on a migrated SQLite file, and a scripted worker for it."""
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -121,7 +122,14 @@ class Service:
         assert answer.status_code in (201, 204), answer.text
         return answer.json() if answer.status_code == 201 else None
 
-    def report(self, assignment: Mapping[str, Any], value: float | None, **changes: Any) -> Any:
+    def report(
+        self,
+        assignment: Mapping[str, Any],
+        value: float | None,
+        *,
+        upload: bool = True,
+        **changes: Any,
+    ) -> Any:
         body = {
             "worker": "w1",
             "token": assignment["token"],
@@ -129,8 +137,21 @@ class Service:
             "measurement": None if value is None else measurement(value),
             "error": "the loss is NaN" if value is None else None,
         }
+        if upload and assignment["keep_adapter"] and value is not None:
+            self.upload(assignment)
         path = f"/v1/leases/{assignment['trial_id']}/report"
         return self.post(path, {**body, **changes}, "worker")
+
+    def upload(self, assignment: Mapping[str, Any], content: bytes = b"weights") -> None:
+        path = f"/v1/leases/{assignment['trial_id']}/artifacts/adapter_model.safetensors"
+        digest = hashlib.sha256(content).hexdigest()
+        answer = self.client.put(
+            path,
+            content=content,
+            headers=self.key("worker") | {"X-Content-SHA256": digest},
+            params={"worker": "w1", "token": assignment["token"]},
+        )
+        assert answer.status_code == 201, answer.text
 
     def work(
         self, trials: int = 1_000, measure: Callable[[Any], float | None] = score

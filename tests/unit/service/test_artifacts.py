@@ -50,7 +50,7 @@ def test_uploads_are_checked_and_become_the_export(service: Service) -> None:
     assert _upload(service, lease).status_code == 201  # repeating is safe
     path, admin = f"/v1/studies/{identity}/export", service.key("admin")
     assert service.client.get(path, headers=admin).status_code == 409
-    service.report(lease, -2.0)
+    service.report(lease, -2.0, upload=False)
     (file,) = service.get(path)["files"]
     assert file == {
         "name": "README.md",
@@ -78,7 +78,7 @@ def test_an_upload_over_the_cap_is_cut_off(tmp_path: Path) -> None:
 def test_deleting_the_study_deletes_its_files(service: Service) -> None:
     identity, lease = _until_recovery(service)
     _upload(service, lease)
-    service.report(lease, -2.0)
+    service.report(lease, -2.0, upload=False)
     service.client.delete(f"/v1/studies/{identity}", headers=service.key("admin"))
     assert list((service.directory / "artifacts").iterdir()) == []
 
@@ -92,3 +92,13 @@ def test_a_symbolic_link_is_not_followed(tmp_path: Path) -> None:
     (folder / "README.md").symlink_to(secret)
     with pytest.raises(NotFound):
         store.open("st_aaaaaaaaaa", 1, 1, "README.md")
+
+
+def test_a_recovery_is_not_done_before_its_files_are_there(service: Service) -> None:
+    _, lease = _until_recovery(service)
+    answer = service.report(lease, -2.0, upload=False)
+    assert answer.status_code == 422
+    assert "nothing was uploaded" in answer.json()["detail"]
+    assert "artifacts" in answer.json()["hint"]
+    _upload(service, lease)
+    assert service.report(lease, -2.0, upload=False).json() == {"status": "accepted"}

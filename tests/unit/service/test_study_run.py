@@ -1,6 +1,5 @@
 """Whole studies, driven by a scripted worker with a synthetic score."""
 
-import hashlib
 import json
 from typing import Any
 
@@ -8,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from service.replay import replay
+from service.stages.searching import FUTILE
 from tests.unit.service.driver import Service, measurement, score, study
 
 
@@ -18,18 +18,10 @@ def _mismatches(service: Service, identity: str) -> Any:
 
 def test_a_study_with_a_real_effect_ends_better_with_an_export(service: Service) -> None:
     identity = service.submit()
-    adapter = b"weights"
+    adapter = b"weights"  # what the scripted worker uploads
     purposes: list[str] = []
     while lease := service.claim():
         purposes.append(lease["purpose"])
-        if lease["keep_adapter"]:
-            path = f"/v1/leases/{lease['trial_id']}/artifacts/adapter_model.safetensors"
-            headers = service.key("worker") | {
-                "X-Content-SHA256": hashlib.sha256(adapter).hexdigest()
-            }
-            query = {"worker": "w1", "token": lease["token"]}
-            answer = service.client.put(path, content=adapter, headers=headers, params=query)
-            assert answer.status_code == 201, answer.text
         service.report(lease, score(lease))
     view = service.get(f"/v1/studies/{identity}")
     assert view["state"] == "done"
@@ -85,8 +77,9 @@ def test_no_effect_is_not_sold_as_one(service: Service) -> None:
 
 
 def test_a_search_of_failed_trials_fails_with_the_reason(service: Service) -> None:
-    identity = service.submit()
-    assert len(service.work(measure=lambda _: None)) == 7
+    search = {**study()["search"], "budget": {"parameters": "uniform:2", "trials": 3}}
+    identity = service.submit(search=search)
+    assert len(service.work(measure=lambda _: None)) == 3
     view = service.get(f"/v1/studies/{identity}")
     assert view["state"] == "failed"
     assert "the loss is NaN" in view["error"]
@@ -198,3 +191,14 @@ def test_a_score_that_is_not_finite_is_refused(service: Service, value: float) -
     assert answer.status_code == 422
     assert answer.json()["detail"].startswith("measurement.score")
     assert service.report(lease, None).json() == {"status": "accepted"}
+
+
+def test_a_study_whose_first_trials_all_fail_does_not_burn_its_budget(service: Service) -> None:
+    identity = service.submit()
+    assert len(service.work(measure=lambda _: None)) == FUTILE
+    view = service.get(f"/v1/studies/{identity}")
+    assert view["state"] == "failed"
+    assert "the last one: the loss is NaN" in view["error"]
+    assert service.post(f"/v1/studies/{identity}/resume").status_code == 200
+    assert {trial["purpose"] for trial in service.work()} >= {"search", "verify", "recover"}
+    assert service.get(f"/v1/studies/{identity}")["state"] == "done"
