@@ -1,5 +1,6 @@
 """What pruning left of each block."""
 
+from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 
@@ -10,8 +11,8 @@ def pruning_table(dense: PrunedModel, pruned: PrunedModel) -> RenderableType:
     """Show how many heads' rows and channels each block kept."""
     share = pruned.parameters / dense.parameters
     table = Table(
-        title=f"{pruned.path}: {pruned.parameters:,} of {dense.parameters:,} parameters "
-        f"({share:.1%})",
+        box=box.SIMPLE_HEAD,
+        title=f"{pruned.parameters:,} of {dense.parameters:,} parameters are left ({share:.1%})",
         title_justify="left",
     )
     for column in ("block", "attention width", "FFN width"):

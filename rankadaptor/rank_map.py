@@ -16,7 +16,7 @@ def rank_map(space: SearchSpace, vector: RankVector, title: str) -> Table:
         (layer.module or "block", layer.block): rank
         for layer, rank in zip(space.layers, vector.ranks, strict=True)
     }
-    table = Table(title=title, title_style="bold", box=None, pad_edge=False)
+    table = Table(title=title, title_style="bold", title_justify="left", box=None, pad_edge=False)
     table.add_column("")
     for block in blocks:
         table.add_column(str(block), justify="right", header_style="dim")

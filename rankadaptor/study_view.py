@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
+from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -13,7 +14,7 @@ STATE_STYLES = {"done": "green", "failed": "bold red", "cancelled": "yellow", "p
 
 
 def studies_table(studies: Iterable[dict[str, Any]]) -> Table:
-    table = Table(title="studies", title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, title="studies", title_justify="left")
     for column in ("id", "name", "state", "trials", "best score", "time left"):
         table.add_column(column)
     for study in studies:

@@ -1,5 +1,6 @@
 """A verdict in plain words and numbers."""
 
+from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -24,13 +25,16 @@ def verdict_view(verdict: Verdict, space: SearchSpace) -> RenderableType:
     headline = Text.assemble(
         (f"{verdict.answer.value}. ", STYLES[verdict.answer]), SENTENCES[verdict.answer]
     )
-    picture = rank_map(space, verdict.best_rank_vector, "ranks of the winner, by block")
+    picture = rank_map(space, verdict.best_rank_vector, "ranks by block")
     return Group(headline, "", _comparisons(verdict), "", _vectors(verdict), "", picture)
 
 
 def _comparisons(verdict: Verdict) -> Table:
     table = Table(
-        title="paired comparisons on fresh seeds", title_style="bold", title_justify="left"
+        box=box.SIMPLE_HEAD,
+        title="paired comparisons on fresh seeds",
+        title_style="bold",
+        title_justify="left",
     )
     for column in ("", "gain", "95 % interval", "seeds", "answer"):
         table.add_column(column, justify="left" if not column else "right")
@@ -49,7 +53,9 @@ def _add(table: Table, label: str, comparison: Comparison | None) -> None:
 
 
 def _vectors(verdict: Verdict) -> Table:
-    table = Table(title="vectors", title_style="bold", title_justify="left")
+    table = Table(
+        box=box.SIMPLE_HEAD, title="parameters and scores", title_style="bold", title_justify="left"
+    )
     for column in ("", "parameters", "mean score"):
         table.add_column(column, justify="left" if not column else "right")
     table.add_row("uniform", f"{verdict.uniform_parameters:,}", f"{verdict.uniform_score:.4f}")

@@ -10,6 +10,8 @@ from typing import Any
 import platformdirs
 import torch
 from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
 
 from pruning.calibration import Calibration, draw_windows
 from pruning.compression import compress
@@ -99,11 +101,24 @@ def closing(outcome: Outcome, output: Path) -> RenderableType:
         "",
         f"held-out loss after full recovery {outcome.recovered_loss:.4f}; the exported adapter, "
         f"loaded anew with plain PEFT, gives {outcome.reloaded_loss:.4f}",
-        f"adapter    {outcome.adapter}",
-        f"verdict    {output / 'verdict.json'}",
-        f"dashboard  rankadaptor serve --data {output / 'service'}   (then: rankadaptor dashboard)",
+        _places(outcome, output),
         f"[dim]{outcome.seconds:.0f} seconds in all[/dim]",
     )
+
+
+def _places(outcome: Outcome, output: Path) -> Table:
+    home = _short(output / "service")
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_row("adapter", _short(outcome.adapter))
+    table.add_row("verdict", _short(output / "verdict.json"))
+    table.add_row("dashboard", f"http://127.0.0.1:8731 after: rankadaptor serve --data {home}")
+    table.add_row("", f"log in with: RANKADAPTOR_DATA_DIRECTORY={home} rankadaptor dashboard")
+    return table
+
+
+def _short(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _clear(output: Path) -> None:
@@ -151,7 +166,7 @@ def _prune(base: Path, corpus: Corpus, plan: DemoPlan, output: Path) -> Study:
         calibration,
     )
     _profile(base, output / "pruned", calibration)
-    err.print(pruning_table(describe(base), pruned))
+    err.print(Padding(pruning_table(describe(base), pruned), (1, 0, 0, 3)))
     file = output / "study.yaml"
     file.write_text(plan.study_yaml(file, output / "pruned", text), encoding="utf-8")
     return read_study(file)
@@ -171,10 +186,10 @@ def _search(
     _say(
         "3. The study",
         f"{view['id']} searches one rank per weight matrix with at most "
-        f"{view['parameters']['maximum']:,} trainable parameters: what uniform rank 1 costs.\n"
-        f"   Each trial is a short fine-tune by one of {plan.workers} worker processes. Then the "
-        "best vectors meet uniform ranks on fresh seeds and fresh held-out text.\n"
-        f"   Watch it in a browser: {client.login_url()}",
+        f"{view['parameters']['maximum']:,} trainable parameters: what uniform rank 1 costs. "
+        f"Each trial is a short fine-tune by one of {plan.workers} worker processes. Then the "
+        "best vectors meet uniform ranks on fresh seeds and fresh held-out text.",
+        f"Watch it in a browser (the link works once): {client.login_url()}",
     )
     with workers(plan.workers, client.url, output / "service", output / "logs") as processes:
 
@@ -212,5 +227,7 @@ def _outcome(
     return Outcome(verdict, space, output / "adapter", recovered, again, seconds)
 
 
-def _say(title: str, text: str) -> None:
-    err.print(f"\n[bold]{title}[/bold]\n   {text}")
+def _say(title: str, *paragraphs: str) -> None:
+    err.print(f"\n[bold]{title}[/bold]")
+    for text in paragraphs:
+        err.print(Padding(text, (0, 0, 0, 3)))
