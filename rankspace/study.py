@@ -38,8 +38,9 @@ class Budget:
     """What a study may spend.
 
     Attributes:
-        parameters: Trainable parameters per vector: a number, or ``uniform:R`` for as many as
-            rank R on every free layer costs.
+        parameters: Trainable parameters per vector: ``uniform:R`` for as many as rank R on every
+            free layer costs; or a number, lowered to what the largest uniform rank within it
+            costs, so that the winner and uniform ranks may spend the same.
         trials: Search trials in all, failed ones included.
         gpu_hours: Training time over all search trials after which no new one starts; None for
             no limit.

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from perfmodel.verification import Arms, Scored, next_step
 from rankspace import Purpose, RankVector, TrialState, Verdict
 from rankspace.errors import TrialFailed
-from rankspace.study import StudyState
+from rankspace.study import CHOOSING_SEEDS, StudyState
 from rankspace.trial import Split
 from rankspace.wire import decode, encode
 from service.stages.basis import Basis
 from service.stages.plan import Plan, Turn
 from service.trials.planned import PlannedTrial
 
-FRESH_SEEDS = 1_000
-"""Added to the study's seed: verification shares no seed with the search."""
+FRESH_SEEDS = 1_000_000
+"""Added to the study's seed: verification shares none with the search, however often it repeats."""
 
 
 def plan_verification(basis: Basis) -> Plan:
@@ -58,7 +58,13 @@ def _planned(basis: Basis, vector: RankVector, seed: int) -> PlannedTrial:
         rank_vector=vector,
         seed=seed,
         steps=basis.study.search.trial.steps,
-        split=Split.FINAL,
+        split=_split(basis, seed),
         priority=1,
         reason="paired seed of the verification",
     )
+
+
+def _split(basis: Basis, seed: int) -> Split:
+    """The rounds that choose the winner leave the final half alone: it only judges."""
+    chooses = seed < first_seed(basis) + CHOOSING_SEEDS
+    return Split.SELECTION if chooses else Split.FINAL

@@ -1,16 +1,13 @@
 """Submitting a study: everything that can be wrong with it is said now, with the field's name."""
 
 import difflib
-from collections.abc import Callable
-from dataclasses import replace
-from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
-from rankspace import PrunedModel, SearchSpace, Study
-from rankspace.errors import BudgetTooSmall, Conflict, InvalidInput
+from rankspace import Study
+from rankspace.errors import Conflict, InvalidInput
 from rankspace.granularity import search_space
-from rankspace.study import Search, StudyState
+from rankspace.study import StudyState
 from service.documents import model_of, study_of, write
 from service.events import Events
 from service.keys import random_text
@@ -18,7 +15,6 @@ from service.models.repository import Models
 from service.studies.repository import Studies
 from service.tables import ModelRow, StudyRow
 
-T = TypeVar("T")
 MAX_TRIALS = 100_000
 MAX_STEPS = 10_000_000
 
@@ -38,7 +34,7 @@ def submit(session: Session, study: Study, key: str | None) -> tuple[StudyRow, b
         return _same(earlier, study), False
     _check_sizes(study)
     model = _model(session, study.model)
-    space = space_for(study, model_of(model.document))
+    space = search_space(model_of(model.document), study.recipe.modules, study.search)
     row = StudyRow(id=f"st_{random_text(10)}", model_id=model.id, name=study.name)
     row.document, row.space, row.idempotency_key = write(study), write(space), key
     row.state = row.stage = StudyState.SEARCHING.value
@@ -46,14 +42,6 @@ def submit(session: Session, study: Study, key: str | None) -> tuple[StudyRow, b
     session.refresh(row)
     Events(session).record("submitted", row.id, name=study.name, model=model.id)
     return row, True
-
-
-def space_for(study: Study, model: PrunedModel) -> SearchSpace:
-    """Lay out the search space, with errors in the words of the study's own fields."""
-    search, modules = study.search, study.recipe.modules
-    free = _renamed(lambda: search_space(model, modules, _without_fixed(search)))
-    _check_fixed(search, free)
-    return _renamed(lambda: search_space(model, modules, search))
 
 
 def _same(row: StudyRow, study: Study) -> StudyRow:
@@ -86,31 +74,3 @@ def _check_sizes(study: Study) -> None:
     ):
         if value > most:
             raise InvalidInput(field, value, f"must be at most {most:,}", fix=f"use {most} or less")
-
-
-def _without_fixed(search: Search) -> Search:
-    """The same search with every layer free and no ceiling, to learn the layers' names."""
-    budget = replace(search.budget, parameters=2**62)
-    return replace(search, fixed={}, budget=budget)
-
-
-def _check_fixed(search: Search, space: SearchSpace) -> None:
-    names = [layer.name for layer in space.layers]
-    for name in search.fixed:
-        if name not in names:
-            near = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
-            fix = f"did you mean {near[0]}?" if near else f"use one of {names[:4]} …"
-            raise InvalidInput(f"search.fixed.{name}", name, "no such layer", fix=fix)
-
-
-def _renamed(build: Callable[[], T]) -> T:
-    try:
-        return build()
-    except BudgetTooSmall as error:
-        fix = error.hint
-        field = "search.budget.parameters"
-        raise BudgetTooSmall(field, error.value, error.problem, fix=fix) from None
-    except InvalidInput as error:
-        if error.field.startswith(("search.", "recipe.")):
-            raise
-        raise error.under("search") from None

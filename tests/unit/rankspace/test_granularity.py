@@ -71,6 +71,29 @@ def test_a_budget_rank_must_be_allowed() -> None:
         search_space(MODEL, ["q_proj"], Search(ranks=(0, 2), budget=Budget("uniform:3")))
 
 
-def test_a_budget_may_be_a_plain_number() -> None:
-    space = search_space(MODEL, ["q_proj"], Search(ranks=(0, 1), budget=Budget(17)))
-    assert space.max_parameters == 17
+@pytest.mark.parametrize(("parameters", "ceiling"), [(26, 26), (51, 26), (52, 52), (10**9, 52)])
+def test_a_number_is_lowered_to_the_largest_uniform_vector_within_it(
+    parameters: int, ceiling: int
+) -> None:
+    space = search_space(MODEL, ["q_proj"], Search(ranks=(0, 1, 2), budget=Budget(parameters)))
+    assert space.max_parameters == ceiling == space.parameters(space.uniform())
+
+
+@pytest.mark.parametrize(
+    ("search", "detail"),
+    [
+        (Search(ranks=(0, 1), budget=Budget(25)), "search.budget.parameters = 25: uniform rank 1"),
+        (
+            Search(ranks=(0, 1), budget=Budget("uniform:0")),
+            "search.budget.parameters = 'uniform:0'",
+        ),
+        (Search(ranks=(0,), budget=Budget(99)), "search.ranks = [0]: has no rank above 0"),
+        (Search(ranks=(2, 1)), "search.ranks = [2, 1]"),
+        (Search(fixed={"model.layers.1": 2}), "search.fixed.model.layers.1"),
+    ],
+)
+def test_what_cannot_be_compared_with_uniform_is_refused(search: Search, detail: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        search_space(MODEL, ["q_proj"], search)
+    assert caught.value.detail.startswith(detail)
+    assert caught.value.hint

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from rankspace.study import CHOOSING_SEEDS
 from service.replay import replay
 from service.stages.searching import FUTILE
+from service.stages.verifying import FRESH_SEEDS
 from tests.unit.service.driver import Service, measurement, score, study
 
 
@@ -44,9 +46,12 @@ def test_verification_uses_fresh_seeds_and_the_final_split(service: Service) -> 
     search = {t["seed"] for t in trials if t["purpose"] == "search"}
     verify = [t for t in trials if t["purpose"] == "verify"]
     recover = trials[-1]
-    assert max(search) < 1_000
-    assert {t["split"] for t in verify} == {"final"}
-    assert min(t["seed"] for t in verify) == 1_000
+    assert max(search) < FRESH_SEEDS
+    seeds = sorted({t["seed"] for t in verify})
+    assert seeds[0] == FRESH_SEEDS
+    choosing = set(seeds[:CHOOSING_SEEDS])
+    assert {t["split"] for t in verify if t["seed"] in choosing} == {"selection"}
+    assert {t["split"] for t in verify if t["seed"] not in choosing} == {"final"}
     assert recover["seed"] not in {t["seed"] for t in verify}
     assert (recover["steps"], recover["keep_adapter"]) == (20, True)
 
