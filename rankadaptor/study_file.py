@@ -28,8 +28,11 @@ def read_study(file: Path) -> Study:
 
 
 def _existing(base: Path, path: str, directory: bool) -> Path:
-    full = (base / Path(path).expanduser()).resolve()
     field, kind = ("model", "directory") if directory else ("recipe.data.train", "file")
+    try:
+        full = (base / Path(path).expanduser()).resolve()
+    except (ValueError, RuntimeError) as error:  # a NUL character, an unknown ~user
+        raise InvalidInput(field, path, str(error), fix="give a plain path") from error
     if not (full.is_dir() if directory else full.is_file()):
         raise InvalidInput(
             field,
@@ -54,12 +57,12 @@ def _document(file: Path) -> Any:
         raise UnreadableInput(
             "FILE", str(file), "is not UTF-8 text", fix="save as UTF-8"
         ) from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or number that is none
         raise UnreadableInput("FILE", str(file), _one_line(error), fix="mend the YAML") from error
     return document
 
 
-def _one_line(error: yaml.YAMLError) -> str:
+def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 

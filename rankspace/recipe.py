@@ -5,6 +5,8 @@ from typing import Literal
 
 from rankspace.errors import InvalidInput
 
+MAX_LENGTH = 2**20
+MAX_EXAMPLES = 10_000_000
 LINEAR_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
@@ -23,7 +25,10 @@ class Data:
     held_out: int = 2000
 
     def __post_init__(self) -> None:
-        _require(self.held_out >= 2, "held_out", self.held_out, "needs one example per half", "2")
+        fits = 2 <= self.held_out <= MAX_EXAMPLES
+        _require(
+            fits, "held_out", self.held_out, "needs one example per half, at most ten million", "2"
+        )
         _require(bool(self.train), "train", self.train, "is empty", "the path of a text file")
 
 
@@ -41,7 +46,7 @@ class Batch:
 
     def __post_init__(self) -> None:
         _require(self.micro >= 1, "micro", self.micro, "must be positive", "1")
-        fits = self.examples >= 1 and self.examples % self.micro == 0
+        fits = 1 <= self.examples <= MAX_EXAMPLES and self.examples % self.micro == 0
         _require(
             fits,
             "examples",
@@ -103,10 +108,10 @@ class Recipe:
 
     def __post_init__(self) -> None:
         _require(
-            self.sequence_length >= 2,
+            2 <= self.sequence_length <= MAX_LENGTH,
             "sequence_length",
             self.sequence_length,
-            "is too short",
+            f"must be 2 to {MAX_LENGTH:,} tokens",
             "256",
         )
         _require(

@@ -9,6 +9,10 @@ from rankspace.errors import InvalidInput
 from rankspace.recipe import Recipe
 
 MAX_SEED = 2**31 - 1
+MAX_TRIALS = 100_000
+MAX_STEPS = 10_000_000
+MAX_PARAMETERS = 2**53
+MAX_DIGITS = 6  # of a rank
 
 
 class StudyState(StrEnum):
@@ -51,20 +55,20 @@ class Budget:
     gpu_hours: float | None = None
 
     def __post_init__(self) -> None:
-        _at_least(1, "trials", self.trials)
+        _within(1, MAX_TRIALS, "trials", self.trials)
         if self.gpu_hours is not None and self.gpu_hours <= 0:
             raise InvalidInput("gpu_hours", self.gpu_hours, "must be positive", fix="leave it out")
         if isinstance(self.parameters, str):
             self.uniform_rank()
         else:
-            _at_least(1, "parameters", self.parameters)
+            _within(1, MAX_PARAMETERS, "parameters", self.parameters)
 
     def uniform_rank(self) -> int | None:
         """R of ``uniform:R``, or None when the budget is a plain number."""
         if isinstance(self.parameters, int):
             return None
         kind, _, rank = self.parameters.partition(":")
-        if kind != "uniform" or not rank.isdecimal():
+        if kind != "uniform" or not rank.isdecimal() or len(rank) > MAX_DIGITS:
             raise InvalidInput(
                 "parameters",
                 self.parameters,
@@ -87,7 +91,7 @@ class TrialRun:
     metric: Literal["validation_loss"] = "validation_loss"
 
     def __post_init__(self) -> None:
-        _at_least(1, "steps", self.steps)
+        _within(1, MAX_STEPS, "steps", self.steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +138,9 @@ class Verify:
     random_control: bool = False
 
     def __post_init__(self) -> None:
-        _at_least(1, "candidates", self.candidates)
-        _at_least(3, "seeds", self.seeds)
+        _within(1, MAX_TRIALS, "candidates", self.candidates)
+        _within(3, MAX_TRIALS, "seeds", self.seeds)
+        _within(1, MAX_TRIALS, "max_trials", self.max_trials)
         least = self.least_trials()
         if self.max_trials < least:
             raise InvalidInput(
@@ -168,9 +173,9 @@ class Recover:
     steps: int | None = None
 
     def __post_init__(self) -> None:
-        _at_least(1, "epochs", self.epochs)
+        _within(1, MAX_STEPS, "epochs", self.epochs)
         if self.steps is not None:
-            _at_least(1, "steps", self.steps)
+            _within(1, MAX_STEPS, "steps", self.steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +205,8 @@ class Study:
             raise InvalidInput("model", self.model, "is empty", fix="give the model's directory")
 
 
-def _at_least(least: int, name: str, value: int) -> None:
+def _within(least: int, most: int, name: str, value: int) -> None:
     if value < least:
         raise InvalidInput(name, value, f"must be at least {least}", fix=f"use {least} or more")
+    if value > most:
+        raise InvalidInput(name, value, f"must be at most {most:,}", fix=f"use {most} or less")

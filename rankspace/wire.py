@@ -18,6 +18,9 @@ from rankspace.errors import InvalidInput, UnsupportedVersion
 VERSION = 1
 """Version of the JSON form; stored documents carry it, see ``pack`` and ``unpack``."""
 
+MAX_INTEGER = 2**53
+"""Beyond it a JSON reader that uses doubles would see another number."""
+
 T = TypeVar("T")
 
 
@@ -181,6 +184,8 @@ def _decode_scalar(kind: Any, data: Any, field: str) -> Any:
     if not isinstance(data, kind) or (isinstance(data, bool) and kind is not bool):
         article = {int: "a whole number", str: "a text", bool: "true or false"}
         raise InvalidInput(field, data, f"must be {article[kind]}", fix=f"give {article[kind]}")
+    if kind is int and abs(data) > MAX_INTEGER:
+        raise InvalidInput(field, data, "is too large", fix=f"stay within {MAX_INTEGER:,}")
     return data
 
 
@@ -190,8 +195,9 @@ def _decode_number(data: Any, field: str) -> float:
             "write 1.0e-4 (YAML reads 1e-4 as text)" if isinstance(data, str) else "give a number"
         )
         raise InvalidInput(field, data, "must be a number", fix=hint)
-    if not math.isfinite(data):
-        raise InvalidInput(field, data, "must be finite", fix="give a finite number")
+    too_large = isinstance(data, int) and abs(data) > MAX_INTEGER
+    if too_large or not math.isfinite(data):
+        raise InvalidInput(field, data, "is not a number to work with", fix="give a finite one")
     return float(data)
 
 

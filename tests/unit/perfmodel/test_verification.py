@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from perfmodel.arrays import Floats
 from perfmodel.looks import ERROR, plan_looks
 from perfmodel.verification import Arms, Scored, next_step
 from rankspace import Layer, RankVector, SearchSpace, Verdict
@@ -103,22 +104,154 @@ def test_uniform_as_winner_is_no_difference_and_ends_at_the_first_look() -> None
     assert len(scored) == 2 * 7
 
 
+PATIENT = Verify(seeds=20, max_trials=100)
+
+
 def test_the_economy_vector_is_recommended_only_if_shown_not_worse() -> None:
     for loss, expected in [(0.0, ECONOMY), (50.0, UNIFORM)]:
-        verdict, _ = verify(noisy({FIRST: 30.0, ECONOMY: -loss}, np.random.default_rng(3)))
+        score = noisy({FIRST: 30.0, ECONOMY: -loss}, np.random.default_rng(3))
+        verdict, _ = verify(score, plan=PATIENT)
         assert verdict.cheapest_rank_vector == expected
         assert verdict.cheapest_parameters == SPACE.parameters(expected)
         assert (verdict.versus_uniform_cheapest is None) == (expected == UNIFORM)
 
 
-def test_a_failed_trial_costs_its_pair_only() -> None:
-    score = noisy({FIRST: 30.0}, np.random.default_rng(0))
-    lost = SEED + CHOOSING_SEEDS + 1
-    verdict, _ = verify(lambda v, s: None if (v, s) == (FIRST, lost) else score(v, s))
-    assert verdict.versus_uniform.seeds == 4
-    assert verdict.versus_uniform_cheapest is not None
-    assert verdict.versus_uniform_cheapest.seeds == 5
+def by_hand(gains: dict[RankVector, list[float]]) -> Score:
+    """Scores with a large effect of the seed and, in judging, exactly these paired gains."""
+
+    def score(vector: RankVector, seed: int) -> float:
+        at = seed - SEED - CHOOSING_SEEDS
+        gain = gains.get(vector, [0.0])
+        return 100.0 * (seed % 7) + (gain[0] if at < 0 else gain[at % len(gain)])
+
+    return score
+
+
+WINS = [30.0, 31.0, 29.0, 30.0, 30.0]  # standard deviation 0.707
+
+
+def test_the_margin_is_the_spread_of_the_winners_paired_differences() -> None:
+    verdict, _ = verify(by_hand({FIRST: WINS}))
+    assert verdict.margin == pytest.approx(np.std(WINS, ddof=1))
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        ([-0.1, 0.1, 0.0, 0.0, 0.0], ECONOMY),  # lower end about -0.1
+        ([-0.6, -0.4, -0.5, -0.5, -0.5], UNIFORM),  # within the margin, but shown to be worse
+        ([-2.0, -1.8, -1.9, -1.9, -1.9], UNIFORM),  # beyond the margin
+        ([-1.0, 1.0, -0.3, 0.3, 0.0], UNIFORM),  # lower end -1.15, and -0.25 at 50 % confidence
+    ],
+)
+def test_not_worse_needs_an_interval_inside_the_margin_that_is_not_all_below_zero(
+    loss: list[float], expected: RankVector
+) -> None:
+    verdict, _ = verify(by_hand({FIRST: WINS, ECONOMY: loss}))
+    assert verdict.cheapest_rank_vector == expected
+
+
+def test_a_vector_shown_to_be_worse_is_never_the_cheapest_not_worse() -> None:
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        level = {seed: 5.0 * rng.standard_normal() for seed in range(SEED, SEED + 60)}
+        verdict, _ = verify(
+            lambda v, s, rng=rng, level=level: (  # type: ignore[misc]
+                level[s] + 0.3 * rng.standard_normal() - (v == ECONOMY)
+            ),
+            plan=Verify(max_trials=60),
+        )
+        assert verdict.cheapest_rank_vector != ECONOMY
+
+
+def test_the_random_control_is_subtracted_from_the_winner() -> None:
+    arms = Arms(ARMS.candidates, UNIFORM, random=RANDOM)
+    verdict, _ = verify(by_hand({FIRST: WINS, RANDOM: [10.0]}), arms)
+    assert verdict.versus_random is not None
+    assert verdict.versus_random.gain == pytest.approx(20.0)
+    assert verdict.versus_random.answer is Answer.BETTER
+
+
+LOST = SEED + CHOOSING_SEEDS + 1
+
+
+def without(score: Score, *failed: tuple[RankVector, int]) -> Score:
+    return lambda vector, seed: None if (vector, seed) in failed else score(vector, seed)
+
+
+def test_a_failed_trial_of_uniform_costs_its_pair_only() -> None:
+    verdict, _ = verify(without(by_hand({FIRST: WINS}), (UNIFORM, LOST)))
+    assert (verdict.versus_uniform.seeds, verdict.versus_uniform.failed) == (4, 1)
+    assert verdict.answer is Answer.BETTER
     assert verdict.best_score - verdict.uniform_score == pytest.approx(verdict.versus_uniform.gain)
+
+
+def test_a_winner_that_fails_where_uniform_does_not_is_not_called_better() -> None:
+    score = by_hand({FIRST: WINS})
+    verdict, _ = verify(without(score, (FIRST, LOST)))
+    assert verdict.versus_uniform.ci_low > 0.0
+    assert verdict.answer is verdict.versus_uniform.answer is Answer.NO_DIFFERENCE_SHOWN
+    assert verdict.versus_uniform.failed == 1
+    both, _ = verify(without(score, (FIRST, LOST), (UNIFORM, LOST)))
+    assert both.answer is Answer.BETTER
+
+
+def test_a_failing_winner_is_not_called_better_than_random_either() -> None:
+    arms = Arms(ARMS.candidates, UNIFORM, random=RANDOM)
+    score = by_hand({FIRST: WINS, RANDOM: [10.0]})
+    verdict, _ = verify(without(score, (FIRST, LOST)), arms)
+    assert verdict.versus_random is not None
+    assert verdict.versus_random.answer is Answer.NO_DIFFERENCE_SHOWN
+
+
+def test_a_uniform_that_fails_alone_cannot_make_the_winner_worse() -> None:
+    score = by_hand({vector: [30.0, *[-5.0 - at for at in range(4)]] for vector in ARMS.candidates})
+    assert verify(score)[0].answer is not Answer.BETTER
+    worse = by_hand({FIRST: [-at / 10 - 5.0 for at in range(5)], SECOND: [-99.0], THIRD: [-99.0]})
+    assert verify(worse)[0].answer is Answer.WORSE
+    verdict, _ = verify(without(worse, (UNIFORM, LOST)))
+    assert verdict.answer is Answer.NO_DIFFERENCE_SHOWN
+
+
+def test_an_economy_vector_that_fails_alone_is_not_recommended() -> None:
+    score = by_hand({FIRST: WINS})
+    assert verify(score)[0].cheapest_rank_vector == ECONOMY
+    verdict, _ = verify(without(score, (ECONOMY, LOST)))
+    assert verdict.cheapest_rank_vector == UNIFORM
+
+
+def test_two_pairs_claim_nothing() -> None:
+    lost = [(UNIFORM, seed) for seed in range(LOST, LOST + 60) if seed != LOST + 2]
+    verdict, _ = verify(without(by_hand({FIRST: [30.0, 30.1]}), *lost))
+    assert verdict.versus_uniform.seeds == 2
+    assert verdict.answer is Answer.NO_DIFFERENCE_SHOWN
+    assert verdict.cheapest_rank_vector == UNIFORM
+
+
+def test_a_candidate_that_fails_once_in_choosing_ranks_last() -> None:
+    score = by_hand({FIRST: [30.0], SECOND: [20.0], THIRD: [10.0]})
+    verdict, _ = verify(without(score, (FIRST, SEED), (SECOND, SEED + 1)))
+    assert verdict.best_rank_vector == THIRD
+
+
+def test_failing_where_the_score_would_be_bad_does_not_make_better() -> None:
+    plan = Verify(max_trials=60)
+    answers = []
+    for seed in range(60):
+        score = noisy({}, np.random.default_rng(seed))
+        draws = np.random.default_rng(1000 + seed).standard_normal((len(ARMS.candidates), 60))
+
+        def lucky(
+            vector: RankVector, seed: int, score: Score = score, draws: Floats = draws
+        ) -> float | None:
+            plain = score(vector, seed)
+            if vector not in ARMS.candidates or plain is None:
+                return plain
+            draw = float(draws[ARMS.candidates.index(vector), seed - SEED])
+            return None if draw < 0.0 else plain + draw
+
+        answers.append(verify(lucky, plan=plan)[0].answer)
+    assert answers.count(Answer.BETTER) <= 1
 
 
 def test_a_candidate_that_always_fails_is_not_chosen() -> None:

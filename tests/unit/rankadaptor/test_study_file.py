@@ -45,6 +45,10 @@ def test_paths_are_relative_to_the_file(place: Path) -> None:
         ("", "", "must be a group of fields"),
         ("!!python/object/apply:os.system ['true']", "FILE", "could not determine a constructor"),
         ("x" * 300_000, "FILE", "too large"),
+        (STUDY.replace("tiny", "2024-99-99"), "FILE", "month must be"),
+        (STUDY.replace("tiny", "9" * 5000), "FILE", "limit"),
+        (STUDY.replace("model: model", 'model: "a\\0b"'), "model", "null"),
+        (STUDY.replace("model: model", "model: ~nosuchuser/x"), "model", "home"),
     ],
 )
 def test_a_bad_file_names_field_and_problem(
