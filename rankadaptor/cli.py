@@ -3,6 +3,8 @@
 import sys
 
 import typer
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from rankadaptor.commands import studies
 from rankadaptor.commands.compress import compress
@@ -13,6 +15,7 @@ from rankadaptor.commands.submit import submit
 from rankadaptor.commands.watch import watch
 from rankadaptor.commands.worker import worker
 from rankadaptor.exit_codes import ExitCode
+from rankadaptor.invalid_setting import invalid_setting
 from rankadaptor.screen import complain
 from rankspace.errors import RankspaceError
 
@@ -50,6 +53,8 @@ def main() -> None:
         app()
     except RankspaceError as error:
         sys.exit(complain(error, as_json="--json" in sys.argv))
+    except (ValidationError, SettingsError) as error:
+        sys.exit(complain(invalid_setting(error), as_json="--json" in sys.argv))
 
 
 if __name__ == "__main__":

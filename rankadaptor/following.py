@@ -26,6 +26,7 @@ LABELS = {
     "verify": "verifying",
     "recover": "recovering",
 }
+STAGES = {"searching": "search", "verifying": "verify", "recovering": "recover"}
 
 
 def follow(
@@ -70,7 +71,8 @@ def _draw(bars: Progress, tasks: dict[str, TaskID], view: dict[str, Any]) -> Non
 
 
 def _note(purpose: str, view: dict[str, Any]) -> str:
-    if purpose != "search" or not view["best"]:
+    if STAGES.get(view["state"]) != purpose:
         return ""
     left = time_left(view["eta_seconds"])
-    return f"best {view['best']['score']:.4f}" + (f", {left} left" if left else "")
+    parts = [f"best {view['best']['score']:.4f}"] if purpose == "search" and view["best"] else []
+    return ", ".join([*parts, *([f"{left} left in all"] if left else [])])

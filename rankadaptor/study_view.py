@@ -21,7 +21,7 @@ def studies_table(studies: Iterable[dict[str, Any]]) -> Table:
         best = study["best"]
         table.add_row(
             study["id"],
-            study["name"],
+            Text(study["name"]),
             _state(study),
             _count(study["progress"]["search"]),
             f"{best['score']:.4f}" if best else "",

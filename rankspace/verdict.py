@@ -23,7 +23,9 @@ class Comparison:
         ci_low: Lower end of the 95 % interval of the gain.
         ci_high: Upper end.
         seeds: Pairs it rests on.
-        answer: Whether zero lies below, inside or above the interval.
+        answer: Whether zero lies below, inside or above the interval; never in favour of a vector
+            that failed on a seed its rival did not fail on, nor on fewer than 3 pairs.
+        failed: Pairs lost because one of the two trials failed, or both.
     """
 
     gain: float
@@ -31,6 +33,7 @@ class Comparison:
     ci_high: float
     seeds: int
     answer: Answer
+    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +50,14 @@ class Verdict:
         uniform_score: The baseline's mean score over the same seeds.
         uniform_parameters: Its trainable parameters.
         versus_random: The winner against the best of equally many random vectors, if asked for.
-        cheapest_rank_vector: The cheapest verified vector that is not worse than uniform.
+        cheapest_rank_vector: The cheapest verified vector that is not worse than uniform: its
+            interval lies above minus ``margin`` and not wholly below zero, and it did not fail
+            where uniform did not. Uniform itself if no other qualifies.
         cheapest_parameters: Its trainable parameters.
         versus_uniform_cheapest: Its comparison with uniform; None when it is uniform itself.
-        margin: Score loss that still counts as not worse: one standard deviation of uniform's
-            score over the seeds.
+        margin: Score loss that still counts as not worse: the standard deviation of the winner's
+            paired differences to uniform, which is what one paired run cannot tell from zero. 0
+            when the winner is uniform itself.
         trials: Search trials that were finished.
     """
 

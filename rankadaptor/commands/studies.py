@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from rankadaptor.commands.options import Json, StudyId, Url, connect
 from rankadaptor.exit_codes import ExitCode
-from rankadaptor.screen import emit, out
+from rankadaptor.screen import emit
 from rankadaptor.study_view import studies_table, study_details
 from rankadaptor.verdict_view import verdict_view
 from rankspace.verdict import Answer
@@ -59,25 +60,29 @@ def export(
     emit(json_, [str(file) for file in files], lambda: "\n".join(map(str, files)))
 
 
-def pause(study: StudyId, url: Url = None) -> None:
+def pause(study: StudyId, url: Url = None, json_: Json = False) -> None:
     """Hand out no more trials until resumed; running ones finish."""
     with connect(url) as client:
-        out.print(study_details(client.pause(study)))
+        view = client.pause(study)
+    emit(json_, view, lambda: study_details(view))
 
 
-def resume(study: StudyId, url: Url = None) -> None:
+def resume(study: StudyId, url: Url = None, json_: Json = False) -> None:
     """Go on with a paused study."""
     with connect(url) as client:
-        out.print(study_details(client.resume(study)))
+        view = client.resume(study)
+    emit(json_, view, lambda: study_details(view))
 
 
-def cancel(study: StudyId, url: Url = None) -> None:
+def cancel(study: StudyId, url: Url = None, json_: Json = False) -> None:
     """End a study for good; running trials are told to stop."""
     with connect(url) as client:
-        out.print(study_details(client.cancel(study)))
+        view = client.cancel(study)
+    emit(json_, view, lambda: study_details(view))
 
 
-def dashboard(url: Url = None) -> None:
+def dashboard(url: Url = None, json_: Json = False) -> None:
     """Print an address that opens the dashboard (good for ten minutes, once)."""
     with connect(url) as client:
-        typer.echo(client.login_url())
+        address = client.login_url()
+    emit(json_, {"url": address}, lambda: Text(address, overflow="ignore", no_wrap=True))

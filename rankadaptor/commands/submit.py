@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Group, RenderableType
+from rich.text import Text
 
 from rankadaptor.commands.options import Json, Url, connect
 from rankadaptor.screen import emit
@@ -55,7 +56,7 @@ def _read(file: Path) -> tuple[Study, PrunedModel]:
 
 def _summary(study: Study, space: SearchSpace) -> RenderableType:
     uniform = space.uniform()
-    return (
+    return Text(
         f"{study.name}: {len(space.layers)} layers, ranks {list(space.ranks)}, "
         f"at most {space.max_parameters:,} trainable parameters "
         f"(uniform rank {max(uniform.ranks)} uses {space.parameters(uniform):,}), "

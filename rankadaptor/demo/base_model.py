@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -49,11 +49,15 @@ def cached_base_model(
     target = cache / f"stdlib-llama-{_key(corpus, size)}"
     if target.is_dir():
         return target, True
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    _build(corpus, size, partial, on_step)
-    partial.rename(target)
+    cache.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=cache, prefix=".training-") as folder:
+        partial = Path(folder) / "model"
+        _build(corpus, size, partial, on_step)
+        try:
+            partial.rename(target)
+        except OSError:
+            if not target.is_dir():  # else another demo was faster, with the same result
+                raise
     return target, False
 
 

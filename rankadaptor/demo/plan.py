@@ -1,5 +1,6 @@
 """What the demo does, in numbers, each with its reason."""
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,4 +49,5 @@ class DemoPlan:
     workers: int = 2
 
     def study_yaml(self, file: Path, model: Path, data: Path) -> str:
-        return STUDY.format(file=file, model=model, data=data, trials=self.trials)
+        quoted = {"model": json.dumps(str(model)), "data": json.dumps(str(data))}
+        return STUDY.format(file=file, trials=self.trials, **quoted)

@@ -10,6 +10,7 @@ from typing import Any
 import platformdirs
 import torch
 from rich.console import Group, RenderableType
+from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
@@ -32,10 +33,10 @@ from rankadaptor.screen import err
 from rankadaptor.study_file import read_study
 from rankadaptor.verdict_view import verdict_view
 from rankspace import PrunedModel, SearchSpace, Study, Verdict
-from rankspace.errors import RankspaceError
+from rankspace.errors import InvalidInput, RankspaceError
 
 RELOAD_TOLERANCE = 1e-5
-OUTPUTS = ("pruned", "adapter", "service", "logs", "recovery.txt", "study.yaml", "verdict.json")
+MARKER = ".rankadaptor-demo"
 
 
 class DemoFailed(RankspaceError):
@@ -118,17 +119,24 @@ def _places(outcome: Outcome, output: Path) -> Table:
 
 def _short(path: Path) -> str:
     here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    return escape(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def _clear(output: Path) -> None:
-    for name in OUTPUTS:
-        path = output / name
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-    output.mkdir(parents=True, exist_ok=True)
+    """Make ``output`` empty; only a directory an earlier demo made is ever emptied.
+
+    Raises:
+        InvalidInput: It holds other things.
+    """
+    if output.exists() and not output.is_dir():
+        raise InvalidInput("output", str(output), "is not a directory", fix="name a new one")
+    if output.is_dir() and any(output.iterdir()) and not (output / MARKER).is_file():
+        raise InvalidInput(
+            "output", str(output), "holds things no demo made", fix="name a new directory"
+        )
+    shutil.rmtree(output, ignore_errors=True)
+    output.mkdir(parents=True)
+    (output / MARKER).write_text("Made by `rankadaptor demo`, and emptied by the next.\n")
 
 
 def _base_model(corpus: Corpus, plan: DemoPlan) -> Path:
@@ -145,7 +153,7 @@ def _base_model(corpus: Corpus, plan: DemoPlan) -> Path:
             corpus, size, cache, lambda step, _loss: advance(step, size.steps)
         )
         advance(size.steps, size.steps)
-    err.print(f"   {'found' if known else 'trained'}: {base}")
+    err.print(f"   {'found' if known else 'trained'}: {escape(str(base))}")
     return base
 
 
@@ -153,7 +161,7 @@ def _prune(base: Path, corpus: Corpus, plan: DemoPlan, output: Path) -> Study:
     blocks = ", ".join(map(str, plan.pruned_blocks))
     _say(
         "2. Pruning",
-        f"Taylor importance removes {plan.ratio:.0%} of the heads and FFN channels of blocks "
+        f"Taylor importance removes about {plan.ratio:.0%} of the heads and FFN channels of blocks "
         f"{blocks}; the other blocks stay whole, so that layers really differ",
     )
     text = output / "recovery.txt"

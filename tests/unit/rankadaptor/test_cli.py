@@ -1,11 +1,14 @@
+import io
 import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from rankadaptor import cli
 from rankadaptor.exit_codes import ExitCode, exit_code
+from rankadaptor.study_view import studies_table
 from rankspace import errors
 
 runner = CliRunner()
@@ -67,3 +70,37 @@ def test_with_json_the_error_is_json_too(
 def test_the_schema_of_a_study_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     result = runner.invoke(cli.app, ["submit", "--schema"])
     assert json.loads(result.output)["title"] == "Study"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        (("serve", "--port", "99999"), "port"),
+        (("serve", "--lease-seconds", "-1"), "lease_seconds"),
+        (("worker", "--device", "tpu"), "device"),
+    ],
+)
+def test_a_bad_setting_is_an_error_of_ours(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    field: str,
+) -> None:
+    assert run(monkeypatch, *arguments) == ExitCode.INVALID_INPUT
+    said = capsys.readouterr().err
+    assert f"InvalidInput: {field} = " in said
+    assert "fix: correct --" in said
+
+
+def test_square_brackets_in_a_name_are_only_text() -> None:
+    study = {
+        "id": "st_1",
+        "name": "7b [/old] [base]",
+        "state": "done",
+        "best": None,
+        "eta_seconds": None,
+        "progress": {"search": {"done": 1, "failed": 0, "planned": 1}},
+    }
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(studies_table([study]))
+    assert "7b [/old] [base]" in console.export_text()
