@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 
 # One line that says what pip is at; errors in full.
 PIP_PROGRESS = /^(Collecting|  Downloading|  Using cached|Building|Installing)/ \
-	{ printf "\r\033[K  %.90s", $$0; fflush(); next } /ERROR|error:|^  *[×╰]/ { print "\n" $$0 } \
+	{ printf "\r\033[K  %.90s", $$0; fflush(); next } /ERROR|error:/ { print "\n" $$0 } \
 	END { print "\r\033[K  done" }
 
 .PHONY: install demo test check bench docs clean help
@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
 	@echo "Installing into $(VENV) (about 1.6 GB, most of it torch; a minute or two) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --disable-pip-version-check -c constraints.txt -e '.[dev]' 2>&1 | awk '$(PIP_PROGRESS)'
+	@$(BIN)/pip install --disable-pip-version-check --progress-bar off -c constraints.txt -e '.[dev]' 2>&1 | awk '$(PIP_PROGRESS)'
 	@touch $(STAMP)
 
 demo: $(STAMP)   ## Run the whole product on real input, in minutes

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from perfmodel.comparison import compare
+from perfmodel.comparison import LEAST, Pairs
 from perfmodel.looks import Look, plan_looks
 from rankspace import Comparison, RankVector, SearchSpace, Verdict
 from rankspace.errors import TrialFailed
@@ -111,14 +111,15 @@ def affordable_rounds(arms: Arms, winner: RankVector, verify: Verify) -> int:
 
 
 def _choose(arms: Arms, scores: Scores, first_seed: int) -> RankVector:
-    """Return the candidate with the largest mean paired difference; the earlier one on a tie."""
+    """Return the candidate that failed least, then leads uniform most; the earlier one on a tie."""
     seeds = range(first_seed, first_seed + CHOOSING_SEEDS)
 
-    def lead(candidate: RankVector) -> float:
-        found = _differences(candidate, arms.uniform, scores, seeds)
-        return float(np.mean(found)) if found else -np.inf
+    def rank(candidate: RankVector) -> tuple[int, float]:
+        pairs = _paired(candidate, arms.uniform, scores, seeds)
+        lead = float(np.mean(pairs.differences)) if pairs.complete else -np.inf
+        return -pairs.scores.count(None), lead
 
-    return max(arms.candidates, key=lead)
+    return max(arms.candidates, key=rank)
 
 
 @dataclass(frozen=True)
@@ -131,31 +132,23 @@ class _Rounds:
     seeds: range
 
     def decided(self, look: Look) -> bool:
-        """Whether this look ends it: zero is outside the interval, or can never be."""
+        """Whether this look ends it: the answer is there, or ``better`` can no longer be."""
         if self.winner == self.arms.uniform:
             return True
-        found = self.differences(self.winner, self.arms.uniform)
-        if len(found) < 2:
+        pairs = self._pairs(self.winner, self.arms.uniform)
+        if len(pairs.complete) < LEAST:
             return False
-        return compare(found, look.confidence).answer is not Answer.NO_DIFFERENCE_SHOWN
-
-    def differences(self, first: RankVector, second: RankVector) -> list[float]:
-        return _differences(first, second, self.scores, self.seeds)
-
-    def versus_uniform(self, vector: RankVector | None, look: Look) -> Comparison | None:
-        """Compare; None where there is no arm, it is uniform itself, or too much failed."""
-        if vector is None or vector == self.arms.uniform:
-            return None
-        found = self.differences(vector, self.arms.uniform)
-        return compare(found, look.confidence) if len(found) >= 2 else None
+        found = pairs.compare(look.confidence)
+        claimed = found is not None and found.answer is not Answer.NO_DIFFERENCE_SHOWN
+        return claimed or pairs.forfeits[0] > 0
 
     def verdict(self, look: Look, space: SearchSpace, trials: int) -> Verdict:
         """Say what this look allows to claim."""
         winner, uniform = self.winner, self.arms.uniform
         versus = self._main(look)
-        margin = self._margin()
+        margin = float(np.std(self._pairs(winner, uniform).differences, ddof=1))
         cheapest = self._cheapest(look, margin, space)
-        best, base = self._paired_means(winner, uniform)
+        best, base = np.mean(self._pairs(winner, uniform).complete, axis=0).tolist()
         return Verdict(
             answer=versus.answer,
             versus_uniform=versus,
@@ -165,62 +158,60 @@ class _Rounds:
             uniform_rank_vector=uniform,
             uniform_score=base,
             uniform_parameters=space.parameters(uniform),
-            versus_random=self._versus_random(look),
+            versus_random=self._versus(winner, self.arms.random, look),
             cheapest_rank_vector=cheapest,
             cheapest_parameters=space.parameters(cheapest),
-            versus_uniform_cheapest=self.versus_uniform(cheapest, look),
+            versus_uniform_cheapest=(
+                None if cheapest == uniform else self._versus(cheapest, uniform, look)
+            ),
             margin=margin,
             trials=trials,
         )
 
     def _main(self, look: Look) -> Comparison:
         """The winner against uniform; zero by definition when they are the same vector."""
-        found = self.differences(self.winner, self.arms.uniform)
-        if len(found) < 2:
+        pairs = self._pairs(self.winner, self.arms.uniform)
+        found = pairs.compare(look.confidence)
+        if found is None:
             raise TrialFailed(
-                f"only {len(found)} of {len(self.seeds)} verification rounds scored both the "
-                "winner and uniform: no comparison is possible",
+                f"only {len(pairs.complete)} of {len(self.seeds)} verification rounds scored both "
+                "the winner and uniform: no comparison is possible",
                 hint="see why the trials failed, then verify again with a larger max_trials",
             )
-        return compare(found, look.confidence)
+        return found
 
-    def _versus_random(self, look: Look) -> Comparison | None:
-        if self.arms.random is None:
-            return None
-        found = self.differences(self.winner, self.arms.random)
-        return compare(found, look.confidence) if len(found) >= 2 else None
-
-    def _margin(self) -> float:
-        found = [self.scores.get((self.arms.uniform, seed)) for seed in self.seeds]
-        known = [score for score in found if score is not None]
-        return float(np.std(known, ddof=1))
+    def _versus(
+        self, vector: RankVector, rival: RankVector | None, look: Look
+    ) -> Comparison | None:
+        """Compare; None where there is no rival, or too much failed."""
+        return None if rival is None else self._pairs(vector, rival).compare(look.confidence)
 
     def _cheapest(self, look: Look, margin: float, space: SearchSpace) -> RankVector:
-        """Return the cheapest arm whose interval stays above minus the margin."""
-        passed = [self.arms.uniform]
-        for vector in self.arms.judging(self.winner):
-            versus = self.versus_uniform(vector, look)
-            if versus is not None and versus.ci_low >= -margin:
-                passed.append(vector)
-        return min(passed, key=space.parameters)
+        """Return the cheapest arm that is shown to lose no more than the margin."""
 
-    def _paired_means(self, first: RankVector, second: RankVector) -> tuple[float, float]:
-        pairs = _pairs(first, second, self.scores, self.seeds)
-        return float(np.mean([a for a, _ in pairs])), float(np.mean([b for _, b in pairs]))
+        def passes(vector: RankVector) -> bool:
+            pairs = self._pairs(vector, self.arms.uniform)
+            found = pairs.compare(look.confidence)
+            return (
+                found is not None
+                and found.seeds >= LEAST
+                and found.ci_low >= -margin
+                and found.answer is not Answer.WORSE
+                and pairs.forfeits[0] == 0
+            )
+
+        passed = [vector for vector in self.arms.judging(self.winner) if passes(vector)]
+        return min([self.arms.uniform, *passed], key=space.parameters)
+
+    def _pairs(self, vector: RankVector, rival: RankVector) -> Pairs:
+        return _paired(vector, rival, self.scores, self.seeds)
 
 
-def _pairs(
-    first: RankVector, second: RankVector, scores: Scores, seeds: range
-) -> list[tuple[float, float]]:
-    """Scores of both on the seeds where neither failed."""
-    found = [(scores.get((first, seed)), scores.get((second, seed))) for seed in seeds]
-    return [(a, b) for a, b in found if a is not None and b is not None]
-
-
-def _differences(
-    first: RankVector, second: RankVector, scores: Scores, seeds: range
-) -> list[float]:
-    return [a - b for a, b in _pairs(first, second, scores, seeds)]
+def _paired(vector: RankVector, rival: RankVector, scores: Scores, seeds: range) -> Pairs:
+    return Pairs(
+        tuple(scores.get((vector, seed)) for seed in seeds),
+        tuple(scores.get((rival, seed)) for seed in seeds),
+    )
 
 
 def _missing(

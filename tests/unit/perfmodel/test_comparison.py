@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from perfmodel.comparison import compare
+from perfmodel.comparison import Pairs, compare
 from rankspace.verdict import Answer
 
 
@@ -38,3 +38,36 @@ def test_more_confidence_is_a_wider_interval() -> None:
 def test_one_pair_is_no_comparison(differences: list[float]) -> None:
     with pytest.raises(ValueError, match="at least 2"):
         compare(differences)
+
+
+def test_two_pairs_have_an_interval_but_no_claim() -> None:
+    found = compare([1.0, 1.0])
+    assert (found.ci_low, found.answer) == (1.0, Answer.NO_DIFFERENCE_SHOWN)
+
+
+def test_lost_pairs_are_counted_and_forfeits_are_named() -> None:
+    pairs = Pairs((1.0, None, 2.0, None, 3.0), (0.5, 1.0, None, None, 1.0))
+    assert pairs.differences == [0.5, 2.0]
+    assert pairs.forfeits == (1, 1)
+    found = pairs.compare()
+    assert found is not None
+    assert (found.seeds, found.failed) == (2, 3)
+    assert Pairs((1.0, None), (0.0, 1.0)).compare() is None
+
+
+@pytest.mark.parametrize(
+    ("scores", "rivals", "answer"),
+    [
+        ((1.0, 1.1, 0.9, None), (0.0, 0.0, 0.0, 0.0), Answer.NO_DIFFERENCE_SHOWN),
+        ((1.0, 1.1, 0.9, None), (0.0, 0.0, 0.0, None), Answer.BETTER),
+        ((1.0, 1.1, 0.9, 1.0), (0.0, 0.0, 0.0, None), Answer.BETTER),
+        ((-1.0, -1.1, -0.9, None), (0.0, 0.0, 0.0, 0.0), Answer.WORSE),
+        ((-1.0, -1.1, -0.9, -1.0), (0.0, 0.0, 0.0, None), Answer.NO_DIFFERENCE_SHOWN),
+    ],
+)
+def test_who_fails_alone_cannot_win(
+    scores: tuple[float | None, ...], rivals: tuple[float | None, ...], answer: Answer
+) -> None:
+    found = Pairs(scores, rivals).compare()
+    assert found is not None
+    assert found.answer is answer

@@ -45,6 +45,8 @@ def test_shapes_and_types_are_those_that_were_saved(tmp_path: Path) -> None:
         ({"a": tensor(0, 8, [2])}, bytes(4), "promises 8"),
         ({"a": tensor(0, 4, [-1])}, bytes(4), "needs dtype, shape"),
         ({"a": tensor(-4, 0, [1])}, bytes(4), "should begin"),
+        ({"a": tensor(0, 4, [1] * 9)}, bytes(4), "at most 8 sides"),
+        ({"a": tensor(0, 4, [2**48])}, bytes(4), "at most 8 sides"),
         ({"a": {"dtype": "F32"}}, b"", "needs dtype, shape"),
     ],
 )
@@ -54,6 +56,12 @@ def test_a_damaged_header_is_refused(
     path = put(tmp_path / "x.safetensors", header, data)
     with pytest.raises(InvalidContainer, match=problem):
         read_header(path)
+
+
+def test_a_repeated_key_is_found_quickly_among_many(tmp_path: Path) -> None:
+    entries = ",".join(f'"{i}": 1' for i in [*range(100_000), 7])
+    with pytest.raises(InvalidContainer, match="'7' twice"):
+        read_header(put(tmp_path / "x.safetensors", f"{{{entries}}}".encode(), b""))
 
 
 @pytest.mark.parametrize("length", [MAX_BYTES + 1, 2**64 - 1, 9])

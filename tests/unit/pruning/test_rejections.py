@@ -1,6 +1,7 @@
 """Whatever is wrong with a container, the answer names the field, the value and the fix."""
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,21 @@ from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from pruning import container
-from pruning.contents import hash_file
+from pruning.contents import hash_file, read_contents
 from pruning.description import describe
 from rankspace.errors import InvalidContainer
 
 Json = dict[str, Any]
 Damage = Callable[[Path], object]
 Q0 = "model.layers.0.self_attn.q_proj.weight"
+FOURTH: Json = {
+    "heads": 1,
+    "kv_heads": 1,
+    "head_dim": 4,
+    "ffn": 1,
+    "biases": [],
+    "original_index": 3,
+}
 
 
 def edited(name: str, edit: Callable[[Json], object]) -> Damage:
@@ -130,7 +139,17 @@ CASES = {
     ),
     "vocabulary": Case(config(vocab_size=300), "model.embed_tokens.weight", r"\[300, 32\]"),
     "number of blocks": Case(
-        config(num_hidden_layers=4), "config.json.num_hidden_layers", "lists 3 blocks"
+        config(num_hidden_layers=4), "config.json.num_hidden_layers", "weights hold 3 blocks"
+    ),
+    "a block too many": Case(
+        edited("pruned.json", lambda d: d["structure"]["blocks"].append(FOURTH)),
+        "config.json.num_hidden_layers",
+        "lists 4 blocks",
+    ),
+    "check of many tokens": Case(
+        edited("pruned.json", lambda d: d["check"].update(tokens=[1] * 2000)),
+        "pruned.json.check.tokens",
+        "at most",
     ),
     "tokenizer code": Case(
         edited("tokenizer_config.json", lambda d: d.update(auto_map={"AutoTokenizer": ["x", "y"]})),
@@ -266,3 +285,15 @@ def test_a_damaged_ordinary_directory_is_refused(case: Case, plain: Path) -> Non
         container.load(plain)
     assert caught.value.field.startswith(case.field)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("infer", [False, True])
+def test_a_config_alone_exhausts_no_memory(plain: Path, infer: bool) -> None:
+    config(num_hidden_layers=2**31 - 1)(plain)
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidContainer, match="the weights hold 3 blocks"):
+            read_contents(plain, infer=infer)
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
