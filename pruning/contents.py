@@ -11,7 +11,7 @@ from pruning.document import read_document
 from pruning.header import TensorHeader
 from pruning.inference import infer_structure, uniform_structure
 from pruning.manifest import NAME, Manifest, read_manifest
-from pruning.shapes import check_shapes
+from pruning.shapes import check_block_count, check_shapes
 from pruning.structure import Structure
 from pruning.weights import locate, read_headers, weight_files
 from rankspace import wire
@@ -75,9 +75,14 @@ def read_contents(directory: Path, *, infer: bool = False) -> Contents:
     manifest = read_manifest(locate(root, NAME)) if (root / NAME).exists() else None
     weights = weight_files(root)
     tensors = read_headers(weights)
+    check_block_count(architecture, tensors)
     source = NAME if manifest else CONFIG
-    uniform = infer_structure if infer else uniform_structure
-    structure = manifest.structure if manifest else uniform(architecture, tensors)
+    if manifest:
+        structure = manifest.structure
+    elif infer:
+        structure = infer_structure(architecture, tensors)
+    else:
+        structure = uniform_structure(architecture)
     _check_blocks(architecture, structure, source)
     check_shapes(architecture, structure, tensors, source)
     names = [*(path.name for path in weights), CONFIG, TOKENIZER]

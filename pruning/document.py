@@ -1,6 +1,7 @@
 """Reading a model's JSON files: regular, small, UTF-8, without duplicate keys."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,8 @@ def parse_document(name: str, content: bytes) -> dict[str, Any]:
 def _without_duplicates(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise ValueError(f"it has the key {twice[0]!r} twice")
+        ((name, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"it has the key {name!r} twice")
     return document
 
 

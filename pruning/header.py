@@ -16,6 +16,9 @@ from rankspace.errors import InvalidContainer
 
 ITEM_BYTES: Mapping[str, int] = MappingProxyType({"F64": 8, "F32": 4, "F16": 2, "BF16": 2})
 """Element types a model may have, and their width in bytes."""
+MAX_SIDES = 8
+MAX_SIDE = 2**31
+"""Larger shapes are refused before they are multiplied; no model has a longer side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,9 @@ def _tensor(file: str, name: str, entry: Any) -> TensorHeader:
     match entry:
         case {"dtype": str(dtype), "shape": list(shape), "data_offsets": [int(begin), int(end)]}:
             if all(type(side) is int and side >= 0 for side in shape):
+                if len(shape) > MAX_SIDES or max(shape, default=0) > MAX_SIDE:
+                    problem = f"may have at most {MAX_SIDES} sides of at most {MAX_SIDE:,}"
+                    raise _broken(f"{file}: {name}", f"a shape of {len(shape)} sides", problem)
                 header = TensorHeader(dtype, tuple(shape), begin, end)
                 _check_tensor(f"{file}: {name}", header)
                 return header

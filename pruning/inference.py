@@ -11,9 +11,8 @@ from rankspace.errors import InvalidContainer
 Tensors = Mapping[str, TensorHeader]
 
 
-def uniform_structure(architecture: Architecture, tensors: Tensors) -> Structure:
-    """Give every block the sizes of the config, whatever the tensors are."""
-    del tensors
+def uniform_structure(architecture: Architecture) -> Structure:
+    """Give every block the sizes of the config."""
     return Structure(
         tuple(replace(architecture.dense, original_index=i) for i in range(architecture.layers))
     )

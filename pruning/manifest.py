@@ -17,6 +17,8 @@ from rankspace.layer_profile import LayerProfile
 NAME = "pruned.json"
 SCHEMA = 1
 """Version of the format; raised when an older program could misread it."""
+MAX_TOKENS = 1024
+"""Longest input of a check, which is run through the model at every load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,13 @@ class LogitCheck:
                 "logits",
                 len(self.logits),
                 f"must be as many as the {len(self.entries)} entries, and not none",
+                fix="write the container anew",
+            )
+        if len(self.tokens) > MAX_TOKENS:
+            raise InvalidContainer(
+                "tokens",
+                len(self.tokens),
+                f"may be at most {MAX_TOKENS}",
                 fix="write the container anew",
             )
 

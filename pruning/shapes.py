@@ -1,5 +1,6 @@
 """Which tensors a structure needs, and whether a model's files hold exactly these."""
 
+import re
 from collections.abc import Mapping
 
 from pruning.architecture import Architecture
@@ -12,7 +13,29 @@ OUTPUT = "lm_head.weight"
 ROTARY_BUFFER = ".rotary_emb.inv_freq"
 """Old checkpoints store this derived table; like transformers, we make our own."""
 
+BLOCK = re.compile(r"model\.layers\.(\d+)\.")
+
 Shapes = dict[str, tuple[int, ...]]
+
+
+def check_block_count(architecture: Architecture, tensors: Mapping[str, TensorHeader]) -> None:
+    """Check that as many blocks lie in the headers as the config declares.
+
+    Comes before anything is built per block: a config of a few bytes may declare two thousand
+    million of them, the headers cannot.
+
+    Raises:
+        InvalidContainer: There are fewer or more.
+    """
+    names = [name for name in tensors if not name.endswith(ROTARY_BUFFER)]
+    found = {match[1] for name in names if (match := BLOCK.match(name))}
+    if len(found) != architecture.layers:
+        raise InvalidContainer(
+            "config.json.num_hidden_layers",
+            architecture.layers,
+            f"the weights hold {len(found)} blocks",
+            fix="restore the config that was saved with these weights",
+        )
 
 
 def expected_shapes(architecture: Architecture, structure: Structure) -> Shapes:
