@@ -45,7 +45,7 @@ class ModelState:
         events = _Events(
             self.space, self.strategy, self.seed, self.trials, self.draws, self.observations
         )
-        return json.dumps(pack(events), separators=(",", ":")).encode()
+        return json.dumps(pack(events), separators=(",", ":"), allow_nan=False).encode()
 
     @staticmethod
     def from_bytes(blob: bytes) -> "ModelState":

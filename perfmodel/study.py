@@ -45,12 +45,16 @@ def propose(
 
     Args:
         state: What is known.
-        count: How many to offer.
+        count: How many to offer, at least 1.
         pending: Vectors that run now; they are not offered again, and count as trials under way.
 
     Returns:
         The state with its draw counter moved on, and the proposals. Each fits the space exactly.
+
+    Raises:
+        InvalidInput: A count below 1.
     """
+    _require(count >= 1, "count", count, "must be at least 1", "use 1")
     strategy = STRATEGIES[state.strategy]
     running, proposals = list(pending), []
     for draw in range(state.draws, state.draws + count):
@@ -65,10 +69,12 @@ def learn(state: ModelState, observations: Sequence[Observation]) -> ModelState:
     """Return the state that also knows ``observations``, failed trials included.
 
     Raises:
-        InvalidInput: A vector that is not of this space; no state is changed. A vector above the
+        InvalidInput: A vector of another number of layers, or a fidelity that differs from the
+            earlier trials', as no strategy models it; no state is changed. A vector above the
             budget is welcome: a person may have tried it.
     """
     layers = len(state.space.layers)
+    fidelities = [seen.fidelity for seen in (*state.observations[:1], *observations)]
     for seen in observations:
         _require(
             len(seen.rank_vector) == layers,
@@ -76,6 +82,13 @@ def learn(state: ModelState, observations: Sequence[Observation]) -> ModelState:
             list(seen.rank_vector.ranks),
             f"has {len(seen.rank_vector)} ranks for {layers} layers",
             f"give {layers} ranks, in the order of the study's layers",
+        )
+        _require(
+            seen.fidelity == fidelities[0],
+            "fidelity",
+            seen.fidelity,
+            f"the study's other trials have fidelity {fidelities[0]}",
+            "train every trial of a study for the same share of the recipe",
         )
     return state.learned(observations)
 

@@ -1,8 +1,10 @@
 """Measurement: the raw numbers of one run. Observation: what the performance model learns from."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from rankspace.errors import InvalidInput
 from rankspace.rank_vector import RankVector
 
 
@@ -39,7 +41,7 @@ class Observation:
 
     Attributes:
         rank_vector: What was tried.
-        score: Higher is better; None when the trial failed.
+        score: Higher is better, finite; None when the trial failed.
         seed: Seed of initialisation and data order; equal seeds make scores comparable in pairs.
         fidelity: Share of the full recipe's steps that was trained, in (0, 1].
     """
@@ -48,3 +50,13 @@ class Observation:
     score: float | None
     seed: int = 0
     fidelity: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.score is not None and not math.isfinite(self.score):
+            raise InvalidInput(
+                "score", self.score, "is not finite", fix="give None: the trial failed"
+            )
+        if not 0.0 < self.fidelity <= 1.0:
+            raise InvalidInput(
+                "fidelity", self.fidelity, "must be above 0 and at most 1", fix="use 1.0"
+            )

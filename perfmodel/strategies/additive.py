@@ -6,6 +6,7 @@ import numpy as np
 
 from perfmodel.arrays import Floats
 from perfmodel.curves import concave
+from perfmodel.feasible import is_feasible
 from perfmodel.guard import misleads
 from perfmodel.posterior import Posterior
 from perfmodel.reasons import moves
@@ -70,12 +71,12 @@ class Additive:
         return state.posterior.predict(vectors)
 
     def leaders(self, state: ModelState, count: int) -> tuple[RankVector, ...]:
-        """The model's optimum over the whole space, then the best tried by the model's mean."""
+        """The model's optimum over the whole space, then the best feasible tried by its mean."""
         if state.posterior is None:
             return Observed().leaders(state, count)
         optimum = best(state, state.posterior.mean_tables())
         seen = dict.fromkeys(o.rank_vector for o in state.scored)
-        tried = [vector for vector in seen if vector != optimum]
+        tried = [v for v in seen if v != optimum and is_feasible(state.space, v)]
         if not tried:
             return (optimum,)
         mean, _ = state.posterior.predict(tried)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from perfmodel.arrays import Floats
+from perfmodel.feasible import is_feasible
 from perfmodel.state import ModelState
 from rankspace import RankVector
 
@@ -28,9 +29,8 @@ class Observed:
         return centre + trust * (observed - centre), spread * np.sqrt(1.0 - trust)
 
     def leaders(self, state: ModelState, count: int) -> tuple[RankVector, ...]:
-        """Up to ``count`` tried vectors, best predicted first; uniform when nothing was scored."""
-        means, _ = _by_vector(state)
-        tried = list(means)
+        """Up to ``count`` feasible vectors that were tried, best predicted first; or uniform."""
+        tried = [vector for vector in _by_vector(state)[0] if is_feasible(state.space, vector)]
         if not tried:
             return (state.space.uniform(),)
         predicted, _ = self.predict(state, tried)

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from perfmodel.random_vectors import ATTEMPTS, random_vector
+from perfmodel.random_vectors import ATTEMPTS, random_vector, spare_vectors
 from perfmodel.state import ModelState
 from perfmodel.strategies.observed import Observed
 from rankspace import Proposal, RankVector
@@ -26,9 +26,16 @@ class Random(Observed):
 def fresh_vector(
     state: ModelState, pending: Collection[RankVector], rng: np.random.Generator
 ) -> RankVector:
-    """Draw until a vector is new; the last draw if the space seems exhausted."""
+    """Draw until a vector is new.
+
+    Only when the space has no new one left, return one that does not run; else any.
+    """
     for _ in range(ATTEMPTS):
         vector = random_vector(state.space, rng)
         if vector not in pending and vector not in state.tried:
             return vector
+    for taken in (state.tried | set(pending), set(pending)):
+        spare = spare_vectors(state.space, taken, 1, rng)
+        if spare:
+            return spare[0]
     return vector

@@ -26,7 +26,7 @@ class Strategy(Protocol):
         """Mean and standard deviation of the noiseless score, ``(n,)`` each."""
 
     def leaders(self, state: ModelState, count: int) -> tuple[RankVector, ...]:
-        """Up to ``count`` distinct vectors worth verifying, best first, never none."""
+        """Up to ``count`` distinct feasible vectors worth verifying, best first, never none."""
 
     def economy(self, state: ModelState) -> RankVector | None:
         """The cheapest vector predicted to be no worse than uniform; None if none is known."""

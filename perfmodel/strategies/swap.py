@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 import numpy as np
 
+from perfmodel.feasible import is_feasible
 from perfmodel.random_vectors import ATTEMPTS, repair
 from perfmodel.state import ModelState
 from perfmodel.strategies.observed import Observed
@@ -36,10 +37,11 @@ class Swap(Observed):
 
 
 def best_seen(state: ModelState) -> RankVector:
-    """Return the vector with the highest score, or uniform when nothing was scored."""
-    if not state.scored:
-        return state.space.uniform()
-    return state.scored[int(np.argmax(state.scores))].rank_vector
+    """Return the feasible vector with the highest score; uniform when none was scored."""
+    for at in np.argsort(-state.scores, kind="stable"):
+        if is_feasible(state.space, state.scored[at].rank_vector):
+            return state.scored[at].rank_vector
+    return state.space.uniform()
 
 
 def mutant(space: SearchSpace, vector: RankVector, rng: np.random.Generator) -> RankVector:

@@ -1,5 +1,6 @@
 """One suite over every strategy and over spaces of every shape."""
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -159,6 +160,36 @@ def test_running_and_tried_vectors_are_not_offered_again(strategy: str) -> None:
         state = learn(state, [Observation(vector, score(vector)) for vector in running])
 
 
+TINY: dict[str, SearchSpace] = {
+    "two layers": SearchSpace((Layer("a", 1), Layer("b", 1)), (0, 1), 2),
+    "tight budget": nameless(4, (0, 1, 2), 21),
+    "loose budget": nameless(4, (0, 1, 2), 99),
+    "coprime costs": SearchSpace((Layer("a", 7), Layer("b", 11)), (0, 1, 2, 4), 50),
+    "one vector": nameless(4, (2,), 60),
+    "fixed": SearchSpace((Layer("a", 1), Layer("b", 1)), (0, 1, 2), 5, {"b": 3}),
+}
+
+
+@pytest.mark.parametrize("tiny", TINY)
+@pytest.mark.parametrize("strategy", sorted(set(StrategyName) - {StrategyName.UNIFORM}))
+def test_a_tiny_space_is_offered_whole_before_anything_is_repeated(
+    strategy: StrategyName, tiny: str
+) -> None:
+    space = TINY[tiny]
+    feasible = {
+        RankVector(ranks)
+        for ranks in itertools.product(*(space.choices(i) for i in range(len(space.layers))))
+        if space.affords(RankVector(ranks))
+    }
+    state, running = start(space, strategy=strategy, trials=60), list[RankVector]()
+    for _ in feasible:
+        state, (proposal,) = propose(state, pending=running)
+        running.append(proposal.rank_vector)
+    assert set(running) == feasible
+    state = learn(state, [Observation(vector, score(vector)) for vector in running])
+    space.check(propose(state)[1][0].rank_vector)
+
+
 @pytest.mark.parametrize("strategy", sorted(set(StrategyName) - {StrategyName.UNIFORM}))
 def test_one_call_offers_distinct_vectors(strategy: str) -> None:
     _, proposals = propose(start(SPACES["blocks and kinds"](), strategy=strategy), count=20)
@@ -220,6 +251,43 @@ def test_a_vector_of_another_space_is_refused(strategy: StrategyName) -> None:
         learn(
             start(SPACES["tight"](), strategy=strategy), [Observation(RankVector((1, 1, 1)), 0.5)]
         )
+
+
+@pytest.mark.parametrize("foreign", [(3,) * 14, (2,) * 14])
+def test_a_learned_vector_outside_the_space_never_comes_back(
+    strategy: StrategyName, foreign: tuple[int, ...]
+) -> None:
+    space = SPACES["tight"]()
+    state, _ = run(start(space, strategy=strategy, trials=20), 5)
+    state = learn(state, [Observation(RankVector(foreign), 99.0)])
+    for vector in leaders(state, 4):
+        space.check(vector)
+    for proposal in propose(state, count=3)[1]:
+        space.check(proposal.rank_vector)
+    only = learn(start(space, strategy=strategy), [Observation(RankVector(foreign), 99.0)] * 2)
+    for vector in leaders(only, 4):
+        space.check(vector)
+    space.check(propose(only)[1][0].rank_vector)
+
+
+def test_fewer_than_one_proposal_is_refused(strategy: StrategyName) -> None:
+    for count in (0, -1):
+        with pytest.raises(InvalidInput) as caught:
+            propose(start(SPACES["tight"](), strategy=strategy), count=count)
+        assert caught.value.field == "count"
+
+
+def test_scores_of_another_fidelity_are_refused(strategy: StrategyName) -> None:
+    space = SPACES["tight"]()
+    half = Observation(space.uniform(), 0.5, fidelity=0.5)
+    state = learn(start(space, strategy=strategy), [half])
+    with pytest.raises(InvalidInput) as caught:
+        learn(state, [Observation(space.cheapest(), 0.4)])
+    assert caught.value.field == "fidelity"
+    assert caught.value.hint
+    with pytest.raises(InvalidInput):
+        learn(start(space, strategy=strategy), [half, Observation(space.cheapest(), 0.4)])
+    assert learn(state, [half]).observations == (half, half)
 
 
 def test_bytes_of_another_version_are_refused() -> None:

@@ -25,9 +25,20 @@ def test_no_layer_could_still_be_raised() -> None:
             assert not following or (following[0] - rank) * cost > left
 
 
-def test_an_exhausted_space_gives_what_it_has() -> None:
+def test_a_small_space_gives_all_it_has_and_full_vectors_first() -> None:
     space = SearchSpace((Layer("a", 1), Layer("b", 1)), (0, 1), 1)
-    assert {v.ranks for v in random_vectors(space, 10, seed=0)} == {(1, 0), (0, 1)}
+    vectors = [v.ranks for v in random_vectors(space, 10, seed=0)]
+    assert set(vectors[:2]) == {(1, 0), (0, 1)}
+    assert vectors[2:] == [(0, 0)]
+
+
+def test_a_space_too_large_to_list_is_drawn_from_below_the_budget_when_its_top_is_used_up() -> None:
+    space = SearchSpace(tuple(Layer(f"{i}", 1) for i in range(20)), (0, 1), 19)
+    vectors = random_vectors(space, 100, seed=0)
+    assert len(set(vectors)) == 100
+    assert {space.parameters(vector) for vector in vectors[:15]} == {19}
+    for vector in vectors:
+        space.check(vector)
 
 
 def test_repair_leaves_fixed_layers_alone() -> None:
