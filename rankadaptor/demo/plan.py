@@ -19,14 +19,14 @@ search:
   ranks: [0, 1, 2, 4, 8]       # 0 lets a matrix go without an adapter
   granularity: module          # one rank per weight matrix
   budget: {{parameters: "uniform:1", trials: {trials}}}   # tight: where ranks matter most
-  trial: {{steps: 40}}
+  trial: {{steps: {trial_steps}}}
   strategy: additive
 verify:
   candidates: 3
   seeds: 5
   max_trials: 44
   random_control: true         # as many random vectors, to see what chance alone finds
-recover: {{steps: 200}}
+recover: {{steps: {recover_steps}}}
 """
 
 
@@ -39,6 +39,8 @@ class DemoPlan:
         pruned_blocks: Cut hard; the others are left whole, so that layers really differ.
         ratio: Share of heads and channels removed from them.
         trials: Search trials; as many random ones run beside them as a control.
+        trial_steps: Enough to tell vectors apart, few enough for minutes in all.
+        recover_steps: The full fine-tune of the winner.
         workers: Processes of one thread each.
     """
 
@@ -46,8 +48,16 @@ class DemoPlan:
     pruned_blocks: tuple[int, ...] = (0, 1, 2, 3)
     ratio: float = 0.8
     trials: int = 40
+    trial_steps: int = 40
+    recover_steps: int = 200
     workers: int = 2
 
     def study_yaml(self, file: Path, model: Path, data: Path) -> str:
-        quoted = {"model": json.dumps(str(model)), "data": json.dumps(str(data))}
-        return STUDY.format(file=file, trials=self.trials, **quoted)
+        return STUDY.format(
+            file=file,
+            model=json.dumps(str(model)),  # quoted: a path may hold what YAML would read
+            data=json.dumps(str(data)),
+            trials=self.trials,
+            trial_steps=self.trial_steps,
+            recover_steps=self.recover_steps,
+        )

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.unit.service.driver import measurement, model, score, study
+from tests.unit.service.driver import holding, measurement, model, score, study
 
 pytestmark = pytest.mark.integration
 
@@ -93,8 +93,7 @@ def _claim(worker: httpx.Client) -> Any:
 
 def _report(worker: httpx.Client, lease: Any) -> httpx.Response:
     body = {
-        "worker": "w1",
-        "token": lease["token"],
+        **holding(lease),
         "outcome": "done",
         "measurement": measurement(score(lease)),
     }

@@ -1,0 +1,154 @@
+"""Record real surfaces: rank vectors and the losses that really fine-tuning with them gave.
+
+    python -m bench.surfaces.record STORIES_DIRECTORY [--only NAME] [--minutes N]
+
+One file per surface in ``bench/surfaces/data``: a first line with the provenance, then one line
+per trial. A killed recording goes on where it was; every surface ends by itself. STORIES_DIRECTORY
+holds the pretrained stories260k model and its ``sample.txt``; the other base model is the demo's,
+trained on the spot from the standard library's source and cached.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import platformdirs
+import torch
+
+from bench.surfaces.catalogue import CATALOGUE, Surface
+from bench.trial_runner import TrialRunner, text_recipe
+from perfmodel import random_vectors
+from pruning.calibration import Calibration, draw_windows
+from pruning.compression import compress
+from pruning.container import load, write_profiles
+from pruning.profile import profile
+from rankadaptor.demo.base_model import Size, cached_base_model
+from rankadaptor.demo.corpus import standard_library
+from rankspace import PrunedModel, RankVector, SearchSpace
+from rankspace.granularity import search_space
+from rankspace.recipe import LINEAR_MODULES
+from rankspace.study import Budget, Search
+from rankspace.trial import Split
+from rankspace.wire import encode
+
+DATA = Path(__file__).parent / "data"
+REPEATED = 8
+"""Vectors that get further seeds, uniform first."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("stories", type=Path)
+    parser.add_argument("--only")
+    parser.add_argument("--minutes", type=float, default=float("inf"))
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    deadline = time.monotonic() + 60 * options.minutes
+    trials = 0
+    for surface in CATALOGUE:
+        if options.only in (None, surface.name):
+            with TemporaryDirectory() as folder:
+                trials += record(surface, options.stories, Path(folder), deadline)
+    print(f"surfaces={len(CATALOGUE)} new_trials={trials}")
+
+
+def record(surface: Surface, stories: Path, place: Path, deadline: float) -> int:
+    """Run the trials of ``surface`` that its file does not have yet; return how many."""
+    base, text = _source(surface, stories, place)
+    model = _prune(surface, base, text, place / "pruned")
+    search = Search(
+        ranks=surface.ranks, granularity=surface.granularity, budget=Budget(surface.budget)
+    )
+    space = search_space(model, LINEAR_MODULES, search)
+    runner = TrialRunner(
+        model,
+        text_recipe(text, surface.rate),
+        space,
+        steps=surface.steps,
+        split=Split.SELECTION,
+    )
+    file = DATA / f"{surface.name}.jsonl"
+    done = _done(file) if file.exists() else _begin(file, surface, model, space)
+    ran = 0
+    for vector, seed in wanted(surface, space):
+        if (vector.ranks, seed) in done or time.monotonic() > deadline:
+            continue
+        _append(file, {"ranks": vector.ranks, "seed": seed, "loss": runner.loss(vector, seed)})
+        ran += 1
+    print(f"{surface.name}: {len(done) + ran} trials", flush=True)
+    return ran
+
+
+def wanted(surface: Surface, space: SearchSpace) -> Iterator[tuple[RankVector, int]]:
+    """Uniform and random vectors on the budget, some off it, and repeats on other seeds."""
+    on_budget = [space.uniform(), *random_vectors(space, surface.vectors, 0)]
+    for vector in on_budget:
+        yield vector, 0
+    for vector in _off_budget(surface, space):
+        yield vector, 0
+    for seed in range(1, surface.repeats + 1):
+        for vector in on_budget[:REPEATED]:
+            yield vector, seed
+
+
+def _off_budget(surface: Surface, space: SearchSpace) -> Iterator[RankVector]:
+    """Vectors that differ in their total as well: each draws its own share of zeros."""
+    rng = np.random.default_rng(1)
+    for _ in range(surface.unconstrained):
+        kept = rng.random(len(space.layers)) < rng.uniform(0.1, 1.0)
+        ranks = rng.choice(space.ranks, len(space.layers)) * kept
+        yield RankVector(tuple(int(rank) for rank in ranks))
+
+
+def _source(surface: Surface, stories: Path, place: Path) -> tuple[Path, Path]:
+    if surface.base == "stories260k":
+        return stories, stories / "sample.txt"
+    corpus = standard_library()
+    cache = Path(platformdirs.user_cache_dir("rankadaptor", appauthor=False)) / "demo"
+    base, _ = cached_base_model(corpus, Size(), cache, lambda step, loss: None)
+    text = place / "recovery.txt"
+    text.write_text(corpus.recovery, encoding="utf-8")
+    return base, text
+
+
+def _prune(surface: Surface, base: Path, text: Path, target: Path) -> PrunedModel:
+    calibration = Calibration(text, samples=32, length=64)
+    compress(base, target, surface.pruning, calibration)
+    loaded = load(target)
+    windows = draw_windows(calibration, loaded.tokenizer)
+    return write_profiles(target, profile(loaded, windows, load(base)))
+
+
+def _begin(
+    file: Path, surface: Surface, model: PrunedModel, space: SearchSpace
+) -> set[tuple[tuple[int, ...], int]]:
+    file.parent.mkdir(exist_ok=True)
+    provenance = {
+        "surface": encode(asdict(surface)),
+        "fingerprint": model.fingerprint,
+        "parameters": model.parameters,
+        "torch": torch.__version__,
+        "space": encode(space),
+        "profiles": encode(model.profiles),
+    }
+    _append(file, provenance)
+    return set()
+
+
+def _done(file: Path) -> set[tuple[tuple[int, ...], int]]:
+    rows = [json.loads(line) for line in file.read_text().splitlines()[1:]]
+    return {(tuple(row["ranks"]), row["seed"]) for row in rows}
+
+
+def _append(file: Path, row: object) -> None:
+    with file.open("a", encoding="utf-8") as out:
+        out.write(json.dumps(row) + "\n")
+
+
+if __name__ == "__main__":
+    main()

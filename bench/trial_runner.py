@@ -1,0 +1,54 @@
+"""Trials without a service: the worker's own code on one model, one loss per (vector, seed)."""
+
+from pathlib import Path
+
+import torch
+
+from rankspace import Assignment, PrunedModel, Purpose, RankVector, SearchSpace
+from rankspace.recipe import Batch, Data, Optimizer, Recipe
+from rankspace.trial import Split
+from worker.evaluation import Evaluator
+
+
+def text_recipe(text: Path, rate: float) -> Recipe:
+    """The demo's recipe on another text."""
+    return Recipe(
+        Data(str(text.resolve()), "text", held_out=512),
+        sequence_length=64,
+        batch=Batch(16, 16),
+        optimizer=Optimizer(learning_rate=rate, warmup_steps=4),
+    )
+
+
+class TrialRunner:
+    """Fine-tunes ``model`` with a rank vector of ``space`` and returns its held-out loss."""
+
+    def __init__(
+        self, model: PrunedModel, recipe: Recipe, space: SearchSpace, *, steps: int, split: Split
+    ) -> None:
+        self._evaluator = Evaluator(torch.device("cpu"))
+        self._model, self._recipe, self._space = model, recipe, space
+        self._steps, self._split = steps, split
+
+    def loss(self, vector: RankVector, seed: int) -> float:
+        """Mean next-token loss in nats; the same vector and seed give the same number."""
+        assignment = Assignment(
+            trial_id=0,
+            token=0,
+            study_id="bench",
+            study_name="bench",
+            purpose=Purpose.SEARCH,
+            model_path=self._model.path,
+            model_fingerprint=self._model.fingerprint,
+            recipe=self._recipe,
+            layers=self._space.layers,
+            rank_vector=vector,
+            seed=seed,
+            steps=self._steps,
+            epochs=1,
+            split=self._split,
+            keep_adapter=False,
+            lease_seconds=60,
+            heartbeat_seconds=20,
+        )
+        return self._evaluator.evaluate(assignment, lambda step, loss: False).loss

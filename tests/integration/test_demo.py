@@ -1,0 +1,46 @@
+"""The demo in small: the same code, processes and checks, too little training to find much."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rankadaptor.demo.base_model import Size
+from rankadaptor.demo.plan import DemoPlan
+from rankadaptor.demo.run import RELOAD_TOLERANCE, run_demo
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+SMALL = DemoPlan(size=Size(steps=20), trials=6, trial_steps=4, recover_steps=8)
+KEYS = {
+    "verdict",
+    "gain",
+    "ci_low",
+    "ci_high",
+    "seeds",
+    "uniform_score",
+    "best_rank_vector",
+    "best_parameters",
+    "uniform_parameters",
+    "trials",
+    "adapter_dir",
+}
+
+
+def test_the_demo_ends_with_a_verdict_and_an_adapter_that_reproduces_its_loss(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    run_demo(tmp_path / "out", SMALL)
+    found = json.loads((tmp_path / "out" / "verdict.json").read_text())
+    assert set(found) >= KEYS
+    assert found["verdict"] in {"better", "no difference shown", "worse"}
+    assert found["ci_low"] <= found["gain"] <= found["ci_high"]
+    assert found["best_parameters"] <= found["uniform_parameters"]
+    assert found["trials"] == SMALL.trials
+    assert abs(found["reloaded_loss"] - found["recovered_loss"]) <= RELOAD_TOLERANCE
+    adapter = Path(found["adapter_dir"])
+    assert {file.name for file in adapter.iterdir()} >= {
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    }
