@@ -30,7 +30,9 @@ class LeaseClient:
 
     def __init__(self, url: str, key: str, worker: str, *, attempts: int = 3) -> None:
         headers = {"Authorization": f"Bearer {key}"}
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=TIMEOUT_SECONDS)
+        self._http = httpx.Client(
+            base_url=url, headers=headers, timeout=TIMEOUT_SECONDS, trust_env=False
+        )
         self._worker = worker
         self._retrying = Retrying(
             retry=retry_if_exception_type(Unreachable),

@@ -1,11 +1,17 @@
-"""Logging: one event per line, for a person on a terminal and as JSON elsewhere."""
+"""Logging: one event per line, for a person on a terminal and as JSON elsewhere; no secrets."""
 
 import logging
+import re
 import sys
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
 
+_SECRET_NAMES = re.compile(
+    r"(authorization|cookie|secret|password|dsn|api_key|code)$", re.IGNORECASE
+)
+_SECRET_VALUES = re.compile(r"rka_([a-z2-7]{8})_[a-z2-7]{32}")
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
 
 
@@ -17,14 +23,20 @@ def configure(log_format: str, level: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *_renderers(plain=plain),
+            structlog.processors.format_exc_info,
+            redact,
+            structlog.dev.ConsoleRenderer() if plain else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS.get(level, logging.ERROR)),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
 
 
-def _renderers(*, plain: bool) -> list[Any]:
-    if plain:
-        return [structlog.dev.ConsoleRenderer()]
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Blank secret fields, and keys inside of any text."""
+    for name, value in event.items():
+        if _SECRET_NAMES.search(name):
+            event[name] = "[redacted]"
+        elif isinstance(value, str):
+            event[name] = _SECRET_VALUES.sub(r"rka_\1_[redacted]", value)
+    return event

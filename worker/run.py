@@ -16,13 +16,17 @@ log = structlog.get_logger(__name__)
 
 
 def run(settings: Settings) -> int:
-    """Work until drained; return the exit status, 0, or 2 when the operator must act first."""
+    """Work until drained or out of patience; return the exit status, 0.
+
+    Raises:
+        RankspaceError: The operator must act first; it is in the log, too.
+    """
     logs.configure(settings.log_format, settings.log_level)
     try:
         _work(settings)
     except RankspaceError as error:
         log.error("worker_stopped", problem=error.detail, fix=error.hint)
-        return 2
+        raise
     return 0
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from rankspace import Assignment, Measurement
 from rankspace.errors import (
@@ -117,6 +118,16 @@ def test_nobody_there_is_unreachable() -> None:
         alone.claim(1)
 
 
+def test_no_proxy_stands_between_worker_and_service(
+    service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with LeaseClient(service.url, "k", "w", attempts=1) as direct:
+        assert direct.claim(0) is None
+
+
 # The heartbeat
 
 
@@ -160,6 +171,26 @@ def test_an_absent_service_does_not_stop_training(
         assert heartbeat.beat(2, 1.0) is False
     interim = [body["interim"] for body in service.bodies("heartbeat")]
     assert [1, 1.0] in interim[3], "what could not be delivered is sent again"
+
+
+class Stumbling:
+    """A renewer whose first call hits a defect."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def heartbeat(self, lease: Assignment, interim: Any) -> Action:
+        self.calls += 1
+        if self.calls == 1:
+            raise RuntimeError("a defect")
+        return Action.CONTINUE
+
+
+def test_a_defect_in_the_heartbeat_does_not_end_it(assign: Assign) -> None:
+    renewer = Stumbling()
+    with capture_logs() as logs, Heartbeat(renewer, assign(heartbeat_seconds=0.02)):
+        wait_for(lambda: renewer.calls >= 3)
+    assert [entry["event"] for entry in logs] == ["heartbeat_crashed"]
 
 
 def test_long_trials_thin_their_interim_losses(client: LeaseClient, assign: Assign) -> None:

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from rankspace import Assignment, Measurement, RankVector
+from rankspace.errors import Forbidden, InvalidInput
 from rankspace.recipe import Optimizer
 from rankspace.wire import decode, encode
 from worker.client import LeaseClient
@@ -207,5 +209,17 @@ def test_settings_that_cannot_work_are_explained(
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     settings = Settings(spool_directory=tmp_path, log_format="json", **changes)
-    assert run(settings) == 2
+    with pytest.raises(InvalidInput, match=problem):
+        run(settings)
     assert problem in capfd.readouterr().err
+
+
+def test_a_refused_key_ends_the_worker_with_its_own_error(
+    service: Any, tmp_path: Path, signals: Drain
+) -> None:
+    service.say("claim", (403, {"error": "Forbidden", "detail": "not a worker's key"}))
+    settings = Settings(
+        url=service.url, key=SecretStr("k"), device="cpu", spool_directory=tmp_path / "spool"
+    )
+    with pytest.raises(Forbidden, match="not a worker's key"):
+        run(settings)

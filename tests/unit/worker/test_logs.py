@@ -1,0 +1,31 @@
+import json
+
+import pytest
+import structlog
+
+from worker import logs
+
+KEY = "rka_abcdefgh_" + "a" * 32
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_no_secret_reaches_the_log(capfd: pytest.CaptureFixture[str], log_format: str) -> None:
+    logs.configure(log_format, "info")
+    log = structlog.get_logger()
+    log.info("sent", header=f"Bearer {KEY}", password="hunter2")
+    try:
+        raise ValueError(f"refused {KEY}")
+    except ValueError:
+        log.exception("trial_crashed")
+    written = capfd.readouterr().err
+    assert "rka_abcdefgh_[redacted]" in written
+    assert "ValueError: refused" in written
+    assert KEY not in written
+    assert "hunter2" not in written
+
+
+def test_json_stays_one_event_per_line(capfd: pytest.CaptureFixture[str]) -> None:
+    logs.configure("json", "info")
+    structlog.get_logger().info("trial_done", loss=1.5)
+    (line,) = capfd.readouterr().err.splitlines()
+    assert json.loads(line)["loss"] == 1.5
