@@ -7,21 +7,17 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from transformers import (
-    AutoTokenizer,
-    GenerationConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from pruning.assembly import build_on_meta, recreate_rotary
-from pruning.contents import Contents, read_contents
+from pruning.contents import GENERATION, Contents, read_contents
 from pruning.description import description_of
 from pruning.document import read_document
 from pruning.logits import check_logits
 from pruning.manifest import SCHEMA, Manifest, write_manifest
 from pruning.shapes import EMBEDDING, OUTPUT, ROTARY_BUFFER
 from pruning.structure import BlockStructure, Structure
+from pruning.tokenizer import read_tokenizer
 from pruning.weights import locate
 from pruning.writing import write
 from rankspace.errors import InvalidContainer
@@ -29,8 +25,6 @@ from rankspace.layer_profile import LayerProfile
 from rankspace.pruned_model import PrunedModel
 
 __all__ = ["LoadedModel", "load", "write", "write_profiles"]
-
-GENERATION = "generation_config.json"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,13 +72,13 @@ def load_contents(
     device: torch.device | str = "cpu",
 ) -> LoadedModel:
     """Load a directory that was read and checked already; see ``load``."""
+    tokenizer = read_tokenizer(contents)
     model = build_on_meta(contents.architecture, contents.structure)
     _fill(model, contents, dtype or _stored_dtype(contents), device)
     recreate_rotary(model, device)
     _read_generation(model, contents.directory)
     if contents.manifest and contents.manifest.check:
         check_logits(model, contents.manifest.check)
-    tokenizer = _read_tokenizer(contents)
     dense_block = contents.architecture.dense
     return LoadedModel(model, tokenizer, description_of(contents), contents.structure, dense_block)
 
@@ -184,15 +178,3 @@ def _read_generation(model: PreTrainedModel, directory: Path) -> None:
         raise InvalidContainer(
             GENERATION, str(error), "transformers refuses it", fix="remove the file"
         ) from None
-
-
-def _read_tokenizer(contents: Contents) -> PreTrainedTokenizerBase:
-    try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            contents.directory, trust_remote_code=False, local_files_only=True
-        )
-    except Exception as error:  # noqa: BLE001 - the tokenizers library raises bare Exception
-        raise InvalidContainer(
-            "tokenizer.json", str(error), "is not a tokenizer", fix="save the tokenizer anew"
-        ) from None
-    return tokenizer

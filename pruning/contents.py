@@ -20,6 +20,15 @@ from rankspace.errors import InvalidContainer
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
+TOKENIZER_FILES = (
+    TOKENIZER,
+    TOKENIZER_CONFIG,
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+)
+"""All the tokenizer is read from; only the first must be there."""
+GENERATION = "generation_config.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +42,7 @@ class Contents:
         tensors: Headers of the weights by name.
         weights: The safetensors files.
         manifest: ``pruned.json``; None in an ordinary directory.
-        hashes: SHA-256 by name of the weights, ``config.json`` and ``tokenizer.json``.
+        hashes: SHA-256 by name of every file that is read, ``pruned.json`` excepted.
     """
 
     directory: Path
@@ -85,7 +94,7 @@ def read_contents(directory: Path, *, infer: bool = False) -> Contents:
         structure = uniform_structure(architecture)
     _check_blocks(architecture, structure, source)
     check_shapes(architecture, structure, tensors, source)
-    names = [*(path.name for path in weights), CONFIG, TOKENIZER]
+    names = [*(path.name for path in weights), CONFIG, *_present(root)]
     hashes = {name: hash_file(locate(root, name)) for name in names}
     if manifest:
         _check_hashes(root, manifest, hashes)
@@ -106,6 +115,12 @@ def _existing(directory: Path) -> Path:
     return directory.resolve()
 
 
+def _present(root: Path) -> list[str]:
+    """Return the files beside weights and config that will be read, links to nowhere included."""
+    names = (*TOKENIZER_FILES, GENERATION)
+    return [name for name in names if (root / name).is_symlink() or (root / name).exists()]
+
+
 def _check_tokenizer(root: Path) -> None:
     try:
         locate(root, TOKENIZER)
@@ -121,6 +136,13 @@ def _check_tokenizer(root: Path) -> None:
             config["auto_map"],
             "asks for code from the model's author, which is never run",
             fix="use a stock tokenizer",
+        )
+    if config.get("fast_tokenizer_files"):
+        raise InvalidContainer(
+            f"{TOKENIZER_CONFIG}.fast_tokenizer_files",
+            config["fast_tokenizer_files"],
+            f"names other files than {TOKENIZER}",
+            fix="remove the field",
         )
 
 

@@ -14,11 +14,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from pruning.architecture import FAMILIES
 from pruning.assembly import blocks_of, read_structure
-from pruning.contents import CONFIG, hash_file, read_contents
+from pruning.contents import CONFIG, GENERATION, hash_file, read_contents
 from pruning.description import description_of
 from pruning.logits import record_logits
 from pruning.manifest import NAME, SCHEMA, Manifest, write_manifest
 from pruning.shapes import OUTPUT
+from pruning.tokenizer import check_tokens
 from pruning.weights import INDEX, SINGLE
 from rankspace.errors import InvalidContainer
 from rankspace.layer_profile import LayerProfile
@@ -52,6 +53,7 @@ def write(  # noqa: PLR0913 - what a container consists of
         InvalidContainer: Another family, a model that answers NaN, a directory of other things.
     """
     _check_family(model)
+    check_tokens(tokenizer, int(model.config.vocab_size))
     check_target(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{directory.name}.writing."
@@ -103,10 +105,11 @@ def _write_files(
     config |= {"architectures": [type(model).__name__], "dtype": _name(model.dtype)}
     public = {key: value for key, value in config.items() if not key.startswith("_")}
     _write_json(directory / CONFIG, public)
-    tokenizer.save_pretrained(directory)
+    # Several chat templates would become files in a directory of their own.
+    tokenizer.save_pretrained(directory, save_jinja_files=False)
     if model.generation_config is not None:
         generation = json.loads(model.generation_config.to_json_string())
-        _write_json(directory / "generation_config.json", generation)
+        _write_json(directory / GENERATION, generation)
     for path in directory.iterdir():
         path.chmod(0o644)  # safetensors writes files that only their owner can read
 
