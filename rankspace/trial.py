@@ -33,7 +33,9 @@ class TrialState(StrEnum):
 
 TRANSITIONS: Mapping[TrialState, frozenset[TrialState]] = MappingProxyType(
     {
-        TrialState.QUEUED: frozenset({TrialState.RUNNING, TrialState.CANCELLED, TrialState.DONE}),
+        TrialState.QUEUED: frozenset(
+            {TrialState.RUNNING, TrialState.CANCELLED, TrialState.DONE, TrialState.FAILED}
+        ),
         TrialState.RUNNING: frozenset(
             {
                 TrialState.QUEUED,
@@ -49,7 +51,8 @@ TRANSITIONS: Mapping[TrialState, frozenset[TrialState]] = MappingProxyType(
         TrialState.DEAD: frozenset(),
     }
 )
-"""Legal moves. ``queued -> done`` is a report whose lease expired before anyone claimed anew."""
+"""Legal moves. From ``queued`` to ``done`` or ``failed`` leads a report whose lease expired before
+anyone claimed anew."""
 
 FINISHED = frozenset(state for state, following in TRANSITIONS.items() if not following)
 

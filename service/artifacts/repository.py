@@ -19,12 +19,10 @@ class Artifacts:
         """Add the file, or replace an earlier upload of the same name."""
         self._session.merge(row)
 
-    def holds(self, trial: int, token: int) -> bool:
-        """Whether the claim ``token`` of ``trial`` uploaded anything."""
-        found = select(ArtifactRow.name).where(
-            ArtifactRow.trial_id == trial, ArtifactRow.token == token
-        )
-        return self._session.scalar(found.limit(1)) is not None
+    def holds(self, trial: int, token: int, name: str) -> bool:
+        """Whether the claim ``token`` of ``trial`` uploaded ``name``."""
+        row = self._session.get(ArtifactRow, (trial, name))
+        return row is not None and row.token == token
 
     def export(self, study: str) -> Sequence[ArtifactRow]:
         """Files of the study's latest successful recovery, uploaded by the claim that finished."""

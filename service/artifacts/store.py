@@ -11,7 +11,8 @@ from typing import BinaryIO, Self
 from rankspace.errors import InvalidInput, NotFound
 from service.keys import random_text
 
-NAMES = ("adapter_model.safetensors", "adapter_config.json", "README.md")
+WEIGHTS, NOTE = "adapter_model.safetensors", "README.md"
+NAMES = (WEIGHTS, "adapter_config.json", NOTE)
 _STUDY = re.compile(r"st_[a-z2-7]{10}")
 
 

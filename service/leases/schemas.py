@@ -25,10 +25,15 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """Who holds the trial, by which claim."""
+    """Who holds the trial of which study, by which claim.
+
+    Trials are numbered anew in every database; with the study's identity, a worker that was
+    pointed at another service cannot deliver to a stranger's trial.
+    """
 
     worker: str
     token: int
+    study_id: str
 
     def __post_init__(self) -> None:
         check_worker(self.worker)
@@ -36,16 +41,13 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True)
-class Heartbeat:
+class Heartbeat(Holding):
     """``interim``: pairs of step and loss since the last heartbeat."""
 
-    worker: str
-    token: int
     interim: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self) -> None:
-        check_worker(self.worker)
-        check_token(self.token)
+        Holding.__post_init__(self)
         if len(self.interim) > MAX_INTERIM:
             raise InvalidInput("interim", len(self.interim), "too many pairs", fix="send fewer")
         for index, pair in enumerate(self.interim):
@@ -64,18 +66,15 @@ class Beat:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Report(Holding):
     """A trial's end: ``done`` with its measurement, or ``failed`` with the error."""
 
-    worker: str
-    token: int
     outcome: Literal["done", "failed"]
     measurement: Measurement | None = None
     error: str | None = None
 
     def __post_init__(self) -> None:
-        check_worker(self.worker)
-        check_token(self.token)
+        Holding.__post_init__(self)
         if self.outcome == "done" and self.measurement is None:
             raise InvalidInput("measurement", None, "is missing", fix="send what was measured")
         if self.outcome == "failed" and not self.error:

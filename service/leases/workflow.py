@@ -1,11 +1,15 @@
 """The life of a lease, as functions inside the caller's write transaction."""
 
+from collections.abc import Iterable
+from typing import Any
+
 from sqlalchemy.orm import Session
 
-from rankspace.errors import InvalidInput, LeaseLost, UnsupportedVersion
-from rankspace.trial import PROTOCOL, Action, TrialState
+from rankspace.errors import InvalidInput, LeaseLost, NotFound, UnsupportedVersion
+from rankspace.trial import FINISHED, PROTOCOL, Action, TrialState
 from rankspace.wire import encode
 from service.artifacts.repository import Artifacts
+from service.artifacts.store import NOTE, WEIGHTS
 from service.events import Events
 from service.leases.repository import Leases
 from service.leases.schemas import Beat, Claim, Heartbeat, Holding, Receipt, Report
@@ -43,79 +47,83 @@ def heartbeat(session: Session, trial: int, beat: Heartbeat, lease_seconds: floa
     """Renew the lease.
 
     Raises:
+        NotFound: The trial is not one of this service's study.
         LeaseLost: The trial is someone else's, queued again or over.
     """
     leases = Leases(session)
     leases.touch(beat.worker)
-    attempt = _attempt(leases, trial, beat.worker, beat.token)
+    row, attempt = _held(session, trial, beat)
     if beat.interim:
-        attempt.interim = [*(attempt.interim or ()), *encode(beat.interim)]
+        attempt.interim = _merged(attempt.interim or (), encode(beat.interim))
     if leases.renew(trial, beat.token, lease_seconds):
         return Beat(lease_seconds, Action.CONTINUE)
-    row = Trials(session).get(trial)
-    if row and row.state == TrialState.CANCELLED and row.token == beat.token:
+    if row.state == TrialState.CANCELLED and row.token == beat.token:
         return Beat(lease_seconds, Action.CANCEL)
     raise _lost(trial, beat.token)
+
+
+def _merged(known: Iterable[Any], given: Iterable[Any]) -> list[Any]:
+    """One pair per step: a worker sends again what it does not know to have arrived."""
+    return list({pair[0]: pair for pair in (*known, *given)}.values())
 
 
 def report(session: Session, trial: int, given: Report) -> Receipt:
     """Accept the trial's one result; idempotent by (trial, token).
 
     Raises:
+        NotFound: The trial is not one of this service's study.
         LeaseLost: A newer claim exists, or the trial ended without this report.
         InvalidInput: The trial keeps its adapter, and none was uploaded.
     """
     leases = Leases(session)
     leases.touch(given.worker)
-    attempt = _attempt(leases, trial, given.worker, given.token)
+    row, attempt = _held(session, trial, given)
     if attempt.outcome in ("done", "failed"):
         return Receipt("duplicate")
     state = TrialState(given.outcome)
-    if state is TrialState.DONE:
-        _check_upload(session, trial, given.token)
     if not leases.finish(trial, given.token, state, given.error):
         raise _lost(trial, given.token)
+    if state is TrialState.DONE:
+        _check_upload(session, row, given.token)
     leases.end_attempt(trial, given.token, given.outcome, given.error)
-    _accept(session, trial, given)
+    _accept(session, row, given)
     return Receipt("accepted")
 
 
-def _check_upload(session: Session, trial: int, token: int) -> None:
-    row = Trials(session).get(trial)
-    if row is not None and row.keep_adapter and not Artifacts(session).holds(trial, token):
+def _check_upload(session: Session, row: TrialRow, token: int) -> None:
+    """A vector without any adapter leaves only a note; every other one its weights."""
+    name = WEIGHTS if any(row.rank_vector.ranks) else NOTE
+    if row.keep_adapter and not Artifacts(session).holds(row.id, token, name):
         raise InvalidInput(
             "outcome",
             "done",
-            f"trial {trial} keeps its adapter, and nothing was uploaded under token {token}",
-            fix=f"PUT its files to /v1/leases/{trial}/artifacts/NAME before the report",
+            f"trial {row.id} keeps its adapter, and no {name} was uploaded under token {token}",
+            fix=f"PUT its files to /v1/leases/{row.id}/artifacts/NAME before the report",
         )
 
 
-def _accept(session: Session, trial: int, given: Report) -> None:
+def _accept(session: Session, row: TrialRow, given: Report) -> None:
     measured = given.measurement if given.outcome == "done" else None
     score = measured.score if measured else None
-    row = Trials(session).get(trial)
-    assert row is not None
     sequence = Trials(session).accept(row, given.token, score, encode(measured))
     content = {"token": given.token, "sequence": sequence, "score": score, "error": given.error}
-    Events(session).record(given.outcome, row.study_id, trial, **content)
+    Events(session).record(given.outcome, row.study_id, row.id, **content)
 
 
 def release(session: Session, trial: int, holding: Holding) -> None:
     """Queue the trial again without counting an expiry; repeating it changes nothing.
 
     Raises:
+        NotFound: The trial is not one of this service's study.
         LeaseLost: The trial is not this claim's any more.
     """
     leases = Leases(session)
-    attempt = _attempt(leases, trial, holding.worker, holding.token)
+    row, attempt = _held(session, trial, holding)
     if attempt.outcome == "released":
         return
     if not leases.requeue(trial, holding.token, expired=False):
         raise _lost(trial, holding.token)
     leases.end_attempt(trial, holding.token, "released")
-    row = Trials(session).get(trial)
-    assert row is not None
     Events(session).record("released", row.study_id, trial, token=holding.token)
 
 
@@ -149,21 +157,27 @@ def check_holder(session: Session, trial: int, holding: Holding) -> TrialRow:
     """Return the trial that ``holding`` may still write to.
 
     Raises:
+        NotFound: The trial is not one of this service's study.
         LeaseLost: It is not this claim's any more.
     """
-    _attempt(Leases(session), trial, holding.worker, holding.token)
-    row = Trials(session).get(trial)
-    open_states = (TrialState.RUNNING, TrialState.QUEUED)
-    if row is None or row.token != holding.token or row.state not in open_states:
+    row, _ = _held(session, trial, holding)
+    if row.token != holding.token or row.state in FINISHED:
         raise _lost(trial, holding.token)
     return row
 
 
-def _attempt(leases: Leases, trial: int, worker: str, token: int) -> AttemptRow:
-    attempt = leases.attempt(trial, token, worker)
+def _held(session: Session, trial: int, holding: Holding) -> tuple[TrialRow, AttemptRow]:
+    """Return the trial and the claim that ``holding`` speaks of, current or not."""
+    row = Trials(session).get(trial)
+    if row is None or row.study_id != holding.study_id:
+        raise NotFound(
+            f"trial {trial} of study {holding.study_id!r} is not known here",
+            hint="keep the result for the service that handed the trial out",
+        )
+    attempt = Leases(session).attempt(trial, holding.token, holding.worker)
     if attempt is None:
-        raise _lost(trial, token)
-    return attempt
+        raise _lost(trial, holding.token)
+    return row, attempt
 
 
 def _lost(trial: int, token: int) -> LeaseLost:

@@ -21,7 +21,7 @@ router = APIRouter(
     prefix="/v1/leases",
     tags=["leases"],
     dependencies=[Depends(require(Role.ADMIN, Role.WORKER))],
-    responses=refusals(401, 403, 409, 413, 422, 426),
+    responses=refusals(401, 403, 404, 409, 413, 422, 426),
 )
 
 
@@ -96,8 +96,9 @@ def release(
 def _holding(
     worker: Annotated[str, Query(min_length=1, max_length=200)],
     token: Annotated[int, Query(ge=1, le=MAX_INTEGER)],
+    study_id: Annotated[str, Query(max_length=20)],
 ) -> Holding:
-    return Holding(worker, token)
+    return Holding(worker, token, study_id)
 
 
 @router.put(

@@ -78,6 +78,12 @@ def score(assignment: Mapping[str, Any]) -> float:
     return -3.0 + gain + 0.01 * math.sin(seed) + 0.0005 * noise
 
 
+def holding(assignment: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
+    """What proves a claim: the worker, its token and the study."""
+    held = {name: assignment[name] for name in ("token", "study_id")}
+    return {"worker": "w1", **held, **changes}
+
+
 def measurement(value: float) -> dict[str, Any]:
     return {
         "score": value,
@@ -131,8 +137,7 @@ class Service:
         **changes: Any,
     ) -> Any:
         body = {
-            "worker": "w1",
-            "token": assignment["token"],
+            **holding(assignment),
             "outcome": "failed" if value is None else "done",
             "measurement": None if value is None else measurement(value),
             "error": "the loss is NaN" if value is None else None,
@@ -149,7 +154,7 @@ class Service:
             path,
             content=content,
             headers=self.key("worker") | {"X-Content-SHA256": digest},
-            params={"worker": "w1", "token": assignment["token"]},
+            params=holding(assignment),
         )
         assert answer.status_code == 201, answer.text
 

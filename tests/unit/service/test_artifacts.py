@@ -1,16 +1,20 @@
 """Uploads: whole, checked, only from the holder, only under known names."""
 
 import hashlib
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rankspace import RankVector
 from rankspace.errors import NotFound
 from service.artifacts.store import ArtifactStore
-from tests.unit.service.driver import Service, score, start
+from service.tables import TrialRow
+from tests.unit.service.driver import Service, holding, score, start
 
 CONTENT = b"adapter"
+WEIGHTS = "adapter_model.safetensors"
 
 
 def _until_recovery(service: Service) -> tuple[str, Any]:
@@ -23,12 +27,12 @@ def _until_recovery(service: Service) -> tuple[str, Any]:
 
 
 def _upload(
-    service: Service, lease: Any, name: str = "README.md", content: bytes = CONTENT, **query: Any
+    service: Service, lease: Any, name: str = WEIGHTS, content: bytes = CONTENT, **query: Any
 ) -> Any:
     digest = hashlib.sha256(CONTENT).hexdigest()
     return service.client.put(
         f"/v1/leases/{lease['trial_id']}/artifacts/{name}",
-        params={"worker": "w1", "token": lease["token"]} | query,
+        params=holding(lease, **query),
         content=content,
         headers=service.key("worker") | {"X-Content-SHA256": digest},
     )
@@ -42,6 +46,7 @@ def test_uploads_are_checked_and_become_the_export(service: Service) -> None:
         (_upload(service, lease, content=b"other bytes"), 422),
         (_upload(service, lease, token=99), 409),
         (_upload(service, lease, worker="w2"), 409),
+        (_upload(service, lease, study_id="st_aaaaaaaaaa"), 404),
     ]
     assert [answer.status_code for answer, _ in refused] == [status for _, status in refused]
     files = [p for p in (service.directory / "artifacts").rglob("*") if p.is_file()]
@@ -53,11 +58,11 @@ def test_uploads_are_checked_and_become_the_export(service: Service) -> None:
     service.report(lease, -2.0, upload=False)
     (file,) = service.get(path)["files"]
     assert file == {
-        "name": "README.md",
+        "name": WEIGHTS,
         "bytes": len(CONTENT),
         "sha256": hashlib.sha256(CONTENT).hexdigest(),
     }
-    assert service.client.get(f"{path}/README.md", headers=admin).content == CONTENT
+    assert service.client.get(f"{path}/{WEIGHTS}", headers=admin).content == CONTENT
     assert service.client.get(f"{path}/adapter_config.json", headers=admin).status_code == 404
     assert _upload(service, lease).status_code == 409  # the trial is over
 
@@ -96,9 +101,28 @@ def test_a_symbolic_link_is_not_followed(tmp_path: Path) -> None:
 
 def test_a_recovery_is_not_done_before_its_files_are_there(service: Service) -> None:
     _, lease = _until_recovery(service)
+    _upload(service, lease, name="README.md")  # a note is no adapter
     answer = service.report(lease, -2.0, upload=False)
     assert answer.status_code == 422
-    assert "nothing was uploaded" in answer.json()["detail"]
+    assert f"no {WEIGHTS} was uploaded" in answer.json()["detail"]
     assert "artifacts" in answer.json()["hint"]
     _upload(service, lease)
     assert service.report(lease, -2.0, upload=False).json() == {"status": "accepted"}
+
+
+def test_a_vector_without_adapters_leaves_a_note(service: Service) -> None:
+    _, lease = _until_recovery(service)
+    with service.app.state.runtime.database.writing() as session:
+        session.get_one(TrialRow, lease["trial_id"]).rank_vector = RankVector((0,) * 12)
+    assert service.report(lease, -2.0, upload=False).status_code == 422
+    _upload(service, lease, name="README.md")
+    assert service.report(lease, -2.0, upload=False).json() == {"status": "accepted"}
+
+
+def test_a_stale_report_without_files_is_told_that_it_is_stale(hasty: Service) -> None:
+    _, lease = _until_recovery(hasty)
+    time.sleep(0.25)
+    hasty.tend()
+    assert hasty.claim("w2")["trial_id"] == lease["trial_id"]
+    answer = hasty.report(lease, -2.0, upload=False)
+    assert (answer.status_code, answer.json()["error"]) == (409, "LeaseLost")

@@ -44,7 +44,7 @@ STUDIES = [
     ("search.budget.parameters", "uniform:3", "search.budget.parameters", "add 3"),
     ("search.budget.parameters", "half", "search.budget.parameters", "uniform:8"),
     ("search.budget.trials", 0, "search.budget.trials", "1"),
-    ("search.budget.trials", 10**30, "search.budget.trials", "100000"),
+    ("search.budget.trials", 10**9, "search.budget.trials", "100000"),
     ("search.budget.gpu_hours", -1, "search.budget.gpu_hours", ""),
     ("search.ranks", [2, 1], "search.ranks", "[0, 2, 4, 8]"),
     ("search.ranks", "2", "search.ranks", "brackets"),
@@ -109,7 +109,13 @@ def test_a_body_without_declared_length_is_cut_off_too(service: Service) -> None
     assert answer.status_code == 413
 
 
-FAILED = {"worker": "w1", "token": 1, "outcome": "failed", "error": "NaN"}
+FAILED = {
+    "worker": "w1",
+    "token": 1,
+    "study_id": "st_aaaaaaaaaa",
+    "outcome": "failed",
+    "error": "NaN",
+}
 
 # each: method, path, expected status
 REQUESTS = [

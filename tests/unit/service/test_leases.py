@@ -11,7 +11,7 @@ from service.db import Database
 from service.leases import workflow
 from service.trials.planned import PlannedTrial
 from service.trials.repository import Trials
-from tests.unit.service.driver import Service, measurement, score
+from tests.unit.service.driver import Service, holding, measurement, score
 
 
 def _trial(service: Service, study: str, trial: int) -> Any:
@@ -19,7 +19,7 @@ def _trial(service: Service, study: str, trial: int) -> Any:
 
 
 def _beat(service: Service, lease: Any, **changes: Any) -> Any:
-    body = {"worker": "w1", "token": lease["token"], "interim": [], **changes}
+    body = {**holding(lease), "interim": [], **changes}
     return service.post(f"/v1/leases/{lease['trial_id']}/heartbeat", body, "worker")
 
 
@@ -116,9 +116,8 @@ def test_third_expiry_is_the_last(hasty: Service) -> None:
 def test_release_costs_no_attempt_and_may_be_repeated(service: Service) -> None:
     study = service.submit()
     lease = service.claim()
-    body = {"worker": "w1", "token": lease["token"]}
     for _ in range(2):
-        answer = service.post(f"/v1/leases/{lease['trial_id']}/release", body, "worker")
+        answer = service.post(f"/v1/leases/{lease['trial_id']}/release", holding(lease), "worker")
         assert answer.status_code == 204
     assert _trial(service, study, lease["trial_id"])["expiries"] == 0
     assert service.claim("w2")["trial_id"] == lease["trial_id"]
@@ -130,9 +129,44 @@ def test_only_the_holder_may_report(service: Service, change: dict[str, Any]) ->
     assert service.report(service.claim(), -2.5, **change).status_code == 409
 
 
+@pytest.mark.parametrize("verb", ["heartbeat", "report", "release"])
+def test_a_trial_of_another_study_is_not_found(service: Service, verb: str) -> None:
+    """Databases number their trials alike; what a worker holds of another one stays with it."""
+    other, mine = service.submit(), service.submit()
+    lease = service.claim()
+    assert lease["study_id"] == other
+    for study in (mine, "st_aaaaaaaaaa", ""):
+        body: dict[str, Any] = holding(lease, study_id=study)
+        if verb == "report":
+            body |= {"outcome": "done", "measurement": measurement(-0.001)}
+        answer = service.post(f"/v1/leases/{lease['trial_id']}/{verb}", body, "worker")
+        assert (answer.status_code, answer.json()["error"]) == (404, "NotFound")
+    assert _trial(service, other, lease["trial_id"])["state"] == "running"
+    assert service.report({**lease, "trial_id": 99}, -0.001).status_code == 404
+
+
+def test_a_late_failed_report_counts_while_nobody_claimed(hasty: Service) -> None:
+    study = hasty.submit()
+    lease = hasty.claim()
+    time.sleep(0.25)
+    hasty.tend()
+    assert hasty.report(lease, None).json() == {"status": "accepted"}
+    trial = _trial(hasty, study, lease["trial_id"])
+    assert (trial["state"], trial["error"]) == ("failed", "the loss is NaN")
+
+
+def test_an_interim_loss_sent_again_is_kept_once(service: Service) -> None:
+    study = service.submit()
+    lease = service.claim()
+    _beat(service, lease, interim=[[1, 3.0], [2, 2.5]])
+    _beat(service, lease, interim=[[1, 3.0], [2, 2.5], [3, 2.0]])
+    interim = _trial(service, study, lease["trial_id"])["interim"]
+    assert interim == [[1, 3.0], [2, 2.5], [3, 2.0]]
+
+
 def test_an_offer_nobody_claimed_cannot_be_reported(service: Service) -> None:
-    service.submit()
-    body = {"worker": "w1", "token": 0, "outcome": "done", "measurement": measurement(1.0)}
+    held = {"worker": "w1", "token": 0, "study_id": service.submit()}
+    body = {**held, "outcome": "done", "measurement": measurement(1.0)}
     answer = service.post("/v1/leases/1/report", body, "worker")
     assert answer.status_code == 422
     assert "token" in answer.json()["detail"]

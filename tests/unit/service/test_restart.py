@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from service.replay import replay
-from tests.unit.service.driver import Service, score, start
+from tests.unit.service.driver import Service, holding, score, start
 
 
 def _essence(trials: Sequence[Any]) -> list[tuple[str, tuple[int, ...], int]]:
@@ -87,9 +87,8 @@ def test_absence_of_the_service_is_not_held_against_workers(tmp_path: Path) -> N
     time.sleep(0.4)
     second = start(tmp_path, lease_seconds=0.3)
     with second.client:
-        body = {"worker": "w1", "token": lease["token"]}
         path = f"/v1/leases/{lease['trial_id']}/heartbeat"
-        assert second.post(path, body, "worker").status_code == 200
+        assert second.post(path, holding(lease), "worker").status_code == 200
 
 
 def test_a_study_that_cannot_go_on_fails_visibly(

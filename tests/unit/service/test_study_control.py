@@ -1,6 +1,6 @@
 """Pause, resume, cancel, delete, repeat: what a person may do to a study."""
 
-from tests.unit.service.driver import Service, model, score, study
+from tests.unit.service.driver import Service, holding, model, score, study
 
 
 def test_pause_hands_out_nothing_and_resume_goes_on(service: Service) -> None:
@@ -33,8 +33,7 @@ def test_cancel_reaches_the_worker_with_its_heartbeat(service: Service) -> None:
     identity = service.submit()
     lease = service.claim()
     assert service.post(f"/v1/studies/{identity}/cancel").json()["state"] == "cancelled"
-    body = {"worker": "w1", "token": lease["token"]}
-    beat = service.post(f"/v1/leases/{lease['trial_id']}/heartbeat", body, "worker")
+    beat = service.post(f"/v1/leases/{lease['trial_id']}/heartbeat", holding(lease), "worker")
     assert beat.json()["action"] == "cancel"
     assert service.report(lease, -2.5).status_code == 409
     assert service.claim() is None

@@ -10,7 +10,7 @@ from rankspace.study import CHOOSING_SEEDS
 from service.replay import replay
 from service.stages.searching import FUTILE
 from service.stages.verifying import FRESH_SEEDS
-from tests.unit.service.driver import Service, measurement, score, study
+from tests.unit.service.driver import Service, holding, measurement, score, study
 
 
 def _mismatches(service: Service, identity: str) -> Any:
@@ -186,8 +186,7 @@ def test_a_score_that_is_not_finite_is_refused(service: Service, value: float) -
     service.submit()
     lease = service.claim()
     body = {
-        "worker": "w1",
-        "token": lease["token"],
+        **holding(lease),
         "outcome": "done",
         "measurement": measurement(value),
     }
