@@ -6,54 +6,30 @@ from typing import Any
 
 import httpx
 
-from rankspace.errors import (
-    Conflict,
-    Forbidden,
-    LeaseLost,
-    NotFound,
-    RankspaceError,
-    TooLarge,
-    Unauthenticated,
-    Unreachable,
-    UnsupportedVersion,
-)
+from rankspace.errors import RankspaceError, revive
 
-_CLASSES: Mapping[int, type[RankspaceError]] = MappingProxyType(
-    {
-        401: Unauthenticated,
-        403: Forbidden,
-        404: NotFound,
-        408: Unreachable,
-        409: Conflict,
-        413: TooLarge,
-        426: UnsupportedVersion,
-        429: Unreachable,
-    }
-)
+_PASSING = frozenset({408, 429})
+"""Refusals that, like every 5xx, may be over at the next try."""
 
+_GATEWAYS: Mapping[int, str] = MappingProxyType(
+    {401: "Unauthenticated", 403: "Forbidden", 413: "TooLarge"}
+)
+"""What a proxy in between may answer by itself, without one of our bodies."""
+
+_KEY = "give a key of role worker in RANKADAPTOR_KEY or RANKADAPTOR_KEY_FILE"
 _HINTS: Mapping[int, str] = MappingProxyType(
-    {
-        401: "give a key of role worker in RANKADAPTOR_KEY or RANKADAPTOR_KEY_FILE",
-        403: "give a key of role worker in RANKADAPTOR_KEY or RANKADAPTOR_KEY_FILE",
-        426: "install the same version of rankadaptor on both sides",
-    }
+    {401: _KEY, 403: _KEY, 426: "install the same version of rankadaptor on both sides"}
 )
 
 
 def error_of(answer: httpx.Response) -> RankspaceError:
     """Return the error to raise; its text is the service's own where it gave one."""
-    body = _body(answer)
-    kind = _kind(answer.status_code, body.get("error"))
-    detail = str(body.get("detail") or f"the service answered {answer.status_code}")
-    return kind(detail, hint=str(body.get("hint") or _HINTS.get(answer.status_code, "")))
-
-
-def _kind(status: int, name: Any) -> type[RankspaceError]:
-    if name == LeaseLost.__name__:
-        return LeaseLost
-    if status >= 500:
-        return Unreachable
-    return _CLASSES.get(status, RankspaceError)
+    body, status = _body(answer), answer.status_code
+    name = str(body.get("error") or _GATEWAYS.get(status, "Unreachable"))
+    if status >= 500 or status in _PASSING:
+        name = "Unreachable"
+    detail = str(body.get("detail") or f"{answer.request.url.path} was answered with {status}")
+    return revive(name, detail, str(body.get("hint") or _HINTS.get(status, "")))
 
 
 def _body(answer: httpx.Response) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from rankspace.errors import InvalidInput, LeaseLost, NotFound, Unreachable, Uns
 from rankspace.trial import PROTOCOL, Action, Assignment
 from rankspace.wire import decode, encode
 from worker.answers import error_of
+from worker.errors import NoAnswer
 from worker.report import Report
 
 CHUNK_BYTES = 1 << 20
@@ -23,9 +24,10 @@ UPLOAD_TIMEOUT_SECONDS = 300.0
 class LeaseClient:
     """One worker's connection to the service. Not shared between threads: make a second one.
 
-    Every method raises Unreachable when the service does not answer after ``attempts`` tries,
-    Unauthenticated or Forbidden when it refuses the key, UnsupportedVersion when worker and
-    service speak different protocols, LeaseLost when the trial is someone else's by now.
+    Every method raises Unreachable when the service cannot serve it in ``attempts`` tries
+    (NoAnswer when nothing comes back at all), Unauthenticated or Forbidden when it refuses the
+    key, UnsupportedVersion when worker and service speak different protocols, LeaseLost when the
+    trial is someone else's by now.
     """
 
     def __init__(self, url: str, key: str, worker: str, *, attempts: int = 3) -> None:
@@ -68,8 +70,12 @@ class LeaseClient:
 
     def heartbeat(self, lease: Assignment, interim: Sequence[tuple[int, float]]) -> Action:
         """Renew the lease, hand in ``(step, loss)`` pairs, bring back what to do."""
-        body = {**self._body(lease.token), "interim": encode(interim)}
-        answer = _json(self._lease("POST", lease.trial_id, "heartbeat", json=body))
+        body = {**self._holding(lease), "interim": encode(interim)}
+        try:
+            answer = _json(self._lease("POST", lease, "heartbeat", json=body))
+        except NotFound as error:
+            # The study was deleted, and its trials with it.
+            raise LeaseLost(error.detail, hint=error.hint) from None
         try:
             return Action(answer["action"])
         except (KeyError, TypeError, ValueError):
@@ -79,42 +85,43 @@ class LeaseClient:
             ) from None
 
     def report(self, report: Report) -> str:
-        """Deliver a finished trial; ``accepted``, or ``duplicate`` if it had arrived before."""
+        """Deliver a finished trial; ``accepted``, or ``duplicate`` if it had arrived before.
+
+        Raises:
+            NotFound: The study is another service's, or deleted.
+        """
         body = {
-            "worker": report.worker,
-            "token": report.token,
+            **_signed(report),
             "outcome": report.outcome,
             "measurement": encode(report.measurement),
             "error": report.error,
         }
-        answer = _json(self._lease("POST", report.trial_id, "report", json=body))
+        answer = _json(self._lease("POST", report, "report", json=body))
         return str(answer.get("status"))
 
     def release(self, lease: Assignment) -> None:
         """Give the trial back undone; it does not count as an attempt."""
-        self._lease("POST", lease.trial_id, "release", json=self._body(lease.token))
+        self._lease("POST", lease, "release", json=self._holding(lease))
 
     def upload(self, report: Report, file: Path) -> None:
-        """Send one file of the adapter, ahead of its report."""
+        """Send one file of the adapter, ahead of its report; raises what ``report`` does."""
         self._lease(
             "PUT",
-            report.trial_id,
+            report,
             f"artifacts/{file.name}",
-            params={"worker": report.worker, "token": report.token},
+            params=_signed(report),
             headers={"X-Content-SHA256": _sha256(file)},
             file=file,
             timeout=UPLOAD_TIMEOUT_SECONDS,
         )
 
-    def _body(self, token: int) -> dict[str, Any]:
-        return {"worker": self._worker, "token": token}
+    def _holding(self, lease: Assignment) -> dict[str, Any]:
+        return {"worker": self._worker, "token": lease.token, "study_id": lease.study_id}
 
-    def _lease(self, method: str, trial_id: int, route: str, **request: Any) -> httpx.Response:
-        try:
-            return self._send(method, f"/v1/leases/{trial_id}/{route}", **request)
-        except NotFound as error:
-            # The study was deleted, and its trials with it.
-            raise LeaseLost(error.detail, hint=error.hint) from None
+    def _lease(
+        self, method: str, lease: Assignment | Report, route: str, **request: Any
+    ) -> httpx.Response:
+        return self._send(method, f"/v1/leases/{lease.trial_id}/{route}", **request)
 
     def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
         return self._retrying(self._once, method, path, **request)
@@ -126,13 +133,18 @@ class LeaseClient:
         try:
             answer = self._http.request(method, path, content=content, **request)
         except httpx.TransportError as error:
-            raise Unreachable(
+            raise NoAnswer(
                 f"{self._http.base_url} does not answer: {error or type(error).__name__}",
                 hint="check the address and that the service runs",
             ) from error
         if not answer.is_success:
             raise error_of(answer)
         return answer
+
+
+def _signed(report: Report) -> dict[str, Any]:
+    # Under the name that held the lease: the report may be an earlier process's.
+    return {"worker": report.worker, "token": report.token, "study_id": report.study_id}
 
 
 def _assignment(body: Any) -> Assignment:

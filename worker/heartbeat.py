@@ -93,7 +93,7 @@ class Heartbeat:
             level = log.info if isinstance(error, Unreachable) else log.warning
             level("heartbeat_failed", trial=self._lease.trial_id, problem=error.detail)
             return False
-        except Exception:  # noqa: BLE001  # whatever it is: a thread that ends loses the lease
+        except Exception:  # whatever it is: a thread that ends loses the lease
             log.exception("heartbeat_crashed", trial=self._lease.trial_id)
             return False
         with self._lock:

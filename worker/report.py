@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import quote
 
 from rankspace.observation import Measurement
 from rankspace.trial import Assignment
@@ -14,6 +15,7 @@ class Report:
     """One finished trial.
 
     Attributes:
+        study_id: Identity of the study; trial numbers begin at 1 in every service.
         trial_id: Identity of the trial.
         token: Fencing token of the lease it ran under.
         worker: Name the lease was given to; it may have been an earlier process's.
@@ -24,6 +26,7 @@ class Report:
         files: Names of the adapter files that are uploaded before it.
     """
 
+    study_id: str
     trial_id: int
     token: int
     worker: str
@@ -35,16 +38,22 @@ class Report:
 
     @property
     def name(self) -> str:
-        """One name per lease: reporting is idempotent by trial and token."""
-        return f"{self.trial_id}-{self.token}"
+        return name_of(self)
+
+
+def name_of(lease: Assignment | Report) -> str:
+    """Return a file name, one per lease: reporting is idempotent by trial and token."""
+    return f"{quote(lease.study_id, safe='')}-{lease.trial_id}-{lease.token}"
 
 
 def done(
     lease: Assignment, worker: str, measurement: Measurement, now: float, files: tuple[str, ...]
 ) -> Report:
-    return Report(lease.trial_id, lease.token, worker, "done", measurement, None, now, files)
+    lease_of = (lease.study_id, lease.trial_id, lease.token)
+    return Report(*lease_of, worker, "done", measurement, None, now, files)
 
 
 def failed(lease: Assignment, worker: str, error: str, now: float) -> Report:
     text = error if len(error) <= LONGEST_ERROR else f"{error[: LONGEST_ERROR - 1]}…"
-    return Report(lease.trial_id, lease.token, worker, "failed", None, text, now)
+    lease_of = (lease.study_id, lease.trial_id, lease.token)
+    return Report(*lease_of, worker, "failed", None, text, now)

@@ -48,6 +48,8 @@ def _work(settings: Settings) -> None:
         torch.set_num_threads(settings.cpu_threads)
     drain = Drain()
     drain.install()
+    spool = Spool(settings.spool_directory)
+    spool.sweep()
     log.info("worker_started", worker=settings.worker, url=settings.url, device=str(device))
     with _client(settings, attempts=3) as service, _client(settings, attempts=1) as renewer:
         trials = Worker(
@@ -55,7 +57,7 @@ def _work(settings: Settings) -> None:
             service,
             renewer,
             Evaluator(device),
-            Spool(settings.spool_directory),
+            spool,
             drain=drain,
             patience=_patience(settings),
         ).run()

@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +16,7 @@ from rankspace.errors import (
     Forbidden,
     InvalidInput,
     LeaseLost,
+    NotFound,
     RankspaceError,
     Unauthenticated,
     Unreachable,
@@ -23,10 +24,12 @@ from rankspace.errors import (
 )
 from rankspace.trial import Assignment
 from rankspace.wire import pack, unpack
-from worker.report import Report
+from worker.errors import NoAnswer
+from worker.report import Report, name_of
 
 KEPT_SECONDS = 24 * 3600.0
-_WAITS = (Unreachable, Unauthenticated, Forbidden, UnsupportedVersion)
+_ADAPTER = ".adapter"
+_MUST_ACT = (Unauthenticated, Forbidden, UnsupportedVersion)
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +43,8 @@ class Spool:
     """A directory with one JSON file per undelivered report, and its adapter files beside it.
 
     Every report is written here before it is sent, so neither a crash nor an absent service
-    loses a finished trial. Files are readable by their owner only.
+    loses a finished trial. Files are readable by their owner only. Workers of several services
+    may share the directory: a report waits for the service that knows its study.
     """
 
     def __init__(self, directory: Path, clock: Callable[[], float] = time.time) -> None:
@@ -48,10 +52,21 @@ class Spool:
         with self._writing():
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._clock = clock
+        self._unknown: set[str] = set()
+        """Reports the service said are not its own; it is not asked again."""
+
+    def sweep(self) -> None:
+        """Remove adapters that a crash left without a report, once they are a day old."""
+        for directory in self._directory.glob(f"*{_ADAPTER}"):
+            with suppress(FileNotFoundError):  # another worker on this directory was quicker
+                age = self._clock() - directory.stat().st_mtime
+                if age > KEPT_SECONDS and not self._path(directory.stem).exists():
+                    log.info("adapter_swept", directory=str(directory))
+                    shutil.rmtree(directory, ignore_errors=True)
 
     def adapter_directory(self, lease: Assignment) -> Path:
         """Where to save the adapter of ``lease`` before its report is put in."""
-        return self._directory / f"{lease.trial_id}-{lease.token}"
+        return self._adapter(name_of(lease))
 
     def put(self, report: Report) -> None:
         """Write ``report`` so that it is there completely or not at all."""
@@ -67,11 +82,11 @@ class Spool:
 
     def holds(self, lease: Assignment) -> bool:
         """Whether ``lease`` has been run already and only its report is missing."""
-        return self._path(f"{lease.trial_id}-{lease.token}").exists()
+        return self._path(name_of(lease)).exists()
 
     def discard(self, lease: Assignment) -> None:
         """Forget an abandoned trial's files."""
-        self._remove(f"{lease.trial_id}-{lease.token}")
+        self._remove(name_of(lease))
 
     def deliver(self, client: Deliverer) -> int:
         """Send what waits, oldest first; return how many reports still wait.
@@ -80,23 +95,39 @@ class Spool:
             Unauthenticated, Forbidden, UnsupportedVersion: Nothing is lost; the operator must act.
         """
         waiting = self._waiting()
-        for index, report in enumerate(waiting):
-            try:
-                self._send(client, report)
-            except Unreachable as error:
-                log.warning("report_waits", trial=report.trial_id, problem=error.detail)
-                return len(waiting) - index
-        return 0
+        for report in waiting:
+            if not self.send(client, report):
+                break
+        return sum(self._path(report.name).exists() for report in waiting)
 
-    def _send(self, client: Deliverer, report: Report) -> None:
+    def send(self, client: Deliverer, report: Report) -> bool:
+        """Send one report that was put in; return False when it is no use to send more now.
+
+        Raises:
+            Unauthenticated, Forbidden, UnsupportedVersion: As ``deliver`` does.
+        """
+        try:
+            self._settle(client, report)
+        except NotFound as error:
+            log.info("report_of_another_service", study=report.study_id, problem=error.detail)
+            self._unknown.add(report.name)
+        except Unreachable as error:
+            log.warning("report_waits", trial=report.trial_id, problem=error.detail)
+            return not isinstance(error, NoAnswer)
+        return True
+
+    def _settle(self, client: Deliverer, report: Report) -> None:
         if self._clock() - report.finished > KEPT_SECONDS:
             self._drop(report, "it has waited for more than a day")
-            return
+        elif report.name not in self._unknown:
+            self._deliver(client, report)
+
+    def _deliver(self, client: Deliverer, report: Report) -> None:
         try:
             for name in report.files:
-                client.upload(report, self._directory / report.name / name)
+                client.upload(report, self._adapter(report.name) / name)
             status = client.report(report)
-        except _WAITS:
+        except (*_MUST_ACT, NotFound, Unreachable):
             raise
         except LeaseLost as error:
             self._drop(report, error.detail)
@@ -113,7 +144,7 @@ class Spool:
             return
         text = f"the result could not be delivered: {problem}"
         log.warning("report_refused", trial=report.trial_id, problem=problem)
-        self._send(
+        self._deliver(
             client, replace(report, outcome="failed", measurement=None, error=text, files=())
         )
 
@@ -149,6 +180,9 @@ class Spool:
     def _path(self, name: str) -> Path:
         return self._directory / f"{name}.json"
 
+    def _adapter(self, name: str) -> Path:
+        return self._directory / f"{name}{_ADAPTER}"
+
     def _remove(self, name: str) -> None:
         self._path(name).unlink(missing_ok=True)
-        shutil.rmtree(self._directory / name, ignore_errors=True)
+        shutil.rmtree(self._adapter(name), ignore_errors=True)

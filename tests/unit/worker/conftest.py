@@ -108,7 +108,7 @@ def assign(
     base = Assignment(
         trial_id=1,
         token=1,
-        study_id="s",
+        study_id="st_1",
         study_name="tiny",
         purpose=Purpose.SEARCH,
         model_path=str(model_directory),

@@ -1,5 +1,6 @@
 """The client, the heartbeat and the spool against a real HTTP server with scripted answers."""
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,9 @@ from structlog.testing import capture_logs
 from rankspace import Assignment, Measurement
 from rankspace.errors import (
     Forbidden,
+    InvalidInput,
     LeaseLost,
+    TooLarge,
     Unauthenticated,
     Unreachable,
     UnsupportedVersion,
@@ -19,6 +22,7 @@ from rankspace.errors import (
 from rankspace.trial import Action
 from rankspace.wire import decode, encode
 from worker.client import LeaseClient
+from worker.errors import NoAnswer
 from worker.heartbeat import Heartbeat
 from worker.report import Report, done
 from worker.spool import Spool
@@ -64,7 +68,17 @@ def test_a_report_carries_the_measurement(
     assert [client.report(report), client.report(report)] == ["accepted", "duplicate"]
     body = service.bodies("report")[0]
     assert decode(Measurement, body["measurement"]) == MEASUREMENT
-    assert (body["worker"], body["token"], body["outcome"]) == ("w0", 1, "done")
+    assert (body["worker"], body["token"], body["study_id"]) == ("w0", 1, "st_1")
+    assert body["outcome"] == "done"
+
+
+def test_every_route_names_the_study(service: Any, client: LeaseClient, assign: Assign) -> None:
+    """Trial numbers begin at 1 in every service; the study's name is its own."""
+    client.heartbeat(assign(), ())
+    client.release(assign())
+    assert {
+        body["study_id"] for route in ("heartbeat", "release") for body in service.bodies(route)
+    } == {"st_1"}
 
 
 @pytest.mark.parametrize(
@@ -75,7 +89,11 @@ def test_a_report_carries_the_measurement(
         ((404, {"error": "NotFound", "detail": "no such trial"}), LeaseLost),
         (LOST, LeaseLost),
         ((426, {"error": "UnsupportedVersion", "detail": "no"}), UnsupportedVersion),
+        ((413, b"<html>"), TooLarge),
+        ((404, b"<html>"), Unreachable),
         ((500, b"<html>"), Unreachable),
+        ((429, {"error": "TooManyRequests", "detail": "wait"}), Unreachable),
+        ((422, {"error": "InvalidInput", "detail": "no", "hint": "do"}), InvalidInput),
         ((200, b"<html>"), Unreachable),
         ((200, {"action": "dance"}), UnsupportedVersion),
     ],
@@ -220,7 +238,10 @@ def test_reports_survive_a_restart(
     assert second.deliver(client) == 0
     assert service.bodies("report")[-1]["worker"] == "dead-worker"
     assert service.bodies("upload") == [b"hello", b"hello"]
-    assert "/v1/leases/1/artifacts/README.md?worker=dead-worker&token=1" in service.seen[0][1]
+    assert (
+        "/v1/leases/1/artifacts/README.md?worker=dead-worker&token=1&study_id=st_1"
+        in service.seen[0][1]
+    )
     assert list((tmp_path / "spool").iterdir()) == []
 
 
@@ -247,7 +268,7 @@ def test_a_result_that_is_refused_is_reported_as_failed(
 def test_a_refused_key_keeps_the_report(
     service: Any, client: LeaseClient, assign: Assign, spool: Spool
 ) -> None:
-    service.say("report", (401, {}))
+    service.say("report", (401, {"error": "Unauthenticated", "detail": "unknown key"}))
     spool.put(done(assign(), "w", MEASUREMENT, time.time(), ()))
     with pytest.raises(Unauthenticated):
         spool.deliver(client)
@@ -264,6 +285,94 @@ def test_after_a_day_a_report_is_given_up(
     assert not spool.holds(assign())
 
 
+NOT_HERE: Answer = (404, {"error": "NotFound", "detail": "no such study"})
+
+
+def test_another_services_report_waits_and_blocks_nothing(
+    service: Any, client: LeaseClient, assign: Assign, spool: Spool
+) -> None:
+    """Services may share a spool: the report is for the one that knows its study."""
+    foreign, own = assign(study_id="st_elsewhere"), assign(token=2)
+    spool.put(done(foreign, "w", MEASUREMENT, time.time() - 9, ()))
+    spool.put(done(own, "w", MEASUREMENT, time.time(), ()))
+    service.say("report", NOT_HERE, ACCEPTED)
+    assert spool.deliver(client) == 1
+    assert (spool.holds(foreign), spool.holds(own)) == (True, False)
+
+
+def test_the_same_trial_number_of_two_studies_is_two_reports(assign: Assign, spool: Spool) -> None:
+    spool.put(done(assign(study_id="st_2"), "w", MEASUREMENT, time.time(), ()))
+    assert not spool.holds(assign())
+    assert spool.adapter_directory(assign()) != spool.adapter_directory(assign(study_id="st_2"))
+
+
+def test_a_service_is_asked_once_for_a_report_it_does_not_know(
+    service: Any, client: LeaseClient, assign: Assign, spool: Spool
+) -> None:
+    spool.put(done(assign(), "w", MEASUREMENT, time.time(), ()))
+    service.say("report", NOT_HERE)
+    assert [spool.deliver(client), spool.deliver(client)] == [1, 1]
+    assert len(service.bodies("report")) == 1
+
+
+def test_a_waiting_upload_of_another_service_is_kept(
+    service: Any, client: LeaseClient, assign: Assign, spool: Spool
+) -> None:
+    spool.adapter_directory(assign()).mkdir()
+    (spool.adapter_directory(assign()) / "README.md").write_bytes(b"hello")
+    spool.put(done(assign(), "w", MEASUREMENT, time.time(), ("README.md",)))
+    service.say("upload", NOT_HERE)
+    assert spool.deliver(client) == 1
+    assert (spool.adapter_directory(assign()) / "README.md").exists()
+    assert service.bodies("report") == []
+
+
+def test_a_report_the_service_chokes_on_does_not_hold_up_the_others(
+    service: Any, client: LeaseClient, assign: Assign, spool: Spool
+) -> None:
+    for trial in (1, 2, 3):
+        spool.put(done(assign(trial_id=trial), "w", MEASUREMENT, time.time() + trial, ()))
+    service.say("report", (500, {"error": "InternalError", "detail": "bug"}), ACCEPTED)
+    assert spool.deliver(client) == 1
+    assert spool.holds(assign(trial_id=1))
+    assert len(service.bodies("report")) == 3
+
+
+def test_without_a_service_the_round_ends_at_once(assign: Assign, spool: Spool) -> None:
+    class Absent:
+        tried = 0
+
+        def upload(self, report: Report, file: Path) -> None: ...
+
+        def report(self, report: Report) -> str:
+            self.tried += 1
+            raise NoAnswer("connection refused")
+
+    for trial in (1, 2, 3):
+        spool.put(done(assign(trial_id=trial), "w", MEASUREMENT, time.time() + trial, ()))
+    absent = Absent()
+    assert spool.deliver(absent) == 3
+    assert absent.tried == 1
+
+
+def test_what_a_crash_left_in_the_spool_is_swept_after_a_day(
+    assign: Assign, tmp_path: Path
+) -> None:
+    now = time.time()
+    spool = Spool(tmp_path / "spool", clock=lambda: now)
+    for trial, age in ((1, 2 * 86_400), (2, 60), (3, 2 * 86_400)):
+        directory = spool.adapter_directory(assign(trial_id=trial))
+        directory.mkdir()
+        os.utime(directory, (now - age, now - age))
+    spool.put(done(assign(trial_id=3), "w", MEASUREMENT, now, ()))
+    (tmp_path / "spool" / "somebody-else").mkdir()
+    os.utime(tmp_path / "spool" / "somebody-else", (0, 0))
+    spool.sweep()
+    left = [spool.adapter_directory(assign(trial_id=trial)).exists() for trial in (1, 2, 3)]
+    assert left == [False, True, True]
+    assert (tmp_path / "spool" / "somebody-else").exists()
+
+
 def test_a_damaged_report_is_left_for_a_person(
     client: LeaseClient, spool: Spool, tmp_path: Path
 ) -> None:
@@ -275,4 +384,4 @@ def test_a_damaged_report_is_left_for_a_person(
 def test_reports_round_trip(assign: Assign) -> None:
     report = done(assign(), "w", MEASUREMENT, 1.0, ("README.md",))
     assert decode(Report, encode(report)) == report
-    assert report.name == "1-1"
+    assert report.name == "st_1-1-1"

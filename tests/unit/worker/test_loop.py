@@ -137,7 +137,7 @@ def test_a_signal_gives_the_running_trial_back(
     threading.Thread(target=terminate_after, args=(service, "heartbeat")).start()
     worker(signals).run()
     assert service.bodies("report") == []
-    assert service.bodies("release") == [{"worker": "w1", "token": 1}]
+    assert service.bodies("release") == [{"worker": "w1", "token": 1, "study_id": "st_1"}]
     assert len(service.bodies("claim")) == 1
 
 
