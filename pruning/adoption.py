@@ -5,7 +5,8 @@ from pathlib import Path
 
 from pruning.container import load_contents, write
 from pruning.contents import read_contents
-from pruning.writing import check_target
+from pruning.target import check_apart, check_target
+from pruning.writing import check_original
 from rankspace.pruned_model import PrunedModel
 
 
@@ -22,12 +23,17 @@ def adopt(source: Path, target: Path, *, original: Sequence[int] | None = None) 
 
     Raises:
         InvalidContainer: ``source`` holds no supported model, ``target`` holds other things.
+        InvalidInput: ``target`` contains the source; ``original`` does not fit the blocks.
     """
+    check_apart(source, target)
     check_target(target)
-    loaded = load_contents(read_contents(source, infer=True))
-    kept = original or [block.original_index for block in loaded.structure.blocks]
+    contents = read_contents(source, infer=True)
+    check_original(original, len(contents.structure.blocks))
+    if original is None:
+        original = [block.original_index for block in contents.structure.blocks]
+    loaded = load_contents(contents)
     provenance = {
         "method": "adopted",
         "source": {"name": source.resolve().name, "fingerprint": loaded.description.fingerprint},
     }
-    return write(loaded.model, loaded.tokenizer, target, provenance=provenance, original=kept)
+    return write(loaded.model, loaded.tokenizer, target, provenance=provenance, original=original)

@@ -15,7 +15,7 @@ from pruning.pruners import PRUNERS
 from pruning.selection import select
 from pruning.settings import PruningSettings
 from pruning.surgery import shrink, whole_groups
-from pruning.writing import check_target
+from pruning.target import check_apart, check_target
 from rankspace import wire
 from rankspace.errors import InvalidInput
 from rankspace.pruned_model import PrunedModel
@@ -38,11 +38,11 @@ def compress(
 
     Raises:
         InvalidContainer: ``source`` is not a valid model, ``target`` holds other things.
-        InvalidInput: Blocks the model does not have, a text that is too short.
+        InvalidInput: Blocks the model does not have, a text that is too short, a target that
+            contains the source.
     """
+    check_apart(source, target)
     check_target(target)
-    if target.resolve() == source.resolve():
-        raise InvalidInput("target", str(target), "is the source", fix="name another directory")
     loaded = load(source, device=device)
     _check_blocks(loaded, settings)
     windows = draw_windows(calibration, loaded.tokenizer)

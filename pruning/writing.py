@@ -17,11 +17,12 @@ from pruning.assembly import blocks_of, read_structure
 from pruning.contents import CONFIG, GENERATION, hash_file, read_contents
 from pruning.description import description_of
 from pruning.logits import record_logits
-from pruning.manifest import NAME, SCHEMA, Manifest, write_manifest
+from pruning.manifest import SCHEMA, Manifest, write_manifest
 from pruning.shapes import OUTPUT
+from pruning.target import check_target, put_in_place
 from pruning.tokenizer import check_tokens
 from pruning.weights import INDEX, SINGLE
-from rankspace.errors import InvalidContainer
+from rankspace.errors import InvalidContainer, InvalidInput
 from rankspace.layer_profile import LayerProfile
 from rankspace.pruned_model import PrunedModel
 
@@ -50,10 +51,15 @@ def write(  # noqa: PLR0913 - what a container consists of
         shard_bytes: Largest weight file to write.
 
     Raises:
-        InvalidContainer: Another family, a model that answers NaN, a directory of other things.
+        InvalidContainer: Another family, a model that answers NaN, a directory that holds other
+            things than one container.
+        InvalidInput: ``original`` does not fit the model's blocks.
     """
     _check_family(model)
     check_tokens(tokenizer, int(model.config.vocab_size))
+    blocks = len(blocks_of(model))
+    check_original(original, blocks)
+    structure = read_structure(model, tuple(range(blocks) if original is None else original))
     check_target(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{directory.name}.writing."
@@ -62,28 +68,30 @@ def write(  # noqa: PLR0913 - what a container consists of
         temporary.chmod(0o755)
         _write_files(model, tokenizer, temporary, shard_bytes)
         files = {path.name: hash_file(path) for path in sorted(temporary.iterdir())}
-        indices = tuple(original) if original else tuple(range(len(blocks_of(model))))
-        structure, check = read_structure(model, indices), record_logits(model)
+        check = record_logits(model)
         manifest = Manifest(SCHEMA, structure, files, provenance, tuple(profiles), check)
         write_manifest(temporary, manifest)
         contents = read_contents(temporary)
-        _put_in_place(temporary, directory)
+        put_in_place(temporary, directory)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     return replace(description_of(contents), path=str(directory.resolve()))
 
 
-def check_target(directory: Path) -> None:
-    """Check that a container may be written to ``directory``.
+def check_original(original: Sequence[int] | None, blocks: int) -> None:
+    """Check that each of ``blocks`` blocks has its index in the dense model.
 
     Raises:
-        InvalidContainer: It is a link, a file, or a directory of other things.
+        InvalidInput: There are more or fewer.
     """
-    if directory.is_symlink() or (directory.exists() and not directory.is_dir()):
-        raise _occupied(directory, "is a link or a file")
-    if directory.is_dir() and any(directory.iterdir()) and not (directory / NAME).is_file():
-        raise _occupied(directory, f"holds other things (no {NAME})")
+    if original is not None and len(original) != blocks:
+        raise InvalidInput(
+            "original",
+            list(original),
+            f"must give each of the model's {blocks} blocks its index in the dense model",
+            fix=f"list {blocks} rising indices, or leave it out",
+        )
 
 
 def _check_family(model: PreTrainedModel) -> None:
@@ -144,21 +152,6 @@ def _shards(state: Mapping[str, torch.Tensor], limit: int) -> Iterator[dict[str,
     yield shard
 
 
-def _put_in_place(temporary: Path, directory: Path) -> None:
-    """Rename; a container that was there survives if the second rename fails."""
-    if not directory.exists():
-        temporary.rename(directory)
-        return
-    old = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}.old."))
-    directory.rename(old)
-    try:
-        temporary.rename(directory)
-    except BaseException:
-        old.rename(directory)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
 def _write_json(path: Path, document: Mapping[str, Any]) -> None:
     text = json.dumps(document, indent=2, sort_keys=True, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
@@ -166,9 +159,3 @@ def _write_json(path: Path, document: Mapping[str, Any]) -> None:
 
 def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
-
-
-def _occupied(directory: Path, problem: str) -> InvalidContainer:
-    return InvalidContainer(
-        "directory", str(directory), problem, fix="name a new or empty directory"
-    )

@@ -7,8 +7,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from pruning import container
 from pruning.adoption import adopt
 from pruning.assembly import blocks_of, matrix_of
+from pruning.container import LoadedModel
 from pruning.surgery import Kept, shrink
-from rankspace.errors import InvalidContainer
+from rankspace.errors import InvalidContainer, RankspaceError
 
 IDS = torch.arange(30)[None] * 11 % 256
 
@@ -48,3 +49,25 @@ def test_split_heads_are_refused(
     with pytest.raises(InvalidContainer, match="whole number of heads"):
         adopt(tmp_path / "flap", tmp_path / "c")
     assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize(
+    ("original", "problem"),
+    [
+        ([], "3 blocks"),
+        ([0, 1], "3 blocks"),
+        ([0, 1, 2, 3], "3 blocks"),
+        ([0, 2, 2], "do not rise"),
+        ([-1, 0, 1], "do not rise"),
+    ],
+)
+def test_indices_that_fit_no_block_are_refused(
+    original: list[int], problem: str, loaded: LoadedModel, plain: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(RankspaceError, match=problem):
+        adopt(plain, tmp_path / "c", original=original)
+    with pytest.raises(RankspaceError, match=problem):
+        container.write(
+            loaded.model, loaded.tokenizer, tmp_path / "c", provenance={}, original=original
+        )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["plain"]
