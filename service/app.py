@@ -78,8 +78,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         runtime.doorbell.close()
         await run_in_threadpool(steward.stop)
+        await run_in_threadpool(runtime.planning.close)
         runtime.database.close()
 
 
 def _steward(runtime: Runtime) -> Steward:
-    return Steward(runtime.leases, runtime.conductor, runtime.settings.steward_seconds)
+    return Steward(runtime.leases, runtime.planning, runtime.settings.steward_seconds)

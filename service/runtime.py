@@ -11,6 +11,7 @@ from service.exports.desk import ArtifactDesk
 from service.leases.desk import LeaseDesk
 from service.settings import Settings
 from service.stages.conductor import Conductor
+from service.stages.planning import Planning
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class Runtime:
     settings: Settings
     database: Database
     doorbell: Doorbell
-    conductor: Conductor
+    planning: Planning
     leases: LeaseDesk
     artifacts: ArtifactDesk
 
@@ -32,8 +33,8 @@ def assemble(settings: Settings) -> Runtime:
         settings=settings,
         database=database,
         doorbell=doorbell,
-        conductor=conductor,
-        leases=LeaseDesk(database, doorbell, settings, conductor.advance),
+        planning=Planning(conductor),
+        leases=LeaseDesk(database, doorbell, settings),
         artifacts=ArtifactDesk(database, store),
     )
 

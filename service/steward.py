@@ -1,12 +1,12 @@
 """The steward: a thread that expires leases and catches up on whatever a crash left undone."""
 
+import concurrent.futures
 import threading
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from service.leases.desk import LeaseDesk
-from service.stages.conductor import Conductor
+from service.stages.planning import Planning
 
 log = structlog.get_logger(__name__)
 
@@ -14,9 +14,9 @@ log = structlog.get_logger(__name__)
 class Steward:
     """Runs once before the service answers, then every ``interval`` seconds."""
 
-    def __init__(self, leases: LeaseDesk, conductor: Conductor, interval: float) -> None:
+    def __init__(self, leases: LeaseDesk, planning: Planning, interval: float) -> None:
         self._leases = leases
-        self._conductor = conductor
+        self._planning = planning
         self._interval = interval
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="steward", daemon=True)
@@ -35,12 +35,14 @@ class Steward:
         return self._thread.is_alive()
 
     def tend(self) -> None:
+        """Expire what is overdue and wait until every study has gone on."""
         self._leases.expire()
-        self._conductor.advance_all()
+        concurrent.futures.wait(self._planning.ask_all())
 
     def _work(self) -> None:
         while not self._stopping.wait(self._interval):
             try:
-                self.tend()
-            except SQLAlchemyError as error:
+                self._leases.expire()
+                self._planning.ask_all()
+            except Exception as error:
                 log.error("steward has to wait", exc_info=error)

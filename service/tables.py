@@ -20,10 +20,11 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-from rankspace import RankVector
+from rankspace import RankVector, TrialState
 from service.clock import Now
 
 NAMING = {
@@ -102,7 +103,7 @@ class StudyRow(Base):
 
 
 class TrialRow(Base):
-    """A trial; while ``token`` is 0 and ``proposed`` is true it is only an offer."""
+    """A trial; ``proposed`` says that the performance model made it."""
 
     __tablename__ = "trials"
     __table_args__ = (
@@ -132,6 +133,11 @@ class TrialRow(Base):
     error: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[float] = mapped_column(Double, insert_default=Now())
     finished_at: Mapped[float | None] = mapped_column(Double)
+
+    @hybrid_property
+    def is_offer(self) -> bool:
+        """Made by the model and never claimed, so it may still be made anew; for SQL as well."""
+        return self.proposed & (self.token == 0) & (self.state == TrialState.QUEUED.value)
 
 
 class AttemptRow(Base):

@@ -1,6 +1,4 @@
-"""The lease desk: each call is one transaction, followed by what the study does next."""
-
-from collections.abc import Callable, Iterable
+"""The lease desk: each call is one transaction."""
 
 import structlog
 
@@ -12,24 +10,17 @@ from service.leases.assignment import assignment
 from service.leases.repository import Leases
 from service.leases.schemas import Beat, Heartbeat, Holding, Receipt, Report
 from service.settings import Settings
-from service.trials.repository import Trials
 
 log = structlog.get_logger(__name__)
-
-Advance = Callable[[str], None]
-"""Carries a study on after a trial's end. Must not raise: the report is already accepted."""
 
 
 class LeaseDesk:
     """Hands out trials and takes their results back."""
 
-    def __init__(
-        self, database: Database, doorbell: Doorbell, settings: Settings, advance: Advance
-    ) -> None:
+    def __init__(self, database: Database, doorbell: Doorbell, settings: Settings) -> None:
         self._database = database
         self._doorbell = doorbell
         self._settings = settings
-        self._advance = advance
 
     def touch(self, worker: str) -> None:
         """Note a sign of life of a worker that found nothing to do."""
@@ -56,11 +47,7 @@ class LeaseDesk:
     def report(self, trial: int, given: Report) -> Receipt:
         with self._database.writing() as session:
             receipt = workflow.report(session, trial, given)
-            row = Trials(session).get(trial)
-            study = row.study_id if row else ""
         log.info("reported", trial=trial, outcome=given.outcome, status=receipt.status)
-        if receipt.status == "accepted":
-            self._advance(study)
         return receipt
 
     def release(self, trial: int, holding: Holding) -> None:
@@ -69,7 +56,7 @@ class LeaseDesk:
         self._doorbell.ring()
 
     def expire(self) -> None:
-        """Take overdue trials back and let their studies go on."""
+        """Take overdue trials back."""
         with self._database.reading() as session:
             if not Leases(session).any_expired():
                 return
@@ -77,11 +64,6 @@ class LeaseDesk:
             studies = workflow.expire(session)
         log.info("expired", studies=sorted(studies))
         self._doorbell.ring()
-        self._carry_on(studies)
-
-    def _carry_on(self, studies: Iterable[str]) -> None:
-        for study in sorted(studies):
-            self._advance(study)
 
     def grant_grace(self) -> None:
         with self._database.writing() as session:

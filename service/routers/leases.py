@@ -1,6 +1,8 @@
 """Routes of the lease protocol, for workers."""
 
 import asyncio
+from collections.abc import Sequence
+from concurrent.futures import Future
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
@@ -16,6 +18,7 @@ from service.leases.schemas import Beat, Claim, Heartbeat, Holding, Receipt, Rep
 from service.leases.workflow import check_protocol
 from service.routers.shared import MAX_INTEGER, Service, TrialId
 from service.runtime import Runtime
+from service.stages.planning import settle
 
 router = APIRouter(
     prefix="/v1/leases",
@@ -34,22 +37,20 @@ async def claim_trial(
 ) -> Response:
     """Lease the next trial, waiting up to ``wait`` seconds for one; 204 when there is none."""
     check_protocol(claim)
-    assignment = await run_in_threadpool(_look, runtime, claim.worker)
+    assignment = await run_in_threadpool(_take, runtime, claim.worker)
     if assignment is None:
+        await settle(await run_in_threadpool(_ask_for_offers, runtime, claim.worker))
         assignment = await _wait(request, runtime, claim.worker, wait)
     return reply(assignment, 201) if assignment else Response(status_code=204)
 
 
-def _look(runtime: Runtime, worker: str) -> Assignment | None:
-    """Claim what is there; for a worker that finds nothing, have offers made first."""
-    if not runtime.leases.has_work(worker):
-        runtime.leases.touch(worker)
-        runtime.conductor.top_up()
-    return _take(runtime, worker)
-
-
 def _take(runtime: Runtime, worker: str) -> Assignment | None:
     return runtime.leases.claim(worker) if runtime.leases.has_work(worker) else None
+
+
+def _ask_for_offers(runtime: Runtime, worker: str) -> Sequence[Future[None]]:
+    runtime.leases.touch(worker)  # there are as many offers as workers are seen
+    return runtime.planning.ask_all()
 
 
 async def _wait(
@@ -58,14 +59,15 @@ async def _wait(
     """Look at every ring, and now and then without one; waiting holds no thread and no session."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + seconds
-    while (left := deadline - clock()) > 0 and not runtime.doorbell.closed:
+    while True:
         seen = runtime.doorbell.rings
-        if assignment := await run_in_threadpool(_take, runtime, worker):
+        assignment = await run_in_threadpool(_take, runtime, worker)
+        left = deadline - clock()
+        if assignment or left <= 0 or runtime.doorbell.closed:
             return assignment
         await runtime.doorbell.wait(seen, min(left, runtime.settings.poll_seconds))
         if await request.is_disconnected():
             return None
-    return None
 
 
 @router.post("/{trial}/heartbeat", **route(Beat, body=Heartbeat))
@@ -77,11 +79,13 @@ def heartbeat(
 
 
 @router.post("/{trial}/report", **route(Receipt, body=Report))
-def report(
+async def report(
     runtime: Service, trial: TrialId, given: Annotated[Report, Depends(body_of(Report))]
 ) -> JSONResponse:
     """Deliver the trial's one result; repeating it is safe."""
-    return reply(runtime.leases.report(trial, given))
+    receipt = await run_in_threadpool(runtime.leases.report, trial, given)
+    await settle([runtime.planning.ask(given.study_id)])  # the next claim finds fresh offers
+    return reply(receipt)
 
 
 @router.post("/{trial}/release", **route(None, body=Holding, status=204))

@@ -1,9 +1,10 @@
 """Routes of studies."""
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from fastapi import APIRouter, Depends, Header, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from sqlalchemy.orm import Session
 
@@ -16,6 +17,7 @@ from service.events import Event, Events
 from service.keys import Role
 from service.routers.shared import After, AfterName, Limit, Service, StudyId, page, page_schema
 from service.runtime import Runtime
+from service.stages.planning import settle
 from service.studies import workflow
 from service.studies.repository import Studies
 from service.studies.submission import submit
@@ -31,16 +33,20 @@ router = APIRouter(
 
 
 @router.post("", **route(StudyView, body=Study, status=201, also={200: StudyView}))
-def submit_study(
+async def submit_study(
     runtime: Service,
     study: Annotated[Study, Depends(body_of(Study))],
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> JSONResponse:
     """Start a study; 200 when this Idempotency-Key started it before."""
+    row, is_new = await run_in_threadpool(_submit, runtime, study, idempotency_key)
+    await settle([runtime.planning.ask(row.id)])
+    return await run_in_threadpool(_show, runtime, row.id, 201 if is_new else 200)
+
+
+def _submit(runtime: Runtime, study: Study, key: str | None) -> tuple[StudyRow, bool]:
     with runtime.database.writing() as session:
-        row, is_new = submit(session, study, idempotency_key)
-    runtime.conductor.advance(row.id)
-    return _show(runtime, row.id, 201 if is_new else 200)
+        return submit(session, study, key)
 
 
 @router.get("", **route(page_schema(StudyView)))
@@ -89,21 +95,21 @@ def list_events(
 
 
 @router.post("/{study}/pause", **route(StudyView))
-def pause_study(runtime: Service, study: StudyId) -> JSONResponse:
+async def pause_study(runtime: Service, study: StudyId) -> JSONResponse:
     """Hand out no more trials; running ones may finish."""
-    return _change(runtime, study, workflow.pause)
+    return await _change(runtime, study, workflow.pause)
 
 
 @router.post("/{study}/resume", **route(StudyView))
-def resume_study(runtime: Service, study: StudyId) -> JSONResponse:
+async def resume_study(runtime: Service, study: StudyId) -> JSONResponse:
     """Go on with a paused study, or try a failed one again."""
-    return _change(runtime, study, workflow.resume)
+    return await _change(runtime, study, workflow.resume)
 
 
 @router.post("/{study}/cancel", **route(StudyView))
-def cancel_study(runtime: Service, study: StudyId) -> JSONResponse:
+async def cancel_study(runtime: Service, study: StudyId) -> JSONResponse:
     """Stop for good."""
-    return _change(runtime, study, workflow.cancel)
+    return await _change(runtime, study, workflow.cancel)
 
 
 @router.delete("/{study}", **route(None, status=204))
@@ -115,14 +121,19 @@ def delete_study(runtime: Service, study: StudyId) -> Response:
     return Response(status_code=204)
 
 
-def _change(
-    runtime: Runtime, study: str, change: Callable[[Session, str], StudyRow]
-) -> JSONResponse:
+Change: TypeAlias = Callable[[Session, str], StudyRow]
+
+
+async def _change(runtime: Runtime, study: str, change: Change) -> JSONResponse:
+    await run_in_threadpool(_write, runtime, study, change)
+    runtime.doorbell.ring()
+    await settle([runtime.planning.ask(study)])
+    return await run_in_threadpool(_show, runtime, study)
+
+
+def _write(runtime: Runtime, study: str, change: Change) -> None:
     with runtime.database.writing() as session:
         change(session, study)
-    runtime.conductor.advance(study)
-    runtime.doorbell.ring()
-    return _show(runtime, study)
 
 
 def _show(runtime: Runtime, study: str, status: int = 200) -> JSONResponse:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from rankspace import RankVector
@@ -13,6 +14,8 @@ from service.bodies import body_of, refusals, reply, route
 from service.documents import space_of
 from service.keys import Role
 from service.routers.shared import After, Limit, Service, StudyId, page, page_schema
+from service.runtime import Runtime
+from service.stages.planning import settle
 from service.studies.candidates import add_candidate
 from service.studies.repository import Studies
 from service.trials.repository import Trials
@@ -52,16 +55,21 @@ def list_trials(
 
 
 @router.post("", **route(TrialView, body=Candidate, status=201))
-def add_trial(
+async def add_trial(
     runtime: Service,
     study: StudyId,
     candidate: Annotated[Candidate, Depends(body_of(Candidate))],
 ) -> JSONResponse:
     """Have a rank vector of your own measured within the study's budget."""
-    with runtime.database.writing() as session:
-        trial = add_candidate(session, study, RankVector(candidate.rank_vector))
-    runtime.conductor.advance(study)
+    vector = RankVector(candidate.rank_vector)
+    added = await run_in_threadpool(_add, runtime, study, vector)
     runtime.doorbell.ring()
-    with runtime.database.reading() as session:
+    await settle([runtime.planning.ask(study)])
+    return reply(added, 201)
+
+
+def _add(runtime: Runtime, study: str, vector: RankVector) -> TrialView:
+    with runtime.database.writing() as session:
+        trial = add_candidate(session, study, vector)
         space = space_of(Studies(session).get(study).space)
-        return reply(view(*Trials(session).one(trial), space), 201)
+        return view(*Trials(session).one(trial), space)

@@ -1,7 +1,7 @@
 """Basis: everything the next step of a study may depend on, read in one transaction.
 
 The steps themselves are pure functions of it. Writing happens in a second transaction, which
-reads the basis again and gives up when it has changed: thinking never holds up a heartbeat.
+reads the basis again and gives up when it no longer holds: thinking never holds up a heartbeat.
 """
 
 from dataclasses import dataclass
@@ -27,17 +27,12 @@ class TrialFact:
     purpose: Purpose
     state: TrialState
     claimed: bool
-    proposed: bool
+    is_offer: bool
     rank_vector: RankVector
     seed: int
     sequence: int | None
     score: float | None
     error: str | None
-
-    @property
-    def is_offer(self) -> bool:
-        """Made by the performance model and never claimed, so it may still be made anew."""
-        return self.proposed and not self.claimed and self.state is TrialState.QUEUED
 
     @property
     def is_over(self) -> bool:
@@ -82,6 +77,27 @@ class Basis:
     def of(self, *purposes: Purpose) -> tuple[TrialFact, ...]:
         return tuple(trial for trial in self.trials if trial.purpose in purposes)
 
+    @property
+    def offers(self) -> tuple[TrialFact, ...]:
+        return tuple(trial for trial in self.trials if trial.is_offer)
+
+    @property
+    def taken(self) -> tuple[TrialFact, ...]:
+        """Search trials that are no offers: these the budget has paid for."""
+        return tuple(trial for trial in self.of(Purpose.SEARCH) if not trial.is_offer)
+
+    def still_holds(self, now: "Basis") -> bool:
+        """Whether what was planned from this may be written.
+
+        A result that arrived since is learned by the next step. Anything else that changed, a
+        person's word or a claim, may contradict the plan.
+        """
+        return self._grounds() == now._grounds()
+
+    def _grounds(self) -> tuple[object, ...]:
+        trials = [(trial.id, trial.is_offer) for trial in self.trials]
+        return self.state, self.retries, self.watermark, trials
+
     def accepted(self, purpose: Purpose) -> tuple[TrialFact, ...]:
         """Trials of ``purpose`` with a result, in the order in which results were accepted."""
         over = [trial for trial in self.of(purpose) if trial.sequence is not None]
@@ -118,7 +134,7 @@ def _fact(row: TrialRow, result: ObservationRow | None) -> TrialFact:
         purpose=Purpose(row.purpose),
         state=TrialState(row.state),
         claimed=row.token > 0,
-        proposed=row.proposed,
+        is_offer=row.is_offer,
         rank_vector=row.rank_vector,
         seed=row.seed,
         sequence=result.sequence if result else None,

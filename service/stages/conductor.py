@@ -1,8 +1,6 @@
 """The conductor: carries studies from stage to stage. The only writer of proposals."""
 
-import threading
-from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -21,8 +19,8 @@ from service.stages.recovering import plan_recovery
 from service.stages.searching import plan_search
 from service.stages.verifying import plan_verification
 from service.studies.repository import Studies
-from service.trials.planned import PlannedTrial
 from service.trials.repository import Trials
+from service.trials.workflow import queue, withdraw
 
 log = structlog.get_logger(__name__)
 
@@ -36,40 +34,30 @@ PLANNERS: Mapping[StudyState, Callable[[Basis], Plan]] = MappingProxyType(
 
 
 class Conductor:
-    """Advances studies, one thread at a time per study; safe to call at any moment."""
+    """Advances studies; only the planning thread may call it."""
 
     def __init__(self, database: Database, doorbell: Doorbell, active_seconds: float) -> None:
         self._database = database
         self._doorbell = doorbell
         self._active_seconds = active_seconds
-        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+    def active(self) -> Sequence[str]:
+        """Studies that go on by themselves, oldest first."""
+        with self._database.reading() as session:
+            return Studies(session).active()
 
     def advance(self, study: str) -> None:
         """Do all that can be done for ``study`` now; a study that cannot go on fails, visibly."""
-        with self._locks[study]:
-            try:
-                while self._step(study):
-                    pass
-            except NotFound:
-                return  # deleted meanwhile
-            except SQLAlchemyError as error:
-                log.error("study has to wait", study=study, exc_info=error)  # the steward retries
-            except Exception as error:
-                log.error("study cannot go on", study=study, exc_info=error)
-                self._fail(study, f"the study cannot go on: {type(error).__name__}: {error}")
-
-    def advance_all(self) -> None:
-        with self._database.reading() as session:
-            studies = Studies(session).active()
-        for study in studies:
-            self.advance(study)
-
-    def top_up(self) -> None:
-        """Make offers where a worker finds none."""
-        with self._database.reading() as session:
-            studies = Studies(session).searching()
-        for study in studies:
-            self.advance(study)
+        try:
+            while self._step(study):
+                pass
+        except NotFound:
+            return  # deleted meanwhile
+        except SQLAlchemyError as error:
+            log.error("study has to wait", study=study, exc_info=error)  # the steward retries
+        except Exception as error:
+            log.error("study cannot go on", study=study, exc_info=error)
+            self._fail(study, f"the study cannot go on: {type(error).__name__}: {error}")
 
     def _step(self, study: str) -> bool:
         """Plan from a snapshot, write if it still holds; return whether to look again."""
@@ -80,41 +68,32 @@ class Conductor:
         if plan.is_empty:
             return False
         with self._database.writing() as session:
-            if read_basis(session, study, self._active_seconds) != basis:
+            if not basis.still_holds(read_basis(session, study, self._active_seconds)):
                 return True
             _write(session, study, plan)
         self._doorbell.ring()
         return plan.turn is not None
 
     def _fail(self, study: str, error: str) -> None:
-        with self._database.writing() as session:
-            if Studies(session).get(study).state in PLANNERS:
-                _turn(session, study, Turn(StudyState.FAILED, error=error))
+        try:
+            with self._database.writing() as session:
+                if Studies(session).get(study).state in PLANNERS:
+                    _turn(session, study, Turn(StudyState.FAILED, error=error))
+        except (NotFound, SQLAlchemyError) as further:
+            log.error("study has to wait", study=study, exc_info=further)
 
 
 def _write(session: Session, study: str, plan: Plan) -> None:
     if plan.knowledge:
         Studies(session).remember(study, *plan.knowledge)
     if plan.withdrawn:
-        Trials(session).withdraw(plan.withdrawn)
-        Events(session).record("withdrawn", study, trials=plan.withdrawn)
+        withdraw(session, study, plan.withdrawn)
     if plan.proposed:
         _offer(session, study, plan.proposed)
     for planned in plan.queued:
         queue(session, study, planned)
     if plan.turn:
         _turn(session, study, plan.turn)
-
-
-def queue(session: Session, study: str, planned: PlannedTrial) -> int:
-    trial = Trials(session).queue(study, planned)
-    content = {
-        "purpose": planned.purpose,
-        "rank_vector": planned.rank_vector.ranks,
-        "seed": planned.seed,
-    }
-    Events(session).record("queued", study, trial, **content)
-    return trial
 
 
 def _offer(session: Session, study: str, proposed: Proposed) -> None:

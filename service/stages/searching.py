@@ -1,7 +1,7 @@
 """The search stage: learn what came in, keep the offers fresh, and end when the budget is spent."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 import perfmodel
@@ -12,38 +12,44 @@ from rankspace.wire import encode
 from service.stages.basis import Basis, TrialFact
 from service.stages.learning import first_state, learned, proposals, stored_state
 from service.stages.plan import Plan, Proposed, Turn
-from service.trials.planned import PlannedTrial
+from service.trials.planned import PlannedTrial, Run, next_seed
 
 CONTROL_SEED = 7_919
 """Added to the study's seed for the random control vectors."""
 
-
 FUTILE = 5
 """Failed search trials, with not one success, after which the rest would fail as well."""
 
+LOOK_AHEAD = 4
+"""Offers at most, however many workers wait: each result makes them all anew."""
+
 
 def plan_search(basis: Basis) -> Plan:
-    if _is_futile(basis):
+    if _looks_futile(basis) and not _is_anything_at_work(basis):
         return _give_up(basis)
     state, fresh = _learn(basis)
     plan = _offers(basis, state, fresh > 0)
-    controls = _controls(basis)
+    controls = _controls(basis, plan.proposed)
     watermark = basis.watermark + fresh
     knowledge = (watermark, state.to_bytes()) if fresh or basis.blob is None else None
     plan = replace(plan, knowledge=knowledge, queued=controls)
     return replace(plan, turn=_turn(basis, state)) if _is_over(basis, plan) else plan
 
 
-def _is_futile(basis: Basis) -> bool:
-    over = [trial for trial in basis.of(Purpose.SEARCH) if trial.is_over]
+def _looks_futile(basis: Basis) -> bool:
+    over = [trial for trial in basis.taken if trial.is_over]
     patience = FUTILE * (1 + basis.retries)  # a resumed study gets as many once more
     return len(over) >= patience and all(trial.score is None for trial in over)
 
 
+def _is_anything_at_work(basis: Basis) -> bool:
+    """Whether a search trial may still succeed where one worker failed all of its own."""
+    return any(trial.claimed and not trial.is_over for trial in basis.taken)
+
+
 def _give_up(basis: Basis) -> Plan:
-    waiting = [t for t in basis.of(Purpose.SEARCH, Purpose.CONTROL) if t.state is TrialState.QUEUED]
     turn = Turn(StudyState.FAILED, error=_why(basis))
-    return Plan(withdrawn=tuple(trial.id for trial in waiting), turn=turn)
+    return Plan(withdrawn=tuple(trial.id for trial in basis.offers), turn=turn)
 
 
 def is_spent(basis: Basis) -> bool:
@@ -61,12 +67,9 @@ def _learn(basis: Basis) -> tuple[ModelState, int]:
 
 def _offers(basis: Basis, state: ModelState, has_learned: bool) -> Plan:
     """Make all offers anew after learning, else only the ones that are missing."""
-    search = basis.of(Purpose.SEARCH)
-    offers = [trial for trial in search if trial.is_offer]
-    taken = [trial for trial in search if not trial.is_offer]
-    under_way = [trial for trial in taken if not trial.is_over]
-    room = _room(basis, len(taken))
-    wanted = min(max(basis.workers, 1), room)
+    offers, room = basis.offers, _room(basis)
+    under_way = [trial for trial in basis.taken if not trial.is_over]
+    wanted = min(max(basis.workers, 1), LOOK_AHEAD, room)
     limit = wanted if has_learned else room
     surplus = [*offers[limit:], *(_idle_controls(basis) if is_spent(basis) else ())]
     plan = Plan(withdrawn=tuple(trial.id for trial in surplus))
@@ -76,6 +79,13 @@ def _offers(basis: Basis, state: ModelState, has_learned: bool) -> Plan:
         pending = sorted([*under_way, *offers[:limit]], key=lambda trial: trial.id)
         proposed = _propose(basis, state, wanted - len(offers[:limit]), pending, renewed=())
     return replace(plan, proposed=proposed)
+
+
+def _room(basis: Basis) -> int:
+    """Search trials that may still be offered; none while all that is known are failures."""
+    if is_spent(basis) or _looks_futile(basis):
+        return 0
+    return max(basis.study.search.budget.trials - len(basis.taken), 0)
 
 
 def _idle_controls(basis: Basis) -> list[TrialFact]:
@@ -94,62 +104,63 @@ def _propose(
         return None
     made = proposals(state, count, [trial.rank_vector for trial in pending])
     replaced = {trial.id for trial in renewed}
-    others = [t for t in basis.of(Purpose.SEARCH, Purpose.CONTROL) if t.id not in replaced]
+    planned: list[PlannedTrial] = []
+    for proposal in made:
+        runs = [*_runs(basis, without=replaced), *_runs_of(planned)]
+        planned.append(_search_trial(basis, proposal.rank_vector, runs, proposal))
     return Proposed(
         watermark=len(basis.accepted(Purpose.SEARCH)),
         pending=tuple(trial.id for trial in pending),
         renewed=tuple(trial.id for trial in renewed),
-        offers=_planned(basis, made, [trial.rank_vector for trial in others]),
+        offers=tuple(planned),
     )
 
 
-def _room(basis: Basis, taken: int) -> int:
-    return 0 if is_spent(basis) else max(basis.study.search.budget.trials - taken, 0)
+def _runs(basis: Basis, without: Collection[int] = ()) -> list[Run]:
+    trials = basis.of(Purpose.SEARCH, Purpose.CONTROL)
+    return [(trial.rank_vector, trial.seed) for trial in trials if trial.id not in without]
 
 
-def _planned(
-    basis: Basis, made: Sequence[Proposal], tried: Sequence[RankVector]
-) -> tuple[PlannedTrial, ...]:
-    planned: list[PlannedTrial] = []
-    for proposal in made:
-        earlier = [*tried, *(trial.rank_vector for trial in planned)]
-        planned.append(search_trial(basis, proposal.rank_vector, earlier, proposal))
-    return tuple(planned)
+def _runs_of(planned: Iterable[PlannedTrial]) -> list[Run]:
+    return [(trial.rank_vector, trial.seed) for trial in planned]
 
 
-def search_trial(
-    basis: Basis,
-    vector: RankVector,
-    tried: Sequence[RankVector],
-    proposal: Proposal | None = None,
-    purpose: Purpose = Purpose.SEARCH,
+def _search_trial(
+    basis: Basis, vector: RankVector, runs: Iterable[Run], proposal: Proposal
 ) -> PlannedTrial:
-    """All vectors share the study's seed; a repeat of a vector gets the next one."""
     search = basis.study.search
     return PlannedTrial(
-        purpose=purpose,
+        purpose=Purpose.SEARCH,
         rank_vector=vector,
-        seed=search.seed + tried.count(vector),
+        seed=next_seed(search.seed, vector, runs),
         steps=search.trial.steps,
-        proposed=proposal is not None,
-        mean=proposal.mean if proposal else None,
-        std=proposal.std if proposal else None,
-        reason=proposal.reason if proposal else "random control",
+        proposed=True,
+        mean=proposal.mean,
+        std=proposal.std,
+        reason=proposal.reason,
     )
 
 
-def _controls(basis: Basis) -> tuple[PlannedTrial, ...]:
+def _controls(basis: Basis, proposed: Proposed | None) -> tuple[PlannedTrial, ...]:
     """Queue one control per search trial begun, so that both arms run side by side."""
     if not basis.study.verify.random_control or is_spent(basis):
         return ()
-    begun = sum(not trial.is_offer for trial in basis.of(Purpose.SEARCH))
     have = len(basis.of(Purpose.CONTROL))
-    if have >= min(begun, basis.study.search.budget.trials):
-        return ()
-    tried = [trial.rank_vector for trial in basis.of(Purpose.SEARCH, Purpose.CONTROL)]
-    return tuple(
-        search_trial(basis, vector, tried, purpose=Purpose.CONTROL)
-        for vector in _control_vectors(basis)[have:begun]
+    runs = [*_runs(basis), *_runs_of(proposed.offers if proposed else ())]
+    planned: list[PlannedTrial] = []
+    for vector in _control_vectors(basis)[have : len(basis.taken)]:
+        planned.append(_control(basis, vector, [*runs, *_runs_of(planned)]))
+    return tuple(planned)
+
+
+def _control(basis: Basis, vector: RankVector, runs: Iterable[Run]) -> PlannedTrial:
+    search = basis.study.search
+    return PlannedTrial(
+        purpose=Purpose.CONTROL,
+        rank_vector=vector,
+        seed=next_seed(search.seed, vector, runs),
+        steps=search.trial.steps,
+        reason="random control",
     )
 
 

@@ -51,10 +51,6 @@ class Studies:
         going = select(StudyRow.id).where(StudyRow.state.in_(ACTIVE))
         return self._session.scalars(going.order_by(StudyRow.created_at, StudyRow.id)).all()
 
-    def searching(self) -> Sequence[str]:
-        going = select(StudyRow.id).where(StudyRow.state == StudyState.SEARCHING)
-        return self._session.scalars(going.order_by(StudyRow.created_at, StudyRow.id)).all()
-
     def move(self, study: str, source: StudyState, **values: Any) -> bool:
         """Change a study that is in state ``source``; false when it is in another."""
         moved = update(StudyRow).where(StudyRow.id == study, StudyRow.state == source)

@@ -4,11 +4,13 @@ from sqlalchemy.orm import Session
 
 from rankspace.errors import Conflict
 from rankspace.study import StudyState
+from service.documents import study_of
 from service.events import Events
 from service.leases.repository import ACTIVE
 from service.studies.repository import Studies
 from service.tables import StudyRow
 from service.trials.repository import Trials
+from service.trials.workflow import keep_within
 
 OVER = (StudyState.DONE, StudyState.CANCELLED, StudyState.FAILED)
 RESUMABLE = (StudyState.PAUSED, StudyState.FAILED)
@@ -32,12 +34,14 @@ def resume(session: Session, study: str) -> StudyRow:
     """Go on with the stage it was in; a failed stage is tried again.
 
     Raises:
-        Conflict: The study is over.
+        Conflict: The study is over, or its search has failed with all its trials.
     """
     row = Studies(session).get(study)
     if row.state in RESUMABLE:
+        _check_retry(session, row)
         row.retries += int(row.state == StudyState.FAILED)
         row.state, row.error = row.stage, None
+        keep_within(session, study, study_of(row.document).search.budget.trials)
         Events(session).record("resumed", study)
     else:
         _require(row, *ACTIVE)
@@ -68,6 +72,15 @@ def delete(session: Session, study: str) -> None:
     row = Studies(session).get(study)
     _require(row, *OVER)
     Studies(session).delete(study)
+
+
+def _check_retry(session: Session, row: StudyRow) -> None:
+    """A search that used all its trials and has not one score can only fail again."""
+    trials, budget = Trials(session), study_of(row.document).search.budget.trials
+    is_failed_search = row.state == StudyState.FAILED and row.stage == StudyState.SEARCHING
+    if is_failed_search and trials.all_failed(row.id, budget):
+        hint = f"submit a new study once the cause is mended: {row.error}"
+        raise Conflict(f"all {budget} search trials of study {row.id} failed", hint=hint)
 
 
 def _require(row: StudyRow, *states: StudyState) -> None:

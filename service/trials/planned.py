@@ -1,9 +1,19 @@
 """PlannedTrial: a trial as the stages of a study order it, before it has an identity."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from rankspace import Purpose, RankVector
 from rankspace.trial import Split
+
+Run: TypeAlias = tuple[RankVector, int]
+"""A vector and the seed it runs with."""
+
+
+def next_seed(first: int, vector: RankVector, runs: Iterable[Run]) -> int:
+    """Return ``first``, which all vectors share, or for a repeat the one above its last seed."""
+    return max((seed + 1 for known, seed in runs if known == vector), default=first)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,13 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import CursorResult, delete, func, insert, select, update
+from sqlalchemy import CursorResult, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from rankspace import TrialState
+from rankspace import Purpose, TrialState
 from service.clock import Now
 from service.tables import AttemptRow, ObservationRow, TrialRow
-from service.trials.planned import PlannedTrial
-
-_OFFER = (TrialRow.state == TrialState.QUEUED) & (TrialRow.token == 0)
+from service.trials.planned import PlannedTrial, Run
 
 
 class Trials:
@@ -32,12 +30,49 @@ class Trials:
     def renew_offer(self, trial: int, planned: PlannedTrial) -> None:
         """Put another candidate into an offer; one that was claimed meanwhile stays as it is."""
         self._session.execute(
-            update(TrialRow).where(TrialRow.id == trial, _OFFER).values(**_columns(planned))
+            update(TrialRow)
+            .where(TrialRow.id == trial, TrialRow.is_offer)
+            .values(**_columns(planned))
+            .execution_options(synchronize_session=False)
         )
 
-    def withdraw(self, trials: Sequence[int]) -> None:
-        """Delete offers; what was ever claimed stays."""
-        self._session.execute(delete(TrialRow).where(TrialRow.id.in_(trials), _OFFER))
+    def withdraw(self, trials: Sequence[int]) -> tuple[int, ...]:
+        """Delete offers and idle controls; what was ever claimed or a person asked for stays."""
+        idle = (TrialRow.state == TrialState.QUEUED) & (TrialRow.token == 0)
+        control = idle & (TrialRow.purpose == Purpose.CONTROL)
+        deleted = self._session.scalars(
+            delete(TrialRow)
+            .where(TrialRow.id.in_(trials), or_(TrialRow.is_offer, control))
+            .returning(TrialRow.id)
+            .execution_options(synchronize_session=False)
+        )
+        return tuple(sorted(deleted))
+
+    def offers(self, study: str) -> Sequence[TrialRow]:
+        """Search trials the performance model may still make anew."""
+        mine = select(TrialRow).where(TrialRow.study_id == study, TrialRow.is_offer)
+        return self._session.scalars(mine.order_by(TrialRow.id)).all()
+
+    def taken(self, study: str) -> int:
+        """Count the search trials that are no offers: these the budget has paid for."""
+        mine = (TrialRow.study_id == study) & (TrialRow.purpose == Purpose.SEARCH)
+        counted = select(func.count()).where(mine, ~TrialRow.is_offer)
+        return int(self._session.scalar(counted) or 0)
+
+    def all_failed(self, study: str, budget: int) -> bool:
+        """Whether ``budget`` search trials or more are over and none has a score."""
+        scores = select(func.count(), func.count(ObservationRow.score)).join(
+            TrialRow, TrialRow.id == ObservationRow.trial_id
+        )
+        mine = (TrialRow.study_id == study) & (TrialRow.purpose == Purpose.SEARCH)
+        over, scored = self._session.execute(scores.where(mine)).one()
+        return over >= budget and not scored
+
+    def runs(self, study: str) -> list[Run]:
+        """Vector and seed of every search and control trial, offers included."""
+        mine = TrialRow.purpose.in_((Purpose.SEARCH, Purpose.CONTROL))
+        pairs = select(TrialRow.rank_vector, TrialRow.seed).where(TrialRow.study_id == study, mine)
+        return [(vector, seed) for vector, seed in self._session.execute(pairs)]
 
     def cancel_all(self, study: str) -> None:
         """Cancel every trial of ``study`` that is not finished, and close its attempts."""

@@ -50,7 +50,7 @@ def view(
         study=row.study_id,
         purpose=Purpose(row.purpose),
         state=TrialState(row.state),
-        offer=row.token == 0 and row.state == TrialState.QUEUED and row.proposed,
+        offer=row.is_offer,
         rank_vector=row.rank_vector.ranks,
         parameters=space.parameters(row.rank_vector),
         seed=row.seed,

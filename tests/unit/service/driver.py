@@ -84,6 +84,16 @@ def holding(assignment: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
     return {"worker": "w1", **held, **changes}
 
 
+def outcome(assignment: Mapping[str, Any], value: float | None) -> dict[str, Any]:
+    """The body of a report; None says that the trial failed."""
+    return {
+        **holding(assignment),
+        "outcome": "failed" if value is None else "done",
+        "measurement": None if value is None else measurement(value),
+        "error": "the loss is NaN" if value is None else None,
+    }
+
+
 def measurement(value: float) -> dict[str, Any]:
     return {
         "score": value,
@@ -136,16 +146,10 @@ class Service:
         upload: bool = True,
         **changes: Any,
     ) -> Any:
-        body = {
-            **holding(assignment),
-            "outcome": "failed" if value is None else "done",
-            "measurement": None if value is None else measurement(value),
-            "error": "the loss is NaN" if value is None else None,
-        }
         if upload and assignment["keep_adapter"] and value is not None:
             self.upload(assignment)
         path = f"/v1/leases/{assignment['trial_id']}/report"
-        return self.post(path, {**body, **changes}, "worker")
+        return self.post(path, {**outcome(assignment, value), **changes}, "worker")
 
     def upload(self, assignment: Mapping[str, Any], content: bytes = b"weights") -> None:
         path = f"/v1/leases/{assignment['trial_id']}/artifacts/adapter_model.safetensors"

@@ -18,7 +18,7 @@ def _essence(trials: Sequence[Any]) -> list[tuple[str, tuple[int, ...], int]]:
 def _crash_after_commit(service: Service) -> None:
     """Let the next report be committed, and the process die before the study advances."""
     lease = service.claim()
-    service.app.state.runtime.leases._advance = lambda study: None
+    service.app.state.runtime.planning.close()
     assert service.report(lease, score(lease)).json() == {"status": "accepted"}
 
 

@@ -8,8 +8,9 @@ from sqlalchemy import text
 
 from rankspace.study import CHOOSING_SEEDS
 from service.replay import replay
-from service.stages.searching import FUTILE
+from service.stages.searching import FUTILE, LOOK_AHEAD
 from service.stages.verifying import FRESH_SEEDS
+from service.trials.repository import Trials
 from tests.unit.service.driver import Service, holding, measurement, score, study
 
 
@@ -206,3 +207,99 @@ def test_a_study_whose_first_trials_all_fail_does_not_burn_its_budget(service: S
     assert service.post(f"/v1/studies/{identity}/resume").status_code == 200
     assert {trial["purpose"] for trial in service.work()} >= {"search", "verify", "recover"}
     assert service.get(f"/v1/studies/{identity}")["state"] == "done"
+
+
+def _plain(trials: Any) -> set[tuple[tuple[int, ...], int]]:
+    return {(tuple(trial["rank_vector"]["ranks"]), trial["seed"]) for trial in trials}
+
+
+def test_one_broken_worker_does_not_give_a_study_up_while_another_trains(service: Service) -> None:
+    identity = service.submit()
+    good = service.claim("w1")
+    failed = []
+    while lease := service.claim("broken"):
+        failed.append(lease)
+        service.report(lease, None, worker="broken")
+    assert len(failed) == FUTILE
+    assert service.get(f"/v1/studies/{identity}")["state"] == "searching"
+    assert service.report(good, score(good)).json() == {"status": "accepted"}
+    assert service.claim("w1")["purpose"] == "search"
+
+
+def test_giving_up_takes_back_offers_and_never_a_person_s_candidate(service: Service) -> None:
+    search = study()["search"] | {"budget": {"parameters": "uniform:2", "trials": 12}}
+    identity = service.submit(search=search)
+    service.work(FUTILE - 1, measure=lambda _: None)
+    last = service.claim()
+    vector = [1] * 12
+    added = service.post(f"/v1/studies/{identity}/trials", {"rank_vector": vector}).json()["id"]
+    service.report(last, None)
+    assert service.get(f"/v1/studies/{identity}")["state"] == "failed"
+    trials = {trial["id"] for trial in service.get(f"/v1/studies/{identity}/trials")["items"]}
+    assert added in trials
+    events = service.get(f"/v1/studies/{identity}/events?limit=1000")["items"]
+    withdrawn = {t for e in events if e["kind"] == "withdrawn" for t in e["content"]["trials"]}
+    assert withdrawn
+    assert not withdrawn & trials
+
+
+def test_withdrawing_deletes_only_what_is_an_offer(service: Service) -> None:
+    identity = service.submit()
+    claimed = service.claim()["trial_id"]
+    vector = [0, 4, 0, 2] * 3
+    own = service.post(f"/v1/studies/{identity}/trials", {"rank_vector": vector}).json()["id"]
+    offers = [
+        trial["id"]
+        for trial in service.get(f"/v1/studies/{identity}/trials")["items"]
+        if trial["offer"]
+    ]
+    with service.app.state.runtime.database.writing() as session:
+        assert Trials(session).withdraw([claimed, own, *offers, 999]) == tuple(offers)
+
+
+def test_no_vector_runs_twice_with_one_seed(service: Service) -> None:
+    """Own candidates meet open offers, and in so small a space the controls meet both."""
+    search = study()["search"] | {"ranks": [0, 2, 4], "granularity": "block"}
+    verify = {"candidates": 1, "seeds": 3, "max_trials": 30, "random_control": True}
+    identity = service.submit(search=search, verify=verify)
+    for trial in service.get(f"/v1/studies/{identity}/trials")["items"]:
+        vector = {"rank_vector": trial["rank_vector"]}
+        assert service.post(f"/v1/studies/{identity}/trials", vector).status_code == 201
+    ran = service.work(measure=lambda lease: 0.01 * sum(lease["rank_vector"]["ranks"]))
+    trials = [trial for trial in ran if trial["purpose"] in ("search", "control")]
+    assert len(_plain(trials)) == len(trials) == 14
+
+
+def test_own_candidates_never_push_the_search_over_its_budget(service: Service) -> None:
+    """Nobody plans here: what is withdrawn is withdrawn in the same transaction."""
+    identity = service.submit()
+    taken = [service.claim(f"w{index}") for index in range(4)]
+    service.report(taken.pop(), -2.5, worker="w3")
+    service.app.state.runtime.planning.close()
+    service.post(f"/v1/studies/{identity}/pause")
+    for _ in range(3):
+        path = f"/v1/studies/{identity}/trials"
+        assert service.post(path, {"rank_vector": [1] * 12}).status_code == 201
+    assert service.post(f"/v1/studies/{identity}/resume").status_code == 200
+    leases = [service.claim(f"x{index}") for index in range(9)]
+    assert sum(lease is not None for lease in leases) == 3
+
+
+def test_a_resume_that_can_only_fail_again_says_what_to_do(service: Service) -> None:
+    search = study()["search"] | {"budget": {"parameters": "uniform:2", "trials": 3}}
+    identity = service.submit(search=search)
+    service.work(measure=lambda _: None)
+    answer = service.post(f"/v1/studies/{identity}/resume")
+    assert (answer.status_code, answer.json()["error"]) == (409, "Conflict")
+    assert "submit a new study" in answer.json()["hint"]
+    assert service.get(f"/v1/studies/{identity}")["state"] == "failed"
+
+
+def test_offers_are_few_however_many_workers_wait(service: Service) -> None:
+    search = study()["search"] | {"budget": {"parameters": "uniform:2", "trials": 30}}
+    identity = service.submit(search=search)
+    leases = [service.claim(f"w{index}") for index in range(9)]
+    assert all(leases)
+    service.report(leases[0], score(leases[0]), worker="w0")
+    assert service.get(f"/v1/studies/{identity}")["progress"]["search"]["queued"] == LOOK_AHEAD
+    assert _mismatches(service, identity) == ()

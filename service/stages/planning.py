@@ -1,0 +1,58 @@
+"""Planning: the one thread that carries studies on. Asking for it never waits for it."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from service.stages.conductor import Conductor
+
+PATIENCE_SECONDS = 5.0
+"""How long a request waits for the planning it caused: half of what a worker waits for it."""
+
+
+class Planning:
+    """Runs the conductor for whoever asks; requests that wait for the same study are one."""
+
+    def __init__(self, conductor: Conductor) -> None:
+        self._conductor = conductor
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="planning")
+        self._lock = threading.Lock()
+        self._waiting: dict[str, Future[None]] = {}
+        self._closed = False
+
+    def ask(self, study: str) -> Future[None]:
+        """Have ``study`` carried on from what is committed now; done when that has happened."""
+        with self._lock:
+            if self._closed:
+                return _nothing()  # the next start catches up
+            if study not in self._waiting:
+                self._waiting[study] = self._thread.submit(self._advance, study)
+            return self._waiting[study]
+
+    def ask_all(self) -> tuple[Future[None], ...]:
+        """Have every study carried on that goes on by itself."""
+        return tuple(self.ask(study) for study in self._conductor.active())
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def _advance(self, study: str) -> None:
+        with self._lock:
+            del self._waiting[study]  # what is committed from here on needs another turn
+        self._conductor.advance(study)
+
+
+async def settle(asked: Sequence[Future[None]]) -> None:
+    """Wait a while for what was asked; the waiting holds no thread, the planning goes on."""
+    if asked:
+        futures = [asyncio.wrap_future(future) for future in asked]
+        await asyncio.wait(futures, timeout=PATIENCE_SECONDS)
+
+
+def _nothing() -> Future[None]:
+    done: Future[None] = Future()
+    done.set_result(None)
+    return done

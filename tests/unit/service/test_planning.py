@@ -1,0 +1,135 @@
+"""Planning takes as long as it takes; nobody waits for it in a thread of the pool."""
+
+import threading
+import time
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from rankspace.study import StudyState
+from rankspace.wire import decode
+from service.leases.schemas import Report
+from service.stages import conductor, planning
+from service.stages.plan import Plan
+from service.steward import Steward
+from tests.unit.service.driver import Service, holding, outcome, score
+
+IDLE = 45
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Planners that first wait; the event, once set, lets them go on."""
+    go_on, real = threading.Event(), conductor.PLANNERS
+
+    def wait(basis: Any) -> Plan:
+        go_on.wait(timeout=30)
+        return real[basis.state](basis)
+
+    slowed = MappingProxyType(dict.fromkeys(real, wait))
+    monkeypatch.setattr(conductor, "PLANNERS", slowed)
+    monkeypatch.setattr(planning, "PATIENCE_SECONDS", 2.0)
+    return go_on
+
+
+def test_heartbeats_do_not_wait_for_a_plan(
+    service: Service, request: pytest.FixtureRequest
+) -> None:
+    service.submit()
+    lease, other = service.claim("w1"), service.claim("w2")
+    go_on = request.getfixturevalue("slow")
+    idle = [
+        threading.Thread(target=service.claim, args=(f"idle-{index}", 2)) for index in range(IDLE)
+    ]
+    idle.append(
+        threading.Thread(target=service.report, args=(other, -2.5), kwargs={"worker": "w2"})
+    )
+    for thread in idle:
+        thread.start()
+    time.sleep(1)
+    begin = time.monotonic()
+    path = f"/v1/leases/{lease['trial_id']}/heartbeat"
+    answer = service.post(path, holding(lease), "worker")
+    seconds = time.monotonic() - begin
+    go_on.set()
+    for thread in idle:
+        thread.join()
+    assert answer.status_code == 200
+    assert seconds < 1
+
+
+def test_a_report_is_answered_although_the_plan_takes_longer(
+    service: Service, slow: threading.Event
+) -> None:
+    identity = service.submit()
+    slow.set()
+    lease = service.claim()
+    slow.clear()
+    begin = time.monotonic()
+    assert service.report(lease, score(lease)).json() == {"status": "accepted"}
+    assert time.monotonic() - begin < 5
+    slow.set()
+    service.tend()
+    assert service.get(f"/v1/studies/{identity}")["progress"]["search"]["done"] == 1
+    service.work()
+    assert service.get(f"/v1/studies/{identity}")["state"] == StudyState.DONE
+
+
+def test_a_result_that_arrives_during_a_plan_does_not_undo_it(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.submit()
+    held = service.claim("w2")
+    lease = service.claim("w1")
+    real = conductor.PLANNERS
+    rounds: list[Plan] = []
+
+    def report_meanwhile(basis: Any) -> Plan:
+        plan = real[basis.state](basis)
+        rounds.append(plan)
+        if len(rounds) == 1:
+            runtime = service.app.state.runtime
+            body = {**outcome(held, -2.4), "worker": "w2"}
+            runtime.leases.report(held["trial_id"], decode(Report, body))
+        return plan
+
+    monkeypatch.setattr(
+        conductor, "PLANNERS", MappingProxyType(dict.fromkeys(real, report_meanwhile))
+    )
+    service.report(lease, -2.5)
+    assert len(rounds) == 1
+    service.tend()
+    assert rounds[-1].knowledge is not None
+    assert rounds[-1].knowledge[0] == 2
+
+
+class _Broken:
+    """A desk whose first turn works and whose second does not."""
+
+    turns = 0
+
+    def grant_grace(self) -> None: ...
+
+    def expire(self) -> None:
+        self.turns += 1
+        if self.turns == 2:
+            raise MemoryError("planted")
+
+
+class _Idle:
+    def ask_all(self) -> tuple[()]:
+        return ()
+
+
+def test_the_steward_survives_whatever_happens() -> None:
+    desk: Any = _Broken()
+    idle: Any = _Idle()
+    steward = Steward(desk, idle, 0.01)
+    steward.start()
+    deadline = time.monotonic() + 10
+    while desk.turns < 5 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert desk.turns >= 5
+    assert steward.is_alive
+    steward.stop()
