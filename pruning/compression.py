@@ -9,8 +9,8 @@ import transformers
 
 from pruning.calibration import Calibration, draw_windows, hash_windows
 from pruning.container import LoadedModel, load, write
-from pruning.gradients import OnProgress
 from pruning.manifest import NAME, read_manifest
+from pruning.progress import OnProgress
 from pruning.pruners import PRUNERS
 from pruning.selection import select
 from pruning.settings import PruningSettings

@@ -6,8 +6,8 @@ import torch
 from transformers import PreTrainedModel
 
 from pruning.assembly import blocks_of, matrix_of, read_block
-from pruning.gradients import OnProgress
 from pruning.importance import Importance, couple, feature_axis
+from pruning.progress import OnProgress
 from pruning.settings import PruningSettings
 from pruning.structure import MODULES
 

@@ -1,8 +1,9 @@
 """Gradients of the language-modelling loss on calibration windows."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -10,54 +11,108 @@ from transformers import PreTrainedModel
 
 from rankspace.errors import InvalidInput
 
-OnProgress = Callable[[int, int], None]
-"""Called with windows done and windows in all."""
+Key = TypeVar("Key", bound=Hashable)
+
+LIMIT_BYTES = 4_000_000_000
+"""Of the sums held at a time; the model is run again for the matrices beyond."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Gradients:
-    """Per matrix, by full module name, each of the weight's shape, float32.
+class Gradient:
+    """Of one matrix, each of the weight's shape, float32.
 
     Attributes:
         mean: Gradient of the loss averaged over the windows.
         mean_square: Mean over the windows of the squared gradient (the diagonal of the empirical
-            Fisher matrix); empty unless asked for.
+            Fisher matrix); None unless asked for.
     """
 
-    mean: Mapping[str, torch.Tensor]
-    mean_square: Mapping[str, torch.Tensor]
+    mean: torch.Tensor
+    mean_square: torch.Tensor | None
 
 
 def measure_gradients(
     model: PreTrainedModel,
-    matrices: Mapping[str, nn.Linear],
+    matrices: Mapping[Key, nn.Linear],
     windows: torch.Tensor,
     *,
     squared: bool = False,
-    on_progress: OnProgress | None = None,
-) -> Gradients:
+    limit: int = LIMIT_BYTES,
+    step: Callable[[], None] | None = None,
+) -> Iterator[tuple[Key, Gradient]]:
     """Differentiate the mean next-token loss, one window ``(length,)`` at a time.
 
     The model is left as it was: no gradient stored, nothing requiring one.
 
+    Args:
+        model: Causal language model.
+        matrices: Those whose gradients are wanted.
+        windows: Token ids, ``(samples, length)``.
+        squared: Whether ``mean_square`` is wanted too, for twice the memory.
+        limit: Bytes of sums to hold at a time; at least one matrix's are. It changes no result.
+        step: Called after each of the ``count_runs`` backward passes.
+
+    Yields:
+        Each matrix's gradient in the order of ``matrices``, to be reduced and dropped at once.
+
     Raises:
         InvalidInput: The loss is not finite.
     """
-    weights = {name: matrix.weight for name, matrix in matrices.items()}
-    mean = {name: torch.zeros_like(w, dtype=torch.float32) for name, w in weights.items()}
-    square = {name: torch.zeros_like(total) for name, total in mean.items()} if squared else {}
-    with torch.enable_grad(), _requiring_gradients(weights.values()):
-        for done, window in enumerate(windows, start=1):
+    for group in _groups(matrices, squared, limit):
+        sums = _accumulate(model, group, windows, squared, step)
+        for key in group:
+            yield key, sums.pop(key)
+
+
+def count_runs(
+    matrices: Mapping[Key, nn.Linear],
+    windows: torch.Tensor,
+    *,
+    squared: bool = False,
+    limit: int = LIMIT_BYTES,
+) -> int:
+    """Return how many backward passes ``measure_gradients`` takes with the same arguments."""
+    return len(windows) * len(_groups(matrices, squared, limit))
+
+
+def _groups(
+    matrices: Mapping[Key, nn.Linear], squared: bool, limit: int
+) -> list[dict[Key, nn.Linear]]:
+    """Divide ``matrices`` in their order into groups whose sums fit into ``limit`` bytes."""
+    groups: list[dict[Key, nn.Linear]] = []
+    filled = limit
+    for key, matrix in matrices.items():
+        needed = 4 * matrix.weight.numel() * (2 if squared else 1)
+        if not groups or filled + needed > limit:
+            groups.append({})
+            filled = 0
+        groups[-1][key] = matrix
+        filled += needed
+    return groups
+
+
+def _accumulate(
+    model: PreTrainedModel,
+    matrices: Mapping[Key, nn.Linear],
+    windows: torch.Tensor,
+    squared: bool,
+    step: Callable[[], None] | None,
+) -> dict[Key, Gradient]:
+    sums = {key: _zeros(matrix.weight, squared) for key, matrix in matrices.items()}
+    weights = {matrix.weight: sums[key] for key, matrix in matrices.items()}
+    with torch.enable_grad(), _adding_up(weights, share=1 / len(windows)):
+        for window in windows:
             loss = next_token_loss(model, window[None])
             _check_finite(loss.detach())
-            parts = torch.autograd.grad(loss, list(weights.values()))
-            for name, part in zip(weights, parts, strict=True):
-                mean[name].add_(part, alpha=1 / len(windows))
-                if squared:
-                    square[name].addcmul_(part.float(), part.float(), value=1 / len(windows))
-            if on_progress:
-                on_progress(done, len(windows))
-    return Gradients(mean, square)
+            torch.autograd.backward([loss])
+            if step:
+                step()
+    return sums
+
+
+def _zeros(weight: torch.Tensor, squared: bool) -> Gradient:
+    mean = torch.zeros_like(weight, dtype=torch.float32)
+    return Gradient(mean, torch.zeros_like(mean) if squared else None)
 
 
 def next_token_loss(model: PreTrainedModel, windows: torch.Tensor) -> torch.Tensor:
@@ -73,15 +128,31 @@ def next_token_loss(model: PreTrainedModel, windows: torch.Tensor) -> torch.Tens
 
 
 @contextmanager
-def _requiring_gradients(weights: Iterable[torch.Tensor]) -> Iterator[None]:
-    chosen = list(weights)
-    for weight in chosen:
-        weight.requires_grad_(True)
+def _adding_up(sums: Mapping[torch.Tensor, Gradient], share: float) -> Iterator[None]:
+    """Add ``share`` of each gradient to its sums as soon as it is there, and drop it."""
+
+    def add(weight: torch.Tensor) -> None:
+        total, part = sums[weight], weight.grad
+        assert part is not None
+        weight.grad = None
+        total.mean.add_(part, alpha=share)
+        if total.mean_square is not None:
+            total.mean_square.addcmul_(part.float(), part.float(), value=share)
+
+    before = {weight: weight.grad for weight in sums}
+    handles: list[Any] = []
     try:
+        for weight in sums:
+            weight.grad = None
+            weight.requires_grad_(True)
+            handles.append(weight.register_post_accumulate_grad_hook(add))  # type: ignore[no-untyped-call]
         yield
     finally:
-        for weight in chosen:
+        for handle in handles:
+            handle.remove()
+        for weight, gradient in before.items():
             weight.requires_grad_(False)
+            weight.grad = gradient
 
 
 def _check_finite(loss: torch.Tensor) -> None:

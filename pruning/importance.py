@@ -9,9 +9,9 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from pruning.assembly import blocks_of, matrix_of
-from pruning.gradients import OnProgress
+from pruning.progress import OnProgress
 from pruning.settings import PruningSettings
-from pruning.structure import MODULES, matrix_name
+from pruning.structure import MODULES
 
 ROWS = ("q_proj", "k_proj", "v_proj", "gate_proj", "up_proj")
 """Matrices that lose rows; ``o_proj`` and ``down_proj`` lose columns."""
@@ -44,11 +44,13 @@ class Pruner(Protocol):
         ...
 
 
-def chosen_matrices(model: PreTrainedModel, settings: PruningSettings) -> dict[str, nn.Linear]:
-    """Return the matrices of the chosen blocks by full module name."""
+def chosen_matrices(
+    model: PreTrainedModel, settings: PruningSettings
+) -> dict[tuple[int, str], nn.Linear]:
+    """Return the matrices of the chosen blocks by block and kind."""
     layers = blocks_of(model)
     return {
-        matrix_name(index, kind): matrix_of(layers[index], kind)
+        (index, kind): matrix_of(layers[index], kind)
         for index in settings.blocks
         for kind in MODULES
     }

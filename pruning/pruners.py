@@ -6,13 +6,13 @@ from types import MappingProxyType
 from pruning.controls import magnitude, random
 from pruning.importance import Pruner
 from pruning.settings import PrunerName
-from pruning.taylor import taylor_first, taylor_mix, taylor_vector
+from pruning.taylor import Taylor
 
 PRUNERS: Mapping[PrunerName, Pruner] = MappingProxyType(
     {
-        PrunerName.TAYLOR: taylor_first,
-        PrunerName.TAYLOR_MIX: taylor_mix,
-        PrunerName.TAYLOR_VECTOR: taylor_vector,
+        PrunerName.TAYLOR: Taylor(),
+        PrunerName.TAYLOR_MIX: Taylor(fisher=True),
+        PrunerName.TAYLOR_VECTOR: Taylor(vector=True),
         PrunerName.MAGNITUDE: magnitude,
         PrunerName.RANDOM: random,
     }

@@ -1,6 +1,6 @@
 """How far a pruned model's hidden states have moved from the dense model's."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,13 +15,13 @@ from rankspace.errors import InvalidInput
 
 @torch.no_grad()
 def reconstruction_errors(
-    pruned: LoadedModel, dense: LoadedModel, windows: torch.Tensor
+    pruned: LoadedModel, dense: LoadedModel, windows: torch.Tensor, step: Callable[[], None]
 ) -> dict[int, float]:
     """Return ``||Y_dense - Y_pruned||^2 / ||Y_dense||^2`` by block of the pruned model.
 
     ``Y``, ``(tokens, hidden)``, is the output of a block, each model fed its own hidden states;
     blocks are matched by their index in the dense model. After LoSA (arXiv 2502.14816), which
-    normalises each channel by itself.
+    normalises each channel by itself. ``step`` is called after each window.
 
     Raises:
         InvalidInput: ``dense`` lacks a block, or has another width or vocabulary.
@@ -36,6 +36,7 @@ def reconstruction_errors(
             moved = reference - ours[index].float().to(reference.device)
             difference[index] += float(moved.square().sum())
             total[index] += float(reference.square().sum())
+        step()
     return {index: difference[index] / total[index] for index in partners}
 
 

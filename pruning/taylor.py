@@ -5,77 +5,59 @@ Source: Ma, Fang & Wang, LLM-Pruner (NeurIPS 2023, arXiv 2305.11627), section 3.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from transformers import PreTrainedModel
 
 from pruning.assembly import blocks_of, read_block
-from pruning.gradients import Gradients, OnProgress, measure_gradients
+from pruning.gradients import Gradient, count_runs, measure_gradients
 from pruning.importance import Importance, chosen_matrices, couple, feature_axis
+from pruning.progress import OnProgress, Steps
 from pruning.settings import PruningSettings
-from pruning.structure import MODULES, matrix_name
 
 
-def taylor_first(
-    model: PreTrainedModel,
-    settings: PruningSettings,
-    windows: torch.Tensor,
-    on_progress: OnProgress | None = None,
-) -> Mapping[int, Importance]:
-    """Score by ``sum |w * dL/dw|`` over a structure's weights: the element-wise first order."""
-    matrices = chosen_matrices(model, settings)
-    gradients = measure_gradients(model, matrices, windows, on_progress=on_progress)
-    return _score(model, settings, gradients, vector=False)
+@dataclass(frozen=True, slots=True)
+class Taylor:
+    """Scores by ``sum |w * dL/dw|`` over a structure's weights: the element-wise first order.
 
+    The gradient is that of the loss averaged over the windows, so its sum over them is needed
+    before the magnitude; that of one matrix after another, as soon as it is known.
 
-def taylor_mix(
-    model: PreTrainedModel,
-    settings: PruningSettings,
-    windows: torch.Tensor,
-    on_progress: OnProgress | None = None,
-) -> Mapping[int, Importance]:
-    """Score by ``sum |w * dL/dw - w^2 F / 2|``, ``F`` the diagonal of the empirical Fisher matrix.
-
-    ``F`` stands for the Hessian: the mean over the windows of the squared gradient.
+    Attributes:
+        fisher: Subtract ``w^2 F / 2`` within the magnitude, ``F`` the diagonal of the empirical
+            Fisher matrix, which stands for the Hessian: ``param_mix``.
+        vector: Take the magnitude of the sum within each row or column of a matrix, not of each
+            weight: ``vectorize``.
     """
-    matrices = chosen_matrices(model, settings)
-    gradients = measure_gradients(model, matrices, windows, squared=True, on_progress=on_progress)
-    return _score(model, settings, gradients, vector=False)
 
+    fisher: bool = False
+    vector: bool = False
 
-def taylor_vector(
-    model: PreTrainedModel,
-    settings: PruningSettings,
-    windows: torch.Tensor,
-    on_progress: OnProgress | None = None,
-) -> Mapping[int, Importance]:
-    """Score by ``|sum w * dL/dw|``, the sum within each row or column of a matrix."""
-    matrices = chosen_matrices(model, settings)
-    gradients = measure_gradients(model, matrices, windows, on_progress=on_progress)
-    return _score(model, settings, gradients, vector=True)
-
-
-def _score(
-    model: PreTrainedModel, settings: PruningSettings, gradients: Gradients, *, vector: bool
-) -> Mapping[int, Importance]:
-    matrices = chosen_matrices(model, settings)
-    importances = {}
-    for index in settings.blocks:
-        scores = {}
-        for kind in MODULES:
-            name = matrix_name(index, kind)
-            change = _loss_change(matrices[name].weight, gradients, name)
+    def __call__(
+        self,
+        model: PreTrainedModel,
+        settings: PruningSettings,
+        windows: torch.Tensor,
+        on_progress: OnProgress | None = None,
+    ) -> Mapping[int, Importance]:
+        matrices = chosen_matrices(model, settings)
+        steps = Steps(count_runs(matrices, windows, squared=self.fisher), on_progress)
+        gradients = measure_gradients(model, matrices, windows, squared=self.fisher, step=steps)
+        scores: dict[int, dict[str, torch.Tensor]] = {index: {} for index in settings.blocks}
+        for (index, kind), gradient in gradients:
+            change = _loss_change(matrices[index, kind].weight, gradient)
             axis = feature_axis(kind)
-            scores[kind] = change.sum(axis).abs() if vector else change.abs().sum(axis)
-        kv_heads = read_block(blocks_of(model)[index], index).kv_heads
-        importances[index] = couple(scores, kv_heads)
-    return importances
+            summed = change.sum(axis).abs() if self.vector else change.abs().sum(axis)
+            scores[index][kind] = summed
+        layers = blocks_of(model)
+        return {i: couple(scores[i], read_block(layers[i], i).kv_heads) for i in scores}
 
 
-def _loss_change(weight: torch.Tensor, gradients: Gradients, name: str) -> torch.Tensor:
+def _loss_change(weight: torch.Tensor, gradient: Gradient) -> torch.Tensor:
     """Return the estimated loss change per weight, up to its sign, of the weight's shape."""
     values = weight.detach().float()
-    change = values * gradients.mean[name]
-    if name in gradients.mean_square:
-        change = change - 0.5 * values.square() * gradients.mean_square[name]
+    change = values * gradient.mean
+    if gradient.mean_square is not None:
+        change = change - 0.5 * values.square() * gradient.mean_square
     return change

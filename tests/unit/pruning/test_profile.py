@@ -1,6 +1,7 @@
 import math
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock, call
 
 import pytest
 import torch
@@ -84,6 +85,16 @@ def test_norms_and_gradients_equal_those_measured_by_hand(
     assert found.gradient_norm == pytest.approx(relative, rel=1e-4)
 
 
+def test_progress_counts_windows_and_matrices_to_the_end(
+    pruned: LoadedModel, loaded: LoadedModel, windows: torch.Tensor
+) -> None:
+    for dense, looks in ((None, 2), (loaded, 3)):
+        watch = Mock()
+        profile(pruned, windows, dense, on_progress=watch)
+        total = looks * len(windows) + 21
+        assert watch.call_args_list == [call(done, total) for done in range(1, total + 1)]
+
+
 def test_profiling_leaves_the_model_as_it_was(loaded: LoadedModel, windows: torch.Tensor) -> None:
     before = {name: tensor.clone() for name, tensor in loaded.model.state_dict().items()}
     profile(loaded, windows, loaded)
@@ -119,3 +130,13 @@ def test_effective_rank_equals_the_definition_by_singular_values() -> None:
     share = share / share.sum()
     entropy = -sum(p * math.log(p) for p in share.tolist())
     assert effective_rank(weight) == pytest.approx(math.exp(entropy) / 20, rel=1e-9)
+
+
+def test_effective_rank_of_a_matrix_of_low_rank_is_exact() -> None:
+    """In float32 the rounding of the Gram matrix alone would add more than a hundredth."""
+    generator = torch.Generator().manual_seed(0)
+    left = torch.linalg.qr(torch.randn(400, 16, generator=generator, dtype=torch.float64)).Q
+    right = torch.linalg.qr(torch.randn(256, 16, generator=generator, dtype=torch.float64)).Q
+    weight = left @ right.T
+    assert effective_rank(weight) == pytest.approx(16 / 256, rel=1e-5)
+    assert effective_rank(weight.float()) == pytest.approx(16 / 256, rel=1e-3)
