@@ -14,9 +14,14 @@ import numpy as np
 
 from perfmodel.arrays import Flags, Floats, Integers
 from rankspace import RankVector, SearchSpace
+from rankspace.errors import InvalidInput
 
 PRECISION = 1e-12
-"""Relative difference in total utility below which two vectors count as equally good."""
+"""Relative difference in total utility below which two vectors count as equally good; of the
+largest utility one layer can gain, if that is more than the total."""
+
+COUNTABLE = 2**62
+"""Parameters of the dearest vector from which sums in 64 bits are not safe."""
 
 RAISE = 2.0
 """Growth of the limit when no vector below it was found; small, as states grow exponentially."""
@@ -36,10 +41,27 @@ def allocate(space: SearchSpace, utilities: Floats) -> RankVector:
     return Allocator(space).best(utilities)
 
 
+def check_countable(space: SearchSpace) -> None:
+    """Raise InvalidInput if parameters of ``space`` overflow 64 bits."""
+    most = sum(max(space.choices(i)) * cost for i, cost in enumerate(space.costs))
+    if most >= COUNTABLE:
+        raise InvalidInput(
+            "layers",
+            most,
+            "the dearest vector has more parameters than can be counted",
+            fix="give each layer d_in + d_out as its parameters per rank",
+        )
+
+
 class Allocator:
-    """``allocate`` for many utilities on one space."""
+    """``allocate`` for many utilities on one space.
+
+    Raises:
+        InvalidInput: The dearest vector has 2**62 parameters or more.
+    """
 
     def __init__(self, space: SearchSpace) -> None:
+        check_countable(space)
         self._space = space
         self._free = [i for i, layer in enumerate(space.layers) if layer.name not in space.fixed]
         costs = np.array(space.costs, dtype=np.int64)[self._free]
@@ -73,9 +95,12 @@ def solve(values: Floats, weights: Integers, capacity: int) -> Integers:
     """
     if not len(values):
         return np.zeros(0, dtype=np.int64)
+    values = values - values[:, :1]
+    values = values / (float(np.abs(values).max()) or 1.0)
     price, start = _price(values, weights, capacity)
     if price == 0.0:
-        return start
+        worthless = values >= values.max(axis=1, keepdims=True) - PRECISION
+        return _fill(start, worthless, weights, capacity)
     core = _Core.around(values, weights, price, start, capacity)
     limit = core.first_limit()
     while True:
@@ -115,7 +140,11 @@ def _price(values: Floats, weights: Integers, capacity: int) -> tuple[float, Int
 
 
 def _fill(base: Integers, tied: Flags, weights: Integers, capacity: int) -> Integers:
-    """Use up capacity with choices as good as ``base`` at the price, evenly: pooled layers tie."""
+    """Use up capacity with choices as good as ``base`` at the price, evenly: pooled layers tie.
+
+    This alone keeps layers that the utilities do not tell apart from being told apart by their
+    order, and buys worthless ranks too, as far as the budget goes.
+    """
     filled = base.copy()
     slack = capacity - int(weights[np.arange(len(base)), base].sum())
     rows = np.flatnonzero(tied.sum(axis=1) > 1)
@@ -174,7 +203,7 @@ class _Core:
 
     def first_limit(self) -> float:
         """Guess how far from the bound the optimum is: a sliver of what one step is worth."""
-        step = float(np.abs(self.moves[self.moves != 0]).min(initial=1))
+        step = float(np.abs(self.moves[self.moves != 0]).min(initial=COUNTABLE))
         return min(self.price * self.slack, 0.002 * self.price * step) + self.done
 
     def search(self, limit: float) -> tuple[float, Integers]:

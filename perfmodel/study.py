@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from perfmodel.arrays import Floats
+from perfmodel.knapsack import check_countable
 from perfmodel.state import ModelState
 from perfmodel.strategies import STRATEGIES
 from rankspace import Observation, Proposal, RankVector, SearchSpace
@@ -28,8 +29,10 @@ def start(
         trials: Search trials planned, failed ones included; sets the pace of exploration.
 
     Raises:
-        InvalidInput: An unknown strategy, a prior, a negative seed, no trials.
+        InvalidInput: An unknown strategy, a prior, a negative seed, no trials, a space with more
+            parameters than can be counted.
     """
+    check_countable(space)
     _require(prior is None, "prior", prior, "no prior format exists yet", "leave it out")
     known = [name.value for name in StrategyName]
     _require(strategy in known, "strategy", strategy, "unknown", f"use one of {known}")

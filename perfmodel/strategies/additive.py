@@ -21,9 +21,6 @@ WARMTH = 1.0
 RETRIES = 6
 """Samples drawn, each wilder, before a new vector is sought next to the best one."""
 
-EVEN = 1e-6
-"""Utility of the curve all layers share that is added so that worthless ranks spread evenly."""
-
 SAFETY = 1.0
 """Standard deviations by which the economy vector must be predicted not to be worse."""
 
@@ -111,10 +108,7 @@ def best(state: ModelState, tables: Floats) -> RankVector:
 
 
 def _usable(state: ModelState, tables: Floats) -> Floats:
-    curves = state.ground.prior.curves
-    rising = concave(tables, curves.ranks)
-    span = float(np.ptp(rising, axis=1).mean()) or 1.0
-    return np.asarray(rising + EVEN * span * curves.table.mean(axis=1))
+    return concave(tables, state.ground.prior.curves.ranks)
 
 
 def _warmth(state: ModelState, pending: Collection[RankVector]) -> float:

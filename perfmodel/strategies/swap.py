@@ -38,7 +38,7 @@ class Swap(Observed):
 
 def best_seen(state: ModelState) -> RankVector:
     """Return the feasible vector with the highest score; uniform when none was scored."""
-    for at in np.argsort(-state.scores, kind="stable"):
+    for at in map(int, np.argsort(-state.scores, kind="stable")):
         if is_feasible(state.space, state.scored[at].rank_vector):
             return state.scored[at].rank_vector
     return state.space.uniform()

@@ -246,6 +246,13 @@ def test_a_wrong_start_names_the_field(change: dict[str, object], field: str) ->
     assert caught.value.hint
 
 
+def test_a_space_of_uncountable_parameters_is_refused(strategy: StrategyName) -> None:
+    space = SearchSpace((Layer("a", 2**62), Layer("b", 2**62)), (0, 1), 2**63)
+    with pytest.raises(InvalidInput) as caught:
+        start(space, strategy=strategy)
+    assert caught.value.field == "layers"
+
+
 def test_a_vector_of_another_space_is_refused(strategy: StrategyName) -> None:
     with pytest.raises(InvalidInput, match="3 ranks for 14 layers"):
         learn(

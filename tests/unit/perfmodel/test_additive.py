@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from perfmodel import ModelState, allocate, economy, leaders, learn, predict, propose, start
+from perfmodel import (
+    ModelState,
+    allocate,
+    economy,
+    leaders,
+    learn,
+    predict,
+    propose,
+    random_vectors,
+    start,
+)
 from perfmodel.arrays import Floats
 from rankspace import Layer, Observation, RankVector, SearchSpace
 
@@ -73,11 +83,30 @@ def test_the_economy_vector_is_cheaper_and_about_as_good(
     assert truth(tables, cheap) > even - 0.3 * (best - even)
 
 
+def test_the_economy_vector_is_predicted_safely_not_worse(
+    finished: tuple[Floats, ModelState],
+) -> None:
+    _, state = finished
+    cheap = economy(state)
+    assert cheap is not None
+    assert state.posterior is not None
+    mean, std = state.posterior.difference(cheap, SPACE.uniform())
+    assert mean >= std > 0.0
+
+
 def test_samples_cool_down_to_the_models_optimum(finished: tuple[Floats, ModelState]) -> None:
     _, state = finished
     (best,), _ = predict(state, leaders(state, 1))
     gaps = best - predict(state, [seen.rank_vector for seen in state.observations])[0]
     assert gaps[-5:].mean() < 0.5 * gaps[8:13].mean()
+
+
+def test_scores_that_say_nothing_leave_the_budget_spread_evenly() -> None:
+    vectors = random_vectors(SPACE, 12, seed=3)
+    state = learn(start(SPACE, trials=20), [Observation(vector, 1.0) for vector in vectors])
+    optimum = leaders(state, 1)[0]
+    assert set(optimum.ranks) <= {1, 2, 4}
+    assert SPACE.parameters(optimum) > 0.95 * SPACE.max_parameters
 
 
 def test_the_wanted_kind_and_block_get_the_parameters() -> None:

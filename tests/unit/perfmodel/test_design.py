@@ -29,6 +29,14 @@ def test_kinds_and_blocks_are_varied_strongly() -> None:
         assert (means.max(axis=0) - means.min(axis=0) > 1.0).mean() > 0.8
 
 
+def test_contrasts_come_in_pairs_that_favour_opposite_groups() -> None:
+    ranks = np.array(
+        [v.ranks for v in design(SPACE, Allocator(SPACE), 10, seed=0)][2:], dtype=float
+    )
+    for first, second in zip(ranks[::2], ranks[1::2], strict=True):
+        assert np.corrcoef(first, second)[0, 1] < -0.5
+
+
 def test_a_tiny_space_has_a_tiny_design() -> None:
     space = SearchSpace((Layer("a", 3),), (0, 1), 3)
     assert len(design(space, Allocator(space), 5, seed=0)) <= 2

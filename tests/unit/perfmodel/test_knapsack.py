@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from perfmodel.arrays import Floats
 from perfmodel.knapsack import Allocator, allocate, solve
 from rankspace import Layer, RankVector, SearchSpace
+from rankspace.errors import InvalidInput
 
 
 def brute_force(space: SearchSpace, utilities: Floats) -> float:
@@ -102,3 +103,52 @@ def test_spare_parameters_stay_unused() -> None:
 def test_a_rank_that_hurts_is_not_bought() -> None:
     space = SearchSpace((Layer("a", 1), Layer("b", 1)), (0, 4), 8)
     assert allocate(space, np.array([[0.0, -1.0], [0.0, 1.0]])) == RankVector((0, 4))
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-15, 1e-11, 1.0, 1e12])
+@pytest.mark.parametrize("offset", [0.0, 1e5])
+def test_neither_the_unit_nor_the_origin_of_utility_matters(scale: float, offset: float) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        space = SearchSpace(
+            tuple(Layer(f"{i}", int(cost)) for i, cost in enumerate(rng.integers(1, 40, 4))),
+            (0, 1, 3),
+            int(rng.integers(0, 150)),
+        )
+        utilities = rng.standard_normal((4, 3))
+        origin = offset * rng.standard_normal((4, 1))
+        vector = allocate(space, scale * (utilities + origin))
+        best = brute_force(space, utilities)
+        assert value(space, utilities, vector) == pytest.approx(best, abs=1e-9)
+
+
+def test_more_parameters_than_can_be_counted_are_refused() -> None:
+    layers = tuple(Layer(f"{i}", 2**60) for i in range(3))
+    for budget in (2**62, 2**70):
+        with pytest.raises(InvalidInput) as caught:
+            Allocator(SearchSpace(layers, (0, 1, 2), budget))
+        assert caught.value.field == "layers"
+
+
+def test_a_budget_without_bounds_buys_everything() -> None:
+    space = SearchSpace((Layer("a", 10), Layer("b", 7)), (0, 1, 2), 10**30)
+    assert allocate(space, np.array([[0.0, 3.0, 4.0], [0.0, 2.0, 3.0]])) == RankVector((2, 2))
+
+
+EQUAL = SearchSpace(tuple(Layer(f"{i}", 10) for i in range(12)), (0, 1, 2, 4, 8), 360)
+
+
+@pytest.mark.parametrize("worth", [0.0, 1.0])
+def test_layers_of_equal_worth_share_the_budget_evenly(worth: float) -> None:
+    vector = allocate(EQUAL, np.tile(worth * np.array(EQUAL.ranks), (12, 1)))
+    assert set(vector.ranks) == {2, 4}
+    assert EQUAL.parameters(vector) == EQUAL.max_parameters
+
+
+def test_what_no_valuable_rank_can_use_goes_to_worthless_ones_evenly() -> None:
+    utilities = np.zeros((12, 5))
+    utilities[3] = EQUAL.ranks
+    vector = allocate(EQUAL, utilities)
+    assert vector.ranks[3] == 8
+    assert {*vector.ranks[:3], *vector.ranks[4:]} == {2, 4}
+    assert EQUAL.parameters(vector) == EQUAL.max_parameters
