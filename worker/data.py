@@ -30,7 +30,8 @@ def prepare(data: Data, length: int, tokenizer: Any) -> Dataset:
     these data is scored on the same examples.
 
     Raises:
-        InvalidInput: An unreadable file, or too few examples to hold any out.
+        InvalidInput: Unusable content, or too few examples to hold any out.
+        CannotOpen: A file this machine cannot read.
     """
     examples = READERS[data.format](Path(data.train), tokenizer, length)
     if len(examples) <= data.held_out:

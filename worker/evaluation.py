@@ -50,8 +50,9 @@ class Evaluator:
             adapter_directory: Where to save the adapter if the assignment keeps it.
 
         Raises:
-            InvalidInput: The model or the data cannot be used.
-            TrialFailed: Not finite, out of memory, the wrong model.
+            CannotOpen: The model or the data cannot be opened on this machine.
+            InvalidInput: The data are of no use to anyone.
+            TrialFailed: Not finite, out of memory.
         """
         clock = _Clock()
         self._start_clean()

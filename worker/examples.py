@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from rankspace.errors import InvalidInput
+from worker.errors import CannotOpen
 
 FIELD = "recipe.data.train"
 
@@ -120,10 +121,11 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        problem, fix = f"is not UTF-8 at byte {error.start}", "convert it: iconv -t UTF-8"
+        problem = f"is not UTF-8 at byte {error.start}"
+        raise InvalidInput(FIELD, str(path), problem, fix="convert it: iconv -t UTF-8") from None
     except OSError as error:
-        problem, fix = f"cannot be read: {error.strerror}", "give a path this worker can open"
-    raise InvalidInput(FIELD, str(path), problem, fix=fix)
+        problem, fix = f"cannot be read: {error.strerror}", "put it where this worker can open it"
+        raise CannotOpen(FIELD, str(path), problem, fix=fix) from error
 
 
 READERS: Mapping[str, Reader] = MappingProxyType(

@@ -13,6 +13,7 @@ from rankspace.observation import Measurement
 from rankspace.trial import Action, Assignment
 from worker import memory
 from worker.drain import Drain, Drained
+from worker.errors import CannotOpen
 from worker.export import FILES
 from worker.heartbeat import Heartbeat, Renewer
 from worker.report import Report, done, failed
@@ -93,12 +94,15 @@ class Worker:
         self._patience = patience
         self._trials = 0
         self._idle_since = time.monotonic()
+        self._broken: RankspaceError | None = None
 
     def run(self) -> int:
         """Work; return the number of trials run.
 
         Raises:
             Unauthenticated, Forbidden, UnsupportedVersion: The operator must act first.
+            CannotOpen: So must they for a trial's files; the trial is given back.
+            RankspaceError: The GPU broke down.
         """
         try:
             while not self._finished():
@@ -129,11 +133,14 @@ class Worker:
         self._idle_since = time.monotonic()
 
     def _claim(self) -> Assignment | None:
+        asked = False
         try:
             with self._drain.interruptible():
+                asked = True
                 return self._service.claim(self._wait_seconds())
         except Drained:
-            self._return_granted()
+            if asked:
+                self._return_granted()
             raise
         except Unreachable as error:
             log.warning("service_away", problem=error.detail)
@@ -151,9 +158,11 @@ class Worker:
             log.info("trial_started", purpose=lease.purpose, seed=lease.seed, steps=lease.steps)
             with Heartbeat(self._renewer, lease) as heartbeat:
                 report = self._report(lease, heartbeat)
-            if report is not None:
-                self._spool.put(report)
-                self._spool.deliver(self._service)
+                if report is not None:  # its files may take longer to upload than a lease lasts
+                    self._spool.put(report)
+                    self._spool.send(self._service, report)
+            if self._broken is not None:
+                raise self._broken
             if heartbeat.draining:
                 self._drain.request()
 
@@ -166,7 +175,7 @@ class Worker:
             log.warning("trial_dropped", problem=error.detail)
             self._spool.discard(lease)
             return None
-        except Drained:
+        except (Drained, CannotOpen):
             self._give_back(lease)
             raise
         except Exception as error:  # noqa: BLE001  # a trial must not end the worker
@@ -191,6 +200,12 @@ class Worker:
             log.exception("trial_crashed")
             kind = "out of memory" if memory.is_exhausted(error) else type(error).__name__
             text = f"{kind}: {error}"
+            if memory.is_broken(error):
+                # Every later trial would fail in no time, too: this one must be the last.
+                self._broken = RankspaceError(
+                    f"the GPU broke down: {error}",
+                    hint="start the worker again; if that does not last, look after the GPU",
+                )
         self._spool.discard(lease)
         return failed(lease, self._name, text, time.time())
 

@@ -16,6 +16,11 @@ def is_exhausted(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and _CPU_MESSAGE in str(error)
 
 
+def is_broken(error: BaseException) -> bool:
+    """Whether ``error`` left the GPU's context unusable until the process ends."""
+    return isinstance(error, torch.AcceleratorError) and not is_exhausted(error)
+
+
 def release(device: torch.device) -> None:
     """Return unreachable tensors' memory to the device."""
     gc.collect()

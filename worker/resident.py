@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from pruning.container import load
-from rankspace.errors import TrialFailed
+from rankspace.errors import RankspaceError
 from rankspace.recipe import Recipe
 from rankspace.trial import Assignment
 from worker import memory
+from worker.errors import CannotOpen
 
 _SAMPLES = 256
 """Weights compared per tensor."""
@@ -63,8 +64,8 @@ class Residence:
         """Load the assignment's model, or return it if it is already here.
 
         Raises:
-            InvalidInput: The directory is not a model that can be used.
-            TrialFailed: It is another model than the study was submitted for.
+            CannotOpen: The directory holds no model that can be used on this device, or another
+                one than the study was submitted for.
         """
         key = (assignment.model_fingerprint, base_dtype(assignment.recipe, self.device))
         if self._resident is None or key != self._key:
@@ -79,14 +80,29 @@ class Residence:
         memory.release(self.device)
 
     def _load(self, assignment: Assignment, dtype: torch.dtype) -> Resident:
-        resident = Resident(Path(assignment.model_path), dtype, self.device)
+        path = assignment.model_path
+        try:
+            resident = Resident(Path(path), dtype, self.device)
+        except Exception as error:
+            # Of the trial only its model had a part in this: it would go wrong with any other.
+            raise _cannot_open(path, error) from error
         if resident.fingerprint != assignment.model_fingerprint:
-            raise TrialFailed(
-                f"{assignment.model_path} has fingerprint {resident.fingerprint}, "
-                f"the study was submitted for {assignment.model_fingerprint}",
-                hint="put the submitted model back, or register this one as a new study's model",
+            raise CannotOpen(
+                "model_path",
+                path,
+                f"has fingerprint {resident.fingerprint}, the study was submitted for "
+                f"{assignment.model_fingerprint}",
+                fix="put the submitted model back, or register this one as a new study's model",
             )
         return resident
+
+
+def _cannot_open(path: str, error: Exception) -> CannotOpen:
+    if isinstance(error, RankspaceError):
+        return CannotOpen("model_path", path, f"cannot be used: {error.detail}", fix=error.hint)
+    problem = f"cannot be loaded: {type(error).__name__}: {error}"
+    fix = "run the worker where there is room for it and the file can be read"
+    return CannotOpen("model_path", path, problem, fix=fix)
 
 
 def base_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:

@@ -10,6 +10,7 @@ from rankspace.errors import InvalidInput
 from rankspace.recipe import Data, Recipe
 from rankspace.trial import Split
 from worker.data import Shelf, prepare
+from worker.errors import CannotOpen
 from worker.examples import read_instructions, read_text, windows
 
 
@@ -58,7 +59,7 @@ def test_a_bad_row_is_named_by_its_line(tmp_path: Path, tokenizer: Any, line: st
 
 
 def test_unreadable_files_name_the_field(tmp_path: Path, tokenizer: Any) -> None:
-    with pytest.raises(InvalidInput, match=r"recipe\.data\.train.*cannot be read"):
+    with pytest.raises(CannotOpen, match=r"recipe\.data\.train.*cannot be read"):
         read_text(tmp_path / "absent.txt", tokenizer, 8)
     (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
     with pytest.raises(InvalidInput, match="not UTF-8 at byte 3"):

@@ -11,10 +11,11 @@ from peft import PeftModel
 
 from pruning.container import load
 from rankspace import Assignment, RankVector
-from rankspace.errors import InvalidInput, TrialFailed
+from rankspace.errors import TrialFailed
 from rankspace.recipe import Data, Optimizer
 from rankspace.trial import Split
 from worker.data import prepare
+from worker.errors import CannotOpen
 from worker.evaluation import Evaluator
 from worker.export import FILES
 from worker.measuring import mean_loss
@@ -110,13 +111,24 @@ def test_instructions_train_too(
 
 def test_another_model_than_submitted_names_both(assign: Assign, evaluator: Evaluator) -> None:
     wrong = assign(model_fingerprint="0" * 64)
-    with pytest.raises(TrialFailed, match=f"(?s){assign().model_fingerprint}.*{'0' * 64}"):
+    with pytest.raises(CannotOpen, match=f"(?s){assign().model_fingerprint}.*{'0' * 64}"):
         evaluator.evaluate(wrong, go_on)
 
 
 def test_an_unreadable_model_is_the_callers_to_fix(assign: Assign, tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput):
+    with pytest.raises(CannotOpen, match=r"config\.json"):
         Evaluator(CPU).evaluate(assign(model_path=str(tmp_path)), go_on)
+
+
+def test_a_model_too_large_for_this_device_is_no_fault_of_the_trial(
+    assign: Assign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError("tried to allocate 80 GiB")
+
+    monkeypatch.setattr("worker.resident.load", full)
+    with pytest.raises(CannotOpen, match="80 GiB"):
+        Evaluator(CPU).evaluate(assign(), go_on)
 
 
 def test_a_failed_trial_leaves_the_model_as_it_was(assign: Assign) -> None:

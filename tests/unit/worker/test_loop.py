@@ -12,16 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from pydantic import SecretStr
 
 from rankspace import Assignment, Measurement, RankVector
-from rankspace.errors import Forbidden, InvalidInput
+from rankspace.errors import Forbidden, InvalidInput, RankspaceError
 from rankspace.recipe import Optimizer
 from rankspace.wire import decode, encode
 from worker.client import LeaseClient
 from worker.drain import Drain
 from worker.evaluation import Evaluator
 from worker.loop import Patience, Worker
+from worker.report import Report
 from worker.run import run
 from worker.settings import Settings
 from worker.spool import Spool
@@ -99,6 +101,88 @@ def test_an_unexpected_exception_is_a_failed_trial(
     assert service.bodies("report")[0]["error"] == "ZeroDivisionError: surprise"
 
 
+def elsewhere(changes: dict[str, Any], assignment: Assignment) -> Assignment:
+    """Return the trial with other files: ``data`` replaces the training data's path."""
+    recipe = assignment.recipe
+    if "data" in changes:
+        recipe = replace(recipe, data=replace(recipe.data, train=changes["data"]))
+    others = {name: value for name, value in changes.items() if name != "data"}
+    return replace(assignment, recipe=recipe, **others)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"model_path": "/absent", "model_fingerprint": "1" * 64}, "/absent"),
+        ({"model_fingerprint": "0" * 64}, "fingerprint"),
+        ({"data": "/absent.txt"}, "/absent.txt"),
+    ],
+)
+def test_a_worker_that_cannot_open_the_files_gives_the_trial_back_and_leaves(
+    service: Any, worker: Start, assign: Assign, changes: dict[str, Any], problem: str
+) -> None:
+    """Reported as failed, trial after trial, it would eat the whole study in seconds."""
+    service.say("claim", granted(elsewhere(changes, assign())), NO_WORK)
+    with pytest.raises(InvalidInput, match=problem) as caught:
+        worker().run()
+    assert caught.value.hint
+    assert service.bodies("report") == []
+    assert len(service.bodies("release")) == len(service.bodies("claim")) == 1
+
+
+def test_data_that_no_worker_could_use_fail_the_trial(
+    service: Any, worker: Start, assign: Assign, tmp_path: Path
+) -> None:
+    """Given back, it would stop one worker after the other."""
+    (tmp_path / "short.txt").write_text("a cat sat")
+    (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
+    short = elsewhere({"data": str(tmp_path / "short.txt")}, assign())
+    latin = elsewhere({"data": str(tmp_path / "latin.txt")}, assign(trial_id=2))
+    service.say("claim", granted(short), granted(latin), NO_WORK)
+    assert worker().run() == 2
+    errors = [body["error"] for body in service.bodies("report")]
+    assert [error.partition(" = ")[0] for error in errors] == [
+        "recipe.data.held_out",
+        "recipe.data.train",
+    ]
+    assert service.bodies("release") == []
+
+
+def test_a_worker_whose_gpu_broke_reports_the_trial_and_leaves(
+    service: Any, worker: Start, assign: Assign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After such an error every call fails until the process ends."""
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise torch.AcceleratorError("CUDA error: unspecified launch failure")
+
+    monkeypatch.setattr("worker.evaluation.train", broken)
+    service.say("claim", granted(assign()), NO_WORK)
+    with pytest.raises(RankspaceError, match="unspecified launch failure"):
+        worker().run()
+    assert [body["outcome"] for body in service.bodies("report")] == ["failed"]
+    assert len(service.bodies("claim")) == 1
+
+
+def test_the_lease_is_renewed_while_files_are_uploaded(
+    service: Any, worker: Start, assign: Assign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beats_before: list[int] = []
+    upload = LeaseClient.upload
+
+    def slow(self: LeaseClient, report: Report, file: Path) -> None:
+        beats_before.append(len(service.bodies("heartbeat")))
+        wait_for(lambda: len(service.bodies("heartbeat")) > beats_before[-1] + 1)
+        upload(self, report, file)
+
+    monkeypatch.setattr(LeaseClient, "upload", slow)
+    kept = assign(keep_adapter=True, steps=1, heartbeat_seconds=0.02)
+    service.say("claim", granted(kept), NO_WORK)
+    assert worker(max_trials=1).run() == 1
+    assert len(beats_before) == 3
+    assert len(service.bodies("report")) == 1
+
+
 def test_a_lost_lease_is_an_answer(service: Any, worker: Start, assign: Assign) -> None:
     endless = assign(heartbeat_seconds=0.02, steps=100_000)
     service.say("heartbeat", LOST)
@@ -148,6 +232,31 @@ def test_a_signal_ends_the_wait_for_work_at_once(
     began = time.monotonic()
     assert worker(signals, until_idle_seconds=None, away_seconds=60).run() == 0
     assert time.monotonic() - began < 5
+
+
+def test_a_worker_told_to_leave_before_it_asked_does_not_ask(service: Any, worker: Start) -> None:
+    drain = Drain()
+    drain.request()
+    assert worker(drain).run() == 0
+    assert service.seen == []
+
+
+def test_a_trial_granted_while_the_signal_came_is_given_back(
+    service: Any, worker: Start, assign: Assign, signals: Drain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = LeaseClient.claim
+
+    def interrupted(self: LeaseClient, wait_seconds: float) -> Assignment | None:
+        monkeypatch.setattr(LeaseClient, "claim", claim)
+        claim(self, wait_seconds)
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise AssertionError("the signal ends the wait")
+
+    monkeypatch.setattr(LeaseClient, "claim", interrupted)
+    service.say("claim", granted(assign()), granted(assign()), NO_WORK)
+    assert worker(signals).run() == 0
+    assert len(service.bodies("claim")) == 2
+    assert len(service.bodies("release")) == 1
 
 
 @pytest.fixture
