@@ -9,6 +9,7 @@ import transformers
 
 from pruning.calibration import Calibration, draw_windows, hash_windows
 from pruning.container import LoadedModel, load, write
+from pruning.importance import Importance
 from pruning.manifest import NAME, read_manifest
 from pruning.progress import OnProgress
 from pruning.pruners import PRUNERS
@@ -48,10 +49,7 @@ def compress(
     windows = draw_windows(calibration, loaded.tokenizer)
     pruner = PRUNERS[settings.method]
     importances = pruner(loaded.model, settings, windows, on_progress)
-    heads, channels = select(importances, settings)
-    for index in settings.blocks:
-        block = loaded.structure.blocks[index]
-        shrink(loaded.model, index, whole_groups(block, heads[index], channels[index]))
+    cut(loaded, importances, settings)
     return write(
         loaded.model,
         loaded.tokenizer,
@@ -59,6 +57,16 @@ def compress(
         provenance=_provenance(loaded, settings, calibration, windows),
         original=[block.original_index for block in loaded.structure.blocks],
     )
+
+
+def cut(
+    loaded: LoadedModel, importances: Mapping[int, Importance], settings: PruningSettings
+) -> None:
+    """Remove the least important heads and channels from ``loaded.model``, in place."""
+    heads, channels = select(importances, settings)
+    for index in settings.blocks:
+        block = loaded.structure.blocks[index]
+        shrink(loaded.model, index, whole_groups(block, heads[index], channels[index]))
 
 
 def _check_blocks(loaded: LoadedModel, settings: PruningSettings) -> None:
