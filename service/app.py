@@ -11,9 +11,9 @@ from starlette.staticfiles import StaticFiles
 
 from service import errors, pages
 from service.guards import BodyLimit, HostGuard, SecurityHeaders
-from service.keys import issue_first
+from service.keys import issue_missing, store
 from service.pages import router as page_routes
-from service.routers import exports, health, leases, models, studies, trials, workers
+from service.routers import exports, health, keys, leases, models, studies, trials, workers
 from service.runtime import Runtime, assemble
 from service.schema import upgrade
 from service.settings import Settings
@@ -26,6 +26,7 @@ ROUTERS = (
     exports.router,
     leases.router,
     workers.router,
+    keys.router,
     health.router,
     page_routes.router,
 )
@@ -35,9 +36,10 @@ def create_app(settings: Settings) -> FastAPI:
     """Build the application; its database is migrated and tended from start-up to shutdown.
 
     Raises:
-        InvalidInput: The settings would expose the service without naming its hosts.
+        InvalidInput: The settings expose the service without naming its hosts, or give leases no
+            room for heartbeats.
     """
-    settings.check_exposure()
+    settings.check()
     runtime = assemble(settings)
     app = FastAPI(
         title="RankAdaptor",
@@ -60,10 +62,13 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def prepare(runtime: Runtime) -> None:
-    """Migrate the database and, on the very first start, make the keys."""
+    """Migrate the database, make the keys that are missing, clear away uploads cut off."""
     upgrade(runtime.database)
+    directory = runtime.settings.data_directory
     with runtime.database.writing() as session:
-        issue_first(session, runtime.settings.data_directory)
+        issued = issue_missing(session, directory)
+    store(directory, issued)
+    runtime.artifacts.sweep()
 
 
 @asynccontextmanager

@@ -2,15 +2,16 @@
 
 import ipaddress
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import platformdirs
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from rankspace.errors import InvalidInput
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+HEARTBEATS_PER_LEASE, LEAST_HEARTBEATS = 6, 3
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]", "testserver")
 
 
@@ -19,7 +20,11 @@ def _data_directory() -> Path:
 
 
 class Settings(BaseSettings):
-    """How the service runs. ``allowed_hosts`` are further ``Host`` names beside the local ones."""
+    """How the service runs.
+
+    ``allowed_hosts`` are further ``Host`` names beside the local ones, in the environment separated
+    by commas. ``heartbeat_seconds`` follows the lease unless it is given.
+    """
 
     model_config = SettingsConfigDict(env_prefix="RANKADAPTOR_", frozen=True, extra="forbid")
 
@@ -27,9 +32,11 @@ class Settings(BaseSettings):
     port: int = Field(default=8731, ge=0, le=65535)
     data_directory: Path = Field(default_factory=_data_directory)
     database_url: str | None = None
-    allowed_hosts: tuple[str, ...] = ()
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     lease_seconds: float = Field(default=120.0, gt=0)
-    heartbeat_seconds: float = Field(default=20.0, gt=0)
+    heartbeat_seconds: float = Field(
+        default_factory=lambda given: given["lease_seconds"] / HEARTBEATS_PER_LEASE, gt=0
+    )
     steward_seconds: float = Field(default=1.0, gt=0)
     active_worker_seconds: float = Field(default=60.0, gt=0)
     poll_seconds: float = Field(default=0.5, gt=0)
@@ -41,6 +48,11 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return _names(value) if isinstance(value, str) else value
+
     def url(self) -> str:
         """The database's address; by default a SQLite file in the data directory."""
         return self.database_url or f"sqlite:///{self.data_directory / 'rankadaptor.sqlite'}"
@@ -49,12 +61,24 @@ class Settings(BaseSettings):
         """``Host`` names that are answered, lower case, without a port."""
         return frozenset(name.lower() for name in (*LOCAL_HOSTS, *self.allowed_hosts))
 
-    def check_exposure(self) -> None:
-        """Refuse to listen beyond this machine without naming the hosts that may be asked for.
+    def check(self) -> None:
+        """Refuse what would work, but not well.
 
         Raises:
-            InvalidInput: ``host`` is not a loopback address and ``allowed_hosts`` is empty.
+            InvalidInput: ``host`` is not a loopback address and ``allowed_hosts`` is empty; or a
+                lease is over before two heartbeats have been lost.
         """
+        self._check_exposure()
+        most = self.lease_seconds / LEAST_HEARTBEATS
+        if self.heartbeat_seconds > most:
+            raise InvalidInput(
+                "heartbeat_seconds",
+                self.heartbeat_seconds,
+                f"a lease of {self.lease_seconds:g} seconds has no room for {LEAST_HEARTBEATS}",
+                fix=f"use at most {most:.1f}, or leave it out",
+            )
+
+    def _check_exposure(self) -> None:
         if not _is_loopback(self.host) and not self.allowed_hosts:
             raise InvalidInput(
                 "host",
@@ -62,6 +86,10 @@ class Settings(BaseSettings):
                 "other machines could reach the service",
                 fix="set RANKADAPTOR_ALLOWED_HOSTS to the names it is reached by, or 127.0.0.1",
             )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for part in text.split(",") if (name := part.strip()))
 
 
 def _is_loopback(host: str) -> bool:

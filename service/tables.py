@@ -81,14 +81,15 @@ class StudyRow(Base):
     """A study and its stage.
 
     ``stage`` is how far it has come and ``state`` what is shown: the same, unless the study is
-    paused, cancelled or failed. ``retries`` counts how often a failed one was resumed. ``space``
-    and ``document`` never change after submission.
+    paused, cancelled or failed. ``retries`` counts how often a failed one was resumed. ``space``,
+    ``document`` and ``model_path`` never change after submission.
     """
 
     __tablename__ = "studies"
 
     id: Mapped[str] = mapped_column(String(20), primary_key=True)
     model_id: Mapped[str] = mapped_column(ForeignKey("models.id"))
+    model_path: Mapped[str] = mapped_column(Text)
     name: Mapped[str] = mapped_column(Text)
     document: Mapped[str] = mapped_column(Text)
     space: Mapped[str] = mapped_column(Text)
@@ -224,6 +225,7 @@ class KeyRow(Base):
     id: Mapped[str] = mapped_column(String(8), primary_key=True)
     digest: Mapped[str] = mapped_column(String(64))
     role: Mapped[str] = mapped_column(String(10))
+    name: Mapped[str] = mapped_column(String(100))
     created_at: Mapped[float] = mapped_column(Double, insert_default=Now())
     revoked_at: Mapped[float | None] = mapped_column(Double)
 

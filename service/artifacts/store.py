@@ -12,6 +12,7 @@ from rankspace.errors import InvalidInput, NotFound
 from service.keys import random_text
 
 WEIGHTS, NOTE = "adapter_model.safetensors", "README.md"
+PART = ".part"
 NAMES = (WEIGHTS, "adapter_config.json", NOTE)
 _STUDY = re.compile(r"st_[a-z2-7]{10}")
 
@@ -43,6 +44,11 @@ class ArtifactStore:
             raise NotFound(f"{name} is not stored", hint="run the recovery again") from None
         return os.fdopen(handle, "rb")
 
+    def sweep(self) -> None:
+        """Delete what uploads left behind that never finished."""
+        for part in self._root.glob(f"*/*/.*{PART}"):
+            part.unlink(missing_ok=True)
+
     def forget(self, study: str) -> None:
         """Delete every file of ``study``."""
         shutil.rmtree(self._folder(study), ignore_errors=True)
@@ -62,9 +68,8 @@ class Upload:
     def __init__(self, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._target = target
-        self._part = target.with_name(f".{random_text(10)}.part")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._file = os.fdopen(os.open(self._part, flags, 0o600), "wb")
+        self._part = target.with_name(f".{random_text(10)}{PART}")
+        self._file = os.fdopen(_create(self._part), "wb")
         self._hash = hashlib.sha256()
         self.bytes = 0
 
@@ -77,6 +82,7 @@ class Upload:
         """Make the file visible and durable.
 
         Raises:
+            NotFound: The study was deleted meanwhile.
             InvalidInput: The bytes are not the ones that were announced.
         """
         actual = self._hash.hexdigest()
@@ -86,7 +92,10 @@ class Upload:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        self._part.replace(self._target)
+        try:
+            self._part.replace(self._target)
+        except FileNotFoundError:
+            raise _gone(self._target.name) from None
 
     def __enter__(self) -> Self:
         return self
@@ -99,6 +108,18 @@ class Upload:
     ) -> None:
         self._file.close()
         self._part.unlink(missing_ok=True)
+
+
+def _create(path: Path) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o600)
+    except FileNotFoundError:
+        raise _gone(path.name) from None
+
+
+def _gone(name: str) -> NotFound:
+    return NotFound(f"{name} has no study any more", hint="its study was deleted during the upload")
 
 
 def check_name(name: str) -> None:

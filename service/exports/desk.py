@@ -45,6 +45,7 @@ class ArtifactDesk:
         """Stream one file in; the lease is checked before and after.
 
         Raises:
+            NotFound: The study is not of this service, or was deleted meanwhile.
             LeaseLost: ``holding`` is not the current claim.
             InvalidInput: Unknown name, malformed or different hash.
         """
@@ -61,6 +62,10 @@ class ArtifactDesk:
         await run_in_threadpool(self._record, trial, holding, stored)
         return stored
 
+    def sweep(self) -> None:
+        """Clear away uploads that a crash cut off."""
+        self._store.sweep()
+
     def _study(self, trial: int, holding: Holding) -> str:
         with self._database.reading() as session:
             row = check_holder(session, trial, holding)
@@ -70,11 +75,15 @@ class ArtifactDesk:
             return row.study_id
 
     def _record(self, trial: int, holding: Holding, stored: ArtifactFile) -> None:
-        with self._database.writing() as session:
-            check_holder(session, trial, holding)
-            row = ArtifactRow(trial_id=trial, name=stored.name, token=holding.token)
-            row.bytes, row.sha256 = stored.bytes, stored.sha256
-            Artifacts(session).store(row)
+        try:
+            with self._database.writing() as session:
+                check_holder(session, trial, holding)
+                row = ArtifactRow(trial_id=trial, name=stored.name, token=holding.token)
+                row.bytes, row.sha256 = stored.bytes, stored.sha256
+                Artifacts(session).store(row)
+        except NotFound:
+            self._store.forget(holding.study_id)  # deleted during the upload
+            raise
 
     def export(self, study: str) -> Export:
         """List the study's files.

@@ -19,7 +19,7 @@ def assignment(session: Session, trial: TrialRow, settings: Settings) -> Assignm
         study_id=trial.study_id,
         study_name=study.name,
         purpose=Purpose(trial.purpose),
-        model_path=model.path,
+        model_path=study_row.model_path,
         model_fingerprint=model.fingerprint,
         recipe=study.recipe,
         layers=space_of(study_row.space).layers,

@@ -1,15 +1,18 @@
 """Registering models: the fingerprint is the identity, the path only where it lies now."""
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from sqlalchemy.orm import Session
 
-from rankspace import PrunedModel
+from rankspace import Matrix, PrunedModel
 from rankspace.errors import InvalidInput
 from service.documents import model_of, write
 from service.keys import random_text
 from service.models.repository import Models
 from service.tables import ModelRow
+
+MAX_WIDTH = 2**31
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +51,22 @@ def _check(model: PrunedModel) -> None:
             raise InvalidInput(name, getattr(model, name), "is empty", fix="describe the model")
     if len(model.fingerprint) > 128:
         raise InvalidInput("fingerprint", model.fingerprint, "is too long", fix="use a SHA-256")
+    if not PurePosixPath(model.path).is_absolute():
+        raise InvalidInput("path", model.path, "is not absolute", fix="start it with /")
+    if model.parameters < 0:
+        raise InvalidInput("parameters", model.parameters, "is negative", fix="count the weights")
     if not model.matrices:
         raise InvalidInput("matrices", [], "is empty", fix="describe the model's linear weights")
     for index, matrix in enumerate(model.matrices):
-        if matrix.d_in < 1 or matrix.d_out < 1:
-            shape = [matrix.d_in, matrix.d_out]
-            fix = "leave out matrices that were pruned away"
-            raise InvalidInput(f"matrices[{index}]", shape, "has no weights", fix=fix)
+        _check_matrix(f"matrices[{index}]", matrix)
+
+
+def _check_matrix(field: str, matrix: Matrix) -> None:
+    shape = [matrix.d_in, matrix.d_out]
+    if min(shape) < 1:
+        fix = "leave out matrices that were pruned away"
+        raise InvalidInput(field, shape, "has no weights", fix=fix)
+    if max(shape) > MAX_WIDTH:
+        raise InvalidInput(field, shape, "is too large", fix=f"at most {MAX_WIDTH} on a side")
+    if matrix.block < 0:
+        raise InvalidInput(f"{field}.block", matrix.block, "is negative", fix="count from 0")

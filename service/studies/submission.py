@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from rankspace import Study
 from rankspace.errors import Conflict, InvalidInput
 from rankspace.granularity import search_space
-from rankspace.study import StudyState
+from rankspace.study import Search, StudyState
 from service.documents import model_of, study_of, write
 from service.events import Events
 from service.keys import random_text
@@ -15,8 +15,7 @@ from service.models.repository import Models
 from service.studies.repository import Studies
 from service.tables import ModelRow, StudyRow
 
-MAX_TRIALS = 100_000
-MAX_STEPS = 10_000_000
+MAX_RANK = 65_536
 
 
 def submit(session: Session, study: Study, key: str | None) -> tuple[StudyRow, bool]:
@@ -32,10 +31,11 @@ def submit(session: Session, study: Study, key: str | None) -> tuple[StudyRow, b
     earlier = Studies(session).by_idempotency_key(key) if key else None
     if earlier is not None:
         return _same(earlier, study), False
-    _check_sizes(study)
+    _check_ranks(study.search)
     model = _model(session, study.model)
     space = search_space(model_of(model.document), study.recipe.modules, study.search)
     row = StudyRow(id=f"st_{random_text(10)}", model_id=model.id, name=study.name)
+    row.model_path = model.path
     row.document, row.space, row.idempotency_key = write(study), write(space), key
     row.state = row.stage = StudyState.SEARCHING.value
     Studies(session).add(row)
@@ -63,14 +63,10 @@ def _model(session: Session, name: str) -> ModelRow:
     return row
 
 
-def _check_sizes(study: Study) -> None:
-    steps = study.recover.steps or 0
-    for field, value, most in (
-        ("search.budget.trials", study.search.budget.trials, MAX_TRIALS),
-        ("search.trial.steps", study.search.trial.steps, MAX_STEPS),
-        ("verify.max_trials", study.verify.max_trials, MAX_TRIALS),
-        ("recover.steps", steps, MAX_STEPS),
-        ("recover.epochs", study.recover.epochs, MAX_STEPS),
-    ):
-        if value > most:
-            raise InvalidInput(field, value, f"must be at most {most:,}", fix=f"use {most} or less")
+def _check_ranks(search: Search) -> None:
+    """No matrix is so wide; beyond it, parameter counts leave every table."""
+    ranks = {"ranks": search.ranks, **{f"fixed.{name}": [r] for name, r in search.fixed.items()}}
+    for field, values in ranks.items():
+        if max(values, default=0) > MAX_RANK:
+            fix = f"use {MAX_RANK} or less"
+            raise InvalidInput(f"search.{field}", max(values), "is too large", fix=fix)

@@ -1,6 +1,7 @@
 """Who gets in, and what a stranger learns."""
 
 import stat
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from starlette.routing import Route
 from rankspace.errors import InvalidInput
 from service.logs import redact
 from service.settings import Settings
-from tests.unit.service.driver import Service
+from tests.unit.service.driver import Service, start
 
 OPEN = {"/livez", "/readyz", "/", "/login", "/studies/{study}", "/v1/openapi.json"}
 WORKER = "/v1/leases"
@@ -22,7 +23,7 @@ def _routes(service: Service) -> list[tuple[str, str]]:
 
 
 def _call(service: Service, method: str, path: str, headers: Any = None) -> Any:
-    filled = path.format(study="st_aaaaaaaaaa", model="md_a", trial="1", name="README.md")
+    filled = path.format(study="st_aaaaaaaaaa", model="md_a", trial="1", name="README.md", key="a")
     return service.client.request(method, filled, headers=headers)
 
 
@@ -63,14 +64,78 @@ def test_keys_are_files_only_the_owner_can_read(service: Service) -> None:
         assert stat.S_IMODE(mode) == 0o600
 
 
-def test_no_secret_is_stored_or_logged(service: Service) -> None:
-    secret = service.key("admin")["Authorization"].rpartition("_")[2]
+def test_no_secret_is_stored(service: Service) -> None:
+    secrets = [service.key("admin")["Authorization"], _issue(service, "worker")["key"]]
     stored = b"".join(p.read_bytes() for p in service.directory.glob("rankadaptor.sqlite*"))
-    assert secret.encode() not in stored
+    for secret in secrets:
+        assert secret.rpartition("_")[2].encode() not in stored
+
+
+def test_keys_inside_of_logged_texts_are_blanked() -> None:
+    secret = "a" * 32
     event = {"authorization": "Bearer x", "text": f"key rka_abcdefgh_{secret}", "cookie": "y"}
     logged = str(redact(structlog.get_logger(), "info", event))
     assert secret not in logged
     assert "Bearer" not in logged
+
+
+def _issue(service: Service, role: str, name: str = "gpu box") -> Any:
+    answer = service.post("/v1/keys", {"role": role, "name": name})
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def _revoke(service: Service, key: str, headers: Any = None) -> int:
+    answer = service.client.delete(f"/v1/keys/{key}", headers=headers or service.key("admin"))
+    return int(answer.status_code)
+
+
+def _status(service: Service, key: str) -> int:
+    headers = {"Authorization": f"Bearer {key}"}
+    answer = service.client.post("/v1/leases", headers=headers, json={"worker": "w", "protocol": 1})
+    return int(answer.status_code)
+
+
+def test_a_key_is_shown_once_and_lets_in_until_it_is_revoked(service: Service) -> None:
+    issued = _issue(service, "worker")
+    assert (issued["role"], issued["name"]) == ("worker", "gpu box")
+    assert _status(service, issued["key"]) == 204
+    listed = {key["id"]: key for key in service.get("/v1/keys")["items"]}
+    assert len(listed) == 3
+    assert issued["key"].rpartition("_")[2] not in str(listed)
+    assert listed[issued["id"]]["revoked_at"] is None
+    assert [_revoke(service, issued["id"]) for _ in range(2)] == [204, 204]
+    assert _status(service, issued["key"]) == 401
+    assert service.get(f"/v1/keys?after={min(listed)}&limit=1")["items"][0]["id"] > min(listed)
+
+
+def test_the_last_admin_key_stays(service: Service) -> None:
+    first = service.key("admin")["Authorization"].split("_")[1]
+    assert _revoke(service, first) == 409
+    second = _issue(service, "admin")
+    assert _revoke(service, first) == 204
+    headers = {"Authorization": f"Bearer {second['key']}"}
+    assert _revoke(service, second["id"], headers) == 409
+    assert _revoke(service, "unknown", headers) == 404
+
+
+@pytest.mark.parametrize("body", [{"role": "root", "name": "x"}, {"role": "admin", "name": ""}])
+def test_a_key_needs_a_role_and_a_name(service: Service, body: Any) -> None:
+    assert service.post("/v1/keys", body).status_code == 422
+
+
+def test_a_lost_admin_key_file_is_made_anew_at_the_next_start(directory: Path) -> None:
+    lost = (directory / "admin.key").read_text()
+    worker = (directory / "worker.key").read_text()
+    (directory / "admin.key").unlink()
+    with start(directory).client:
+        pass
+    assert (directory / "admin.key").read_text() != lost
+    assert (directory / "worker.key").read_text() == worker
+    assert stat.S_IMODE((directory / "admin.key").stat().st_mode) == 0o600
+    again = start(directory)
+    with again.client:
+        assert len(again.get("/v1/keys")["items"]) == 3
 
 
 def test_login_code_opens_the_pages_once(service: Service) -> None:
@@ -116,10 +181,29 @@ def test_every_answer_carries_the_security_headers(service: Service) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.org"])
 def test_exposure_needs_named_hosts(host: str) -> None:
     with pytest.raises(InvalidInput, match="host"):
-        Settings(host=host).check_exposure()
-    Settings(host=host, allowed_hosts=("gpu.example",)).check_exposure()
+        Settings(host=host).check()
+    Settings(host=host, allowed_hosts=("gpu.example",)).check()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
 def test_loopback_needs_nothing(host: str) -> None:
-    Settings(host=host).check_exposure()
+    Settings(host=host).check()
+
+
+def test_allowed_hosts_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANKADAPTOR_ALLOWED_HOSTS", "box.example, Gpu.Example")
+    settings = Settings(host="0.0.0.0")
+    settings.check()
+    assert {"box.example", "gpu.example", "localhost"} <= settings.hosts()
+
+
+def test_the_heartbeat_follows_the_lease() -> None:
+    assert Settings().heartbeat_seconds == 20
+    assert Settings(lease_seconds=12).heartbeat_seconds == 2
+    Settings(lease_seconds=12).check()
+
+
+def test_a_lease_shorter_than_three_heartbeats_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="heartbeat_seconds") as refused:
+        Settings(lease_seconds=10, heartbeat_seconds=4).check()
+    assert "3.3" in refused.value.hint

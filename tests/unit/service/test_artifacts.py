@@ -9,7 +9,8 @@ import pytest
 
 from rankspace import RankVector
 from rankspace.errors import NotFound
-from service.artifacts.store import ArtifactStore
+from service.artifacts.store import ArtifactStore, Upload
+from service.studies.repository import Studies
 from service.tables import TrialRow
 from tests.unit.service.driver import Service, holding, score, start
 
@@ -126,3 +127,48 @@ def test_a_stale_report_without_files_is_told_that_it_is_stale(hasty: Service) -
     assert hasty.claim("w2")["trial_id"] == lease["trial_id"]
     answer = hasty.report(lease, -2.0, upload=False)
     assert (answer.status_code, answer.json()["error"]) == (409, "LeaseLost")
+
+
+def test_what_a_crash_left_of_an_upload_is_swept_away(directory: Path) -> None:
+    folder = directory / "artifacts" / "st_aaaaaaaaaa" / "1-1"
+    folder.mkdir(parents=True)
+    whole, part = folder / WEIGHTS, folder / ".bbbbbbbbbb.part"
+    for file in (whole, part):
+        file.write_bytes(CONTENT)
+    with start(directory).client:
+        assert whole.exists()
+        assert not part.exists()
+
+
+@pytest.mark.parametrize("moment", ["write", "finish"])
+def test_a_study_deleted_during_an_upload_is_not_found(
+    service: Service, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    identity, lease = _until_recovery(service)
+    real = getattr(Upload, moment)
+
+    def delete_first(upload: Upload, argument: Any) -> None:
+        with service.app.state.runtime.database.writing() as session:
+            Studies(session).delete(identity)
+        service.app.state.runtime.artifacts.forget(identity)
+        real(upload, argument)
+
+    monkeypatch.setattr(Upload, moment, delete_first)
+    assert _upload(service, lease).status_code == 404
+    assert list((service.directory / "artifacts").iterdir()) == []
+
+
+def test_a_study_deleted_right_after_the_upload_leaves_no_file(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity, lease = _until_recovery(service)
+    real = Upload.finish
+
+    def delete_after(upload: Upload, sha256: str) -> None:
+        real(upload, sha256)
+        with service.app.state.runtime.database.writing() as session:
+            Studies(session).delete(identity)
+
+    monkeypatch.setattr(Upload, "finish", delete_after)
+    assert _upload(service, lease).status_code == 404
+    assert list((service.directory / "artifacts").iterdir()) == []

@@ -38,17 +38,31 @@ def test_up_down_up(database: Database) -> None:
     database.close()
 
 
-def test_a_pending_migration_copies_the_file_first(
-    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    schema.upgrade(database)
+def test_a_pending_migration_copies_the_file_first(database: Database, tmp_path: Path) -> None:
+    command.upgrade(schema.configuration(database.engine), "0001")
     with database.engine.begin() as connection:
         connection.execute(text("INSERT INTO workers VALUES ('old', 1.0, 1.0)"))
-    monkeypatch.setattr(schema, "_head", lambda config: "0002")
     schema.upgrade(database)
+    assert schema.is_current(database)
     copy = sqlite3.connect(tmp_path / "test.sqlite.before-0001")
     assert copy.execute("SELECT name FROM workers").fetchall() == [("old",)]
     copy.close()
+    database.close()
+
+
+def test_studies_of_the_first_schema_keep_their_model_s_path(database: Database) -> None:
+    command.upgrade(schema.configuration(database.engine), "0001")
+    with database.engine.begin() as connection:
+        connection.execute(text("INSERT INTO models VALUES ('md', 'f', '/model', '{}', 1.0)"))
+        connection.execute(
+            text(
+                "INSERT INTO studies (id, model_id, name, document, space, state, stage, retries, "
+                "created_at) VALUES ('st', 'md', 'x', '{}', '{}', 'done', 'done', 0, 1.0)"
+            )
+        )
+    schema.upgrade(database)
+    with database.engine.connect() as connection:
+        assert connection.scalar(text("SELECT model_path FROM studies")) == "/model"
     database.close()
 
 
