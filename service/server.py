@@ -1,11 +1,14 @@
 """run: serve until a signal."""
 
+import errno
+import socket
 from types import FrameType
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from rankspace.errors import InvalidInput
 from service import logs
 from service.app import create_app
 from service.runtime import Runtime
@@ -13,29 +16,50 @@ from service.settings import Settings
 
 log = structlog.get_logger(__name__)
 
+BACKLOG = 2048
+
 
 def run(settings: Settings) -> None:
     """Serve in this process until SIGINT or SIGTERM.
 
     Raises:
-        InvalidInput: The settings would expose the service without naming its hosts.
+        InvalidInput: The settings cannot be used, or the address is taken.
         UnsupportedVersion: The database was written by a newer program.
     """
-    logs.configure(settings)
-    app = create_app(settings)
-    log.info(
-        "starting",
-        address=f"http://{settings.host}:{settings.port}",
-        data_directory=str(settings.data_directory),
-    )
-    _Server(_configuration(app, settings), app.state.runtime).run()
+    settings.check()
+    with listen(settings.host, settings.port) as listening:
+        logs.configure(settings)
+        app = create_app(settings)
+        port = listening.getsockname()[1]
+        log.info(
+            "starting",
+            address=f"http://{settings.host}:{port}",
+            data_directory=str(settings.data_directory),
+        )
+        _Server(_configuration(app, settings), app.state.runtime).run(sockets=[listening])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take the address before anything else is done.
+
+    Raises:
+        InvalidInput: The port is taken or not allowed, or this machine has no such address.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+            fix = "use 127.0.0.1, or an address of this machine"
+            raise InvalidInput("host", host, f"cannot be listened on: {error}", fix=fix) from None
+        problem = "is taken" if error.errno == errno.EADDRINUSE else "needs more rights"
+        fix = "stop the program that listens there, or choose another port (0: any that is free)"
+        raise InvalidInput("port", port, problem, fix=fix) from None
 
 
 def _configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        host=settings.host,
-        port=settings.port,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -1,6 +1,7 @@
 """The service as a real process: SIGKILL in mid-study, SIGTERM during a long poll."""
 
 import contextlib
+import hashlib
 import os
 import signal
 import socket
@@ -35,6 +36,7 @@ class Process:
         self._environment = os.environ | {
             "RANKADAPTOR_DATA_DIRECTORY": str(directory),
             "RANKADAPTOR_PORT": str(self.port),
+            "RANKADAPTOR_LOG_LEVEL": "debug",
         }
         self.start()
 
@@ -91,7 +93,18 @@ def _claim(worker: httpx.Client) -> Any:
     return answer.json() if answer.status_code == 201 else None
 
 
+def _upload(worker: httpx.Client, lease: Any) -> None:
+    worker.put(
+        f"/v1/leases/{lease['trial_id']}/artifacts/adapter_model.safetensors",
+        params=holding(lease),
+        content=b"weights",
+        headers={"X-Content-SHA256": hashlib.sha256(b"weights").hexdigest()},
+    ).raise_for_status()
+
+
 def _report(worker: httpx.Client, lease: Any) -> httpx.Response:
+    if lease["keep_adapter"]:
+        _upload(worker, lease)
     body = {
         **holding(lease),
         "outcome": "done",
@@ -159,11 +172,34 @@ def test_sigterm_ends_a_long_poll_at_once(process: Process) -> None:
 
 
 def test_the_log_holds_no_secret(process: Process) -> None:
+    """Every way a secret comes in or goes out: keys good and bad, a login, an upload, an error."""
     _submit(process)
-    _run(process)
+    with process.client("admin") as admin, process.client("worker") as worker:
+        issued = admin.post("/v1/keys", json={"role": "worker", "name": "box"}).json()
+        code = admin.post("/v1/login-codes").json()["code"]
+        cookie = admin.post("/login", data={"code": code}).cookies["rka_session"]
+        admin.get("/", headers={"Cookie": f"rka_session={cookie}"})
+        admin.delete(f"/v1/keys/{issued['id']}")
+        refused = worker.get("/v1/studies", headers={"Authorization": f"Bearer {issued['key']}"})
+        assert refused.status_code == 401
+        worker.post("/v1/leases", json={"worker": issued["key"], "protocol": 1}).raise_for_status()
     process.stop(signal.SIGTERM)
-    log = (process.directory.parent / "log").read_bytes()
-    assert b'"event": "claimed"' in log
-    for role in ("admin", "worker"):
-        secret = (process.directory / f"{role}.key").read_text().strip().rpartition("_")[2]
-        assert secret.encode() not in log
+    log = (process.directory.parent / "log").read_text()
+    for said in ('"event": "claimed"', '"event": "issued a key"', '"event": "revoked a key"'):
+        assert said in log
+    keys = [(process.directory / f"{role}.key").read_text().strip() for role in ("admin", "worker")]
+    secrets = [key.rpartition("_")[2] for key in (*keys, issued["key"])]
+    for secret in (*secrets, code, cookie):
+        assert secret not in log
+
+
+def test_a_taken_port_ends_with_the_reason(process: Process, tmp_path: Path) -> None:
+    environment = os.environ | {
+        "RANKADAPTOR_DATA_DIRECTORY": str(tmp_path / "second"),
+        "RANKADAPTOR_PORT": str(process.port),
+    }
+    second = subprocess.run(
+        [sys.executable, "-c", SERVE], env=environment, capture_output=True, check=False, timeout=60
+    )
+    assert second.returncode == 1
+    assert f"port = {process.port}: is taken".encode() in second.stderr

@@ -1,0 +1,29 @@
+"""The address is taken before anything else, and a taken one is said in our words."""
+
+import socket
+
+import pytest
+
+from rankspace.errors import InvalidInput
+from service.server import listen, run
+from tests.unit.service.driver import settings
+
+
+def test_a_taken_port_is_named(tmp_path_factory: pytest.TempPathFactory) -> None:
+    directory = tmp_path_factory.mktemp("parent") / "data"
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(InvalidInput, match=f"port = {port}: is taken") as refused:
+            run(settings(directory, port=port))
+    assert "choose another port" in refused.value.hint
+    assert not directory.exists()
+
+
+def test_an_address_of_another_machine_is_named() -> None:
+    with pytest.raises(InvalidInput, match=r"host = '203\.0\.113\.1'"):
+        listen("203.0.113.1", 0)
+
+
+def test_port_zero_takes_a_free_one() -> None:
+    with listen("127.0.0.1", 0) as listening:
+        assert listening.getsockname()[1] > 0
