@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rankspace import Purpose, RankVector, SearchSpace
-from service.studies.progress import Results
+from rankspace import RankVector, SearchSpace
 
 WIDTH, HEIGHT = 640.0, 180.0
 SHADES = 9
@@ -31,14 +30,8 @@ class Cell:
     label: str
 
 
-def curve(results: Results, uniform: float | None) -> Curve | None:
-    """Plot what was found so far; None before there are two points."""
-    scored = [
-        (result.sequence, result.score)
-        for row, result in results
-        if row.purpose == Purpose.SEARCH and result and result.score is not None
-    ]
-    scores = [score for _, score in sorted(scored)]
+def curve(scores: Sequence[float], uniform: float | None) -> Curve | None:
+    """Plot what was found so far, in the order of acceptance; None before there are two points."""
     if len(scores) < 2:
         return None
     low, high = min(scores), max(scores)

@@ -18,7 +18,7 @@ from service.pages.words import duration, verdict_words
 from service.routers.shared import Service, StudyId
 from service.runtime import Runtime
 from service.studies.repository import Studies
-from service.studies.view import view
+from service.studies.view import view, views
 from service.trials.repository import Trials
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -41,7 +41,7 @@ def list_page(request: Request, runtime: Service) -> Response:
     active = runtime.settings.active_worker_seconds
     with runtime.database.reading() as session:
         rows = Studies(session).page(None, LISTED)
-        return _html("studies.html", studies=[view(session, row, active) for row in rows])
+        return _html("studies.html", studies=views(session, rows, active))
 
 
 @router.get("/studies/{study}")
@@ -66,7 +66,7 @@ def _study_page(runtime: Runtime, study: str) -> Response:
             "study.html",
             study=shown,
             space=space,
-            curve=curve(trials.of_study(study), shown.uniform_score),
+            curve=curve(trials.search_scores(study), shown.uniform_score),
             trials=trials.newest(study, LISTED),
             words=verdict_words(shown.verdict) if shown.verdict else (),
         )

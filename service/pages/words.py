@@ -1,7 +1,7 @@
 """What the status page says in plain words."""
 
 from rankspace import Comparison, Verdict
-from rankspace.verdict import Answer
+from rankspace.verdict_words import SENTENCES
 
 
 def verdict_words(verdict: Verdict) -> tuple[str, ...]:
@@ -10,12 +10,7 @@ def verdict_words(verdict: Verdict) -> tuple[str, ...]:
 
 
 def _against_uniform(verdict: Verdict) -> str:
-    sentence = {
-        Answer.BETTER: "The searched ranks are better than uniform ranks.",
-        Answer.NO_DIFFERENCE_SHOWN: "No difference to uniform ranks was shown.",
-        Answer.WORSE: "The searched ranks are worse than uniform ranks.",
-    }[verdict.answer]
-    return f"{sentence} {_interval(verdict.versus_uniform)}"
+    return f"{SENTENCES[verdict.answer]} {_interval(verdict.versus_uniform)}"
 
 
 def _against_random(verdict: Verdict) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from service.stages.planning import settle
 from service.studies import workflow
 from service.studies.repository import Studies
 from service.studies.submission import submit
-from service.studies.view import StudyView, view
+from service.studies.view import StudyView, view, views
 from service.tables import StudyRow
 
 router = APIRouter(
@@ -54,8 +54,7 @@ def list_studies(runtime: Service, after: AfterName = None, limit: Limit = 50) -
     """List studies, newest first."""
     active = runtime.settings.active_worker_seconds
     with runtime.database.reading() as session:
-        rows = Studies(session).page(after, limit + 1)
-        found = [view(session, row, active) for row in rows]
+        found = views(session, Studies(session).page(after, limit + 1), active)
     return reply(page(found, limit, lambda study: study.id))
 
 

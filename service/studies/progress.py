@@ -1,18 +1,19 @@
-"""How far a study has come, counted from its trials."""
+"""How far a study has come and how long it will take, from the tally of its trials."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rankspace import Purpose, RankVector, Study, TrialState
+from rankspace import Purpose, Study, TrialState
 from rankspace.study import StudyState
-from service.tables import ObservationRow, TrialRow
+from service.studies.tally import Tally
 
-Results = Sequence[tuple[TrialRow, ObservationRow | None]]
+SHORT = (Purpose.SEARCH, Purpose.CONTROL, Purpose.VERIFY)
+"""What runs a search trial's steps; a recovery runs its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Trials of one purpose. ``planned`` is an upper bound for verification, which may stop early.
+    """Trials of one purpose. ``planned`` is a lower bound for verification, which may go on.
 
     ``failed`` counts dead trials too; cancelled ones are counted nowhere.
     """
@@ -24,31 +25,28 @@ class Progress:
     failed: int
 
     @property
+    def over(self) -> int:
+        return self.done + self.failed
+
+    @property
     def left(self) -> int:
-        return max(self.planned - self.done - self.failed, 0)
+        return max(self.planned - self.over, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Best:
-    """The best search result so far."""
-
-    score: float
-    rank_vector: tuple[int, ...]
-    trial: int
+def progress(study: Study, stage: StudyState, tally: Tally) -> dict[Purpose, Progress]:
+    return {purpose: _progress(purpose, study, stage, tally) for purpose in Purpose}
 
 
-def progress(study: Study, stage: StudyState, results: Results) -> dict[Purpose, Progress]:
-    return {purpose: _progress(purpose, study, stage, results) for purpose in Purpose}
+def _progress(purpose: Purpose, study: Study, stage: StudyState, tally: Tally) -> Progress:
+    def count(*states: TrialState) -> int:
+        return sum(tally.counts.get((purpose, state), 0) for state in states)
 
-
-def _progress(purpose: Purpose, study: Study, stage: StudyState, results: Results) -> Progress:
-    states = [row.state for row, _ in results if row.purpose == purpose]
     return Progress(
-        planned=_planned(purpose, study, stage, len(states)),
-        queued=states.count(TrialState.QUEUED),
-        running=states.count(TrialState.RUNNING),
-        done=states.count(TrialState.DONE),
-        failed=states.count(TrialState.FAILED) + states.count(TrialState.DEAD),
+        planned=_planned(purpose, study, stage, count(*TrialState)),
+        queued=count(TrialState.QUEUED),
+        running=count(TrialState.RUNNING),
+        done=count(TrialState.DONE),
+        failed=count(TrialState.FAILED, TrialState.DEAD),
     )
 
 
@@ -70,44 +68,31 @@ def _planned(purpose: Purpose, study: Study, stage: StudyState, have: int) -> in
     return have if past[purpose] else planned[purpose]
 
 
-def best(results: Results) -> Best | None:
-    scored = [
-        (result.score, -row.id, row)
-        for row, result in results
-        if row.purpose == Purpose.SEARCH and result and result.score is not None
-    ]
-    if not scored:
-        return None
-    score, _, row = max(scored)
-    return Best(score, row.rank_vector.ranks, row.id)
-
-
-def score_of(results: Results, vector: RankVector) -> float | None:
-    """Score of the first search trial of ``vector``, on the seed that all search trials share."""
-    for row, result in results:
-        known = result is not None and result.score is not None
-        if row.purpose == Purpose.SEARCH and row.rank_vector == vector and known:
-            assert result is not None
-            return result.score
-    return None
-
-
 def remaining_seconds(
-    study: Study,
-    counts: Mapping[Purpose, Progress],
-    seconds: Mapping[str, float],
-    workers: int,
+    study: Study, counts: Mapping[Purpose, Progress], tally: Tally, workers: int
 ) -> float | None:
-    """Estimate the time left from the mean trial so far; None where nothing is known yet."""
-    finished = sum(counts[p].done + counts[p].failed for p in _SHORT)
-    spent = sum(seconds.get(purpose, 0.0) for purpose in _SHORT)
-    if not finished or not workers:
+    """Estimate the time left, the least verification and the recovery included.
+
+    Returns:
+        None where it cannot be told: before the first result, without workers, or when the
+        recovery counts in epochs, whose steps only the worker knows.
+    """
+    over = sum(counts[purpose].over for purpose in SHORT)
+    if not over or not workers:
         return None
-    mean = spent / finished
+    short = sum(tally.seconds.get(purpose, 0.0) for purpose in SHORT) / over
+    left = sum(counts[purpose].left for purpose in SHORT) * short / workers
+    if not counts[Purpose.RECOVER].left:
+        return left
+    recovery = _recovery_seconds(study, tally, short)
+    return None if recovery is None else left + recovery
+
+
+def _recovery_seconds(study: Study, tally: Tally, short: float) -> float | None:
+    """The recovery's steps at the pace seen so far, and once what a short trial spends beside."""
     steps = study.recover.steps
-    long = mean * steps / study.search.trial.steps if steps else 0.0
-    short = sum(counts[purpose].left for purpose in _SHORT) * mean
-    return short / workers + counts[Purpose.RECOVER].left * long
-
-
-_SHORT = (Purpose.SEARCH, Purpose.CONTROL, Purpose.VERIFY)
+    if steps is None or not tally.trained_steps:
+        return None
+    pace = tally.trained_seconds / tally.trained_steps
+    beside = max(short - pace * study.search.trial.steps, 0.0)
+    return pace * steps + beside

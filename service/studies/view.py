@@ -1,6 +1,6 @@
 """StudyView: a study as the outside sees it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -12,7 +12,8 @@ from service.artifacts.repository import Artifacts
 from service.clock import timestamp
 from service.documents import space_of, study_of
 from service.leases.repository import Leases
-from service.studies.progress import Best, Progress, best, progress, remaining_seconds, score_of
+from service.studies.progress import Progress, progress, remaining_seconds
+from service.studies.tally import Best, Tally, tallies
 from service.tables import StudyRow
 from service.trials.repository import Trials
 
@@ -48,11 +49,21 @@ class StudyView:
 
 
 def view(session: Session, row: StudyRow, active_seconds: float) -> StudyView:
-    study, space = study_of(row.document), space_of(row.space)
-    trials, stage = Trials(session), StudyState(row.stage)
-    results = trials.of_study(row.id)
-    counts, seconds = progress(study, stage, results), trials.seconds(row.id)
+    (shown,) = views(session, [row], active_seconds)
+    return shown
+
+
+def views(session: Session, rows: Sequence[StudyRow], active_seconds: float) -> list[StudyView]:
+    """View many studies without loading their trials."""
+    counted = tallies(session, [row.id for row in rows])
     workers = Leases(session).active_workers(active_seconds)
+    return [_view(session, row, counted.get(row.id, Tally()), workers) for row in rows]
+
+
+def _view(session: Session, row: StudyRow, tally: Tally, workers: int) -> StudyView:
+    study, space = study_of(row.document), space_of(row.space)
+    stage, uniform = StudyState(row.stage), space.uniform()
+    counts = progress(study, stage, tally)
     going = row.state == row.stage and stage is not StudyState.DONE
     return StudyView(
         id=row.id,
@@ -62,13 +73,13 @@ def view(session: Session, row: StudyRow, active_seconds: float) -> StudyView:
         error=row.error,
         created_at=timestamp(row.created_at),
         study=study,
-        parameters=Parameters(space.max_parameters, space.parameters(space.uniform())),
+        parameters=Parameters(space.max_parameters, space.parameters(uniform)),
         progress={purpose.value: count for purpose, count in counts.items()},
-        best=best(results),
-        uniform_score=score_of(results, space.uniform()),
+        best=tally.best,
+        uniform_score=Trials(session).first_score(row.id, uniform),
         verdict=decode(Verdict, row.verdict) if row.verdict else None,
         export_ready=stage is StudyState.DONE and bool(Artifacts(session).export(row.id)),
         workers_active=workers,
-        eta_seconds=remaining_seconds(study, counts, seconds, workers) if going else None,
-        seconds={purpose.value: seconds.get(purpose, 0.0) for purpose in Purpose},
+        eta_seconds=remaining_seconds(study, counts, tally, workers) if going else None,
+        seconds={purpose.value: tally.seconds.get(purpose, 0.0) for purpose in Purpose},
     )

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import CursorResult, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from rankspace import Purpose, TrialState
+from rankspace import Purpose, RankVector, TrialState
 from service.clock import Now
 from service.tables import AttemptRow, ObservationRow, TrialRow
 from service.trials.planned import PlannedTrial, Run
@@ -100,6 +100,23 @@ class Trials:
             .order_by(TrialRow.id)
         )
         return [(row[0], row[1]) for row in self._session.execute(found)]
+
+    def search_scores(self, study: str) -> list[float]:
+        """Scores of the search in the order of their acceptance."""
+        scores = select(ObservationRow.score).join(TrialRow, TrialRow.id == ObservationRow.trial_id)
+        mine = (TrialRow.study_id == study) & (TrialRow.purpose == Purpose.SEARCH)
+        known = scores.where(mine, ObservationRow.score.is_not(None))
+        found = self._session.scalars(known.order_by(ObservationRow.sequence))
+        return [score for score in found if score is not None]
+
+    def first_score(self, study: str, vector: RankVector) -> float | None:
+        """Score of the first search trial of ``vector``: on the seed all search trials share."""
+        scores = select(ObservationRow.score).join(TrialRow, TrialRow.id == ObservationRow.trial_id)
+        mine = (TrialRow.study_id == study) & (TrialRow.purpose == Purpose.SEARCH)
+        known = scores.where(
+            mine, TrialRow.rank_vector == vector, ObservationRow.score.is_not(None)
+        )
+        return self._session.scalar(known.order_by(TrialRow.id).limit(1))
 
     def page(
         self, study: str, cursor: int, limit: int

@@ -2,6 +2,8 @@
 
 import re
 
+from rankspace.verdict import Answer
+from rankspace.verdict_words import SENTENCES
 from tests.unit.service.driver import Service
 
 NASTY = '<script>alert("x")</script>'
@@ -17,7 +19,7 @@ def test_a_finished_study_shows_its_verdict_and_trials(service: Service) -> None
     service.work()
     _log_in(service)
     page = service.client.get(f"/studies/{identity}").text
-    assert "The searched ranks are better than uniform ranks." in page
+    assert SENTENCES[Answer.BETTER] in page
     assert "95 % interval" in page
     assert page.count('class="strip"') > 15
     assert '<polyline class="best"' in page

@@ -1,5 +1,10 @@
 """Pause, resume, cancel, delete, repeat: what a person may do to a study."""
 
+from typing import Any
+
+from sqlalchemy import event
+
+from service.tables import AttemptRow, ObservationRow, TrialRow
 from tests.unit.service.driver import Service, holding, model, score, study
 
 
@@ -100,3 +105,53 @@ def test_space_workers_and_eta(service: Service) -> None:
     assert view["eta_seconds"] > 0
     assert view["workers_active"] == 1
     assert view["parameters"]["uniform"] == space["max_parameters"]
+
+
+def test_time_left_counts_the_recovery_or_is_not_told(service: Service) -> None:
+    def left(recover: dict[str, int]) -> Any:
+        identity = service.submit(recover=recover)
+        assert service.get(f"/v1/studies/{identity}")["eta_seconds"] is None
+        service.work(2)
+        eta = service.get(f"/v1/studies/{identity}")["eta_seconds"]
+        service.post(f"/v1/studies/{identity}/cancel")
+        return eta
+
+    short, long = left({"steps": 20}), left({"steps": 2_000})
+    assert long - short > 10  # the scripted worker says that it trains 10 steps in 0.1 s
+    assert left({"epochs": 2}) is None  # nobody here knows how many steps an epoch has
+
+
+def test_listing_studies_does_not_load_their_trials(service: Service) -> None:
+    identity = service.submit()
+    service.work(6)
+    loaded: list[Any] = []
+
+    def note(row: Any, _context: Any) -> None:
+        loaded.append(row)
+
+    for table in (TrialRow, ObservationRow, AttemptRow):
+        event.listen(table, "load", note)
+    try:
+        (listed,) = service.get("/v1/studies")["items"]
+        assert loaded == []
+    finally:
+        for table in (TrialRow, ObservationRow, AttemptRow):
+            event.remove(table, "load", note)
+    assert listed["progress"]["search"]["done"] == 6
+    trials = service.get(f"/v1/studies/{identity}/trials")["items"]
+    scored = [trial for trial in trials if trial["score"] is not None]
+    best = max(scored, key=lambda trial: trial["score"])
+    assert listed["best"] == {name: best[name] for name in ("score", "rank_vector")} | {
+        "trial": best["id"]
+    }
+    assert listed["uniform_score"] == scored[0]["score"]
+
+
+def test_studies_keep_the_path_their_model_had_when_they_were_submitted(service: Service) -> None:
+    service.submit()
+    service.post("/v1/models", model(path="/moved"))
+    assert service.claim("w1")["model_path"] == "/models/tiny"
+    later = service.post("/v1/studies", study(model="/moved")).json()["id"]
+    leases = [service.claim(f"w{index}") for index in range(2, 10)]
+    paths = {lease["study_id"]: lease["model_path"] for lease in leases if lease}
+    assert paths[later] == "/moved"

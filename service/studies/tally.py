@@ -1,0 +1,105 @@
+"""Tally: a study's trials counted, summed and ranked by the database, for many studies at once."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from rankspace import Purpose
+from service.tables import AttemptRow, ObservationRow, TrialRow
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best search result so far."""
+
+    score: float
+    rank_vector: tuple[int, ...]
+    trial: int
+
+
+@dataclass(slots=True)
+class Tally:
+    """Attributes: counts by purpose and state, attempts' wall clock by purpose, training in all.
+
+    ``trained_seconds`` and ``trained_steps`` are what the trials with a measurement say of it,
+    recoveries left out.
+    """
+
+    counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    best: Best | None = None
+    trained_steps: int = 0
+    trained_seconds: float = 0.0
+
+
+def tallies(session: Session, studies: Sequence[str]) -> Mapping[str, Tally]:
+    """Count up ``studies`` in four queries, however many studies or trials there are."""
+    found: defaultdict[str, Tally] = defaultdict(Tally)
+    _count(session, studies, found)
+    _clock(session, studies, found)
+    _rank(session, studies, found)
+    _train(session, studies, found)
+    return found
+
+
+def _count(session: Session, studies: Sequence[str], found: Mapping[str, Tally]) -> None:
+    kinds = (TrialRow.study_id, TrialRow.purpose, TrialRow.state)
+    counted = select(*kinds, func.count()).where(TrialRow.study_id.in_(studies)).group_by(*kinds)
+    for study, purpose, state, count in session.execute(counted):
+        found[study].counts[purpose, state] = count
+
+
+def _clock(session: Session, studies: Sequence[str], found: Mapping[str, Tally]) -> None:
+    """Wall clock of all ended attempts, lost ones included."""
+    kinds = (TrialRow.study_id, TrialRow.purpose)
+    spent = select(*kinds, func.sum(AttemptRow.seconds)).join(
+        AttemptRow, AttemptRow.trial_id == TrialRow.id
+    )
+    summed = spent.where(TrialRow.study_id.in_(studies)).group_by(*kinds)
+    for study, purpose, seconds in session.execute(summed):
+        found[study].seconds[purpose] = float(seconds or 0.0)
+
+
+def _rank(session: Session, studies: Sequence[str], found: Mapping[str, Tally]) -> None:
+    order = (ObservationRow.score.desc(), TrialRow.id)
+    place = func.row_number().over(partition_by=TrialRow.study_id, order_by=order)
+    ranked = (
+        select(
+            TrialRow.study_id,
+            ObservationRow.score,
+            TrialRow.rank_vector,
+            TrialRow.id,
+            place.label("place"),
+        )
+        .join(ObservationRow, ObservationRow.trial_id == TrialRow.id)
+        .where(
+            TrialRow.study_id.in_(studies),
+            TrialRow.purpose == Purpose.SEARCH,
+            ObservationRow.score.is_not(None),
+        )
+        .subquery()
+    )
+    for study, score, vector, trial, _ in session.execute(
+        select(ranked).where(ranked.c.place == 1)
+    ):
+        found[study].best = Best(score, vector.ranks, trial)
+
+
+def _train(session: Session, studies: Sequence[str], found: Mapping[str, Tally]) -> None:
+    steps = ObservationRow.measurement["steps"].as_integer()
+    seconds = ObservationRow.measurement["seconds", "train"].as_float()
+    trained = (
+        select(TrialRow.study_id, func.sum(steps), func.sum(seconds))
+        .join(TrialRow, TrialRow.id == ObservationRow.trial_id)
+        .where(
+            TrialRow.study_id.in_(studies),
+            TrialRow.purpose != Purpose.RECOVER,
+            seconds.is_not(None),
+        )
+        .group_by(TrialRow.study_id)
+    )
+    for study, took, lasted in session.execute(trained):
+        found[study].trained_steps, found[study].trained_seconds = int(took), float(lasted)
