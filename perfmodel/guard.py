@@ -12,23 +12,32 @@ PATIENCE = 1.1
 """How much worse than the baseline the model's squared error may be."""
 
 
+NEGLIGIBLE = 1e-9
+"""Spread of a feature, relative to its size, below which it is a constant up to rounding."""
+
+
 def misleads(state: ModelState) -> bool:
     """Whether the model predicts left-out trials worse than a line in the parameter count does."""
     if state.posterior is None or len(state.scored) < LEAST:
         return False
     model = float(np.mean(state.posterior.left_out() ** 2))
-    parameters = [float(state.space.parameters(seen.rank_vector)) for seen in state.scored]
-    plain = min(_left_out_error(state.scores, []), _left_out_error(state.scores, parameters))
+    ranks = np.array([seen.rank_vector.ranks for seen in state.scored], dtype=np.float64)
+    parameters = ranks @ np.array(state.space.costs, dtype=np.float64)
+    plain = min(left_out_error(state.scores), left_out_error(state.scores, parameters))
     return model > PATIENCE * plain
 
 
-def _left_out_error(scores: Floats, feature: list[float]) -> float:
-    """Leave-one-out mean squared error of least squares on a constant and ``feature``.
+def left_out_error(scores: Floats, feature: Floats | None = None) -> float:
+    """Leave-one-out mean squared error of least squares on a constant and ``feature``, ``(n,)``.
 
     Source: Allen (1974), PRESS.
     """
-    columns = [np.ones(len(scores))] + ([np.array(feature)] if feature else [])
-    basis, _ = np.linalg.qr(np.stack(columns, axis=1))
-    residual = scores - basis @ (basis.T @ scores)
-    leverage = np.minimum((basis**2).sum(axis=1), 1.0 - 1e-9)
+    basis = np.full((1, len(scores)), len(scores) ** -0.5)
+    if feature is not None:
+        centred = feature - feature.mean()
+        length = float(np.linalg.norm(centred))
+        if length > NEGLIGIBLE * float(np.linalg.norm(feature)):
+            basis = np.stack([basis[0], centred / length])
+    residual = scores - basis.T @ (basis @ scores)
+    leverage = np.minimum((basis**2).sum(axis=0), 1.0 - 1e-9)
     return float(np.mean((residual / (1.0 - leverage)) ** 2))

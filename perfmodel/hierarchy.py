@@ -3,6 +3,7 @@
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 
 import numpy as np
 
@@ -48,15 +49,26 @@ class Hierarchy:
 
     def gather(self, level: Level, features: Floats) -> Floats:
         """Sum layer features ``(n, layers, k)`` over each group: ``(n, groups, k)``."""
-        return np.asarray(np.einsum("nlk,lg->ngk", features, self._members(level), optimize=True))
+        order, starts = self._members[level]
+        if not len(starts):
+            return np.zeros((features.shape[0], 0, features.shape[2]))
+        return np.asarray(np.add.reduceat(features[:, order], starts, axis=1))
 
     def spread(self, level: Level, effects: Floats) -> Floats:
         """Give each layer its group's effect: ``(groups, k)`` to ``(layers, k)``."""
-        return np.asarray(self._members(level) @ effects)
-
-    def _members(self, level: Level) -> Floats:
         group = self.groups[level]
-        return np.asarray(group[:, None] == np.arange(self.sizes[level]), dtype=np.float64)
+        spread = np.zeros((len(group), effects.shape[1]))
+        spread[group >= 0] = effects[group[group >= 0]]
+        return spread
+
+    @cached_property
+    def _members(self) -> tuple[tuple[Integers, Integers], ...]:
+        """Per level, the layers ordered by group, and where each group begins among them."""
+        found = []
+        for group, size in zip(self.groups, self.sizes, strict=True):
+            order = np.argsort(group, kind="stable")[np.count_nonzero(group < 0) :]
+            found.append((order, np.searchsorted(group[order], np.arange(size))))
+        return tuple(found)
 
 
 def _number(keys: Sequence[Hashable], free: Sequence[bool]) -> list[int]:

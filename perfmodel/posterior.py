@@ -57,8 +57,8 @@ class Posterior:
 
     def mean_tables(self) -> Floats:
         """Posterior mean of the utilities on the allowed ranks, ``(layers, R)``, score units."""
-        parts = [p.weight * self._tables(p.scales, p.solver @ self.scores) for p in self.points]
-        return np.asarray(self.standard.scale * np.sum(parts, axis=0))
+        pull = sum(p.weight * np.outer(p.scales, p.solver @ self.scores) for p in self.points)
+        return np.asarray(self.standard.scale * self._tables(np.asarray(pull)))
 
     def sample_tables(self, rng: np.random.Generator) -> Floats:
         """One draw of the utilities from the posterior, ``(layers, R)``, score units."""
@@ -70,7 +70,9 @@ class Posterior:
         imagined = noise * (imagined + rng.standard_normal(len(self.scores)))
         dual = point.solver @ (self.scores - imagined)
         drawn = noise * effects @ self.prior.curves.table.T
-        return np.asarray(self.standard.scale * (drawn + self._tables(point.scales, dual)))
+        return np.asarray(
+            self.standard.scale * (drawn + self._tables(np.outer(point.scales, dual)))
+        )
 
     def predict(self, vectors: Sequence[RankVector]) -> tuple[Floats, Floats]:
         """Mean and standard deviation of the noiseless score, ``(n,)`` each, score units."""
@@ -78,7 +80,7 @@ class Posterior:
         cross = self.prior.grams(features, self.features)
         alone = self.prior.variances(features)
         moments = [self._moments(point, cross, alone) for point in self.points]
-        mean, std = self._mixture([m for m, _ in moments], [v for _, v in moments])
+        mean, std = self._mixture(moments)
         return self.standard.centre + mean, std
 
     def difference(self, first: RankVector, second: RankVector) -> tuple[float, float]:
@@ -87,13 +89,11 @@ class Posterior:
         change = features[:1] - features[1:]
         cross = self.prior.grams(change, self.features)
         alone = self.prior.variances(change)
-        means, variances = [], []
-        for point in self.points:
-            kernel = np.tensordot(point.scales, cross, 1)
-            known = np.einsum("ni,ij,nj->n", kernel, point.solver, kernel)
-            means.append(kernel @ point.solver @ self.scores)
-            variances.append(point.noise * np.maximum(point.scales @ alone - known, 0.0))
-        mean, std = self._mixture(means, variances)
+        moments = [
+            self._conditioned(p, np.tensordot(p.scales, cross, 1), p.scales @ alone)
+            for p in self.points
+        ]
+        mean, std = self._mixture(moments)
         return float(mean[0]), float(std[0])
 
     def left_out(self) -> Floats:
@@ -109,12 +109,12 @@ class Posterior:
         ]
         return np.asarray(-self.standard.scale * np.sum(parts, axis=0))
 
-    def _mixture(self, means: list[Floats], variances: list[Floats]) -> tuple[Floats, Floats]:
+    def _mixture(self, moments: Sequence[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
         """Mean and standard deviation over the grid points, score units without the centre."""
         weights = np.array([point.weight for point in self.points])[:, None]
-        m, v = np.stack(means), np.stack(variances)
-        mean = (weights * m).sum(axis=0)
-        variance = (weights * (v + (m - mean) ** 2)).sum(axis=0)
+        means, variances = map(np.stack, zip(*moments, strict=True))
+        mean = (weights * means).sum(axis=0)
+        variance = (weights * (variances + (means - mean) ** 2)).sum(axis=0)
         return self.standard.scale * mean, self.standard.scale * np.sqrt(variance)
 
     def _moments(self, point: Point, cross: Floats, alone: Floats) -> tuple[Floats, Floats]:
@@ -126,20 +126,29 @@ class Posterior:
         anchor /= anchor.sum()
         kernel = np.tensordot(point.scales, cross, 1)
         pinned = np.tensordot(point.scales, self.grams, 1) @ anchor + anchor
+        prior = point.scales @ alone - 2.0 * kernel @ anchor + anchor @ pinned
         beyond = kernel - pinned  # covariance of (prediction - anchor) with the scores
-        variance = point.scales @ alone - 2.0 * kernel @ anchor + anchor @ pinned
-        variance -= np.einsum("ni,ij,nj->n", beyond, point.solver, beyond)
-        mean = anchor @ self.scores + beyond @ point.solver @ self.scores
-        return mean, point.noise * np.maximum(variance, 0.0)
+        mean, variance = self._conditioned(point, beyond, prior)
+        return anchor @ self.scores + mean, variance
 
-    def _tables(self, scales: Floats, dual: Floats) -> Floats:
-        """Utilities given dual weights ``(n,)``: each level pools its groups, ``(layers, R)``."""
-        pulled = np.einsum("n,nlk->lk", dual, self.features)
-        effects = np.zeros_like(pulled)
-        for level in Level:
-            gathered = self.prior.hierarchy.gather(level, pulled[None])[0]
-            effects += scales[level] * self.prior.hierarchy.spread(level, gathered)
-        return np.asarray(effects @ self.prior.curves.table.T)
+    def _conditioned(self, point: Point, kernel: Floats, prior: Floats) -> tuple[Floats, Floats]:
+        """Mean and variance given the scores, standardised, ``(n,)`` each.
+
+        Args:
+            point: The grid point.
+            kernel: Covariance with the scores, ``(n, observations)``, in units of the noise.
+            prior: Variance before the scores, ``(n,)``, in units of the noise.
+        """
+        gain = kernel @ point.solver
+        known = (gain * kernel).sum(axis=1)
+        return gain @ self.scores, point.noise * np.maximum(prior - known, 0.0)
+
+    def _tables(self, pull: Floats) -> Floats:
+        """Utilities given each level's dual weights ``(levels, n)``, pooled: ``(layers, R)``."""
+        pulled = np.tensordot(pull, self.features, 1)  # (levels, layers, curves)
+        hierarchy = self.prior.hierarchy
+        pooled = [hierarchy.spread(at, hierarchy.gather(at, pulled[at, None])[0]) for at in Level]
+        return np.asarray(np.sum(pooled, axis=0) @ self.prior.curves.table.T)
 
     def _draw_effects(self, scales: Floats, rng: np.random.Generator) -> Floats:
         """One draw of the coefficients from the prior, ``(layers, curves)``, unit noise."""

@@ -88,5 +88,7 @@ def _distinct_shares(hierarchy: Hierarchy) -> Floats:
     """Shares over the levels this space has, with the common level's first."""
     present = np.array([hierarchy.sizes[level] > 0 or level == Level.OWN for level in Level][1:])
     rows = np.where(present, np.array(SHARES), 0.0)
-    rows = np.unique(np.round(rows / rows.sum(axis=1, keepdims=True), 2), axis=0)
+    rows /= rows.sum(axis=1, keepdims=True)
+    _, first = np.unique(np.round(rows, 2), axis=0, return_index=True)
+    rows = rows[first]
     return np.concatenate([np.full((len(rows), 1), COMMON), rows], axis=1)

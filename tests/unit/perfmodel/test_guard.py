@@ -1,7 +1,8 @@
 import numpy as np
+import pytest
 
 from perfmodel import ModelState, learn, propose, random_vectors, start
-from perfmodel.guard import misleads
+from perfmodel.guard import left_out_error, misleads
 from rankspace import Layer, Observation, SearchSpace
 
 SPACE = SearchSpace(
@@ -11,11 +12,10 @@ SPACE = SearchSpace(
 
 def told(additive: bool, count: int = 16) -> ModelState:
     """A state whose scores are a sum over layers, or the parity of one that no sum can fit."""
-    vectors = random_vectors(SPACE, count, seed=2)
-    sums = [float(np.sqrt(v.ranks) @ np.arange(9)) for v in vectors]
-    ranked = np.argsort(np.argsort(sums))
-    scores = sums if additive else [float((-1) ** at * 10 + 0.1 * at) for at in ranked.tolist()]
-    seen = [Observation(v, s) for v, s in zip(vectors, scores, strict=True)]
+    vectors = random_vectors(SPACE, count, seed=15)
+    ranks = np.array([vector.ranks for vector in vectors])
+    scores = np.sqrt(ranks) @ np.arange(9) if additive else (-1.0) ** (ranks > 1).sum(axis=1)
+    seen = [Observation(v, s) for v, s in zip(vectors, scores.tolist(), strict=True)]
     return learn(start(SPACE, trials=40), seen)
 
 
@@ -34,3 +34,20 @@ def test_a_model_worse_than_none_is_overruled_and_says_so() -> None:
 def test_few_scores_convict_nobody() -> None:
     assert not misleads(told(additive=False, count=5))
     assert not misleads(start(SPACE))
+
+
+@pytest.mark.parametrize("parameters", [[1e9] * 9, [1e9 + 1e-7 * at for at in range(9)]])
+def test_a_parameter_count_that_never_varies_explains_nothing(parameters: list[float]) -> None:
+    scores = np.random.default_rng(0).standard_normal(9)
+    assert left_out_error(scores, np.array(parameters)) == left_out_error(scores)
+
+
+def test_the_left_out_error_equals_refitting_without_each_trial() -> None:
+    rng = np.random.default_rng(0)
+    feature, scores = 1e6 + rng.standard_normal(9), rng.standard_normal(9)
+    errors = []
+    for out in range(9):
+        keep = np.arange(9) != out
+        slope, level = np.polyfit(feature[keep] - 1e6, scores[keep], 1)
+        errors.append(scores[out] - (slope * (feature[out] - 1e6) + level))
+    assert left_out_error(scores, feature) == pytest.approx(np.mean(np.square(errors)))

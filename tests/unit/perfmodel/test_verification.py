@@ -196,6 +196,15 @@ def test_a_winner_that_fails_where_uniform_does_not_is_not_called_better() -> No
     assert both.answer is Answer.BETTER
 
 
+def test_a_winner_that_failed_alone_ends_the_verification_at_the_next_look() -> None:
+    score = by_hand({FIRST: [0.1, -0.1]})
+    plan = Verify(max_trials=60)
+    patient, scored = verify(score, plan=plan)
+    forfeited, fewer = verify(without(score, (FIRST, LOST)), plan=plan)
+    assert patient.answer is forfeited.answer is Answer.NO_DIFFERENCE_SHOWN
+    assert (len(scored), len(fewer)) == (10 + 16 * 3, 10 + 5 * 3)
+
+
 def test_a_failing_winner_is_not_called_better_than_random_either() -> None:
     arms = Arms(ARMS.candidates, UNIFORM, random=RANDOM)
     score = by_hand({FIRST: WINS, RANDOM: [10.0]})
