@@ -5,13 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from transformers import PreTrainedModel
 
-from pruning import container
+from pruning import container, writing
 from pruning.adoption import adopt
 from pruning.calibration import Calibration
 from pruning.compression import compress
 from pruning.container import LoadedModel
 from pruning.description import describe
+from pruning.logits import record_logits
+from pruning.manifest import LogitCheck
 from pruning.settings import PruningSettings
 from rankspace.errors import InvalidContainer, InvalidInput
 
@@ -60,14 +63,15 @@ def test_what_the_manifest_does_not_list_survives(
 
 
 def test_what_appears_while_writing_survives(
-    target: Path, loaded: LoadedModel, plain: Path, text: Path
+    target: Path, loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def put(done: int, _total: int) -> None:
-        if done == 1:
-            put_file(target)
+    def record(model: PreTrainedModel) -> LogitCheck:
+        put_file(target)
+        return record_logits(model)
 
+    monkeypatch.setattr(writing, "record_logits", record)
     with pytest.raises(InvalidContainer, match="does not list"):
-        compress(plain, target, SETTINGS, Calibration(text), on_progress=put)
+        container.write(loaded.model, loaded.tokenizer, target, provenance={})
     assert (target / "notes.txt").read_text() == "mine"
     assert not list(target.parent.glob(".c.*"))
 
