@@ -145,17 +145,18 @@ def _fill(base: Integers, tied: Flags, weights: Integers, capacity: int) -> Inte
     This alone keeps layers that the utilities do not tell apart from being told apart by their
     order, and buys worthless ranks too, as far as the budget goes.
     """
-    filled = base.copy()
-    slack = capacity - int(weights[np.arange(len(base)), base].sum())
-    rows = np.flatnonzero(tied.sum(axis=1) > 1)
-    for _ in range(weights.shape[1] - 1):
-        for row in rows:
-            further = np.flatnonzero(tied[row, filled[row] + 1 :])
-            column = filled[row] + 1 + further[0] if further.size else filled[row]
-            more = int(weights[row, column] - weights[row, filled[row]])
-            if more <= slack:
-                slack -= more
-                filled[row] = column
+    filled, taken = base.copy(), weights[np.arange(len(base)), base].tolist()
+    slack = capacity - sum(taken)
+    further = tied & (np.arange(weights.shape[1]) > base[:, None])
+    columns = {row: np.flatnonzero(further[row]) for row in np.flatnonzero(further.any(axis=1))}
+    for turn in range(weights.shape[1] - 1):
+        for row, better in columns.items():
+            if turn < len(better):
+                more = int(weights[row, better[turn]]) - taken[row]
+                if more <= slack:
+                    slack -= more
+                    taken[row] += more
+                    filled[row] = better[turn]
     return filled
 
 

@@ -5,11 +5,11 @@ from collections.abc import Hashable, Mapping, Sequence
 from rankspace import RankVector, SearchSpace
 
 
-def moves(space: SearchSpace, vector: RankVector) -> str:
-    """Describe ``vector`` against the uniform one by the groups that gain and lose most."""
+def moves(space: SearchSpace, uniform: RankVector, vector: RankVector) -> str:
+    """Describe ``vector`` against ``uniform`` by the groups that gain and lose most."""
     shifts = [
         (rank - even) * layer.parameters_per_rank
-        for layer, rank, even in zip(space.layers, vector.ranks, space.uniform().ranks, strict=True)
+        for layer, rank, even in zip(space.layers, vector.ranks, uniform.ranks, strict=True)
     ]
     if not any(shifts):
         return "the same rank everywhere"

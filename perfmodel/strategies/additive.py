@@ -58,7 +58,9 @@ class Additive:
             vector = best(state, mean + heat * (posterior.sample_tables(rng) - mean))
             if vector not in pending and vector not in state.tried:
                 how = "Thompson sample" if heat > 0.0 else "Best by the model"
-                return _proposal(state, vector, f"{how}: {moves(state.space, vector)}")
+                return _proposal(
+                    state, vector, f"{how}: {moves(state.space, state.ground.uniform, vector)}"
+                )
         return _fall_back(state, pending, rng, "The model's best vectors are all tried")
 
     def predict(self, state: ModelState, vectors: Sequence[RankVector]) -> tuple[Floats, Floats]:
@@ -121,7 +123,7 @@ def _warmth(state: ModelState, pending: Collection[RankVector]) -> float:
 def _design_reason(state: ModelState, vector: RankVector) -> str:
     if vector == state.ground.uniform:
         return "Design: the uniform vector, the baseline of everything"
-    return f"Design: {moves(state.space, vector)}, to tell the groups apart"
+    return f"Design: {moves(state.space, state.ground.uniform, vector)}, to tell the groups apart"
 
 
 def _fall_back(

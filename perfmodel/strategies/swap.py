@@ -24,14 +24,14 @@ class Swap(Observed):
         self, state: ModelState, pending: Collection[RankVector], rng: np.random.Generator
     ) -> Proposal:
         """Offer the uniform vector first, then a mutant of the best vector seen."""
-        uniform = state.space.uniform()
+        uniform = state.ground.uniform
         if uniform not in state.tried and uniform not in pending:
             return Proposal(uniform, None, None, "Swap: begins at the uniform vector")
         best = best_seen(state)
         for _ in range(ATTEMPTS):
             vector = mutant(state.space, best, rng)
             if vector not in pending and vector not in state.tried:
-                return Proposal(vector, None, None, _reason(state.space, best, vector))
+                return Proposal(vector, None, None, _reason(state, best, vector))
         vector = fresh_vector(state, pending, rng)
         return Proposal(vector, None, None, "Swap: no new neighbour is left, drawn at random")
 
@@ -41,7 +41,7 @@ def best_seen(state: ModelState) -> RankVector:
     for at in map(int, np.argsort(-state.scores, kind="stable")):
         if is_feasible(state.space, state.scored[at].rank_vector):
             return state.scored[at].rank_vector
-    return state.space.uniform()
+    return state.ground.uniform
 
 
 def mutant(space: SearchSpace, vector: RankVector, rng: np.random.Generator) -> RankVector:
@@ -62,7 +62,7 @@ def _step(levels: list[int], movable: list[int], by: int, rng: np.random.Generat
         levels[movable[rng.integers(len(movable))]] += by
 
 
-def _reason(space: SearchSpace, best: RankVector, vector: RankVector) -> str:
+def _reason(state: ModelState, best: RankVector, vector: RankVector) -> str:
     moved = sum(a != b for a, b in zip(best.ranks, vector.ranks, strict=True))
-    base = "the uniform vector" if best == space.uniform() else "the best vector so far"
+    base = "the uniform vector" if best == state.ground.uniform else "the best vector so far"
     return f"Swap: {base} with {moved} ranks changed"
