@@ -21,7 +21,6 @@ def settings(directory: Path, **changes: Any) -> Settings:
     values: dict[str, Any] = {
         "data_directory": directory,
         "lease_seconds": 60.0,
-        "heartbeat_seconds": 10.0,
         "steward_seconds": 3600.0,  # tests tend by hand
         "poll_seconds": 0.05,
         "log_level": "error",
