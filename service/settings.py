@@ -74,7 +74,7 @@ class Settings(BaseSettings):
             raise InvalidInput(
                 "heartbeat_seconds",
                 self.heartbeat_seconds,
-                f"a lease of {self.lease_seconds:g} seconds has no room for {LEAST_HEARTBEATS} of them",
+                f"{LEAST_HEARTBEATS} of them do not fit a lease of {self.lease_seconds:g} seconds",
                 fix=f"use at most {most:.1f}, or leave it out",
             )
 
