@@ -8,16 +8,12 @@ from rich.text import Text
 from rankadaptor.rank_map import rank_map
 from rankspace import Comparison, SearchSpace, Verdict
 from rankspace.verdict import Answer
+from rankspace.verdict_words import SENTENCES
 
 STYLES = {
     Answer.BETTER: "bold green",
     Answer.NO_DIFFERENCE_SHOWN: "bold yellow",
     Answer.WORSE: "bold red",
-}
-SENTENCES = {
-    Answer.BETTER: "The searched ranks are better than uniform ranks at the same budget.",
-    Answer.NO_DIFFERENCE_SHOWN: "No difference to uniform ranks was shown; keep the cheaper one.",
-    Answer.WORSE: "The searched ranks are worse than uniform ranks; keep uniform.",
 }
 
 
@@ -49,7 +45,8 @@ def _add(table: Table, label: str, comparison: Comparison | None) -> None:
         return
     interval = f"{comparison.ci_low:+.4f} … {comparison.ci_high:+.4f}"
     answer = Text(comparison.answer.value, style=STYLES[comparison.answer])
-    table.add_row(label, f"{comparison.gain:+.4f}", interval, str(comparison.seeds), answer)
+    seeds = f"{comparison.seeds}" + (f" ({comparison.failed} failed)" if comparison.failed else "")
+    table.add_row(label, f"{comparison.gain:+.4f}", interval, seeds, answer)
 
 
 def _vectors(verdict: Verdict) -> Table:

@@ -16,7 +16,7 @@ def serve(
         float | None, typer.Option(help="How long a trial may go without a heartbeat [120].")
     ] = None,
     heartbeat_seconds: Annotated[
-        float | None, typer.Option(help="How often workers renew their lease [20].")
+        float | None, typer.Option(help="How often workers renew their lease [a sixth of it].")
     ] = None,
 ) -> None:
     """Start the service; every option is also a variable, RANKADAPTOR_HOST and so on."""

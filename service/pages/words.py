@@ -33,10 +33,11 @@ def _cheapest(verdict: Verdict) -> str:
 
 
 def _interval(comparison: Comparison) -> str:
+    lost = f", {comparison.failed} more failed" if comparison.failed else ""
     return (
         f"Score difference {comparison.gain:+.4f}, 95 % interval "
         f"{comparison.ci_low:+.4f} to {comparison.ci_high:+.4f}, "
-        f"over {comparison.seeds} paired seeds."
+        f"over {comparison.seeds} paired seeds{lost}."
     )
 
 
