@@ -30,6 +30,19 @@ class Cell:
     label: str
 
 
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A vector as a table: kinds of matrices down, blocks across.
+
+    Attributes:
+        blocks: Headings of the columns.
+        rows: The kind, and for each block its rank and shade, or None where nothing is searched.
+    """
+
+    blocks: tuple[int, ...]
+    rows: tuple[tuple[str, tuple[tuple[int, int] | None, ...]], ...]
+
+
 def curve(scores: Sequence[float], uniform: float | None) -> Curve | None:
     """Plot what was found so far, in the order of acceptance; None before there are two points."""
     if len(scores) < 2:
@@ -69,8 +82,25 @@ def strip(vector: RankVector, space: SearchSpace) -> tuple[Cell, ...]:
     return tuple(cells)
 
 
+def grid(vector: RankVector, space: SearchSpace) -> Grid | None:
+    """Lay out ``vector``; None where the layers do not say which block they belong to."""
+    if any(layer.block is None for layer in space.layers):
+        return None
+    largest = max(*space.ranks, *vector.ranks, 1)
+    places = [(layer.module or "block", layer.block or 0) for layer in space.layers]
+    shaded = [(rank, _shade(rank, largest)) for rank in vector.ranks]
+    cells = dict(zip(places, shaded, strict=True))
+    blocks = tuple(sorted({block for _, block in places}))
+    kinds = dict.fromkeys(kind for kind, _ in places)
+    return Grid(blocks, tuple((k, tuple(cells.get((k, b)) for b in blocks)) for k in kinds))
+
+
+def _shade(rank: int, largest: int) -> int:
+    return -(-rank * SHADES // largest)
+
+
 def _cell(vector: RankVector, space: SearchSpace, start: int, end: int, largest: int) -> Cell:
     rank = vector.ranks[start]
     first, last = space.layers[start].name, space.layers[end - 1].name
     name = first if end == start + 1 else f"{first} … {last}"
-    return Cell(start, end - start, -(-rank * SHADES // largest), f"{name}: rank {rank}")
+    return Cell(start, end - start, _shade(rank, largest), f"{name}: rank {rank}")

@@ -13,7 +13,7 @@ from rankspace.errors import NotFound, Unauthenticated
 from service.auth import COOKIE, has_session
 from service.documents import space_of
 from service.logins import SESSION_SECONDS, Logins
-from service.pages.charts import HEIGHT, WIDTH, curve, strip
+from service.pages.charts import HEIGHT, WIDTH, curve, grid, strip
 from service.pages.words import duration, verdict_words
 from service.routers.shared import Service, StudyId
 from service.runtime import Runtime
@@ -31,7 +31,7 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.globals.update(duration=duration, strip=strip, width=WIDTH, height=HEIGHT)
+_templates.globals.update(duration=duration, strip=strip, grid=grid, width=WIDTH, height=HEIGHT)
 
 
 @router.get("/")

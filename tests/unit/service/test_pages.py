@@ -2,8 +2,10 @@
 
 import re
 
+from rankspace import Layer, RankVector, SearchSpace
 from rankspace.verdict import Answer
 from rankspace.verdict_words import SENTENCES
+from service.pages.charts import Grid, grid
 from tests.unit.service.driver import Service
 
 NASTY = '<script>alert("x")</script>'
@@ -51,3 +53,13 @@ def test_pages_hold_no_inline_script_or_style(service: Service) -> None:
     for path in ("/", f"/studies/{identity}", "/login"):
         page = service.client.get(path).text
         assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", page)
+
+
+def test_a_vector_is_laid_out_by_kind_and_block() -> None:
+    layers = (Layer("a", 1, 0, "q_proj"), Layer("b", 1, 0, "o_proj"), Layer("c", 1, 2, "o_proj"))
+    space = SearchSpace(layers, (0, 1, 9), max_parameters=99)
+    assert grid(RankVector((0, 1, 9)), space) == Grid(
+        blocks=(0, 2),
+        rows=(("q_proj", ((0, 0), None)), ("o_proj", ((1, 1), (9, 9)))),
+    )
+    assert grid(RankVector((1,)), SearchSpace((Layer("a", 1),), (1,), 1)) is None
