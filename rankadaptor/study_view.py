@@ -41,7 +41,9 @@ def study_details(study: dict[str, Any]) -> RenderableType:
             f"best so far {study['best']['score']:.4f}, uniform {_score(study['uniform_score'])}"
         )
     left = time_left(study["eta_seconds"])
-    lines.append(f"{study['workers_active']} workers" + (f", {left} left" if left else ""))
+    count = study["workers_active"]
+    workers = f"{count} active worker{'' if count == 1 else 's'}"
+    lines.append(workers + (f", {left} left" if left else ""))
     return Group(*lines)
 
 

@@ -8,7 +8,7 @@ from rankspace.verdict import Answer
 SENTENCES: Mapping[Answer, str] = MappingProxyType(
     {
         Answer.BETTER: "The searched ranks are better than uniform ranks at the same budget.",
-        Answer.NO_DIFFERENCE_SHOWN: "No difference to uniform ranks was shown; keep the cheaper.",
+        Answer.NO_DIFFERENCE_SHOWN: "They cannot be told from uniform ranks; keep the cheaper.",
         Answer.WORSE: "The searched ranks are worse than uniform ranks; keep uniform.",
     }
 )

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich import box
 from rich.table import Table
 
 from rankadaptor.commands.options import Json
@@ -42,14 +43,15 @@ def profile(
 
 
 def profile_table(profiles: Sequence[LayerProfile]) -> Table:
-    table = Table(title="layer profiles", title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, title="layer profiles", title_justify="left")
+    table.add_column("block", justify="right")
     table.add_column("matrix")
     for column in ("kept", "input", "output", "gradient", "eff. rank", "rec. error"):
         table.add_column(column, justify="right")
     for entry in profiles:
         error = entry.reconstruction_error
         table.add_row(
-            entry.name.removeprefix("model.layers."),
+            *_place(entry.name),
             f"{entry.kept:.0%}",
             f"{entry.input_norm:.3f}",
             f"{entry.output_norm:.3f}",
@@ -58,3 +60,9 @@ def profile_table(profiles: Sequence[LayerProfile]) -> Table:
             "" if error is None else f"{error:.3f}",
         )
     return table
+
+
+def _place(name: str) -> tuple[str, str]:
+    """Block and kind of ``model.layers.3.mlp.up_proj``: ``3``, ``up_proj``."""
+    parts = name.split(".")
+    return next((part for part in parts if part.isdecimal()), ""), parts[-1]

@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from rankadaptor.screen import err
+
 
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on [127.0.0.1].")] = None,
@@ -30,4 +32,15 @@ def serve(
         "lease_seconds": lease_seconds,
         "heartbeat_seconds": heartbeat_seconds,
     }
-    run(Settings(**{name: value for name, value in given.items() if value is not None}))
+    settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    if err.is_terminal:
+        err.print(_next_steps(settings.host, settings.port), style="dim")
+    run(settings)
+
+
+def _next_steps(host: str, port: int) -> str:
+    return (
+        f"RankAdaptor will listen on http://{host}:{port}; Ctrl-C ends it, and loses nothing.\n"
+        "In other terminals: rankadaptor worker, rankadaptor submit study.yaml, "
+        "rankadaptor dashboard"
+    )
