@@ -82,6 +82,9 @@ def test_a_killed_worker_s_trial_runs_again_within_one_lease(
         killed = time.monotonic()
         wait_for(lambda: any(e["trial"] == victim for e in events_of(client, study, "expired")), 60)
         assert time.monotonic() - killed <= LEASE_SECONDS + 2
+        wait_for(lambda: victim in running_on(client, study, "second"), 60)
+        under_way = max(trial["seconds"] or 0.0 for trial in trials_of(client, study))
+        assert time.monotonic() - killed <= LEASE_SECONDS + 2 + 2 * under_way
         wait_for(lambda: client.study(study)["state"] == "done", 240)
         assert_each_counted_once(client, study)
         (again,) = [trial for trial in trials_of(client, study) if trial["id"] == victim]
