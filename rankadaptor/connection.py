@@ -15,7 +15,7 @@ class Connection(BaseSettings):
 
     url: str = "http://127.0.0.1:8731"
     key: str | None = None
-    data_directory: Path = Path(platformdirs.user_data_dir("rankadaptor"))
+    data_directory: Path = Path(platformdirs.user_data_dir("rankadaptor", appauthor=False))
 
     def admin_key(self) -> str:
         """Return the key to send.

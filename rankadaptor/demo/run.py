@@ -88,7 +88,6 @@ def run_demo(output: Path, plan: DemoPlan) -> Outcome:
     study = _prune(base, corpus, plan, output)
     with service(output / "service", output / "logs") as client:
         verdict, space, recovered = _search(client, study, plan, output)
-        client.export(_only_study(client), output / "adapter")
     outcome = _outcome(study, verdict, space, recovered, output, time.monotonic() - started)
     (output / "verdict.json").write_text(json.dumps(outcome.as_json(), indent=2) + "\n")
     return outcome
@@ -208,17 +207,13 @@ def _search(
         view = follow(client, view["id"], also=look_after)
     if view["state"] != "done":
         raise DemoFailed(f"the study ended as {view['state']}: {view['error']}")
+    client.export(view["id"], output / "adapter")
     return client.verdict(view["id"]), client.space(view["id"]), _recovered_loss(client, view["id"])
 
 
 def _recovered_loss(client: Client, study_id: str) -> float:
     (trial,) = [t for t in client.trials(study_id) if t["purpose"] == "recover"]
     return float(trial["measurement"]["loss"])
-
-
-def _only_study(client: Client) -> str:
-    (study,) = client.studies()
-    return str(study["id"])
 
 
 def _outcome(

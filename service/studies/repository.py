@@ -1,16 +1,13 @@
 """Queries on studies and on their learned model states."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from sqlalchemy import delete, select, tuple_, update
+from sqlalchemy import delete, select, tuple_
 from sqlalchemy.orm import Session
 
 from rankspace.errors import NotFound
-from rankspace.study import StudyState
 from service.leases.repository import ACTIVE
 from service.tables import ModelStateRow, StudyRow
-from service.trials.repository import changed
 
 
 class Studies:
@@ -50,11 +47,6 @@ class Studies:
         """Identities of the studies that go on by themselves, oldest first."""
         going = select(StudyRow.id).where(StudyRow.state.in_(ACTIVE))
         return self._session.scalars(going.order_by(StudyRow.created_at, StudyRow.id)).all()
-
-    def move(self, study: str, source: StudyState, **values: Any) -> bool:
-        """Change a study that is in state ``source``; false when it is in another."""
-        moved = update(StudyRow).where(StudyRow.id == study, StudyRow.state == source)
-        return changed(self._session.execute(moved.values(**values)))
 
     def delete(self, study: str) -> None:
         """Delete a study with all that belongs to it."""
