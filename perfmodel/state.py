@@ -2,16 +2,17 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from perfmodel.arrays import Floats
+from perfmodel.belief import Belief
 from perfmodel.ground import Ground
 from perfmodel.posterior import Posterior
-from rankspace import Observation, RankVector, SearchSpace
+from rankspace import Context, Observation, RankVector, SearchSpace
 from rankspace.errors import InvalidInput
 from rankspace.study import StrategyName
 from rankspace.wire import pack, unpack
@@ -31,6 +32,8 @@ class ModelState:
         trials: Search trials planned, failed ones included; sets the pace of exploration.
         draws: Proposals made so far; each has its own random stream.
         observations: In the order they were learned.
+        context: What the study holds fixed.
+        belief: What the meta-learned prior said at the start, or None.
     """
 
     space: SearchSpace
@@ -39,12 +42,12 @@ class ModelState:
     trials: int
     draws: int = 0
     observations: tuple[Observation, ...] = ()
+    context: Context = field(default_factory=Context)
+    belief: Belief | None = None
 
     def to_bytes(self) -> bytes:
         """Write the versioned JSON form; ``from_bytes`` reads it back to an equal state."""
-        events = _Events(
-            self.space, self.strategy, self.seed, self.trials, self.draws, self.observations
-        )
+        events = _Events(**{f.name: getattr(self, f.name) for f in fields(_Events)})
         return json.dumps(pack(events), separators=(",", ":"), allow_nan=False).encode()
 
     @staticmethod
@@ -60,14 +63,7 @@ class ModelState:
         except ValueError as error:
             raise InvalidInput("state", blob, str(error), fix="give what to_bytes wrote") from None
         events = unpack(_Events, document)
-        return ModelState(
-            events.space,
-            events.strategy,
-            events.seed,
-            events.trials,
-            events.draws,
-            events.observations,
-        )
+        return ModelState(**{f.name: getattr(events, f.name) for f in fields(_Events)})
 
     def learned(self, observations: Sequence[Observation]) -> "ModelState":
         return self._evolve(observations=(*self.observations, *observations))
@@ -132,3 +128,5 @@ class _Events:
     trials: int
     draws: int
     observations: tuple[Observation, ...]
+    context: Context = field(default_factory=Context)
+    belief: Belief | None = None

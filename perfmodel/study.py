@@ -6,7 +6,7 @@ from perfmodel.arrays import Floats
 from perfmodel.knapsack import check_countable
 from perfmodel.state import ModelState
 from perfmodel.strategies import STRATEGIES
-from rankspace import Observation, Proposal, RankVector, SearchSpace
+from rankspace import Context, Observation, Proposal, RankVector, SearchSpace
 from rankspace.errors import InvalidInput
 from rankspace.study import StrategyName
 
@@ -18,6 +18,7 @@ def start(
     seed: int = 0,
     prior: bytes | None = None,
     trials: int = 60,
+    context: Context | None = None,
 ) -> ModelState:
     """Return the state before the first trial.
 
@@ -27,6 +28,7 @@ def start(
         seed: Root of all randomness, at least 0.
         prior: Must be None: no format of meta-learned priors exists yet.
         trials: Search trials planned, failed ones included; sets the pace of exploration.
+        context: What the study holds fixed; without layer profiles a prior has no opinion.
 
     Raises:
         InvalidInput: An unknown strategy, a prior, a negative seed, no trials, a space with more
@@ -38,7 +40,7 @@ def start(
     _require(strategy in known, "strategy", strategy, "unknown", f"use one of {known}")
     _require(seed >= 0, "seed", seed, "is negative", "use 0")
     _require(trials >= 1, "trials", trials, "must be at least 1", "use 60")
-    return ModelState(space, StrategyName(strategy), seed, trials)
+    return ModelState(space, StrategyName(strategy), seed, trials, context=context or Context())
 
 
 def propose(

@@ -1,5 +1,6 @@
 """The shared vocabulary: frozen values, their JSON form and one error tree. No I/O."""
 
+from rankspace.context import Context
 from rankspace.layer_profile import LayerProfile
 from rankspace.observation import Measurement, Observation
 from rankspace.proposal import Proposal
@@ -13,6 +14,7 @@ from rankspace.verdict import Comparison, Verdict
 __all__ = [
     "Assignment",
     "Comparison",
+    "Context",
     "Layer",
     "LayerProfile",
     "Matrix",
