@@ -1,5 +1,6 @@
 """Trials without a service: the worker's own code on one model, one loss per (vector, seed)."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -20,8 +21,21 @@ def text_recipe(text: Path, rate: float) -> Recipe:
     )
 
 
+@dataclass(frozen=True)
+class Run:
+    """One fine-tune.
+
+    Attributes:
+        loss: Mean next-token loss on the held-out split, in nats.
+        steps: Training loss of each step, in nats, from step 1 on.
+    """
+
+    loss: float
+    steps: tuple[float, ...]
+
+
 class TrialRunner:
-    """Fine-tunes ``model`` with a rank vector of ``space`` and returns its held-out loss."""
+    """Fine-tunes ``model`` with a rank vector of ``space`` and measures it."""
 
     def __init__(
         self, model: PrunedModel, recipe: Recipe, space: SearchSpace, *, steps: int, split: Split
@@ -32,7 +46,21 @@ class TrialRunner:
 
     def loss(self, vector: RankVector, seed: int) -> float:
         """Mean next-token loss in nats; the same vector and seed give the same number."""
-        assignment = Assignment(
+        return self.run(vector, seed).loss
+
+    def run(self, vector: RankVector, seed: int) -> Run:
+        """Fine-tune and keep the training losses as well."""
+        losses: list[float] = []
+
+        def note(_: int, loss: float) -> bool:
+            losses.append(loss)
+            return False
+
+        found = self._evaluator.evaluate(self._assignment(vector, seed), note).loss
+        return Run(found, tuple(losses))
+
+    def _assignment(self, vector: RankVector, seed: int) -> Assignment:
+        return Assignment(
             trial_id=0,
             token=0,
             study_id="bench",
@@ -51,4 +79,3 @@ class TrialRunner:
             lease_seconds=60,
             heartbeat_seconds=20,
         )
-        return self._evaluator.evaluate(assignment, lambda step, loss: False).loss

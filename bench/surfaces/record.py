@@ -59,8 +59,7 @@ def main() -> None:
 
 def record(surface: Surface, stories: Path, place: Path, deadline: float) -> int:
     """Run the trials of ``surface`` that its file does not have yet; return how many."""
-    base, text = _source(surface, stories, place)
-    model = _prune(surface, base, text, place / "pruned")
+    model, text = prepare(surface, stories, place)
     search = Search(
         ranks=surface.ranks, granularity=surface.granularity, budget=Budget(surface.budget)
     )
@@ -82,6 +81,12 @@ def record(surface: Surface, stories: Path, place: Path, deadline: float) -> int
         ran += 1
     print(f"{surface.name}: {len(done) + ran} trials", flush=True)
     return ran
+
+
+def prepare(surface: Surface, stories: Path, place: Path) -> tuple[PrunedModel, Path]:
+    """Prune the surface's base model in ``place``; return it and the text it recovers on."""
+    base, text = _source(surface, stories, place)
+    return _prune(surface, base, text, place / "pruned"), text
 
 
 def wanted(surface: Surface, space: SearchSpace) -> Iterator[tuple[RankVector, int]]:
