@@ -52,7 +52,7 @@ class TrialRunner:
         """Fine-tune and keep the training losses as well."""
         losses: list[float] = []
 
-        def note(_: int, loss: float) -> bool:
+        def note(step: int, loss: float) -> bool:
             losses.append(loss)
             return False
 
