@@ -12,6 +12,7 @@ MAX_SEED = 2**31 - 1
 MAX_TRIALS = 100_000
 MAX_STEPS = 10_000_000
 MAX_PARAMETERS = 2**53
+MAX_STOP_RISK = 0.5
 MAX_DIGITS = 6  # of a rank
 
 
@@ -85,13 +86,24 @@ class TrialRun:
     Attributes:
         steps: Optimiser steps; a fraction of the recipe is enough to tell vectors apart.
         metric: What it is judged by, on the selection half of the held-out data.
+        stop_risk: Trials whose interim losses say that they cannot win any more end early; this
+            is the probability, over the whole search, of ending the one that would have won. 0
+            lets every trial run to its end.
     """
 
     steps: int = 200
     metric: Literal["validation_loss"] = "validation_loss"
+    stop_risk: float = 0.0
 
     def __post_init__(self) -> None:
         _within(1, MAX_STEPS, "steps", self.steps)
+        if not 0.0 <= self.stop_risk <= MAX_STOP_RISK:
+            raise InvalidInput(
+                "stop_risk",
+                self.stop_risk,
+                f"must be 0 to {MAX_STOP_RISK}",
+                fix="use 0.02, or 0 to stop no trial",
+            )
 
 
 @dataclass(frozen=True, slots=True)

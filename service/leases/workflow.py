@@ -11,6 +11,7 @@ from rankspace.wire import encode
 from service.artifacts.repository import Artifacts
 from service.artifacts.store import NOTE, WEIGHTS
 from service.events import Events
+from service.leases.racing import advise
 from service.leases.repository import Leases
 from service.leases.schemas import Beat, Claim, Heartbeat, Holding, Receipt, Report
 from service.tables import AttemptRow, TrialRow
@@ -56,7 +57,7 @@ def heartbeat(session: Session, trial: int, beat: Heartbeat, lease_seconds: floa
     if beat.interim:
         attempt.interim = _merged(attempt.interim or (), encode(beat.interim))
     if leases.renew(trial, beat.token, lease_seconds):
-        return Beat(lease_seconds, Action.CONTINUE)
+        return Beat(lease_seconds, advise(session, row, attempt))
     if row.state == TrialState.CANCELLED and row.token == beat.token:
         return Beat(lease_seconds, Action.CANCEL)
     raise _lost(trial, beat.token)

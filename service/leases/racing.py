@@ -1,0 +1,169 @@
+"""Racing over leases: whether the answer to a heartbeat is ``stop``.
+
+Finished curves never change, so each study's are kept in memory and only new ones are read. A
+trial is judged once per look; a lost answer is given again. Nothing here is needed to be kept: a
+restart reads the curves anew and judges the running trials' latest look once more.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from functools import lru_cache
+from threading import Lock
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy.orm import Session
+
+from perfmodel import racing
+from perfmodel.racing import Advice, Curve, Finished
+from rankspace import Purpose
+from rankspace.trial import Action
+from service.documents import space_of, study_of
+from service.events import Events
+from service.tables import AttemptRow, ObservationRow, StudyRow, TrialRow
+
+NEWEST = 128
+"""Finished trials a running one is compared with, and the best one."""
+
+CONTENDERS = 8
+"""Best scores looked at for one that ran all its steps."""
+
+REMEMBERED = 1024
+"""Trials whose latest look is remembered, per study."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """What never changes in a study."""
+
+    seed: int
+    steps: int
+    trials: int
+    risk: float
+    spared: int
+
+
+@dataclass(slots=True)
+class _Race:
+    """What is known of one study's finished trials; use it under its lock."""
+
+    lock: Lock = field(default_factory=Lock)
+    rules: _Rules | None = None
+    watermark: int = 0
+    best: Finished | None = None
+    newest: deque[Finished] = field(default_factory=lambda: deque(maxlen=NEWEST))
+    judged: dict[tuple[int, int], tuple[int, Action]] = field(default_factory=dict)
+
+
+@lru_cache(maxsize=64)
+def _race(study: str) -> _Race:
+    return _Race()
+
+
+def advise(session: Session, trial: TrialRow, attempt: AttemptRow) -> Action:
+    """Say whether ``trial`` goes on, in the caller's transaction; ``stop`` goes into the history.
+
+    Only what the model proposed on the shared seed is ever stopped, and none of the first trials.
+    """
+    if not trial.proposed:
+        return Action.CONTINUE
+    race = _race(trial.study_id)
+    with race.lock:
+        rules = race.rules = race.rules or _rules(session, trial.study_id)
+        if not rules.risk or trial.seed != rules.seed or not attempt.interim:
+            return Action.CONTINUE
+        last = int(max(step for step, _ in attempt.interim))
+        at = racing.look_at(last, rules.steps)
+        if at is None:
+            return Action.CONTINUE
+        return _judged(session, race, rules, trial, Curve.of(attempt.interim).between(0, at))
+
+
+def _judged(session: Session, race: _Race, rules: _Rules, trial: TrialRow, curve: Curve) -> Action:
+    """Look the decision up, or make it: once per look, and a stopped trial stays stopped."""
+    claim = (trial.id, trial.token)
+    look, action = race.judged.pop(claim, (0, Action.CONTINUE))
+    if look < curve.last and action is Action.CONTINUE:
+        look, action = curve.last, _decide(session, race, rules, trial, curve)
+    race.judged[claim] = (look, action)
+    while len(race.judged) > REMEMBERED:
+        del race.judged[next(iter(race.judged))]
+    return action
+
+
+def _decide(session: Session, race: _Race, rules: _Rules, trial: TrialRow, curve: Curve) -> Action:
+    if _is_spared(session, rules, trial):
+        return Action.CONTINUE
+    _catch_up(session, race, rules, trial.study_id)
+    others = [one for one in race.newest if one is not race.best]
+    risk = racing.risk_per_look(rules.risk, rules.trials)
+    advice = racing.advise(curve, [*filter(None, [race.best]), *others], risk=risk)
+    if advice.action is Action.STOP:
+        _record(session, trial, curve, advice)
+    return advice.action
+
+
+def _record(session: Session, trial: TrialRow, curve: Curve, advice: Advice) -> None:
+    content = {"step": curve.last, "probability": advice.probability, "reason": advice.reason}
+    Events(session).record("stopped", trial.study_id, trial.id, token=trial.token, **content)
+
+
+def _is_spared(session: Session, rules: _Rules, trial: TrialRow) -> bool:
+    """Whether it is one of the study's first search trials."""
+    mine = (TrialRow.study_id == trial.study_id) & (TrialRow.purpose == Purpose.SEARCH)
+    first = select(TrialRow.id).where(mine).order_by(TrialRow.id).offset(rules.spared).limit(1)
+    number = session.scalar(first)
+    return number is None or trial.id < number
+
+
+def _rules(session: Session, study: str) -> _Rules:
+    found = select(StudyRow.document, StudyRow.space).where(StudyRow.id == study)
+    document, space = session.execute(found).one()
+    search = study_of(document).search
+    return _Rules(
+        seed=search.seed,
+        steps=search.trial.steps,
+        trials=search.budget.trials,
+        risk=search.trial.stop_risk,
+        spared=racing.spared(search.budget.trials, len(space_of(space).layers)),
+    )
+
+
+def _catch_up(session: Session, race: _Race, rules: _Rules, study: str) -> None:
+    """Read the trials that finished since the last time."""
+    is_new = ObservationRow.sequence > race.watermark
+    fresh = _finished(study, rules, is_new).order_by(ObservationRow.sequence.desc())
+    rows = session.execute(fresh.limit(NEWEST)).all()
+    if len(rows) == NEWEST:  # older ones were skipped, and one of them may be the best
+        skipped = is_new & (ObservationRow.sequence < rows[-1].sequence)
+        highest = _finished(study, rules, skipped).order_by(ObservationRow.score.desc())
+        rows = [*rows, *session.execute(highest.limit(CONTENDERS))]
+    for sequence, score, measured, interim in reversed(rows):
+        race.watermark = max(race.watermark, sequence)
+        if measured["steps"] >= rules.steps:
+            one = Finished(Curve.of(interim), score)
+            race.newest.append(one)
+            race.best = max(filter(None, [race.best, one]), key=lambda known: known.score)
+
+
+def _finished(study: str, rules: _Rules, *where: ColumnElement[bool]) -> Select[Any]:
+    """Scored search trials on the shared seed: sequence, score, measurement, interim losses."""
+    latest = (AttemptRow.trial_id == TrialRow.id) & (AttemptRow.token == ObservationRow.token)
+    return (
+        select(
+            ObservationRow.sequence,
+            ObservationRow.score,
+            ObservationRow.measurement,
+            AttemptRow.interim,
+        )
+        .join(TrialRow, TrialRow.id == ObservationRow.trial_id)
+        .join(AttemptRow, latest)
+        .where(
+            ObservationRow.study_id == study,
+            TrialRow.purpose == Purpose.SEARCH,
+            TrialRow.seed == rules.seed,
+            ObservationRow.score.is_not(None),
+            AttemptRow.interim.is_not(None),
+            *where,
+        )
+    )
