@@ -3,10 +3,21 @@
 from dataclasses import dataclass
 
 from pruning.settings import PrunerName, PruningSettings
+from rankadaptor.demo.base_model import Size
 from rankspace.study import Granularity
 
 MODULE_RANKS = (0, 1, 2, 4, 8)
 BLOCK_RANKS = (0, 1, 2, 3, 4, 6, 8)
+
+STORIES = "stories260k"
+"""The base model somebody else really pretrained; the others are trained on the spot."""
+
+TRAINED = {
+    "stdlib": Size(),
+    "stdlib-wide": Size(hidden=96, ffn=256, blocks=4),
+    "stdlib-deep": Size(hidden=48, ffn=128, blocks=8, heads=6, kv_heads=3),
+}
+"""Base models trained in the demo's way on the standard library's source."""
 
 
 @dataclass(frozen=True)
@@ -15,7 +26,7 @@ class Surface:
 
     Attributes:
         name: Of its file.
-        base: ``stories260k`` (really pretrained) or ``stdlib`` (the demo's).
+        base: ``STORIES``, or a key of ``TRAINED``.
         pruning: What was removed.
         granularity: One rank per matrix or per block.
         ranks: Allowed ranks.
@@ -41,11 +52,11 @@ class Surface:
 
 
 CATALOGUE = (
-    Surface("stories-half-1to3", "stories260k", PruningSettings((1, 2, 3), 0.5)),
-    Surface("stories-quarter-all", "stories260k", PruningSettings((0, 1, 2, 3, 4), 0.25)),
+    Surface("stories-half-1to3", STORIES, PruningSettings((1, 2, 3), 0.5)),
+    Surface("stories-quarter-all", STORIES, PruningSettings((0, 1, 2, 3, 4), 0.25)),
     Surface(
         "stories-global-0to3",
-        "stories260k",
+        STORIES,
         PruningSettings((0, 1, 2, 3), 0.5, ranking="global"),
         budget="uniform:2",
     ),
@@ -59,7 +70,7 @@ CATALOGUE = (
     ),
     Surface(
         "stories-half-1to3-block",
-        "stories260k",
+        STORIES,
         PruningSettings((1, 2, 3), 0.5),
         granularity=Granularity.BLOCK,
         ranks=BLOCK_RANKS,
@@ -77,4 +88,17 @@ CATALOGUE = (
         vectors=47,
         unconstrained=12,
     ),
+    Surface("wide-half-1to2", "stdlib-wide", PruningSettings((1, 2), 0.6)),
+    Surface("stories-ends", STORIES, PruningSettings((0, 4), 0.6)),
+    Surface("deep-hard-2to5", "stdlib-deep", PruningSettings((2, 3, 4, 5), 0.7)),
+    Surface("stdlib-light-all", "stdlib", PruningSettings((0, 1, 2, 3, 4, 5), 0.3), rate=5e-3),
+    Surface(
+        "stories-random-1to4",
+        STORIES,
+        PruningSettings((1, 2, 3, 4), 0.4, PrunerName.RANDOM),
+        budget="uniform:2",
+        steps=60,
+        rate=5e-3,
+    ),
+    Surface("wide-hard-ends", "stdlib-wide", PruningSettings((0, 3), 0.8), steps=80),
 )

@@ -4,8 +4,8 @@
 
 One file per surface in ``bench/surfaces/data``: a first line with the provenance, then one line
 per trial. A killed recording goes on where it was; every surface ends by itself. STORIES_DIRECTORY
-holds the pretrained stories260k model and its ``sample.txt``; the other base model is the demo's,
-trained on the spot from the standard library's source and cached.
+holds the pretrained stories260k model and its ``sample.txt``; the other base models are trained in
+the demo's way on the spot, from the standard library's source, and cached.
 """
 
 import argparse
@@ -20,18 +20,20 @@ import numpy as np
 import platformdirs
 import torch
 
-from bench.surfaces.catalogue import CATALOGUE, Surface
+from bench.surfaces.catalogue import CATALOGUE, STORIES, TRAINED, Surface
 from bench.trial_runner import TrialRunner, text_recipe
 from perfmodel import random_vectors
 from pruning.calibration import Calibration, draw_windows
 from pruning.compression import compress
 from pruning.container import load, write_profiles
 from pruning.profile import profile
-from rankadaptor.demo.base_model import Size, cached_base_model
+from rankadaptor.demo.base_model import cached_base_model
 from rankadaptor.demo.corpus import standard_library
-from rankspace import PrunedModel, RankVector, SearchSpace
+from rankspace import Context, PrunedModel, RankVector, SearchSpace
+from rankspace.context import layer_profiles
+from rankspace.errors import Conflict
 from rankspace.granularity import search_space
-from rankspace.recipe import LINEAR_MODULES
+from rankspace.recipe import LINEAR_MODULES, Recipe
 from rankspace.study import Budget, Search
 from rankspace.trial import Split
 from rankspace.wire import encode
@@ -64,15 +66,11 @@ def record(surface: Surface, stories: Path, place: Path, deadline: float) -> int
         ranks=surface.ranks, granularity=surface.granularity, budget=Budget(surface.budget)
     )
     space = search_space(model, LINEAR_MODULES, search)
-    runner = TrialRunner(
-        model,
-        text_recipe(text, surface.rate),
-        space,
-        steps=surface.steps,
-        split=Split.SELECTION,
-    )
+    recipe = text_recipe(text, surface.rate)
+    runner = TrialRunner(model, recipe, space, steps=surface.steps, split=Split.SELECTION)
     file = DATA / f"{surface.name}.jsonl"
-    done = _done(file) if file.exists() else _begin(file, surface, model, space)
+    _begin(file, surface, model, space, context(surface, recipe, model, space))
+    done = _done(file)
     ran = 0
     for vector, seed in wanted(surface, space):
         if (vector.ranks, seed) in done or time.monotonic() > deadline:
@@ -111,11 +109,11 @@ def _off_budget(surface: Surface, space: SearchSpace) -> Iterator[RankVector]:
 
 
 def _source(surface: Surface, stories: Path, place: Path) -> tuple[Path, Path]:
-    if surface.base == "stories260k":
+    if surface.base == STORIES:
         return stories, stories / "sample.txt"
     corpus = standard_library()
     cache = Path(platformdirs.user_cache_dir("rankadaptor", appauthor=False)) / "demo"
-    base, _ = cached_base_model(corpus, Size(), cache, lambda step, loss: None)
+    base, _ = cached_base_model(corpus, TRAINED[surface.base], cache, lambda step, loss: None)
     text = place / "recovery.txt"
     text.write_text(corpus.recovery, encoding="utf-8")
     return base, text
@@ -129,20 +127,58 @@ def _prune(surface: Surface, base: Path, text: Path, target: Path) -> PrunedMode
     return write_profiles(target, profile(loaded, windows, load(base)))
 
 
+def context(surface: Surface, recipe: Recipe, model: PrunedModel, space: SearchSpace) -> Context:
+    """What the surface holds fixed, as a study with its recipe would."""
+    return Context(
+        architecture=model.architecture,
+        parameters=model.parameters,
+        steps=surface.steps,
+        learning_rate=surface.rate,
+        examples=recipe.batch.examples,
+        sequence_length=recipe.sequence_length,
+        alpha_per_rank=recipe.alpha_per_rank,
+        profiles=layer_profiles(model, space),
+    )
+
+
 def _begin(
-    file: Path, surface: Surface, model: PrunedModel, space: SearchSpace
-) -> set[tuple[tuple[int, ...], int]]:
-    file.parent.mkdir(exist_ok=True)
-    provenance = {
+    file: Path, surface: Surface, model: PrunedModel, space: SearchSpace, fixed: Context
+) -> None:
+    """Write the first line, or complete one that an older recorder wrote.
+
+    Raises:
+        Conflict: The file was recorded on another model.
+    """
+    if not file.exists():
+        file.parent.mkdir(exist_ok=True)
+        _append(file, _provenance(surface, model, space, fixed))
+        return
+    first, _, trials = file.read_text().partition("\n")
+    written = json.loads(first)
+    if written["fingerprint"] != model.fingerprint:
+        raise Conflict(
+            f"{file.name} was recorded on model {written['fingerprint'][:12]}, "
+            f"this is {model.fingerprint[:12]}",
+            hint="move the file away, and record the surface anew",
+        )
+    if "context" not in written:
+        completed = file.with_suffix(".partial")
+        completed.write_text(json.dumps({**written, "context": encode(fixed)}) + "\n" + trials)
+        completed.replace(file)
+
+
+def _provenance(
+    surface: Surface, model: PrunedModel, space: SearchSpace, fixed: Context
+) -> dict[str, object]:
+    return {
         "surface": encode(asdict(surface)),
         "fingerprint": model.fingerprint,
         "parameters": model.parameters,
         "torch": torch.__version__,
         "space": encode(space),
         "profiles": encode(model.profiles),
+        "context": encode(fixed),
     }
-    _append(file, provenance)
-    return set()
 
 
 def _done(file: Path) -> set[tuple[tuple[int, ...], int]]:
