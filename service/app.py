@@ -13,7 +13,17 @@ from service import errors, pages
 from service.guards import BodyLimit, HostGuard, SecurityHeaders
 from service.keys import issue_missing, store
 from service.pages import router as page_routes
-from service.routers import exports, health, keys, leases, models, studies, trials, workers
+from service.routers import (
+    exports,
+    health,
+    insights,
+    keys,
+    leases,
+    models,
+    studies,
+    trials,
+    workers,
+)
 from service.runtime import Runtime, assemble
 from service.schema import upgrade
 from service.settings import Settings
@@ -23,6 +33,7 @@ ROUTERS = (
     models.router,
     studies.router,
     trials.router,
+    insights.router,
     exports.router,
     leases.router,
     workers.router,

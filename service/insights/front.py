@@ -1,0 +1,52 @@
+"""Score against parameters: the model's front, with what the verification found."""
+
+from dataclasses import replace
+from functools import lru_cache
+
+from sqlalchemy.orm import Session
+
+import perfmodel.front
+from rankspace import Verdict
+from rankspace.errors import Conflict
+from rankspace.front import Front, Verified
+from rankspace.wire import decode
+from service.stages.learning import stored_state
+from service.studies.repository import Studies
+
+
+def study_front(session: Session, study: str) -> Front:
+    """Draw up the front.
+
+    Raises:
+        NotFound: There is no such study.
+        Conflict: No trial has a score yet.
+    """
+    found = known_front(session, study)
+    if found is None:
+        raise Conflict(f"study {study} has no score yet", hint="wait for its first trial")
+    return found
+
+
+def known_front(session: Session, study: str) -> Front | None:
+    """Return the front, or None before there is a score."""
+    row = Studies(session).get(study)
+    stored = Studies(session).knowledge(study)
+    found = _front(stored.blob) if stored else None
+    if found is None or row.verdict is None:
+        return found
+    return replace(found, verified=_verified(decode(Verdict, row.verdict)))
+
+
+@lru_cache(maxsize=16)
+def _front(blob: bytes) -> Front | None:
+    return perfmodel.front.front(stored_state(blob))
+
+
+def _verified(verdict: Verdict) -> Verified | None:
+    if verdict.versus_uniform_cheapest is None:
+        return None
+    return Verified(
+        verdict.cheapest_rank_vector,
+        verdict.cheapest_parameters,
+        verdict.versus_uniform_cheapest,
+    )

@@ -1,0 +1,42 @@
+"""Routes of what a study's performance model knows, and how far it may be believed."""
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import JSONResponse
+
+from rankspace.calibration import Calibration, Noise
+from rankspace.front import Front
+from service.auth import require
+from service.bodies import refusals, reply, route
+from service.insights.calibration import study_calibration
+from service.insights.front import study_front
+from service.insights.noise import study_noise
+from service.keys import Role
+from service.routers.shared import Service, StudyId
+
+router = APIRouter(
+    prefix="/v1/studies/{study}",
+    tags=["insights"],
+    dependencies=[Depends(require(Role.ADMIN))],
+    responses=refusals(401, 403, 404, 409, 422),
+)
+
+
+@router.get("/calibration", **route(Calibration))
+def get_calibration(runtime: Service, study: StudyId) -> JSONResponse:
+    """Show what the predictions were worth, judged by the results that came after."""
+    with runtime.database.reading() as session:
+        return reply(study_calibration(session, study))
+
+
+@router.get("/front", **route(Front))
+def get_front(runtime: Service, study: StudyId) -> JSONResponse:
+    """Show score against trainable parameters; 409 before there is a score."""
+    with runtime.database.reading() as session:
+        return reply(study_front(session, study))
+
+
+@router.get("/noise", **route(Noise))
+def get_noise(runtime: Service, study: StudyId) -> JSONResponse:
+    """Show what two equally good vectors' scores differ by; 409 while too few have one."""
+    with runtime.database.reading() as session:
+        return reply(study_noise(session, study))
