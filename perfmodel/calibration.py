@@ -141,26 +141,31 @@ def _trust(coverage: Sequence[Coverage]) -> Trust:
     """Compare each level with what was seen; the interval of the share must exclude it."""
     if coverage[0].count < LEAST:
         return Trust.TOO_EARLY
-    if any(seen.high < seen.level for seen in coverage):
+    if _narrow(coverage):
         return Trust.NARROW
-    return Trust.WIDE if any(seen.low > seen.level for seen in coverage) else Trust.HOLDS
+    return Trust.WIDE if _wide(coverage) else Trust.HOLDS
+
+
+def _narrow(coverage: Sequence[Coverage]) -> list[Coverage]:
+    return [seen for seen in coverage if seen.high < seen.level]
+
+
+def _wide(coverage: Sequence[Coverage]) -> list[Coverage]:
+    """The outermost level is left out: few results lie beyond it anyway."""
+    return [seen for seen in coverage[:-1] if seen.low > seen.level]
 
 
 def _summary(trust: Trust, coverage: Sequence[Coverage], ranks: Correlation | None) -> str:
     if trust is Trust.TOO_EARLY:
         return f"Too early to say: {coverage[0].count} predicted results, {LEAST} are needed."
-    off = {
-        Trust.NARROW: [seen for seen in coverage if seen.high < seen.level],
-        Trust.WIDE: [seen for seen in coverage if seen.low > seen.level],
-    }
-    shown = off.get(trust, [coverage[1]])[0]
+    shown = [*_narrow(coverage), *_wide(coverage), coverage[1]][0]
     say = {
         Trust.HOLDS: "The predicted intervals hold",
         Trust.NARROW: "The predicted intervals are too narrow",
         Trust.WIDE: "The predicted intervals are wider than need be",
     }
-    seen = f"{shown.inside} of {shown.count} results fell into their {shown.level:.0%} intervals"
-    return f"{say[trust]}: {seen}. {_ranking(ranks)}".replace("%", " %")
+    seen = f"{shown.inside} of {shown.count} results fell into their {100 * shown.level:.0f} %"
+    return f"{say[trust]}: {seen} intervals. {_ranking(ranks)}"
 
 
 def _ranking(ranks: Correlation | None) -> str:

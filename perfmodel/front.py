@@ -142,5 +142,5 @@ def _summary(points: Sequence[FrontPoint], uniform: FrontPoint, cheapest: FrontP
     saved = 1.0 - cheapest.parameters / uniform.parameters
     return (
         f"{said} {cheapest.parameters:,} parameters are predicted to be enough to match them: "
-        f"{saved:.0%} fewer than their {uniform.parameters:,}.".replace("%", " %")
+        f"{100 * saved:.0f} % fewer than their {uniform.parameters:,}."
     )

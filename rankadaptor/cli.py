@@ -6,7 +6,7 @@ import typer
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from rankadaptor.commands import studies
+from rankadaptor.commands import insights, studies
 from rankadaptor.commands.compress import compress
 from rankadaptor.commands.demo import demo
 from rankadaptor.commands.profile import profile
@@ -29,6 +29,8 @@ COMMANDS = (
     studies.status,
     watch,
     studies.verdict,
+    insights.calibration,
+    insights.front,
     studies.export,
     studies.pause,
     studies.resume,

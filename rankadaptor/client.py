@@ -9,7 +9,9 @@ from typing import Any, Self
 import httpx
 
 from rankspace import PrunedModel, RankVector, SearchSpace, Study, Verdict
+from rankspace.calibration import Calibration, Noise
 from rankspace.errors import RankspaceError, Unreachable, revive
+from rankspace.front import Front
 from rankspace.wire import decode, encode
 
 JSON = dict[str, Any]
@@ -100,6 +102,26 @@ class Client:
             Conflict: The study has none yet.
         """
         return decode(Verdict, self._json("GET", f"/v1/studies/{study_id}/verdict"))
+
+    def calibration(self, study_id: str) -> Calibration:
+        """Judge the model's predictions by the results since."""
+        return decode(Calibration, self._json("GET", f"/v1/studies/{study_id}/calibration"))
+
+    def front(self, study_id: str) -> Front:
+        """Return score against parameters.
+
+        Raises:
+            Conflict: No trial has a score yet.
+        """
+        return decode(Front, self._json("GET", f"/v1/studies/{study_id}/front"))
+
+    def noise(self, study_id: str) -> Noise:
+        """Return what two equally good vectors' scores differ by.
+
+        Raises:
+            Conflict: Too few trials have a score.
+        """
+        return decode(Noise, self._json("GET", f"/v1/studies/{study_id}/noise"))
 
     def export(self, study_id: str, directory: Path) -> list[Path]:
         """Download the recovered adapter into ``directory`` and check every file's hash."""

@@ -12,9 +12,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from rankspace.errors import NotFound, Unauthenticated
 from service.auth import COOKIE, has_session
 from service.documents import space_of
+from service.insights.calibration import study_calibration
+from service.insights.front import known_front
 from service.logins import SESSION_SECONDS, Logins
+from service.pages import agreement, price
 from service.pages.charts import HEIGHT, WIDTH, curve, grid, strip
-from service.pages.words import duration, verdict_words
+from service.pages.words import duration, percent, verdict_words
 from service.routers.shared import Service, StudyId
 from service.runtime import Runtime
 from service.studies.repository import Studies
@@ -31,7 +34,9 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.globals.update(duration=duration, strip=strip, grid=grid, width=WIDTH, height=HEIGHT)
+_templates.globals.update(
+    duration=duration, percent=percent, strip=strip, grid=grid, width=WIDTH, height=HEIGHT
+)
 
 
 @router.get("/")
@@ -62,6 +67,7 @@ def _study_page(runtime: Runtime, study: str) -> Response:
             space_of(row.space),
         )
         trials = Trials(session)
+        front, calibration = known_front(session, study), study_calibration(session, study)
         return _html(
             "study.html",
             study=shown,
@@ -69,6 +75,12 @@ def _study_page(runtime: Runtime, study: str) -> Response:
             curve=curve(trials.search_scores(study), shown.uniform_score),
             trials=trials.newest(study, LISTED),
             words=verdict_words(shown.verdict) if shown.verdict else (),
+            front=front,
+            prices=price.price(front),
+            price_frame=price,
+            calibration=calibration,
+            agrees=agreement.agreement(calibration),
+            agreement_frame=agreement,
         )
 
 

@@ -50,3 +50,7 @@ def duration(seconds: float | None) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.0f} %"

@@ -1,0 +1,40 @@
+"""Axis: values to places in a picture, with round numbers to mark it by."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """Maps ``low .. high`` to ``start .. end``, in the units of the picture."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    @classmethod
+    def around(cls, values: Iterable[float], start: float, end: float) -> "Axis":
+        """Span ``values`` with a little air on both sides."""
+        known = list(values)
+        low, high = min(known), max(known)
+        air = 0.05 * (high - low) or 0.5
+        return cls(low - air, high + air, start, end)
+
+    def place(self, value: float) -> float:
+        share = (value - self.low) / (self.high - self.low)
+        return round(self.start + share * (self.end - self.start), 1)
+
+    def ticks(self, about: int = 4) -> tuple[tuple[float, str], ...]:
+        """Round values within the axis, as place and label."""
+        rough = (self.high - self.low) / about
+        magnitude = 10.0 ** math.floor(math.log10(rough))
+        step = next(s * magnitude for s in STEPS if s * magnitude >= rough * (1 - 1e-9))
+        digits = max(0, -math.floor(math.log10(step) + 1e-9) + (step / magnitude == 2.5))
+        first = math.ceil(self.low / step - 1e-9)
+        last = math.floor(self.high / step + 1e-9)
+        marks = [(at * step) for at in range(first, last + 1)]
+        return tuple((self.place(mark), f"{mark + 0.0:,.{digits}f}") for mark in marks)
