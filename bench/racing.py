@@ -222,7 +222,7 @@ def main() -> None:
     parser.add_argument("--risk", type=float, default=0.02, help="of the whole search")
     parser.add_argument("--json", type=Path, help="also write every row to this file")
     options = parser.parse_args()
-    simulated = measure(40 if options.quick else 1000, options.risk)
+    simulated = measure(40 if options.quick else 400, options.risk)
     show(f"Simulated curves, {TRIALS} trials, stated risk {options.risk:.0%}", simulated)
     orders = 20 if options.quick else ORDERS
     real = replay(sorted(DATA.glob("*.jsonl")), orders, options.risk)

@@ -60,6 +60,16 @@ def test_a_hopeless_trial_is_told_to_stop_and_the_history_says_why(service: Serv
     assert "above the best score" in stopped["content"]["reason"]
 
 
+def test_the_page_says_which_trials_were_stopped(service: Service) -> None:
+    study = begun(service)
+    run(service, service.claim(), steps=12)
+    code = service.post("/v1/login-codes").json()["code"]
+    service.client.post("/login", data={"code": code})
+    page = service.client.get(f"/studies/{study}").text
+    assert page.count("Stopped after 12 of 40 steps.") == 1
+    assert page.count("Stopped after") == 1
+
+
 def test_a_promising_trial_goes_on_to_its_end(service: Service) -> None:
     begun(service)
     lease = service.claim()
