@@ -78,16 +78,18 @@ class Curve:
         return Curve(self.steps[first:end], self.losses[first:end])
 
     def lead_over(self, other: "Curve") -> float | None:
-        """How much lower this curve is on average, at common steps; None with too few of them."""
-        ours, theirs = self.losses, other.losses
-        if not np.array_equal(self.steps, other.steps):
-            common, at, there = np.intersect1d(
-                self.steps, other.steps, assume_unique=True, return_indices=True
-            )
-            if 2 * len(common) < len(other.steps):
-                return None
-            ours, theirs = ours[at], theirs[there]
-        return float(np.mean(theirs - ours)) if len(ours) >= COMMON else None
+        """How much lower this curve is at the steps of ``other``, on average.
+
+        None if it has too few of them.
+        """
+        if not len(self.steps):
+            return None
+        at = np.minimum(np.searchsorted(self.steps, other.steps), len(self.steps) - 1)
+        common = self.steps[at] == other.steps
+        count = int(np.count_nonzero(common))
+        if count < COMMON or 2 * count < len(other.steps):
+            return None
+        return float((other.losses - self.losses[at])[common].sum()) / count
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,8 +127,7 @@ def advise(curve: Curve, finished: Sequence[Finished], *, risk: float) -> Advice
     pairs = [
         (lead, one.score)
         for one in finished
-        if np.isfinite(one.score)
-        and (lead := one.curve.between(curve.last // 2, curve.last).lead_over(window)) is not None
+        if np.isfinite(one.score) and (lead := one.curve.lead_over(window)) is not None
     ]
     if len(pairs) < LEAST:
         known = f"only {len(pairs)} finished trials can be compared with, of {LEAST} needed"
