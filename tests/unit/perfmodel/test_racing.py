@@ -65,6 +65,10 @@ def test_losses_are_compared_at_the_same_steps_only() -> None:
     assert (full.action, thinned.action) == (Action.STOP, Action.STOP)
     odd = [Finished(Curve(f.curve.steps[1::2], f.curve.losses[1::2]), f.score) for f in field()]
     assert advise(sparse, odd, risk=1e-3).probability is None  # no step in common
+    few = [Finished(f.curve.between(0, 24), f.score) for f in field()]
+    assert advise(running, few, risk=1e-3).probability is None  # 4 of the window's 20
+    half = [Finished(f.curve.between(0, 30), f.score) for f in field()]
+    assert advise(running, half, risk=1e-3).action is Action.STOP  # 10 of 20
 
 
 def test_pairs_are_put_in_order_and_nan_left_out() -> None:
