@@ -1,0 +1,45 @@
+"""The one curve that all layers of a finished study are taken to follow, up to its height.
+
+It holds near the budget only, see ``SLACK``.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from perfmodel.arrays import Floats, Integers
+from rankspace import RankVector, SearchSpace
+
+SLACK = 0.15
+"""Share of the budget by which a vector may miss it. Scores are near-additive on one budget, not
+across budgets (``docs/meta.md``)."""
+
+LEAST_REACH = 0.5
+"""Ranks between the lowest and the mean one, at least: a budget may leave no room above it."""
+
+
+def free_layers(space: SearchSpace) -> Integers:
+    """Indices of the layers that may take more than one rank."""
+    return np.array(
+        [i for i in range(len(space.layers)) if len(space.choices(i)) > 1], dtype=np.int64
+    )
+
+
+def mean_rank(space: SearchSpace) -> float:
+    """The rank that every free layer has when the budget is spent evenly, at most the highest."""
+    free = free_layers(space)
+    costs = np.array(space.costs, dtype=np.float64)[free]
+    left = space.max_parameters - space.parameters(space.constant(0))
+    return float(min(left / costs.sum(), space.ranks[-1])) if len(free) else 0.0
+
+
+def curve(space: SearchSpace, vectors: Sequence[RankVector], bend: float) -> Floats:
+    """Utility of each layer's rank, ``(n, layers)``: 0 at the lowest rank, 1 at the mean rank."""
+    ranks = np.array([vector.ranks for vector in vectors], dtype=np.float64)
+    low = float(space.ranks[0])
+    reach = max(mean_rank(space) - low, LEAST_REACH)
+    return np.asarray(np.log1p(bend * np.maximum(ranks - low, 0.0) / reach) / np.log1p(bend))
+
+
+def is_on_budget(space: SearchSpace, vector: RankVector) -> bool:
+    return abs(space.parameters(vector) / space.max_parameters - 1.0) <= SLACK
