@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from perfmodel.arrays import Floats
 from perfmodel.knapsack import check_countable
+from perfmodel.meta.prior import read_prior
 from perfmodel.state import ModelState
 from perfmodel.strategies import STRATEGIES
 from rankspace import Context, Observation, Proposal, RankVector, SearchSpace
@@ -26,21 +27,23 @@ def start(
         space: What may be proposed.
         strategy: A key of ``STRATEGIES``.
         seed: Root of all randomness, at least 0.
-        prior: Must be None: no format of meta-learned priors exists yet.
+        prior: A meta-learned prior, as ``perfmodel.meta.prior`` writes it, or None for no opinion.
         trials: Search trials planned, failed ones included; sets the pace of exploration.
         context: What the study holds fixed; without layer profiles a prior has no opinion.
 
     Raises:
-        InvalidInput: An unknown strategy, a prior, a negative seed, no trials, a space with more
-            parameters than can be counted.
+        InvalidInput: An unknown strategy, a damaged prior, a negative seed, no trials, a space with
+            more parameters than can be counted.
+        UnsupportedVersion: Another version of the program wrote the prior.
     """
     check_countable(space)
-    _require(prior is None, "prior", prior, "no prior format exists yet", "leave it out")
     known = [name.value for name in StrategyName]
     _require(strategy in known, "strategy", strategy, "unknown", f"use one of {known}")
     _require(seed >= 0, "seed", seed, "is negative", "use 0")
     _require(trials >= 1, "trials", trials, "must be at least 1", "use 60")
-    return ModelState(space, StrategyName(strategy), seed, trials, context=context or Context())
+    context = context or Context()
+    belief = None if prior is None else read_prior(prior).belief(space, context)
+    return ModelState(space, StrategyName(strategy), seed, trials, context=context, belief=belief)
 
 
 def propose(
