@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from perfmodel.meta.finished import FinishedStudy
@@ -44,17 +44,15 @@ def _open(url: str) -> Database:
     address = url if "://" in url else f"sqlite:///{url}"
     try:
         file = make_url(address)
-    except ArgumentError as error:
-        raise InvalidInput("database", url, str(error), fix="give a path or a URL") from None
-    if file.drivername.startswith("sqlite") and not Path(file.database or "").is_file():
-        raise InvalidInput("database", url, "there is no such file", fix="give the service's own")
-    database = Database(address)
-    try:
+        if file.drivername.startswith("sqlite") and not Path(file.database or "").is_file():
+            raise InvalidInput("database", url, "there is no such file", fix="give the service's")
+        database = Database(address)
         current = is_current(database)
-    except OperationalError as error:
-        problem = str(error.orig).strip()
+    except SQLAlchemyError as error:
+        problem = str(error).strip().splitlines()[0]
         raise InvalidInput("database", url, problem, fix="check the address") from None
     if not current:
+        database.close()
         raise UnsupportedVersion(
             f"database {url} has another schema than this program's",
             hint="start this version's rankadaptor serve on it once: it migrates",
