@@ -81,7 +81,7 @@ SETTINGS = (
     Setting("effect 1", SIGNAL, 1.0),
     Setting("effect 2", SIGNAL, 2.0),
     Setting("effect 3", SIGNAL, 3.0),
-    Setting("as it comes", SIGNAL / 10),
+    Setting("as it comes", 0.3 * SIGNAL),
 )
 
 
