@@ -19,7 +19,7 @@ from perfmodel.study import economy, leaders, predict
 from rankspace import RankVector
 from rankspace.front import Front, FrontPoint, Spot
 
-CEILINGS = 16
+CEILINGS = 12
 """Ceilings between the cheapest vector and the budget, evenly spaced."""
 
 SHOWN = 2000
