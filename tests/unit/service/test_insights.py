@@ -2,7 +2,11 @@
 
 import math
 
+import pytest
+
+from rankadaptor.client import Client
 from rankspace.calibration import Calibration, Noise, Trust
+from rankspace.errors import NotFound
 from rankspace.front import Front
 from rankspace.wire import decode
 from tests.unit.service.driver import Service, measurement, outcome
@@ -87,3 +91,18 @@ def test_the_noise_lies_in_its_interval_and_says_what_it_rests_on(service: Servi
     found = decode(Noise, service.get(f"/v1/studies/{study}/noise"))
     assert 0.0 < found.low < found.sd < found.high
     assert "24 scores" in found.source
+
+
+def test_the_python_client_reads_all_three(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = service.submit(search=SEARCH)
+    service.work(12)
+    service.client.headers.update(service.key("admin"))
+    with Client("http://testserver", "unused") as client:
+        client.close()
+        monkeypatch.setattr(client, "_http", service.client)
+        assert client.calibration(study).noise == client.noise(study)
+        assert client.front(study).uniform.rank_vector.ranks == (2,) * 12
+        with pytest.raises(NotFound):
+            client.front("st_none")
