@@ -213,7 +213,7 @@ def show(title: str, rows: Sequence[Mapping[str, float | str]]) -> None:
             f"{100 * float(row['low']):.1f} to {100 * float(row['high']):.1f}",
             f"{row['regret']:.3f}",
         )
-    Console(width=110).print(table)
+    Console(width=118).print(table)
 
 
 def main() -> None:

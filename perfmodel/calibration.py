@@ -52,7 +52,11 @@ def calibrate(results: Sequence[Result], noise: Noise | None) -> Calibration:
     spearman, kendall = _spearman(mean, score), _kendall(mean, score)
     return Calibration(
         trust=trust,
-        summary=_summary(trust, coverage, spearman),
+        summary=(
+            _summary(trust, coverage, spearman)
+            if points or len(results) < LEAST
+            else "Nothing to judge: the strategy predicts nothing of the trials it proposes."
+        ),
         coverage=coverage,
         spearman=spearman,
         kendall=kendall,

@@ -53,6 +53,12 @@ def test_too_few_results_are_not_judged() -> None:
     assert "0 predicted results" in nothing.summary
 
 
+def test_a_strategy_that_predicts_nothing_is_not_waited_for() -> None:
+    blind = [Result(at, None, None, float(at)) for at in range(10)]
+    assert "predicts nothing" in calibrate(blind, NOISE).summary
+    assert "Too early" in calibrate(blind[:9], NOISE).summary
+
+
 def test_trials_without_a_prediction_only_feed_the_baseline() -> None:
     blind = [Result(-1, None, None, 100.0), Result(-2, None, None, 101.0)]
     found = calibrate([*blind, *results(20)], NOISE)
