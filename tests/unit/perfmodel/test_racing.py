@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from bench.racing import SETTINGS, Setting, race, simulate
+from perfmodel import start
 from perfmodel.racing import (
     LEAST,
     LOOKS,
@@ -15,6 +16,7 @@ from perfmodel.racing import (
     risk_per_look,
     spared,
 )
+from rankspace import Layer, SearchSpace
 from rankspace.trial import Action
 
 STEPS = np.arange(1, 41)
@@ -101,8 +103,14 @@ def test_who_started_worse_and_ended_best_is_remembered() -> None:
 def test_looks_and_shares_of_the_risk() -> None:
     assert [look_at(step, 100) for step in (29, 30, 49, 99)] == [None, 30, 30, 70]
     assert risk_per_look(0.02, 60) * 60 * len(LOOKS) == pytest.approx(0.02)
-    assert spared(60, 56) == 15
-    assert spared(8, 56) == LEAST
+
+
+def test_the_design_is_spared() -> None:
+    layers = tuple(Layer(f"{at}", 1) for at in range(56))
+    for trials in (8, 30, 60, 200):
+        state = start(SearchSpace(layers, (0, 1, 2, 4), 112), trials=trials)
+        assert spared(trials, 56) >= max(LEAST, len(state.ground.design))
+        assert spared(trials, 56) <= max(LEAST, trials // 2)
 
 
 @pytest.mark.parametrize("setting", [SETTINGS[0], SETTINGS[3], SETTINGS[4]], ids=lambda s: s.name)
