@@ -1,0 +1,73 @@
+"""Problem: a search space with a known truth and a noise that every arm shares."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from bench.proposers.landscapes import Landscape
+from bench.proposers.noise import Noise
+from bench.proposers.optimum import levels_of, optimum
+from perfmodel import random_vectors
+from rankspace import RankVector, SearchSpace
+
+PROBES = 8
+"""Random vectors and trials that a problem's fingerprint is taken of."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One seed of one family.
+
+    Attributes:
+        space: What may be tried; no layer is fixed.
+        landscape: The truth.
+        noise: Of one trial.
+    """
+
+    space: SearchSpace
+    landscape: Landscape
+    noise: Noise
+
+    def score(self, vector: RankVector) -> float:
+        """Noiseless score; vectors above the budget have one too."""
+        return float(self.landscape.scores(levels_of(self.space, vector)[None])[0])
+
+    def observe(self, vector: RankVector, trial: int) -> float | None:
+        """Score of ``vector`` as the trial with index ``trial``; None when it diverged."""
+        return self.noise.observe(self.score(vector), trial)
+
+    @cached_property
+    def uniform_score(self) -> float:
+        return self.score(self.space.uniform())
+
+    @cached_property
+    def swing(self) -> float:
+        """What the uniform vector gains over the cheapest one: a scale of the score."""
+        return abs(self.uniform_score - self.score(self.space.cheapest()))
+
+    def best_score(self, answers: Iterable[RankVector] = ()) -> float:
+        """Score of the optimum, searched from ``answers`` too where it is not exact."""
+        return self.score(optimum(self.space, self.landscape, answers))
+
+    def regret(self, vector: RankVector, best: float) -> float:
+        """100 at the uniform vector, 0 at the score ``best``."""
+        return 100.0 * (best - self.score(vector)) / (best - self.uniform_score)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes with the truth, the space or the noise; stored results carry it."""
+        vectors = random_vectors(self.space, PROBES, seed=0)
+        truths = [self.score(vector) for vector in vectors]
+        seen = [self.noise.observe(truth, trial) for trial, truth in enumerate(truths)]
+        figures = [f"{x:.6g}" if x is not None else "-" for x in (*truths, *seen)]
+        text = repr((self.space.costs, self.space.ranks, self.space.max_parameters, figures))
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def spread(space: SearchSpace, landscape: Landscape) -> float:
+    """Standard deviation of the score over random vectors on the budget."""
+    vectors = random_vectors(space, 64, seed=0)
+    return float(np.std(landscape.scores(np.stack([levels_of(space, v) for v in vectors]))))
