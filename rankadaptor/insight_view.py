@@ -83,13 +83,13 @@ def _error(crps: float, baseline: float | None) -> str:
 
 def _front(found: Front) -> Table:
     table = _table("the front: nothing known is as cheap and predicted as good")
-    for column in ("parameters", "of uniform", "predicted", "against uniform", "observed"):
-        table.add_column(column, justify="right")
-    table.add_column("")
+    for column in ("parameters", "share", "predicted", "vs uniform", "observed"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
     marks = {
         found.uniform.rank_vector.ranks: Text("uniform", style="bold"),
         **(
-            {found.cheapest.rank_vector.ranks: Text("cheapest to match uniform", style="green")}
+            {found.cheapest.rank_vector.ranks: Text("matches uniform", style="green")}
             if found.cheapest
             else {}
         ),

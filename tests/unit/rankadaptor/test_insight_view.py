@@ -25,7 +25,7 @@ FOUND = Calibration(
 
 
 def shown(view: RenderableType) -> str:
-    console = Console(width=110, record=True, file=io.StringIO())
+    console = Console(width=80, record=True, file=io.StringIO())
     console.print(view)
     return console.export_text()
 
@@ -70,7 +70,7 @@ def test_a_front_marks_uniform_and_what_matches_it() -> None:
     text = shown(front_view(front))
     rows = {line.split()[0]: line for line in text.splitlines() if "±" in line}
     assert list(rows) == ["0", "900", "1,190", "1,200"]
-    assert "cheapest to match uniform" in rows["900"]
+    assert "matches uniform" in rows["900"]
     assert "75 %" in rows["900"]
     assert "+0.1000" in rows["1,190"]
     assert rows["1,200"].rstrip().endswith("uniform")
