@@ -126,7 +126,9 @@ def _percent(share: float) -> str:
 
 
 def _table(title: str) -> Table:
-    return Table(box=box.SIMPLE_HEAD, title=title, title_style="bold", title_justify="left")
+    return Table(
+        box=box.SIMPLE_HEAD, title=title, title_style="bold", title_justify="left", pad_edge=False
+    )
 
 
 def _scatter(found: Calibration) -> Text:
