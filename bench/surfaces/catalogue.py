@@ -16,6 +16,8 @@ TRAINED = {
     "stdlib": Size(),
     "stdlib-wide": Size(hidden=96, ffn=256, blocks=4),
     "stdlib-deep": Size(hidden=48, ffn=128, blocks=8, heads=6, kv_heads=3),
+    "stdlib-unshared": Size(ffn=192, blocks=5, heads=4, steps=900, seed=1),  # a key per query head
+    "stdlib-long": Size(hidden=80, ffn=160, blocks=5, heads=10, kv_heads=2, steps=1200, seed=2),
 }
 """Base models trained in the demo's way on the standard library's source."""
 
@@ -89,16 +91,10 @@ CATALOGUE = (
         unconstrained=12,
     ),
     Surface("wide-half-1to2", "stdlib-wide", PruningSettings((1, 2), 0.6)),
-    Surface("stories-ends", STORIES, PruningSettings((0, 4), 0.6)),
     Surface("deep-hard-2to5", "stdlib-deep", PruningSettings((2, 3, 4, 5), 0.7)),
+    Surface("unshared-half-early", "stdlib-unshared", PruningSettings((0, 1, 2), 0.5), rate=5e-3),
+    Surface("stories-ends", STORIES, PruningSettings((0, 4), 0.6)),
+    Surface("long-hard-late", "stdlib-long", PruningSettings((2, 3, 4), 0.7), steps=60),
     Surface("stdlib-light-all", "stdlib", PruningSettings((0, 1, 2, 3, 4, 5), 0.3), rate=5e-3),
-    Surface(
-        "stories-random-1to4",
-        STORIES,
-        PruningSettings((1, 2, 3, 4), 0.4, PrunerName.RANDOM),
-        budget="uniform:2",
-        steps=60,
-        rate=5e-3,
-    ),
-    Surface("wide-hard-ends", "stdlib-wide", PruningSettings((0, 3), 0.8), steps=80),
+    Surface("wide-hard-ends", "stdlib-wide", PruningSettings((0, 3), 0.8), budget="uniform:2"),
 )

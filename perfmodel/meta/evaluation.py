@@ -68,12 +68,17 @@ def leave_out(lessons: Sequence[Lesson], by: HoldOut, method: str = "xgboost") -
     """
     held = []
     for lesson in lessons:
-        others = [other for other in lessons if _group(other, by) != _group(lesson, by)]
-        said = METHODS[method](others)(lesson.features)
+        rest = others(lessons, lesson, by)
+        said = METHODS[method](rest)(lesson.features)
         said = said - np.average(said, weights=lesson.weights)
-        noise = learn_noise(others).ratio(lesson.about)
-        held.append(Held(lesson, said, noise, len(others)))
+        noise = learn_noise(rest).ratio(lesson.about)
+        held.append(Held(lesson, said, noise, len(rest)))
     return tuple(held)
+
+
+def others(lessons: Sequence[Lesson], lesson: Lesson, by: HoldOut) -> tuple[Lesson, ...]:
+    """The lessons that are not held out with ``lesson``."""
+    return tuple(other for other in lessons if _group(other, by) != _group(lesson, by))
 
 
 def possible(lessons: Sequence[Lesson]) -> tuple[HoldOut, ...]:
