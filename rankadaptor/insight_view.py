@@ -89,7 +89,7 @@ def _front(found: Front) -> Table:
     marks = {
         found.uniform.rank_vector.ranks: Text("uniform", style="bold"),
         **(
-            {found.cheapest.rank_vector.ranks: Text("matches uniform", style="green")}
+            {found.cheapest.rank_vector.ranks: Text("cheapest match", style="green")}
             if found.cheapest
             else {}
         ),

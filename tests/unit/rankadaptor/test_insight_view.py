@@ -70,7 +70,7 @@ def test_a_front_marks_uniform_and_what_matches_it() -> None:
     text = shown(front_view(front))
     rows = {line.split()[0]: line for line in text.splitlines() if "±" in line}
     assert list(rows) == ["0", "900", "1,190", "1,200"]
-    assert "matches uniform" in rows["900"]
+    assert "cheapest match" in rows["900"]
     assert "75 %" in rows["900"]
     assert "+0.1000" in rows["1,190"]
     assert rows["1,200"].rstrip().endswith("uniform")
