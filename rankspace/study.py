@@ -117,6 +117,8 @@ class Search:
         budget: What may be spent.
         trial: What one trial runs.
         strategy: Who proposes.
+        prior: Whether the search begins with what the prior shipped with the program expects of
+            the layers, or with no opinion.
         seed: Of proposals, initialisation and data order; the same study again gives the same.
     """
 
@@ -126,6 +128,7 @@ class Search:
     budget: Budget = field(default_factory=Budget)
     trial: TrialRun = field(default_factory=TrialRun)
     strategy: StrategyName = StrategyName.ADDITIVE
+    prior: Literal["shipped", "none"] = "shipped"
     seed: int = 0
 
     def __post_init__(self) -> None:
