@@ -1,5 +1,7 @@
 """Finished studies of a history database, read without changing it."""
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from sqlalchemy import select
@@ -8,16 +10,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from perfmodel.meta.finished import FinishedStudy
-from rankspace import PrunedModel, Purpose
+from rankspace import Context, Observation, PrunedModel, Purpose, Study
 from rankspace.context import context_of
 from rankspace.errors import InvalidInput, UnsupportedVersion
 from rankspace.study import StudyState
+from rankspace.wire import unpack
 from service.db import Database
 from service.documents import model_of, space_of, study_of
 from service.models.repository import Models
 from service.schema import is_current
-from service.stages.basis import read_basis
-from service.tables import StudyRow
+from service.tables import ObservationRow, StudyRow, TrialRow
 
 
 def finished_studies(url: str) -> tuple[FinishedStudy, ...]:
@@ -63,16 +65,40 @@ def _open(url: str) -> Database:
 def _finished(session: Session, row: StudyRow) -> FinishedStudy:
     model = model_of(Models(session).get(row.model_id).document)
     study, space = study_of(row.document), space_of(row.space)
-    basis = read_basis(session, row.id, active_seconds=0.0)
-    accepted = (*basis.accepted(Purpose.SEARCH), *basis.accepted(Purpose.CONTROL))
     return FinishedStudy(
         name=f"{row.name} ({row.id})",
         space=space,
-        context=context_of(model, study, space),
-        observations=tuple(trial.observation() for trial in accepted),
+        context=_stored_context(row) or context_of(model, study, space),
+        observations=tuple(_observations(session, row.id, study)),
         model=model.fingerprint,
         family=family_of(model),
     )
+
+
+def _stored_context(row: StudyRow) -> Context | None:
+    """As it was when the study was submitted; older studies did not store it."""
+    document = getattr(row, "context", None)
+    return unpack(Context, json.loads(document)) if document else None
+
+
+def _observations(session: Session, identity: str, study: Study) -> Iterator[Observation]:
+    """Search and control trials in the order of acceptance."""
+    steps = ObservationRow.measurement["steps"].as_integer()
+    found = (
+        select(TrialRow.rank_vector, ObservationRow.score, TrialRow.seed, steps)
+        .join(TrialRow, TrialRow.id == ObservationRow.trial_id)
+        .where(TrialRow.study_id == identity)
+        .where(TrialRow.purpose.in_([Purpose.SEARCH.value, Purpose.CONTROL.value]))
+        .order_by(ObservationRow.sequence)
+    )
+    for vector, score, seed, taken in session.execute(found):
+        yield Observation(vector, score, seed, _fidelity(study, taken))
+
+
+def _fidelity(study: Study, taken: int | None) -> float:
+    """Share of the recovery's steps; a trial that failed or had nothing to train counts whole."""
+    whole = study.search.trial.steps
+    return min((taken or whole) / (study.recover.steps or whole), 1.0)
 
 
 def family_of(model: PrunedModel) -> str:

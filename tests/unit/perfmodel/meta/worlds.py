@@ -1,10 +1,12 @@
 """Invented studies whose layers' worth follows from their features, by rules of the test's own."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from perfmodel import random_vectors
+from perfmodel.arrays import Floats
 from perfmodel.meta.finished import FinishedStudy
 from rankspace import Context, Layer, LayerProfile, Observation, RankVector, SearchSpace
 from rankspace.recipe import LINEAR_MODULES
@@ -42,14 +44,13 @@ def world(seed: int, *, blocks: int = 5, trials: int = 90, noise: float = 0.1) -
     )
     gradients = np.exp(rng.normal(0.0, 0.7, len(layers)))
     kinds = np.array([KIND_WORTH[str(layer.module)] for layer in layers])
-    truth = kinds + 0.8 * np.log(gradients)
-    truth -= truth.mean()
+    log_worth = kinds + 0.8 * np.log(gradients)
+    log_worth -= log_worth.mean()
     costs = sum(layer.parameters_per_rank for layer in layers)
     space = SearchSpace(layers, (0, 1, 2, 4, 8), 2 * costs)
     vectors = random_vectors(space, trials, seed)
-    ranks = np.array([vector.ranks for vector in vectors], dtype=np.float64)
-    clean = np.minimum(np.sqrt(ranks / 2.0), 1.8) @ np.exp(truth)
-    scores = 0.01 * (clean + noise * clean.std() * rng.standard_normal(trials))
+    clean = _clean(vectors, log_worth)
+    scores = clean + noise * clean.std() * rng.standard_normal(trials)
     profiles = tuple(
         _profile(layer, blocks, float(gradient), rng)
         for layer, gradient in zip(layers, gradients, strict=True)
@@ -57,7 +58,17 @@ def world(seed: int, *, blocks: int = 5, trials: int = 90, noise: float = 0.1) -
     observations = tuple(map(Observation, vectors, scores.tolist()))
     context = Context("LlamaForCausalLM", 1000, 40, 1e-2, 16, 64, 2.0, profiles)
     study = FinishedStudy(f"world {seed}", space, context, observations, f"m{seed}", f"f{seed}")
-    return World(study, tuple(truth.tolist()))
+    return World(study, tuple(log_worth.tolist()))
+
+
+def truth(one: World, vectors: Sequence[RankVector]) -> Floats:
+    """Scores without noise, ``(n,)``."""
+    return _clean(vectors, np.array(one.log_worth))
+
+
+def _clean(vectors: Sequence[RankVector], log_worth: Floats) -> Floats:
+    ranks = np.array([vector.ranks for vector in vectors], dtype=np.float64)
+    return np.asarray(0.01 * np.minimum(np.sqrt(ranks / 2.0), 1.8) @ np.exp(log_worth))
 
 
 def repeated(study: FinishedStudy, seeds: int, noise: float) -> FinishedStudy:
