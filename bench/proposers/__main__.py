@@ -2,6 +2,7 @@
 
     python -m bench.proposers [--quick] [--json FILE] [--families A,B] [--dims 32,128]
                               [--arms additive,swap] [--problems 20] [--trials 25,50,100]
+    python -m bench.proposers --peers-only --arms ax,optuna-gp --minutes 60
 
 Every row is an arm on paired problems: one seed is one problem, and the noise of a trial depends
 on the problem and the trial's index alone. Regret is 100 at the uniform vector and 0 at the
@@ -18,10 +19,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bench.proposers.campaign import campaign, runnable
 from bench.proposers.ledger import lines
 from bench.proposers.plan import cells
-from bench.proposers.roster import default_arms
+from bench.proposers.roster import PEERS, default_arms
 from bench.proposers.runner import Task, run_all, tasks
+from bench.proposers.store import RESULTS, Store
 from bench.proposers.summary import summary
 from bench.proposers.table import legend, show
 
@@ -31,13 +34,16 @@ def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # the processes started below read it
     wanted = cells(options.quick, options.families, options.dims, options.trials)
     problems = range(options.problems or (4 if options.quick else 20))
-    todo = list(tasks(wanted, options.arms or default_arms(), problems))
-    records = []
+    arms = options.arms or (tuple(PEERS) if options.peers_only else default_arms())
+    store = Store(options.store)
+    todo = campaign(tasks(wanted, arms, problems), store, runnable(options.arms, options.quick))
+    records = list(todo.stored)
     for done, (task, found) in enumerate(
-        run_all(todo, options.processes, options.cap_seconds, options.minutes), start=1
+        run_all(todo.waiting, options.processes, options.cap_seconds, options.minutes), start=1
     ):
         records += found
-        _progress(done, len(todo), task)
+        store.add(record for record in found if record.arm in PEERS)
+        _progress(done, len(todo.waiting), task)
     places = lines(records)
     show(places, Console(width=110))
     print(legend())
@@ -50,6 +56,8 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench.proposers")
     parser.add_argument("--quick", action="store_true", help="4 problems, under a minute")
+    parser.add_argument("--peers-only", action="store_true", help="to fill the store")
+    parser.add_argument("--store", type=Path, default=RESULTS, help="answers of the peers")
     parser.add_argument("--json", type=Path, help="also write every figure to this file")
     parser.add_argument("--families", type=_words)
     parser.add_argument("--dims", type=_numbers)

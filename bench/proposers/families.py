@@ -146,7 +146,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
 )
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def problem(family: str, layers: int, seed: int) -> Problem:
     """Return the problem ``seed`` of ``family``, the same for every arm.
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from bench.proposers.landscapes import Landscape
-from perfmodel import allocate, random_vectors
+from perfmodel import allocate
 from perfmodel.arrays import Floats, Integers
 from rankspace import RankVector, SearchSpace
 
@@ -33,7 +33,7 @@ def optimum(
     """
     if landscape.tables is not None:
         return allocate(space, landscape.tables)
-    own = [*_linearised(space, landscape), *random_vectors(space, STARTS, seed=0)]
+    own = [*_linearised(space, landscape), *_random(space)]
     ends = [climb(space, landscape, levels_of(space, start)) for start in (*own, *starts)]
     best = int(np.argmax(landscape.scores(np.stack(ends))))
     return vector_at(space, ends[best])
@@ -65,6 +65,16 @@ def _linearised(space: SearchSpace, landscape: Landscape) -> Iterable[RankVector
     for _ in range(ROUNDS):
         yield vector
         vector = allocate(space, _conditional(landscape, levels_of(space, vector), space))
+
+
+def _random(space: SearchSpace) -> Iterable[RankVector]:
+    """Draw vectors within the budget, from a stream that no proposer shares."""
+    rng = np.random.default_rng(0)
+    for _ in range(STARTS):
+        levels = rng.integers(len(space.ranks), size=len(space.layers))
+        while not space.affords(vector_at(space, levels)):
+            levels[rng.choice(np.flatnonzero(levels))] -= 1
+        yield vector_at(space, levels)
 
 
 def _conditional(landscape: Landscape, levels: Integers, space: SearchSpace) -> Floats:

@@ -10,7 +10,7 @@ import numpy as np
 from bench.proposers.landscapes import Landscape
 from bench.proposers.noise import Noise
 from bench.proposers.optimum import levels_of, optimum
-from perfmodel import random_vectors
+from perfmodel.arrays import Integers
 from rankspace import RankVector, SearchSpace
 
 PROBES = 8
@@ -59,8 +59,7 @@ class Problem:
     @cached_property
     def fingerprint(self) -> str:
         """Changes with the truth, the space or the noise; stored results carry it."""
-        vectors = random_vectors(self.space, PROBES, seed=0)
-        truths = [self.score(vector) for vector in vectors]
+        truths = self.landscape.scores(_probes(self.space, PROBES)).tolist()
         seen = [self.noise.observe(truth, trial) for trial, truth in enumerate(truths)]
         figures = [f"{x:.6g}" if x is not None else "-" for x in (*truths, *seen)]
         text = repr((self.space.costs, self.space.ranks, self.space.max_parameters, figures))
@@ -68,6 +67,10 @@ class Problem:
 
 
 def spread(space: SearchSpace, landscape: Landscape) -> float:
-    """Standard deviation of the score over random vectors on the budget."""
-    vectors = random_vectors(space, 64, seed=0)
-    return float(np.std(landscape.scores(np.stack([levels_of(space, v) for v in vectors]))))
+    """Standard deviation of the score over random vectors, whatever they cost."""
+    return float(np.std(landscape.scores(_probes(space, 64))))
+
+
+def _probes(space: SearchSpace, count: int) -> Integers:
+    """Random levels, ``(count, layers)``: a stream of its own, which no proposer shares."""
+    return np.random.default_rng(0).integers(len(space.ranks), size=(count, len(space.layers)))

@@ -4,13 +4,36 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from bench.proposers.arms import Arm, Own
+from bench.proposers.ax_library import open_ax
+from bench.proposers.optuna_library import (
+    cmaes_sampler,
+    gp_sampler,
+    opener,
+    random_sampler,
+    tpe_sampler,
+)
+from bench.proposers.peers import Peer
 from perfmodel import STRATEGIES
 from rankspace.errors import InvalidInput
 
 OWN = ("additive", "rankadaptor", "xgboost", "gp", "tpe", "cmaes", "swap", "random")
 """Our strategies that a run asks unless told otherwise, as far as they exist."""
 
-PEERS: Mapping[str, Arm] = MappingProxyType({})
+PEERS: Mapping[str, Arm] = MappingProxyType(
+    {
+        f"{name}{suffix}": Peer(package, begin, projected=bool(suffix))
+        for name, package, begin in (
+            ("optuna-tpe", "optuna", opener(tpe_sampler)),
+            ("optuna-cmaes", "optuna", opener(cmaes_sampler)),
+            ("optuna-gp", "optuna", opener(gp_sampler)),
+            ("ax", "ax-platform", open_ax),
+            ("optuna-random", "optuna", opener(random_sampler)),
+        )
+        for suffix in ("", "+budget")
+    }
+)
+"""``+budget``: what it asks is repaired onto the budget."""
+
 SLOW = frozenset({"optuna-gp", "optuna-gp+budget", "ax", "ax+budget"})
 """Seconds of CPU per trial: run only when named, else what is stored is shown."""
 

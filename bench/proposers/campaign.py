@@ -1,0 +1,61 @@
+"""A campaign: what of a plan is stored already and what has to run."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from bench.proposers.families import problem
+from bench.proposers.record import Record
+from bench.proposers.roster import PEERS, SLOW, arm
+from bench.proposers.runner import Task
+from bench.proposers.store import Store
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """The split of a plan.
+
+    Attributes:
+        stored: Answers of peers that need not run again.
+        waiting: Tasks that run.
+        left_out: Peers' tasks that are not stored at every length and do not run now.
+    """
+
+    stored: tuple[Record, ...]
+    waiting: tuple[Task, ...]
+    left_out: tuple[Task, ...]
+
+
+def campaign(tasks: Iterable[Task], store: Store, runnable: Collection[str]) -> Campaign:
+    """Split ``tasks``; our own strategies always run, peers if ``runnable`` and not stored."""
+    stored: list[Record] = []
+    waiting: list[Task] = []
+    left_out: list[Task] = []
+    for task in tasks:
+        found = stored_answers(task, store) if task.arm in PEERS else []
+        if len(found) < len(task.lengths) and (task.arm not in PEERS or task.arm in runnable):
+            waiting.append(task)
+            continue
+        stored += found
+        if len(found) < len(task.lengths):
+            left_out.append(task)
+    return Campaign(tuple(stored), tuple(waiting), tuple(left_out))
+
+
+def stored_answers(task: Task, store: Store) -> list[Record]:
+    """Answers of a peer at those lengths of ``task`` that are stored."""
+    fingerprint = problem(task.family, task.layers, task.problem).fingerprint
+    version = arm(task.arm).version
+    found = [
+        store.find((task.family, task.layers, task.problem, task.arm, n), fingerprint, version)
+        for n in task.lengths
+    ]
+    return [record for record in found if record]
+
+
+def runnable(named: Collection[str] | None, quick: bool) -> frozenset[str]:
+    """Peers that run when nothing is stored: those named, else the fast ones, but none in short.
+
+    A library that is not installed runs never.
+    """
+    asked = set(named) if named else set() if quick else set(PEERS) - SLOW
+    return frozenset(name for name in asked & set(PEERS) if arm(name).version)
