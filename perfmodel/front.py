@@ -7,6 +7,7 @@ read off the predictions, one layer at a time from the uniform vector; that is e
 additive model, and a strategy that predicts nothing of untried vectors has none.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -63,12 +64,12 @@ def undominated(points: Iterable[FrontPoint]) -> tuple[FrontPoint, ...]:
 
 
 def _observed(state: ModelState) -> Mapping[RankVector, float]:
-    """Mean score on the most frequent seed, by vector, in the order first tried."""
-    seeds = [seen.seed for seen in state.scored]
-    home = max(sorted(set(seeds)), key=seeds.count)
+    """Mean score on the usual seed and fidelity, by vector, in the order first tried."""
+    ways = Counter((seen.seed, seen.fidelity) for seen in state.scored)
+    usual = max(sorted(ways), key=lambda way: ways[way])
     found: dict[RankVector, list[float]] = {}
     for seen in state.scored:
-        if seen.seed == home and seen.score is not None:
+        if (seen.seed, seen.fidelity) == usual and seen.score is not None:
             found.setdefault(seen.rank_vector, []).append(seen.score)
     return {vector: float(np.mean(scores)) for vector, scores in found.items()}
 

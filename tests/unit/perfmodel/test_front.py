@@ -107,6 +107,15 @@ def test_scores_of_other_seeds_are_left_out_of_the_observed() -> None:
     assert found.uniform.score < 20.0
 
 
+def test_scores_of_trials_cut_short_are_left_out_too() -> None:
+    state = searched()
+    cut = RankVector((4, 0, 0) * 4)
+    short = state.learned([Observation(cut, -99.0, fidelity=0.5)])
+    found = front(short)
+    assert found is not None
+    assert len(found.tried) == len(state.tried)
+
+
 @pytest.mark.parametrize("strategy", list(StrategyName))
 def test_every_strategy_has_a_front(strategy: StrategyName) -> None:
     found = front(searched(8, strategy))
