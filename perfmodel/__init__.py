@@ -5,16 +5,18 @@ No I/O, no clock, no global random state: the same state gives the same proposal
 
 from perfmodel.comparison import compare
 from perfmodel.knapsack import allocate
+from perfmodel.noise import NoiseEstimate
 from perfmodel.random_vectors import random_vectors
 from perfmodel.state import ModelState
 from perfmodel.strategies import STRATEGIES
-from perfmodel.study import economy, leaders, learn, predict, propose, start
+from perfmodel.study import economy, leaders, learn, noise_estimate, predict, propose, start
 from perfmodel.verification import Arms, Scored, next_step
 
 __all__ = [
     "STRATEGIES",
     "Arms",
     "ModelState",
+    "NoiseEstimate",
     "Scored",
     "allocate",
     "compare",
@@ -22,6 +24,7 @@ __all__ = [
     "leaders",
     "learn",
     "next_step",
+    "noise_estimate",
     "predict",
     "propose",
     "random_vectors",

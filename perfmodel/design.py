@@ -1,55 +1,52 @@
-"""The first trials: vectors chosen so that few of them tell the levels of the hierarchy apart."""
+"""The first trials: vectors chosen so that few of them tell the layers apart."""
 
 import numpy as np
 
 from perfmodel.arrays import Floats
-from perfmodel.curves import Curves
-from perfmodel.hierarchy import Hierarchy, Level
+from perfmodel.basis import Basis
 from perfmodel.knapsack import Allocator
 from rankspace import RankVector, SearchSpace
 
-CONTRAST = 0.8
-"""Standard deviation of the pretended utilities' logarithm, per level."""
+CONTRAST = 2.0
+"""Standard deviation of the pretended utilities' logarithm: large, so that a contrast gives most
+layers nearly all or nearly nothing."""
+
+SHARE = 0.2
+"""Part of the trials that goes to the design."""
 
 
 def design_size(trials: int, layers: int) -> int:
-    """How many of ``trials`` go to the design, uniform included: a quarter, 3 to 16."""
-    return int(np.clip(min(trials // 4, 2 + layers // 2), 3, 16))
+    """How many of ``trials`` go to the design, uniform included, at least 3."""
+    return int(np.clip(SHARE * trials, 3, 2 + 2 * layers))
 
 
 def design(
-    space: SearchSpace, allocator: Allocator, count: int, seed: int
+    space: SearchSpace, basis: Basis, allocator: Allocator, count: int, seed: int
 ) -> tuple[RankVector, ...]:
-    """Return ``count`` vectors, or fewer in a tiny space: uniform, a cheaper one, contrasts.
+    """Return ``count`` vectors, or fewer in a tiny space: uniform, then contrasts.
 
-    A contrast is the exact optimum of utilities that somebody might have: random factors on
-    kinds, on blocks and on single layers. Contrasts come in pairs, the second with every factor
-    inverted, so that a group rich in one is poor in the other.
+    A contrast is the exact optimum of utilities that somebody might have: what the meta-learned
+    prior expects, if anything, times a random factor on each layer. Contrasts come in pairs, the
+    second with every factor inverted, so that a layer rich in one is poor in the other. With a
+    prior, its own optimum comes right after uniform.
     """
     rng = np.random.default_rng(np.random.SeedSequence([seed, 2**32 - 1]))
-    curves, hierarchy = Curves.of(space), Hierarchy.of(space)
-    found = {space.uniform(): None, _thrifty(space, allocator, curves): None}
+    expected = _expected(basis)
+    found = {space.uniform(): None}
+    if basis.log_worth.any():
+        found[allocator.best(expected)] = None
     for _ in range(4 * count):
-        factors = _factors(hierarchy, rng)
+        factors = CONTRAST * rng.standard_normal((len(space.layers), 1))
         for sign in (1.0, -1.0):
-            tables = np.exp(sign * factors)[:, None] * curves.table.mean(axis=1)
-            found[allocator.best(tables)] = None
+            found[allocator.best(np.exp(sign * factors) * expected)] = None
         if len(found) >= count:
             break
     return tuple(found)[:count]
 
 
-def _factors(hierarchy: Hierarchy, rng: np.random.Generator) -> Floats:
-    """Logarithms of pretended worth per layer, ``(layers,)``."""
-    factors = np.zeros(len(hierarchy.groups[Level.OWN]))
-    for level in (Level.KIND, Level.BLOCK, Level.OWN):
-        draw = CONTRAST * rng.standard_normal((hierarchy.sizes[level], 1))
-        factors += hierarchy.spread(level, draw)[:, 0]
-    return factors
-
-
-def _thrifty(space: SearchSpace, allocator: Allocator, curves: Curves) -> RankVector:
-    """Return the even vector at half the free budget: what parameters are worth at all."""
-    tables = np.repeat(curves.table.mean(axis=1)[None], len(space.layers), axis=0)
-    least = space.parameters(space.cheapest())
-    return allocator.best(tables, spare=(space.max_parameters - least) // 2)
+def _expected(basis: Basis) -> Floats:
+    """Utilities before any score, ``(layers, R)``, up to a common factor."""
+    tables = np.zeros((basis.layers, len(basis.curves.ranks)))
+    worth = np.exp(basis.log_worth)[:, None]
+    tables[basis.hierarchy.free] = worth * basis.curves.table.mean(axis=1)
+    return tables

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+from perfmodel.basis import Basis
+from perfmodel.belief import Belief
 from perfmodel.design import design, design_size
 from perfmodel.knapsack import Allocator
-from perfmodel.prior import Prior
 from rankspace import RankVector, SearchSpace
 
 
@@ -17,19 +18,21 @@ class Ground:
         space: What may be proposed.
         seed: Root of all randomness.
         trials: Search trials planned.
+        belief: What the meta-learned prior said, or None.
     """
 
     space: SearchSpace
     seed: int
     trials: int
+    belief: Belief | None = None
 
     @cached_property
     def allocator(self) -> Allocator:
         return Allocator(self.space)
 
     @cached_property
-    def prior(self) -> Prior:
-        return Prior.of(self.space)
+    def basis(self) -> Basis:
+        return Basis.of(self.space, self.belief)
 
     @cached_property
     def uniform(self) -> RankVector:
@@ -39,4 +42,4 @@ class Ground:
     def design(self) -> tuple[RankVector, ...]:
         """The first trials, uniform first."""
         count = design_size(self.trials, len(self.space.layers))
-        return design(self.space, self.allocator, count, self.seed)
+        return design(self.space, self.basis, self.allocator, count, self.seed)

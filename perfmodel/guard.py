@@ -8,7 +8,7 @@ from perfmodel.state import ModelState
 LEAST = 8
 """Scores before the guard speaks; fewer say nothing about either."""
 
-PATIENCE = 1.1
+PATIENCE = 1.05
 """How much worse than the baseline the model's squared error may be."""
 
 
@@ -17,13 +17,19 @@ NEGLIGIBLE = 1e-9
 
 
 def misleads(state: ModelState) -> bool:
-    """Whether the model predicts left-out trials worse than a line in the parameter count does."""
-    if state.posterior is None or len(state.scored) < LEAST:
+    """Whether the model predicts left-out trials worse than a line in the parameter count does.
+
+    As of the last refit; the trials since then are few.
+    """
+    if state.posterior is None:
         return False
-    model = float(np.mean(state.posterior.left_out() ** 2))
-    ranks = np.array([seen.rank_vector.ranks for seen in state.scored], dtype=np.float64)
-    parameters = ranks @ np.array(state.space.costs, dtype=np.float64)
-    plain = min(left_out_error(state.scores), left_out_error(state.scores, parameters))
+    fit = state.posterior.fit
+    if len(fit.measurements.seen) < LEAST:
+        return False
+    model = float(np.mean(fit.left_out**2))
+    ranks = np.array([one.rank_vector.ranks for one in fit.measurements.seen], dtype=np.float64)
+    scores, parameters = fit.measurements.targets, ranks @ np.array(state.space.costs)
+    plain = min(left_out_error(scores), left_out_error(scores, parameters))
     return model > PATIENCE * plain
 
 

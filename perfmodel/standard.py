@@ -1,4 +1,4 @@
-"""Standard: scores on a scale the prior understands, robust against diverged trials."""
+"""Standard: where the scores lie, robust against diverged trials."""
 
 from dataclasses import dataclass
 
@@ -6,31 +6,37 @@ import numpy as np
 
 from perfmodel.arrays import Floats
 
-OUTLIER = 5.0
-"""Scores further below the median than this many robust standard deviations are pulled in to
-there: a diverged fine-tune says "bad", not how bad."""
+APART = 2.0
+"""Scores below a gap this many times as wide as the spread of all scores above it are pulled in to
+its upper edge: a diverged fine-tune says "bad", not how bad. Nothing less is: while a search
+closes in, its first trials lie many deviations below the later ones, and say most."""
+
+LEAST = 8
+"""Scores below which nobody can say what is apart."""
 
 
 @dataclass(frozen=True)
 class Standard:
-    """A map from scores to numbers of mean about 0 and standard deviation 1.
+    """Location of the scores.
 
     Attributes:
         centre: Median score.
-        scale: Standard deviation of the pulled-in scores; 1 if they are all alike.
-        floor: Where outliers are pulled in to; minus infinity if the bulk has no spread.
+        floor: Where outliers are pulled in to; minus infinity if there are none.
     """
 
     centre: float
-    scale: float
     floor: float
 
     @classmethod
     def of(cls, scores: Floats) -> "Standard":
-        low, centre, high = np.quantile(scores, [0.25, 0.5, 0.75])
-        spread = float(high - low) / 1.349  # the quartiles' distance in standard deviations
-        floor = float(centre) - OUTLIER * spread if spread > 0.0 else -np.inf
-        return cls(float(centre), float(np.std(np.maximum(scores, floor))) or 1.0, floor)
+        return cls(float(np.median(scores)), _floor(scores))
 
-    def apply(self, scores: Floats) -> Floats:
-        return np.asarray((np.maximum(scores, self.floor) - self.centre) / self.scale)
+
+def _floor(scores: Floats) -> float:
+    """Upper edge of the highest such gap below the median; minus infinity without one."""
+    if len(scores) < LEAST:
+        return -np.inf
+    ordered = np.sort(scores)
+    above = ordered[1 : 1 + len(ordered) // 2]
+    wide = np.flatnonzero(np.diff(ordered)[: len(above)] > APART * (ordered[-1] - above))
+    return float(above[wide[-1]]) if len(wide) and ordered[-1] > above[wide[-1]] else -np.inf

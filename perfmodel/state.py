@@ -78,7 +78,7 @@ class ModelState:
     @cached_property
     def ground(self) -> Ground:
         """What follows from the space alone."""
-        return Ground(self.space, self.seed, self.trials)
+        return Ground(self.space, self.seed, self.trials, self.belief)
 
     @cached_property
     def scored(self) -> tuple[Observation, ...]:
@@ -100,22 +100,25 @@ class ModelState:
         """What the scores say; None until two trials have one."""
         if len(self.scored) < 2:
             return None
-        vectors = [seen.rank_vector for seen in self.scored]
-        return Posterior.of(
-            self.ground.prior, vectors, self.scores, [seen.seed for seen in self.scored]
-        )
+        earlier = self.__dict__.get("_earlier")
+        if isinstance(earlier, Posterior):
+            return earlier.advanced(self.scored)
+        return Posterior.of(self.ground.basis, self.scored)
 
     def _evolve(self, **changes: Any) -> "ModelState":
         following = replace(self, **changes)
-        kept = ("ground",) if "observations" in changes else _DERIVED
+        kept = ("ground", "_earlier") if "observations" in changes else _DERIVED
         following.__dict__.update(
             {name: self.__dict__[name] for name in kept if name in vars(self)}
         )
+        if "observations" in changes and vars(self).get("posterior") is not None:
+            following.__dict__["_earlier"] = self.posterior
         return following
 
 
-_DERIVED = ("ground", "scored", "scores", "tried", "posterior")
-"""What a state computes once; all of it stays true while no observation is added."""
+_DERIVED = ("ground", "scored", "scores", "tried", "posterior", "_earlier")
+"""What a state computes once; all of it stays true while no observation is added. ``_earlier`` is
+the last posterior that was asked for: learning goes on from there."""
 
 
 @dataclass(frozen=True)

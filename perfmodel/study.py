@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from perfmodel.arrays import Floats
 from perfmodel.knapsack import check_countable
 from perfmodel.meta.prior import read_prior
+from perfmodel.noise import NoiseEstimate
 from perfmodel.state import ModelState
-from perfmodel.strategies import STRATEGIES
+from perfmodel.strategies import STRATEGIES, check_needs
 from rankspace import Context, Observation, Proposal, RankVector, SearchSpace
 from rankspace.errors import InvalidInput
 from rankspace.study import StrategyName
@@ -32,8 +33,8 @@ def start(
         context: What the study holds fixed; without layer profiles a prior has no opinion.
 
     Raises:
-        InvalidInput: An unknown strategy, a damaged prior, a negative seed, no trials, a space with
-            more parameters than can be counted.
+        InvalidInput: An unknown strategy, or one that lacks what it needs; a damaged prior, a
+            negative seed, no trials, a space with more parameters than can be counted.
         UnsupportedVersion: Another version of the program wrote the prior.
     """
     check_countable(space)
@@ -42,6 +43,7 @@ def start(
     _require(seed >= 0, "seed", seed, "is negative", "use 0")
     _require(trials >= 1, "trials", trials, "must be at least 1", "use 60")
     context = context or Context()
+    check_needs(StrategyName(strategy), space, context)
     belief = None if prior is None else read_prior(prior).belief(space, context)
     return ModelState(space, StrategyName(strategy), seed, trials, context=context, belief=belief)
 
@@ -77,12 +79,10 @@ def learn(state: ModelState, observations: Sequence[Observation]) -> ModelState:
     """Return the state that also knows ``observations``, failed trials included.
 
     Raises:
-        InvalidInput: A vector of another number of layers, or a fidelity that differs from the
-            earlier trials', as no strategy models it; no state is changed. A vector above the
+        InvalidInput: A vector of another number of layers; no state is changed. A vector above the
             budget is welcome: a person may have tried it.
     """
     layers = len(state.space.layers)
-    fidelities = [seen.fidelity for seen in (*state.observations[:1], *observations)]
     for seen in observations:
         _require(
             len(seen.rank_vector) == layers,
@@ -90,13 +90,6 @@ def learn(state: ModelState, observations: Sequence[Observation]) -> ModelState:
             list(seen.rank_vector.ranks),
             f"has {len(seen.rank_vector)} ranks for {layers} layers",
             f"give {layers} ranks, in the order of the study's layers",
-        )
-        _require(
-            seen.fidelity == fidelities[0],
-            "fidelity",
-            seen.fidelity,
-            f"the study's other trials have fidelity {fidelities[0]}",
-            "train every trial of a study for the same share of the recipe",
         )
     return state.learned(observations)
 
@@ -120,6 +113,15 @@ def economy(state: ModelState) -> RankVector | None:
     None when the strategy has no model, or the model knows of no such vector.
     """
     return STRATEGIES[state.strategy].economy(state)
+
+
+def noise_estimate(state: ModelState) -> NoiseEstimate | None:
+    """What one trial's score scatters, with an interval; None before two trials have a score.
+
+    It is what the additive model leaves unexplained, whoever proposes: run-to-run noise and any
+    misfit, which a search cannot tell apart either.
+    """
+    return state.posterior.noise if state.posterior is not None else None
 
 
 def _require(holds: bool, name: str, value: object, problem: str, fix: str) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from perfmodel.arrays import Floats
-from perfmodel.curves import concave
 from perfmodel.feasible import is_feasible
 from perfmodel.guard import misleads
 from perfmodel.posterior import Posterior
@@ -15,8 +14,11 @@ from perfmodel.strategies.observed import Observed
 from perfmodel.strategies.swap import Swap
 from rankspace import Proposal, RankVector
 
-WARMTH = 1.0
+WARMTH = 2.0
 """Spread of the first samples around the mean, in posterior standard deviations."""
+
+HELD = 0.3
+"""Part of the trials after the design during which the samples stay that warm."""
 
 RETRIES = 6
 """Samples drawn, each wilder, before a new vector is sought next to the best one."""
@@ -86,7 +88,7 @@ class Additive:
         """Bisect the budget for the cheapest optimum predicted not to be worse than uniform."""
         if state.posterior is None:
             return None
-        tables, uniform = _usable(state, state.posterior.mean_tables()), state.ground.uniform
+        tables, uniform = state.posterior.mean_tables(), state.ground.uniform
         ceiling = state.space.max_parameters
         dear = ceiling - state.space.parameters(uniform) + 1  # spare: strictly below uniform
         cheap = ceiling - state.space.parameters(state.space.cheapest())
@@ -105,19 +107,16 @@ class Additive:
 
 
 def best(state: ModelState, tables: Floats) -> RankVector:
-    """Allocate the budget to utilities ``(layers, R)``, made concave and rising first."""
-    return state.ground.allocator.best(_usable(state, tables))
-
-
-def _usable(state: ModelState, tables: Floats) -> Floats:
-    return concave(tables, state.ground.prior.curves.ranks)
+    """Allocate the budget to utilities ``(layers, R)``."""
+    return state.ground.allocator.best(tables)
 
 
 def _warmth(state: ModelState, pending: Collection[RankVector]) -> float:
-    """Cool linearly from ``WARMTH`` after the design to 0 for the last trials."""
+    """Stay at ``WARMTH`` for a while after the design, then cool to 0 for the last trials."""
     begin = len(state.ground.design)
     done = len(state.observations) + len(pending) - begin
-    return WARMTH * max(0.0, 1.0 - done / max(1, state.trials - begin - 1))
+    share = done / max(1, state.trials - begin - 1)
+    return WARMTH * float(np.clip((1.0 - share) / (1.0 - HELD), 0.0, 1.0))
 
 
 def _design_reason(state: ModelState, vector: RankVector) -> str:

@@ -10,9 +10,9 @@ SPACE = SearchSpace(
 )
 
 
-def told(additive: bool, count: int = 16) -> ModelState:
+def told(additive: bool, count: int = 12) -> ModelState:
     """A state whose scores are a sum over layers, or the parity of one that no sum can fit."""
-    vectors = random_vectors(SPACE, count, seed=15)
+    vectors = random_vectors(SPACE, count, seed=13)
     ranks = np.array([vector.ranks for vector in vectors])
     scores = np.sqrt(ranks) @ np.arange(9) if additive else (-1.0) ** (ranks > 1).sum(axis=1)
     seen = [Observation(v, s) for v, s in zip(vectors, scores.tolist(), strict=True)]

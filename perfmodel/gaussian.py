@@ -1,0 +1,96 @@
+"""A Gaussian with independent coordinates, conditioned on linear measurements of unit noise.
+
+Everything is computed from ``n x n`` matrices of the measurements, so many more coordinates than
+measurements cost little; one more measurement is a bordered Cholesky factor, not a new one.
+
+Source: Rasmussen & Williams (2006), section 2.1; sampling by Matheron's rule, Wilson et al. (2020).
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import linalg
+
+from perfmodel.arrays import Floats
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Posterior of ``c`` given ``targets = rows @ c + noise``, prior ``N(mean, diag(variance))``.
+
+    Attributes:
+        rows: ``(n, p)``.
+        targets: ``(n,)``.
+        prior_mean: ``(p,)``.
+        prior_variance: Positive, ``(p,)``.
+        factor: Lower Cholesky factor of ``rows diag(variance) rows^T + 1``, ``(n, n)``.
+    """
+
+    rows: Floats
+    targets: Floats
+    prior_mean: Floats
+    prior_variance: Floats
+    factor: Floats
+
+    @classmethod
+    def conditioned(
+        cls, rows: Floats, targets: Floats, prior_mean: Floats, prior_variance: Floats
+    ) -> "Gaussian":
+        covariance = (rows * prior_variance) @ rows.T
+        covariance[np.diag_indices_from(covariance)] += 1.0
+        factor = linalg.cholesky(covariance, lower=True, check_finite=False)
+        return cls(rows, targets, prior_mean, prior_variance, factor)
+
+    def extended(self, row: Floats, target: float) -> "Gaussian":
+        """Condition on one more measurement: ``O(n p + n^2)``."""
+        weighted = self.prior_variance * row
+        border = self._solved(self.rows @ weighted)
+        corner = np.sqrt(1.0 + row @ weighted - border @ border)
+        count = len(self.targets)
+        factor = np.zeros((count + 1, count + 1))
+        factor[:count, :count] = self.factor
+        factor[count, :count], factor[count, count] = border, corner
+        return Gaussian(
+            np.concatenate([self.rows, row[None]]),
+            np.append(self.targets, target),
+            self.prior_mean,
+            self.prior_variance,
+            factor,
+        )
+
+    @cached_property
+    def mean(self) -> Floats:
+        """``(p,)``."""
+        return self._pulled(self.prior_mean, self.targets)
+
+    @cached_property
+    def variance(self) -> Floats:
+        """Marginal variances, ``(p,)``."""
+        known = (self._solved(self.rows * self.prior_variance) ** 2).sum(axis=0)
+        return np.asarray(np.maximum(self.prior_variance - known, 1e-10 * self.prior_variance))
+
+    def variances(self, directions: Floats) -> Floats:
+        """Variances of ``directions @ c``, for directions ``(m, p)``: ``(m,)``."""
+        weighted = directions * self.prior_variance
+        known = (self._solved(self.rows @ weighted.T) ** 2).sum(axis=0)
+        return np.asarray(np.maximum((weighted * directions).sum(axis=1) - known, 0.0))
+
+    def sample(self, rng: np.random.Generator) -> Floats:
+        """One draw, ``(p,)``."""
+        drawn = self.prior_mean + np.sqrt(self.prior_variance) * rng.standard_normal(
+            len(self.prior_mean)
+        )
+        return self._pulled(drawn, self.targets + rng.standard_normal(len(self.targets)))
+
+    def _pulled(self, start: Floats, targets: Floats) -> Floats:
+        residual = self._solved(targets - self.rows @ start)
+        dual = linalg.solve_triangular(
+            self.factor, residual, lower=True, trans=1, check_finite=False
+        )
+        return np.asarray(start + self.prior_variance * (self.rows.T @ dual))
+
+    def _solved(self, right: Floats) -> Floats:
+        return np.asarray(
+            linalg.solve_triangular(self.factor, right, lower=True, check_finite=False)
+        )

@@ -1,0 +1,109 @@
+"""Noise: what one trial's score scatters, learned from residuals and repeats, with an interval."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from perfmodel.arrays import Floats, Integers
+
+SHAPE = 1.0
+RATE = 0.02
+"""Inverse gamma prior of the noise variance; the rate in units of the scores' variance."""
+
+TAILS = 12.0
+"""Degrees of freedom of the noise: trials far off count less than a Gaussian would let them."""
+
+FIDELITY = 4.0
+"""Trials' worth of "as noisy as, and as telling as, the full trial" for each lower fidelity."""
+
+SLOPE_DOUBT = 0.5
+"""Prior standard deviation of a lower fidelity's slope around 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseEstimate:
+    """What is known of the standard deviation of one trial's noise, in score units.
+
+    Attributes:
+        sd: Best guess.
+        low: Lower end of the 90 % interval.
+        high: Upper end.
+        freedom: Degrees of freedom it rests on: trials less the effects fitted to them.
+    """
+
+    sd: float
+    low: float
+    high: float
+    freedom: float
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Noise of every trial.
+
+    Attributes:
+        variance: Square of the scale of a full trial's noise, which is Student's t.
+        freedom: Trials less the effective number of coefficients, at least 1.
+        weights: Trust in each trial, about 1, ``(n,)``.
+        factors: Variance at each fidelity divided by ``variance``, highest fidelity first.
+        slopes: How much of the effects each fidelity shows, likewise.
+    """
+
+    variance: float
+    freedom: float
+    weights: Floats
+    factors: Floats
+    slopes: Floats
+
+    @classmethod
+    def first(cls, scale: float, count: int, fidelities: int) -> "Noise":
+        ones = np.ones(fidelities)
+        return cls(0.2 * scale**2, 1.0, np.ones(count), ones, ones)
+
+    def deviations(self, levels: Integers) -> Floats:
+        """Standard deviation of each trial, ``(n,)``."""
+        return np.asarray(np.sqrt(self.variance * self.factors[levels] / self.weights))
+
+    def updated(
+        self,
+        squares: Floats,
+        levels: Integers,
+        *,
+        scale: float,
+        effects: float,
+        slopes: Floats,
+    ) -> "Noise":
+        """One step of expectation maximisation under Student's t.
+
+        Args:
+            squares: Expected squared residuals, ``(n,)``.
+            levels: Index of each trial's fidelity, ``(n,)``.
+            scale: Standard deviation of the scores.
+            effects: Effective number of coefficients.
+            slopes: Of the fidelities.
+
+        Source: Liu & Rubin (1995), ML estimation of the t distribution.
+        """
+        relative = squares / self.factors[levels]
+        weights = (TAILS + 1.0) / (TAILS + relative / self.variance)
+        weighted = float(weights @ relative)
+        variance = (2.0 * RATE * scale**2 + weighted) / (2.0 * SHAPE + len(squares))
+        count = np.bincount(levels, minlength=len(self.factors))
+        loud = np.bincount(levels, weights=weights * squares, minlength=len(count)) / variance
+        factors = (FIDELITY + loud) / (FIDELITY + count)
+        freedom = max(1.0, len(squares) - effects)
+        return Noise(variance, freedom, weights, factors / factors[0], slopes)
+
+    @property
+    def estimate(self) -> NoiseEstimate:
+        """Standard deviation with its interval, from the inverse chi-square with ``freedom``."""
+        low, high = special.chdtri(self.freedom, np.array([0.05, 0.95]))
+        variance = self.variance * TAILS / (TAILS - 2.0)  # of Student's t, from its scale
+        spread = variance * self.freedom
+        return NoiseEstimate(
+            float(np.sqrt(variance)),
+            float(np.sqrt(spread / low)),
+            float(np.sqrt(spread / high)),
+            self.freedom,
+        )
