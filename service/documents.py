@@ -4,7 +4,8 @@ import json
 from functools import lru_cache
 from typing import Any
 
-from rankspace import PrunedModel, SearchSpace, Study
+from perfmodel.belief import Belief
+from rankspace import Context, PrunedModel, SearchSpace, Study
 from rankspace.wire import pack, unpack
 
 
@@ -25,3 +26,14 @@ def space_of(document: str) -> SearchSpace:
 @lru_cache(maxsize=16)
 def model_of(document: str) -> PrunedModel:
     return unpack(PrunedModel, json.loads(document))
+
+
+@lru_cache(maxsize=16)
+def context_of(document: str | None) -> Context:
+    """Studies of before schema 0003 know nothing of their context."""
+    return unpack(Context, json.loads(document)) if document else Context()
+
+
+@lru_cache(maxsize=16)
+def belief_of(document: str | None) -> Belief | None:
+    return unpack(Belief, json.loads(document)) if document else None

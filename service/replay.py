@@ -7,12 +7,12 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from perfmodel import ModelState
-from rankspace import Observation, Purpose, RankVector, SearchSpace
-from rankspace.study import Search
-from service.documents import space_of, study_of
+from rankspace import Observation, Purpose, RankVector, Study
+from service.documents import belief_of, context_of, space_of, study_of
 from service.events import Event, Events
 from service.stages.learning import first_state, learned, proposals
 from service.studies.repository import Studies
+from service.trials.results import fidelity
 
 BATCH = 1_000
 
@@ -38,8 +38,7 @@ class Mismatch:
 class _Tape:
     """What the log has told so far."""
 
-    space: SearchSpace
-    search: Search
+    study: Study
     state: ModelState
     vectors: dict[int, RankVector] = field(default_factory=dict)
     seeds: dict[int, int] = field(default_factory=dict)
@@ -56,8 +55,9 @@ def replay(session: Session, study: str) -> tuple[Mismatch, ...]:
         NotFound: There is no such study.
     """
     row = Studies(session).get(study)
-    space, search = space_of(row.space), study_of(row.document).search
-    tape = _Tape(space, search, first_state(space, search))
+    submitted, space = study_of(row.document), space_of(row.space)
+    context, belief = context_of(row.context), belief_of(row.belief)
+    tape = _Tape(submitted, first_state(space, submitted.search, context, belief))
     cursor = 0
     while events := Events(session).after(study, cursor, BATCH):
         for event in events:
@@ -84,15 +84,17 @@ def _note(tape: _Tape, trial: int, content: Mapping[str, Any]) -> None:
 def _finish(tape: _Tape, trial: int, content: Mapping[str, Any]) -> None:
     if tape.purposes[trial] == Purpose.SEARCH:
         score, seed = content.get("score"), tape.seeds[trial]
-        tape.results.append(Observation(tape.vectors[trial], score, seed))
+        share = fidelity(tape.study, content.get("steps"))
+        tape.results.append(Observation(tape.vectors[trial], score, seed, share))
 
 
 def _check(tape: _Tape, event: Event) -> None:
     watermark, offers = event.content["watermark"], event.content["offers"]
-    tape.state = learned(tape.state, tape.results[tape.watermark : watermark])
+    for observation in tape.results[tape.watermark : watermark]:
+        tape.state = learned(tape.state, observation)
     tape.watermark = watermark
     pending = [tape.vectors[trial] for trial in event.content["pending"]]
-    expected = proposals(tape.state, len(offers), pending)
+    tape.state, expected = proposals(tape.state, len(offers), pending)
     for offer, proposal in zip(offers, expected, strict=True):
         _note(tape, offer["trial"], offer)
         stored = tape.vectors[offer["trial"]]

@@ -24,6 +24,7 @@ class Steward:
     def start(self) -> None:
         self._leases.grant_grace()
         self.tend()
+        self._planning.warm_all()
         self._thread.start()
 
     def stop(self) -> None:

@@ -13,7 +13,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     String,
     Text,
@@ -82,7 +81,8 @@ class StudyRow(Base):
 
     ``stage`` is how far it has come and ``state`` what is shown: the same, unless the study is
     paused, cancelled or failed. ``retries`` counts how often a failed one was resumed. ``space``,
-    ``document`` and ``model_path`` never change after submission.
+    ``document`` and ``model_path`` never change after submission; no more do ``context``, and
+    ``belief``, what the prior said then. Both are read only when a ledger is opened.
     """
 
     __tablename__ = "studies"
@@ -93,6 +93,8 @@ class StudyRow(Base):
     name: Mapped[str] = mapped_column(Text)
     document: Mapped[str] = mapped_column(Text)
     space: Mapped[str] = mapped_column(Text)
+    context: Mapped[str | None] = mapped_column(Text, deferred=True)
+    belief: Mapped[str | None] = mapped_column(Text, deferred=True)
     state: Mapped[str] = mapped_column(String(20), index=True)
     stage: Mapped[str] = mapped_column(String(20))
     error: Mapped[str | None] = mapped_column(Text)
@@ -109,11 +111,13 @@ class TrialRow(Base):
     __tablename__ = "trials"
     __table_args__ = (
         Index(None, "state", "priority", "id"),
+        Index(None, "study_id", "state"),
+        Index(None, "worker", "state"),
         {"sqlite_autoincrement": True},
     )
 
     id: Mapped[int] = mapped_column(Serial, primary_key=True)
-    study_id: Mapped[str] = _study(index=True)
+    study_id: Mapped[str] = _study()
     purpose: Mapped[str] = mapped_column(String(20))
     proposed: Mapped[bool]
     rank_vector: Mapped[RankVector] = mapped_column(Ranks)
@@ -128,7 +132,7 @@ class TrialRow(Base):
     reason: Mapped[str] = mapped_column(Text, insert_default="")
     state: Mapped[str] = mapped_column(String(20))
     token: Mapped[int] = mapped_column(BigInteger, insert_default=0)
-    worker: Mapped[str | None] = mapped_column(String(200), index=True)
+    worker: Mapped[str | None] = mapped_column(String(200))
     lease_until: Mapped[float | None] = mapped_column(Double)
     expiries: Mapped[int] = mapped_column(insert_default=0)
     error: Mapped[str | None] = mapped_column(Text)
@@ -186,14 +190,13 @@ class EventRow(Base):
     created_at: Mapped[float] = mapped_column(Double, insert_default=Now())
 
 
-class ModelStateRow(Base):
-    """What the performance model knows after ``watermark`` finished search trials."""
+class WatermarkRow(Base):
+    """How many finished search trials the study's offers rest on."""
 
-    __tablename__ = "model_states"
+    __tablename__ = "watermarks"
 
     study_id: Mapped[str] = _study(primary_key=True)
-    watermark: Mapped[int]
-    blob: Mapped[bytes] = mapped_column(LargeBinary)
+    results: Mapped[int]
 
 
 class ArtifactRow(Base):

@@ -6,11 +6,12 @@ from functools import lru_cache
 from sqlalchemy.orm import Session
 
 import perfmodel.front
+from perfmodel import ModelState
 from rankspace import Verdict
 from rankspace.errors import Conflict
 from rankspace.front import Front, Verified
 from rankspace.wire import decode
-from service.stages.learning import stored_state
+from service.insights.knowledge import knowledge
 from service.studies.repository import Studies
 
 
@@ -30,16 +31,28 @@ def study_front(session: Session, study: str) -> Front:
 def known_front(session: Session, study: str) -> Front | None:
     """Return the front, or None before there is a score."""
     row = Studies(session).get(study)
-    stored = Studies(session).knowledge(study)
-    found = _front(stored.blob) if stored else None
+    found = _front(_Known(knowledge(session, study)))
     if found is None or row.verdict is None:
         return found
     return replace(found, verified=_verified(decode(Verdict, row.verdict)))
 
 
+class _Known:
+    """A state as a key: compared by identity, as its observations may be many."""
+
+    def __init__(self, state: ModelState) -> None:
+        self.state = state
+
+    def __hash__(self) -> int:
+        return id(self.state)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Known) and other.state is self.state
+
+
 @lru_cache(maxsize=16)
-def _front(blob: bytes) -> Front | None:
-    return perfmodel.front.front(stored_state(blob))
+def _front(known: _Known) -> Front | None:
+    return perfmodel.front.front(known.state)
 
 
 def _verified(verdict: Verdict) -> Verified | None:

@@ -108,6 +108,7 @@ def _accept(session: Session, row: TrialRow, given: Report) -> None:
     score = measured.score if measured else None
     sequence = Trials(session).accept(row, given.token, score, encode(measured))
     content = {"token": given.token, "sequence": sequence, "score": score, "error": given.error}
+    content["steps"] = measured.steps if measured else None
     Events(session).record(given.outcome, row.study_id, row.id, **content)
 
 

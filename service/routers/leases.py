@@ -35,11 +35,17 @@ async def claim_trial(
     claim: Annotated[Claim, Depends(body_of(Claim))],
     wait: Annotated[float, Query(ge=0, le=30)] = 0,
 ) -> Response:
-    """Lease the next trial, waiting up to ``wait`` seconds for one; 204 when there is none."""
+    """Lease the next trial, waiting up to ``wait`` seconds for one; 204 when there is none.
+
+    First it waits for the planning that earlier results caused: so the worker that reported them
+    finds offers that know them, and one worker always gets the same trials.
+    """
     check_protocol(claim)
+    patience = await settle(runtime.planning.under_way())
     assignment = await run_in_threadpool(_take, runtime, claim.worker)
     if assignment is None:
-        await settle(await run_in_threadpool(_ask_for_offers, runtime, claim.worker))
+        asked = await run_in_threadpool(_ask_for_offers, runtime, claim.worker)
+        await settle(asked, patience)
         assignment = await _wait(request, runtime, claim.worker, wait)
     return reply(assignment, 201) if assignment else Response(status_code=204)
 
@@ -79,12 +85,12 @@ def heartbeat(
 
 
 @router.post("/{trial}/report", **route(Receipt, body=Report))
-async def report(
+def report(
     runtime: Service, trial: TrialId, given: Annotated[Report, Depends(body_of(Report))]
 ) -> JSONResponse:
     """Deliver the trial's one result; repeating it is safe."""
-    receipt = await run_in_threadpool(runtime.leases.report, trial, given)
-    await settle([runtime.planning.ask(given.study_id)])  # the next claim finds fresh offers
+    receipt = runtime.leases.report(trial, given)
+    runtime.planning.ask(given.study_id)  # before the answer: the next claim waits for it
     return reply(receipt)
 
 

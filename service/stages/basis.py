@@ -1,45 +1,47 @@
 """Basis: everything the next step of a study may depend on, read in one transaction.
 
-The steps themselves are pure functions of it. Writing happens in a second transaction, which
-reads the basis again and gives up when it no longer holds: thinking never holds up a heartbeat.
+The steps themselves are functions of it. Writing happens in a second transaction, which looks
+whether the basis still holds and gives up when it does not: thinking never holds up a heartbeat.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from rankspace import Observation, Purpose, RankVector, SearchSpace, Study, TrialState
+from rankspace import Purpose, RankVector, SearchSpace, Study, TrialState
+from rankspace.errors import NotFound
 from rankspace.study import StudyState
-from rankspace.trial import FINISHED
-from service.documents import space_of, study_of
 from service.leases.repository import Leases
-from service.studies.repository import Studies
-from service.tables import ObservationRow, StudyRow, TrialRow
-from service.trials.repository import Trials
+from service.stages.ledger import Ledger
+from service.tables import AttemptRow, ObservationRow, StudyRow, TrialRow, WatermarkRow
+
+OPEN = (TrialState.QUEUED.value, TrialState.RUNNING.value)
 
 
 @dataclass(frozen=True, slots=True)
-class TrialFact:
-    """What a step needs to know of one trial."""
+class OpenTrial:
+    """A trial that is queued or runs."""
 
     id: int
     purpose: Purpose
-    state: TrialState
     claimed: bool
     is_offer: bool
     rank_vector: RankVector
     seed: int
-    sequence: int | None
-    score: float | None
-    error: str | None
 
-    @property
-    def is_over(self) -> bool:
-        return self.state in FINISHED
 
-    def observation(self) -> Observation:
-        return Observation(self.rank_vector, self.score, self.seed)
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What people and earlier steps decided of a study; ``watermark`` is None before the first."""
+
+    state: StudyState
+    retries: int
+    watermark: int | None
+    arms: Any | None
+    verdict: Any | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,97 +49,125 @@ class Basis:
     """A study at one moment.
 
     Attributes:
-        id: Identity of the study.
-        state: What it does now.
-        study: As submitted.
-        space: Its search space.
-        blob: Stored model state, or None before the first.
-        watermark: Finished search trials ``blob`` has learned.
-        trials: Every trial, by identity.
+        head: What was decided so far.
+        ledger: Its finished trials.
+        trials: Its open trials, by identity.
         workers: Workers seen lately.
-        search_seconds: Time spent on ended search attempts.
-        arms: The candidates under verification.
-        verdict: The stored verdict.
-        retries: How often a person resumed it after a failure.
+        open_seconds: Time spent on ended attempts of open search trials.
     """
 
-    id: str
-    state: StudyState
-    study: Study
-    space: SearchSpace
-    blob: bytes | None
-    watermark: int
-    trials: tuple[TrialFact, ...]
+    head: Head
+    ledger: Ledger
+    trials: tuple[OpenTrial, ...]
     workers: int
-    search_seconds: float
-    arms: Any | None
-    verdict: Any | None
-    retries: int
+    open_seconds: float
 
-    def of(self, *purposes: Purpose) -> tuple[TrialFact, ...]:
+    @property
+    def study(self) -> Study:
+        return self.ledger.study
+
+    @property
+    def space(self) -> SearchSpace:
+        return self.ledger.space
+
+    @property
+    def watermark(self) -> int:
+        """Finished search trials that the offers rest on."""
+        return self.head.watermark or 0
+
+    @property
+    def search_seconds(self) -> float:
+        return self.ledger.search_seconds + self.open_seconds
+
+    def of(self, *purposes: Purpose) -> tuple[OpenTrial, ...]:
         return tuple(trial for trial in self.trials if trial.purpose in purposes)
 
     @property
-    def offers(self) -> tuple[TrialFact, ...]:
+    def offers(self) -> tuple[OpenTrial, ...]:
         return tuple(trial for trial in self.trials if trial.is_offer)
 
     @property
-    def taken(self) -> tuple[TrialFact, ...]:
-        """Search trials that are no offers: these the budget has paid for."""
+    def under_way(self) -> tuple[OpenTrial, ...]:
+        """Open search trials that are no offers."""
         return tuple(trial for trial in self.of(Purpose.SEARCH) if not trial.is_offer)
 
-    def still_holds(self, now: "Basis") -> bool:
+    @property
+    def taken(self) -> int:
+        """Search trials the budget has paid for."""
+        return self.ledger.searched + len(self.under_way)
+
+    def still_holds(self, session: Session) -> bool:
         """Whether what was planned from this may be written.
 
         A result that arrived since is learned by the next step. Anything else that changed, a
         person's word or a claim, may contradict the plan.
         """
-        return self._grounds() == now._grounds()
-
-    def _grounds(self) -> tuple[object, ...]:
-        trials = [(trial.id, trial.is_offer) for trial in self.trials]
-        return self.state, self.retries, self.watermark, trials
-
-    def accepted(self, purpose: Purpose) -> tuple[TrialFact, ...]:
-        """Trials of ``purpose`` with a result, in the order in which results were accepted."""
-        over = [trial for trial in self.of(purpose) if trial.sequence is not None]
-        return tuple(sorted(over, key=lambda trial: trial.sequence or 0))
+        study = self.ledger.id
+        there = {trial.id: trial.is_offer for trial in self.trials}
+        is_new = ObservationRow.sequence > self.ledger.sequence
+        ended = select(ObservationRow.trial_id).where(ObservationRow.study_id == study, is_new)
+        now = dict.fromkeys(session.scalars(ended), False)
+        now |= {trial.id: trial.is_offer for trial in _open_trials(session, study)}
+        return read_head(session, study) == self.head and now == there
 
 
-def read_basis(session: Session, study_id: str, active_seconds: float) -> Basis:
-    row = Studies(session).get(study_id)
-    knowledge = Studies(session).knowledge(study_id)
-    trials = Trials(session)
+def read_basis(session: Session, ledger: Ledger, active_seconds: float) -> Basis:
+    """Bring ``ledger`` up to date and read what else there is.
+
+    Raises:
+        NotFound: The study was deleted.
+    """
+    head = read_head(session, ledger.id)
+    ledger.catch_up(session)
+    trials = _open_trials(session, ledger.id)
     return Basis(
-        id=study_id,
-        state=StudyState(row.state),
-        study=study_of(row.document),
-        space=space_of(row.space),
-        blob=knowledge.blob if knowledge else None,
-        watermark=knowledge.watermark if knowledge else 0,
-        trials=tuple(_fact(*pair) for pair in trials.of_study(study_id)),
+        head=head,
+        ledger=ledger,
+        trials=trials,
         workers=Leases(session).active_workers(active_seconds),
-        search_seconds=_search_seconds(row, trials),
-        arms=row.arms,
-        verdict=row.verdict,
-        retries=row.retries,
+        open_seconds=_seconds(session, trials),
     )
 
 
-def _search_seconds(row: StudyRow, trials: Trials) -> float:
-    return trials.seconds(row.id).get(Purpose.SEARCH, 0.0)
-
-
-def _fact(row: TrialRow, result: ObservationRow | None) -> TrialFact:
-    return TrialFact(
-        id=row.id,
-        purpose=Purpose(row.purpose),
-        state=TrialState(row.state),
-        claimed=row.token > 0,
-        is_offer=row.is_offer,
-        rank_vector=row.rank_vector,
-        seed=row.seed,
-        sequence=result.sequence if result else None,
-        score=result.score if result else None,
-        error=row.error,
+def read_head(session: Session, study: str) -> Head:
+    found = (
+        select(
+            StudyRow.state,
+            StudyRow.retries,
+            WatermarkRow.results,
+            StudyRow.arms,
+            StudyRow.verdict,
+        )
+        .outerjoin(WatermarkRow, WatermarkRow.study_id == StudyRow.id)
+        .where(StudyRow.id == study)
     )
+    row = session.execute(found).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no study {study!r}", hint="GET /v1/studies lists them")
+    state, *rest = row
+    return Head(StudyState(state), *rest)
+
+
+def _open_trials(session: Session, study: str) -> tuple[OpenTrial, ...]:
+    found = (
+        select(
+            TrialRow.id,
+            TrialRow.purpose,
+            TrialRow.token > 0,
+            TrialRow.is_offer,
+            TrialRow.rank_vector,
+            TrialRow.seed,
+        )
+        .where(TrialRow.study_id == study, TrialRow.state.in_(OPEN))
+        .order_by(TrialRow.id)
+    )
+    return tuple(
+        OpenTrial(trial, Purpose(purpose), bool(claimed), bool(is_offer), vector, seed)
+        for trial, purpose, claimed, is_offer, vector, seed in session.execute(found)
+    )
+
+
+def _seconds(session: Session, trials: Sequence[OpenTrial]) -> float:
+    mine = [trial.id for trial in trials if trial.purpose is Purpose.SEARCH and trial.claimed]
+    spent = select(func.sum(AttemptRow.seconds)).where(AttemptRow.trial_id.in_(mine))
+    return float(session.scalar(spent) or 0.0) if mine else 0.0

@@ -1,5 +1,6 @@
 """The conductor: carries studies from stage to stage. The only writer of proposals."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -14,6 +15,7 @@ from service.db import Database
 from service.doorbell import Doorbell
 from service.events import Events
 from service.stages.basis import Basis, read_basis
+from service.stages.ledger import Ledger
 from service.stages.plan import Plan, Proposed, Turn
 from service.stages.recovering import plan_recovery
 from service.stages.searching import plan_search
@@ -23,6 +25,9 @@ from service.trials.repository import Trials
 from service.trials.workflow import queue, withdraw
 
 log = structlog.get_logger(__name__)
+
+LEDGERS = 64
+"""Studies whose ledgers are kept open."""
 
 PLANNERS: Mapping[StudyState, Callable[[Basis], Plan]] = MappingProxyType(
     {
@@ -40,6 +45,7 @@ class Conductor:
         self._database = database
         self._doorbell = doorbell
         self._active_seconds = active_seconds
+        self._ledgers: OrderedDict[str, Ledger] = OrderedDict()
 
     def active(self) -> Sequence[str]:
         """Studies that go on by themselves, oldest first."""
@@ -52,27 +58,43 @@ class Conductor:
             while self._step(study):
                 pass
         except NotFound:
-            return  # deleted meanwhile
+            self._ledgers.pop(study, None)  # deleted meanwhile
         except SQLAlchemyError as error:
+            self._ledgers.pop(study, None)
             log.error("study has to wait", study=study, exc_info=error)  # the steward retries
         except Exception as error:
+            self._ledgers.pop(study, None)
             log.error("study cannot go on", study=study, exc_info=error)
             self._fail(study, f"the study cannot go on: {type(error).__name__}: {error}")
+
+    def warm(self, study: str) -> None:
+        """Have the model derive now what the first proposal after a restart would wait for."""
+        ledger = self._ledgers.get(study)
+        if ledger is not None and ledger.searched and not ledger.is_warm:
+            ledger.propose(1, ())
 
     def _step(self, study: str) -> bool:
         """Plan from a snapshot, write if it still holds; return whether to look again."""
         with self._database.reading() as session:
-            basis = read_basis(session, study, self._active_seconds)
-        planner = PLANNERS.get(basis.state)
+            basis = read_basis(session, self._ledger(session, study), self._active_seconds)
+        planner = PLANNERS.get(basis.head.state)
         plan = planner(basis) if planner else Plan()
         if plan.is_empty:
             return False
         with self._database.writing() as session:
-            if not basis.still_holds(read_basis(session, study, self._active_seconds)):
+            if not basis.still_holds(session):
                 return True
             _write(session, study, plan)
         self._doorbell.ring()
         return plan.turn is not None
+
+    def _ledger(self, session: Session, study: str) -> Ledger:
+        """The study's ledger; those used least lately are closed, to be opened anew."""
+        ledger = self._ledgers.pop(study, None) or Ledger.open(session, study)
+        self._ledgers[study] = ledger
+        while len(self._ledgers) > LEDGERS:
+            self._ledgers.popitem(last=False)
+        return ledger
 
     def _fail(self, study: str, error: str) -> None:
         try:
@@ -84,8 +106,8 @@ class Conductor:
 
 
 def _write(session: Session, study: str, plan: Plan) -> None:
-    if plan.knowledge:
-        Studies(session).remember(study, *plan.knowledge)
+    if plan.watermark is not None:
+        Studies(session).mark(study, plan.watermark)
     if plan.withdrawn:
         withdraw(session, study, plan.withdrawn)
     if plan.proposed:

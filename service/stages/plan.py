@@ -40,14 +40,14 @@ class Plan:
     """Changes to write in one transaction; empty when there is nothing to do.
 
     Attributes:
-        knowledge: New watermark and model state.
+        watermark: Finished search trials that the offers rest on from now on.
         withdrawn: Offers to take back.
         proposed: New and renewed offers.
         queued: Further trials to queue.
         turn: The state to enter.
     """
 
-    knowledge: tuple[int, bytes] | None = None
+    watermark: int | None = None
     withdrawn: tuple[int, ...] = ()
     proposed: Proposed | None = None
     queued: tuple[PlannedTrial, ...] = ()

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from service.stages.conductor import Conductor
 
 PATIENCE_SECONDS = 5.0
-"""How long a request waits for the planning it caused: half of what a worker waits for it."""
+"""How long a request waits for planning: half of what a worker waits for its answer."""
 
 
 class Planning:
@@ -19,6 +19,7 @@ class Planning:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="planning")
         self._lock = threading.Lock()
         self._waiting: dict[str, Future[None]] = {}
+        self._running: Future[None] | None = None
         self._closed = False
 
     def ask(self, study: str) -> Future[None]:
@@ -34,22 +35,46 @@ class Planning:
         """Have every study carried on that goes on by itself."""
         return tuple(self.ask(study) for study in self._conductor.active())
 
+    def under_way(self) -> tuple[Future[None], ...]:
+        """What was asked and is not done."""
+        with self._lock:
+            return (*filter(None, [self._running]), *self._waiting.values())
+
+    def warm_all(self) -> None:
+        """Prepare every study's next proposal when nothing more urgent waits."""
+        for study in self._conductor.active():
+            with self._lock:
+                if not self._closed:
+                    self._thread.submit(self._conductor.warm, study)
+
     def close(self) -> None:
         with self._lock:
             self._closed = True
         self._thread.shutdown(wait=True, cancel_futures=True)
 
     def _advance(self, study: str) -> None:
-        with self._lock:
-            del self._waiting[study]  # what is committed from here on needs another turn
-        self._conductor.advance(study)
+        with self._lock:  # what is committed from here on needs another turn
+            self._running = self._waiting.pop(study)
+        try:
+            self._conductor.advance(study)
+        finally:
+            with self._lock:
+                self._running = None
 
 
-async def settle(asked: Sequence[Future[None]]) -> None:
-    """Wait a while for what was asked; the waiting holds no thread, the planning goes on."""
-    if asked:
-        futures = [asyncio.wrap_future(future) for future in asked]
-        await asyncio.wait(futures, timeout=PATIENCE_SECONDS)
+async def settle(asked: Sequence[Future[None]], patience: float | None = None) -> float:
+    """Wait a while for what was asked; the waiting holds no thread, the planning goes on.
+
+    Returns:
+        The patience that is left, in seconds.
+    """
+    patience = PATIENCE_SECONDS if patience is None else patience
+    if not asked or patience <= 0.0:
+        return patience
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + patience
+    await asyncio.wait([asyncio.wrap_future(future) for future in asked], timeout=patience)
+    return max(deadline - clock(), 0.0)
 
 
 def _nothing() -> Future[None]:

@@ -1,6 +1,6 @@
 """The recovery stage: the full fine-tune of the winner, whose adapter is the export."""
 
-from rankspace import Purpose, RankVector, TrialState, Verdict
+from rankspace import Purpose, RankVector, Verdict
 from rankspace.study import StudyState
 from rankspace.trial import Split
 from rankspace.verdict import Answer
@@ -13,12 +13,12 @@ from service.trials.planned import PlannedTrial
 
 def plan_recovery(basis: Basis) -> Plan:
     """Run the recovery, and once more for each time a person resumed the study after a failure."""
-    tried = basis.of(Purpose.RECOVER)
-    if any(trial.state is TrialState.DONE for trial in tried):
+    tried = basis.ledger.of(Purpose.RECOVER)
+    if any(trial.score is not None for trial in tried):
         return Plan(turn=Turn(StudyState.DONE))
-    if any(not trial.is_over for trial in tried):
+    if basis.of(Purpose.RECOVER):
         return Plan()
-    if len(tried) <= basis.retries:
+    if len(tried) <= basis.head.retries:
         return Plan(queued=(recovery(basis),))
     error = f"the recovery of the winner failed: {tried[-1].error or 'no reason given'}"
     return Plan(turn=Turn(StudyState.FAILED, error=error))
@@ -45,7 +45,7 @@ def winner(basis: Basis) -> RankVector:
 
     A vector without any adapter leaves nothing to train or export; then it is uniform's.
     """
-    verdict = decode(Verdict, basis.verdict, "verdict")
+    verdict = decode(Verdict, basis.head.verdict, "verdict")
     if verdict.answer is Answer.BETTER:
         return verdict.best_rank_vector
     cheapest = verdict.cheapest_rank_vector

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from perfmodel.verification import Arms, Scored, next_step
-from rankspace import Purpose, RankVector, TrialState, Verdict
+from rankspace import Purpose, RankVector, Verdict
 from rankspace.errors import TrialFailed
 from rankspace.study import CHOOSING_SEEDS, StudyState
 from rankspace.trial import Split
@@ -19,12 +19,12 @@ FRESH_SEEDS = 1_000_000
 def plan_verification(basis: Basis) -> Plan:
     try:
         step = next_step(
-            decode(Arms, basis.arms, "arms"),
+            decode(Arms, basis.head.arms, "arms"),
             _scored(basis),
             basis.study.verify,
             first_seed(basis),
             space=basis.space,
-            trials=len(basis.accepted(Purpose.SEARCH)),
+            trials=basis.ledger.searched,
         )
     except TrialFailed as error:
         return Plan(turn=Turn(StudyState.FAILED, error=error.detail))
@@ -38,17 +38,14 @@ def first_seed(basis: Basis) -> int:
 
 
 def _scored(basis: Basis) -> tuple[Scored, ...]:
-    over = basis.accepted(Purpose.VERIFY)
+    over = basis.ledger.of(Purpose.VERIFY)
     return tuple(Scored(trial.rank_vector, trial.seed, trial.score) for trial in over)
 
 
 def _missing(basis: Basis, step: Sequence[tuple[RankVector, int]]) -> tuple[PlannedTrial, ...]:
     """The trials of the round that were not queued yet."""
-    there = {
-        (trial.rank_vector, trial.seed)
-        for trial in basis.of(Purpose.VERIFY)
-        if trial.state is not TrialState.CANCELLED
-    }
+    over = {(trial.rank_vector, trial.seed) for trial in basis.ledger.of(Purpose.VERIFY)}
+    there = over | {(trial.rank_vector, trial.seed) for trial in basis.of(Purpose.VERIFY)}
     return tuple(_planned(basis, *pair) for pair in step if pair not in there)
 
 

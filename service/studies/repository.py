@@ -1,13 +1,14 @@
-"""Queries on studies and on their learned model states."""
+"""Queries on studies, and the marks of what their offers rest on."""
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, select, tuple_
+from sqlalchemy import delete, insert, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from rankspace.errors import NotFound
 from service.leases.repository import ACTIVE
-from service.tables import ModelStateRow, StudyRow
+from service.tables import StudyRow, WatermarkRow
+from service.trials.repository import changed
 
 
 class Studies:
@@ -52,8 +53,9 @@ class Studies:
         """Delete a study with all that belongs to it."""
         self._session.execute(delete(StudyRow).where(StudyRow.id == study))
 
-    def knowledge(self, study: str) -> ModelStateRow | None:
-        return self._session.get(ModelStateRow, study)
-
-    def remember(self, study: str, watermark: int, blob: bytes) -> None:
-        self._session.merge(ModelStateRow(study_id=study, watermark=watermark, blob=blob))
+    def mark(self, study: str, results: int) -> None:
+        """Note how many finished search trials the study's offers rest on."""
+        moved = update(WatermarkRow).where(WatermarkRow.study_id == study)
+        quiet = moved.values(results=results).execution_options(synchronize_session=False)
+        if not changed(self._session.execute(quiet)):
+            self._session.execute(insert(WatermarkRow).values(study_id=study, results=results))

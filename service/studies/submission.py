@@ -4,7 +4,11 @@ import difflib
 
 from sqlalchemy.orm import Session
 
-from rankspace import Study
+import perfmodel
+from perfmodel.belief import Belief
+from perfmodel.meta.shipped import shipped_prior
+from rankspace import Context, SearchSpace, Study
+from rankspace.context import context_of
 from rankspace.errors import Conflict, InvalidInput
 from rankspace.granularity import search_space
 from rankspace.study import Search, StudyState
@@ -33,15 +37,26 @@ def submit(session: Session, study: Study, key: str | None) -> tuple[StudyRow, b
         return _same(earlier, study), False
     _check_ranks(study.search)
     model = _model(session, study.model)
-    space = search_space(model_of(model.document), study.recipe.modules, study.search)
+    described = model_of(model.document)
+    space = search_space(described, study.recipe.modules, study.search)
+    context = context_of(described, study, space)
+    belief = _belief(space, study.search, context)
     row = StudyRow(id=f"st_{random_text(10)}", model_id=model.id, name=study.name)
     row.model_path = model.path
     row.document, row.space, row.idempotency_key = write(study), write(space), key
+    row.context, row.belief = write(context), write(belief) if belief else None
     row.state = row.stage = StudyState.SEARCHING.value
     Studies(session).add(row)
     session.refresh(row)
     Events(session).record("submitted", row.id, name=study.name, model=model.id)
     return row, True
+
+
+def _belief(space: SearchSpace, search: Search, context: Context) -> Belief | None:
+    """What the shipped prior says, once and for all: later releases ship another."""
+    if search.prior == "none":
+        return None
+    return perfmodel.start(space, context=context, prior=shipped_prior()).belief
 
 
 def _same(row: StudyRow, study: Study) -> StudyRow:

@@ -19,6 +19,7 @@ def _log_in(service: Service) -> None:
 def test_a_finished_study_shows_its_verdict_and_trials(service: Service) -> None:
     identity = service.submit()
     service.work()
+    service.tend()
     _log_in(service)
     page = service.client.get(f"/studies/{identity}").text
     assert SENTENCES[Answer.BETTER] in page

@@ -100,8 +100,9 @@ def test_a_study_that_cannot_go_on_fails_visibly(
     def broken(*_: Any) -> None:
         raise ZeroDivisionError("planted")
 
-    monkeypatch.setattr("service.stages.searching.learned", broken)
+    monkeypatch.setattr("service.stages.ledger.learned", broken)
     assert service.report(lease, -2.5).json() == {"status": "accepted"}
+    service.tend()
     view = service.get(f"/v1/studies/{study}")
     assert (view["state"], view["stage"]) == ("failed", "searching")
     assert "planted" in view["error"]

@@ -66,6 +66,30 @@ def test_studies_of_the_first_schema_keep_their_model_s_path(database: Database)
     database.close()
 
 
+STUDY = (
+    "INSERT INTO studies (id, model_id, model_path, name, document, space, state, stage, retries, "
+    "created_at) VALUES ('st', 'md', '/model', 'x', '{}', '{}', 'searching', 'searching', 0, 1.0)"
+)
+
+
+def test_studies_of_the_second_schema_keep_what_their_offers_rest_on(database: Database) -> None:
+    config = schema.configuration(database.engine)
+    command.upgrade(config, "0002")
+    with database.engine.begin() as connection:
+        connection.execute(text("INSERT INTO models VALUES ('md', 'f', '/model', '{}', 1.0)"))
+        connection.execute(text(STUDY))
+        connection.execute(text("INSERT INTO model_states VALUES ('st', 17, x'00')"))
+    schema.upgrade(database)
+    with database.engine.connect() as connection:
+        assert connection.scalar(text("SELECT results FROM watermarks")) == 17
+        assert connection.execute(text("SELECT context, belief FROM studies")).one() == (None, None)
+    command.downgrade(config, "0002")
+    with database.engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM model_states")) == 0
+        assert connection.scalar(text("SELECT name FROM studies")) == "x"
+    database.close()
+
+
 def test_a_database_of_a_newer_program_is_refused(database: Database) -> None:
     schema.upgrade(database)
     with database.engine.begin() as connection:

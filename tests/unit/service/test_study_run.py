@@ -26,6 +26,7 @@ def test_a_study_with_a_real_effect_ends_better_with_an_export(service: Service)
     while lease := service.claim():
         purposes.append(lease["purpose"])
         service.report(lease, score(lease))
+    service.tend()
     view = service.get(f"/v1/studies/{identity}")
     assert view["state"] == "done"
     assert purposes.count("search") == 7
@@ -128,6 +129,7 @@ def test_one_offer_per_active_worker(service: Service) -> None:
     identity = service.submit()
     leases = [service.claim(f"w{index}") for index in range(3)]
     service.report(leases[0], score(leases[0]), worker="w0")
+    service.tend()
     progress = service.get(f"/v1/studies/{identity}")["progress"]["search"]
     assert (progress["queued"], progress["running"], progress["done"]) == (3, 2, 1)
 
@@ -234,6 +236,7 @@ def test_giving_up_takes_back_offers_and_never_a_person_s_candidate(service: Ser
     vector = [1] * 12
     added = service.post(f"/v1/studies/{identity}/trials", {"rank_vector": vector}).json()["id"]
     service.report(last, None)
+    service.tend()
     assert service.get(f"/v1/studies/{identity}")["state"] == "failed"
     trials = {trial["id"] for trial in service.get(f"/v1/studies/{identity}/trials")["items"]}
     assert added in trials
@@ -301,5 +304,6 @@ def test_offers_are_few_however_many_workers_wait(service: Service) -> None:
     leases = [service.claim(f"w{index}") for index in range(9)]
     assert all(leases)
     service.report(leases[0], score(leases[0]), worker="w0")
+    service.tend()
     assert service.get(f"/v1/studies/{identity}")["progress"]["search"]["queued"] == LOOK_AHEAD
     assert _mismatches(service, identity) == ()

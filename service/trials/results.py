@@ -1,0 +1,80 @@
+"""Results: what finished trials say, read in the order in which the service accepted them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from rankspace import Observation, Purpose, RankVector, Study
+from service.tables import AttemptRow, ObservationRow, TrialRow
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A finished trial.
+
+    Attributes:
+        sequence: Its place in the order of acceptance within the study, from 1.
+        trial: Identity.
+        purpose: Why it ran.
+        rank_vector: What was tried.
+        seed: It ran with.
+        score: None when it failed.
+        steps: Optimiser steps it really took; None when it failed.
+        seconds: Wall clock of all its attempts.
+        error: Why it failed.
+    """
+
+    sequence: int
+    trial: int
+    purpose: Purpose
+    rank_vector: RankVector
+    seed: int
+    score: float | None
+    steps: int | None
+    seconds: float
+    error: str | None
+
+    def observation(self, study: Study) -> Observation:
+        """See it as the performance model does."""
+        share = fidelity(study, self.steps)
+        return Observation(self.rank_vector, self.score, self.seed, share)
+
+
+def fidelity(study: Study, steps: int | None) -> float:
+    """Share of the full recipe that a search trial was trained for.
+
+    Args:
+        study: The recovery's steps are the full recipe; one that counts epochs tells none, and
+            then a whole search trial is.
+        steps: The trial took; None for a failed one, 0 without any adapter to train: both count
+            as whole search trials.
+    """
+    whole = study.search.trial.steps
+    return min((steps or whole) / (study.recover.steps or whole), 1.0)
+
+
+def results_after(session: Session, study: str, sequence: int) -> Iterator[Result]:
+    """Read what was accepted after ``sequence``; as few columns as the next step needs."""
+    spent = select(func.coalesce(func.sum(AttemptRow.seconds), 0.0)).where(
+        AttemptRow.trial_id == TrialRow.id
+    )
+    found = (
+        select(
+            ObservationRow.sequence,
+            TrialRow.id,
+            TrialRow.purpose,
+            TrialRow.rank_vector,
+            TrialRow.seed,
+            ObservationRow.score,
+            ObservationRow.measurement["steps"].as_integer(),
+            spent.scalar_subquery(),
+            TrialRow.error,
+        )
+        .join(TrialRow, TrialRow.id == ObservationRow.trial_id)
+        .where(ObservationRow.study_id == study, ObservationRow.sequence > sequence)
+        .order_by(ObservationRow.sequence)
+    )
+    for place, trial, purpose, *rest in session.execute(found):
+        yield Result(place, trial, Purpose(purpose), *rest)
