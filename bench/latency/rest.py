@@ -1,0 +1,367 @@
+"""How long a worker waits for a trial and for the receipt of its result, over REST.
+
+    python -m bench.latency.rest [--quick] [--strategy NAME] [--trials N ...]
+
+A real server process on a SQLite file in a temporary folder, every commit synced to the disk; a
+study of 128 layers whose history of finished trials was written through the service's own tables,
+as a person's candidates. Then workers claim and report over keep-alive connections without
+training anything: ``propose`` is the time of a claim, the planning it waits for included,
+``report`` that of a report. After a restart, ``ready`` is the time until the server answers and
+``first`` that of the first claim. Set OMP_NUM_THREADS=1 for steady times.
+"""
+
+import argparse
+import math
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import func, insert, select
+
+from perfmodel import random_vectors
+from rankspace import Purpose, RankVector, SearchSpace
+from rankspace.trial import Split, TrialState
+from service.db import Database
+from service.documents import space_of
+from service.settings import Settings
+from service.tables import AttemptRow, EventRow, ObservationRow, StudyRow, TrialRow
+
+HERE = Path(__file__).resolve().parents[2]
+KINDS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+WIDTHS = {"gate_proj": (64, 176), "up_proj": (64, 176), "down_proj": (176, 64)}
+LAYERS = 128
+HISTORIES, QUICK = (10, 1_000, 10_000), (10, 200)
+CYCLES, QUICK_CYCLES = 60, 12
+CREWS = (1, 4)
+STEPS = 10
+CHUNK = 500
+"""Rows per statement."""
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds at the client."""
+
+    p50: float
+    p99: float
+
+    @classmethod
+    def of(cls, seconds: Iterable[float]) -> "Latency":
+        p50, p99 = 1e3 * np.percentile([*seconds], [50, 99])
+        return cls(float(p50), float(p99))
+
+
+@dataclass(frozen=True)
+class RestRow:
+    """One history and crew.
+
+    Attributes:
+        trials: Finished before.
+        workers: That claim and report at the same time.
+        propose: Of a claim, planning included.
+        report: Of a report.
+        ready_ms: From the start of the server with this history until it answers.
+        first_ms: Of the first claim after that.
+    """
+
+    trials: int
+    workers: int
+    propose: Latency
+    report: Latency
+    ready_ms: float
+    first_ms: float
+
+
+@dataclass(frozen=True)
+class RestFigures:
+    """Medians of one worker at the longest history, and all rows."""
+
+    rest_propose_ms: float
+    rest_report_ms: float
+    rows: tuple[RestRow, ...]
+
+
+def measure(quick: bool, strategy: str = "additive", trials: Sequence[int] = ()) -> RestFigures:
+    """Run every history with every crew, each on a fresh database.
+
+    Args:
+        quick: Whether to run short histories and few cycles.
+        strategy: Who proposes; ``random`` shows what the service alone takes.
+        trials: Histories, shortest first, instead of the usual ones.
+    """
+    cycles = QUICK_CYCLES if quick else CYCLES
+    histories = trials or (QUICK if quick else HISTORIES)
+    rows = [_row(count, crew, cycles, strategy) for count in histories for crew in CREWS]
+    longest = next(row for row in reversed(rows) if row.workers == 1)
+    return RestFigures(longest.propose.p50, longest.report.p50, tuple(rows))
+
+
+def _row(trials: int, crew: int, cycles: int, strategy: str) -> RestRow:
+    with tempfile.TemporaryDirectory(prefix="rankadaptor-rest-") as folder:
+        home = Path(folder)
+        with _server(home) as url:
+            study = _submit(url, _key(home, "admin"), trials + cycles + 100, strategy)
+        _write_history(home, study, trials)
+        begin = time.perf_counter()
+        with _server(home) as url:
+            ready = time.perf_counter() - begin
+            key = _key(home, "worker")
+            first, _ = _cycles(url, key, "worker-0", 1)
+            each = -(-cycles // crew)
+            with ThreadPoolExecutor(crew) as pool:
+                ran = pool.map(lambda one: _cycles(url, key, f"worker-{one}", each), range(crew))
+                claims, reports = ([*chain(*times)] for times in zip(*ran, strict=True))
+    return RestRow(
+        trials, crew, Latency.of(claims), Latency.of(reports), 1e3 * ready, 1e3 * float(first[0])
+    )
+
+
+@contextmanager
+def _server(home: Path) -> Iterator[str]:
+    """A server process that answers, on the data in ``home``; gone afterwards."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    command = [sys.executable, "-m", "rankadaptor.cli", "serve", "--port", str(port)]
+    with (home / "server.log").open("ab") as log:
+        process = subprocess.Popen(
+            [*command, "--data", str(home)], cwd=HERE, stdout=log, stderr=log, env=_environment()
+        )
+        try:
+            _await(f"http://127.0.0.1:{port}", process)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if "RANKADAPTOR_" not in name}
+
+
+def _await(url: str, process: "subprocess.Popen[bytes]") -> None:
+    while process.poll() is None:
+        try:
+            if httpx.get(f"{url}/readyz").is_success:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.01)
+    raise RuntimeError(f"the server ended with {process.returncode}")
+
+
+def _key(home: Path, role: str) -> dict[str, str]:
+    secret = (home / f"{role}.key").read_text(encoding="utf-8").strip()
+    return {"Authorization": f"Bearer {secret}"}
+
+
+def _submit(url: str, key: Mapping[str, str], trials: int, strategy: str) -> str:
+    search = {
+        "budget": {"parameters": "uniform:8", "trials": trials},
+        "trial": {"steps": STEPS},
+        "strategy": strategy,
+    }
+    recipe = {"data": {"train": "train.jsonl"}, "modules": list(KINDS)}
+    study = {"name": "latency", "model": "/models/wide", "recipe": recipe, "search": search}
+    with httpx.Client(base_url=url, headers=key, timeout=60) as client:
+        client.post("/v1/models", json=_model()).raise_for_status()
+        answer = client.post("/v1/studies", json=study).raise_for_status()
+        return str(answer.json()["id"])
+
+
+def _model() -> dict[str, Any]:
+    sites = [(at // len(KINDS), KINDS[at % len(KINDS)]) for at in range(LAYERS)]
+    matrices = [
+        {
+            "name": f"model.layers.{block}.{kind}",
+            "block": block,
+            "module": kind,
+            "d_in": WIDTHS.get(kind, (64, 64))[0],
+            "d_out": WIDTHS.get(kind, (64, 64))[1],
+        }
+        for block, kind in sites
+    ]
+    return {
+        "path": "/models/wide",
+        "fingerprint": "0" * 64,
+        "architecture": "LlamaForCausalLM",
+        "parameters": 1_000_000,
+        "matrices": matrices,
+    }
+
+
+def _score(ranks: Sequence[int], trial: int) -> float:
+    """Saturating utilities that differ by layer, and noise."""
+    gain = sum((1 + at % 7) * math.log1p(rank) for at, rank in enumerate(ranks))
+    return -3.0 + 1e-4 * gain + 1e-3 * math.sin(12.9898 * trial)
+
+
+def _write_history(home: Path, study: str, trials: int) -> None:
+    """Write what the service writes when a person's candidates are measured one after another."""
+    database = Database(Settings(data_directory=home).url())
+    with database.writing() as session:
+        space = space_of(session.scalars(select(StudyRow.space)).one())
+        first = int(session.scalar(select(func.max(TrialRow.id))) or 0) + 1
+        for start in range(0, trials, CHUNK):
+            vectors = _vectors(space, trials)[start : start + CHUNK]
+            rows = [
+                _Finished(study, first + start + at, start + at + 1, v)
+                for at, v in enumerate(vectors)
+            ]
+            for table in (TrialRow, AttemptRow, ObservationRow):
+                session.execute(insert(table), [getattr(row, table.__tablename__) for row in rows])
+            session.execute(insert(EventRow), [event for row in rows for event in row.events])
+    database.close()
+
+
+_known: dict[int, tuple[RankVector, ...]] = {}
+
+
+def _vectors(space: SearchSpace, count: int) -> tuple[RankVector, ...]:
+    if count not in _known:
+        _known[count] = random_vectors(space, count, seed=1)
+    return _known[count]
+
+
+@dataclass(frozen=True)
+class _Finished:
+    """One finished trial of the history, as rows."""
+
+    study: str
+    trial: int
+    sequence: int
+    vector: RankVector
+
+    @property
+    def score(self) -> float:
+        return _score(self.vector.ranks, self.trial)
+
+    @property
+    def trials(self) -> dict[str, Any]:
+        return {
+            "id": self.trial,
+            "study_id": self.study,
+            "purpose": Purpose.SEARCH.value,
+            "proposed": False,
+            "rank_vector": self.vector,
+            "seed": 0,
+            "steps": STEPS,
+            "epochs": 0,
+            "split": Split.SELECTION.value,
+            "keep_adapter": False,
+            "priority": 1,
+            "reason": "a person's candidate",
+            "state": TrialState.DONE.value,
+            "token": 1,
+            "worker": "worker-0",
+            "finished_at": float(self.sequence),
+        }
+
+    @property
+    def attempts(self) -> dict[str, Any]:
+        spent = {"ended_at": float(self.sequence), "seconds": 1.0, "outcome": "done"}
+        return {"trial_id": self.trial, "token": 1, "worker": "worker-0", **spent}
+
+    @property
+    def observations(self) -> dict[str, Any]:
+        numbers = {"sequence": self.sequence, "token": 1, "score": self.score}
+        measured = _measurement(self.score)
+        return {"trial_id": self.trial, "study_id": self.study, **numbers, "measurement": measured}
+
+    @property
+    def events(self) -> tuple[dict[str, Any], ...]:
+        queued = {"purpose": "search", "rank_vector": list(self.vector.ranks), "seed": 0}
+        claimed = {"worker": "worker-0", "token": 1}
+        result = {"sequence": self.sequence, "score": self.score, "error": None, "steps": STEPS}
+        contents = {"queued": queued, "claimed": claimed, "done": {"token": 1, **result}}
+        return tuple(
+            {"kind": kind, "study_id": self.study, "trial_id": self.trial, "content": content}
+            for kind, content in contents.items()
+        )
+
+
+def _measurement(score: float) -> dict[str, Any]:
+    return {
+        "score": score,
+        "loss": -score,
+        "train_loss": 1.0,
+        "steps": STEPS,
+        "tokens": 100,
+        "parameters": 64,
+        "seconds": {"load": 0.0, "attach": 0.1, "train": 0.8, "evaluate": 0.1},
+        "peak_bytes": 0,
+        "versions": {},
+    }
+
+
+def _cycles(
+    url: str, key: Mapping[str, str], worker: str, count: int
+) -> tuple[list[float], list[float]]:
+    """Claim and report ``count`` times; return the seconds each took."""
+    claims, reports = [], []
+    with httpx.Client(base_url=url, headers=key, timeout=120) as client:
+        for _ in range(count):
+            claimed, lease = _claim(client, worker)
+            claims.append(claimed)
+            reports.append(_report(client, worker, lease))
+    return claims, reports
+
+
+def _claim(client: httpx.Client, worker: str) -> tuple[float, Mapping[str, Any]]:
+    begin = time.perf_counter()
+    body = {"worker": worker, "protocol": 1}
+    while not (answer := client.post("/v1/leases?wait=20", json=body).raise_for_status()).content:
+        pass
+    seconds = time.perf_counter() - begin
+    return seconds, answer.json()
+
+
+def _report(client: httpx.Client, worker: str, lease: Mapping[str, Any]) -> float:
+    score = _score(lease["rank_vector"]["ranks"], lease["trial_id"])
+    held = {name: lease[name] for name in ("token", "study_id")}
+    body = {**held, "worker": worker, "outcome": "done", "measurement": _measurement(score)}
+    begin = time.perf_counter()
+    client.post(f"/v1/leases/{lease['trial_id']}/report", json=body).raise_for_status()
+    return time.perf_counter() - begin
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--strategy", default="additive")
+    parser.add_argument("--trials", type=int, nargs="*", default=())
+    given = parser.parse_args()
+    figures = measure(given.quick, given.strategy, given.trials)
+    Console().print(table(figures))
+    print(
+        f"rest_propose_ms={figures.rest_propose_ms:.1f} rest_report_ms={figures.rest_report_ms:.1f}"
+    )
+
+
+def table(figures: RestFigures) -> Table:
+    """Lay the rows out; times in milliseconds."""
+    heads = ("trials", "workers", "propose p50", "p99", "report p50", "p99", "ready", "first")
+    shown = Table(*heads, title=f"over REST, {LAYERS} layers, ms")
+    for row in figures.rows:
+        times = (row.propose.p50, row.propose.p99, row.report.p50, row.report.p99)
+        cells = [f"{value:.1f}" for value in (*times, row.ready_ms, row.first_ms)]
+        shown.add_row(str(row.trials), str(row.workers), *cells)
+    return shown
+
+
+if __name__ == "__main__":
+    main()
