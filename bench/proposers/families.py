@@ -9,9 +9,9 @@ import numpy as np
 
 from bench.proposers.landscapes import Bottleneck, Interacting, Landscape, Separable
 from bench.proposers.noise import Gaussian, HeavyTailed, Multiplicative
-from bench.proposers.optimum import optimum
 from bench.proposers.problem import Problem, spread
 from bench.proposers.shapes import RISING, curves, harm, hump
+from bench.proposers.surfaces import surfaces
 from perfmodel.arrays import Floats, Integers
 from rankspace import Layer, SearchSpace
 from rankspace.errors import InvalidInput
@@ -125,7 +125,7 @@ class Family:
 
     Attributes:
         make: Problem of so many layers and of a seed.
-        dimensions: Numbers of layers it is meant for.
+        dimensions: Numbers of layers it is meant for; 0 where each problem has its own.
     """
 
     make: Callable[[int, int], Problem]
@@ -142,6 +142,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         "flat": Family(flat, (32,)),
         "heavy-noise": Family(heavy_noise, (32,)),
         "block-kind": Family(block_kind, (56, 224)),
+        "surfaces": Family(surfaces, (0,)),
     }
 )
 
@@ -191,6 +192,8 @@ def _scaled(
 ) -> Problem:
     """Draw the noise so that the gap is log-uniform within ``gaps`` deviations."""
     clean = Problem(space, landscape, Gaussian(seed, 0.0))
-    gap = clean.score(optimum(space, landscape)) - clean.uniform_score
+    gap = clean.best_score() - clean.uniform_score
     deviations = float(np.exp(rng.uniform(*np.log(gaps))))
-    return Problem(space, landscape, Gaussian(seed, gap / deviations))
+    scaled = Problem(space, landscape, Gaussian(seed, gap / deviations))
+    vars(scaled)["optimum"] = clean.optimum
+    return scaled

@@ -9,32 +9,29 @@ from perfmodel import allocate
 from perfmodel.arrays import Floats, Integers
 from rankspace import RankVector, SearchSpace
 
-STARTS = 8
+STARTS = 3
 """Random starts, beside the uniform vector and what linearising the landscape gives."""
 
-PAIRS = 400
+PAIRS = 200
 """Pairs of single changes that are tried per step, the most promising first."""
 
-ROUNDS = 6
+ROUNDS = 3
 """Allocations of utilities read off around the latest vector."""
 
 SURE = 1e-12
 """Relative gain below which a step is rounding."""
 
 
-def optimum(
-    space: SearchSpace, landscape: Landscape, starts: Iterable[RankVector] = ()
-) -> RankVector:
+def optimum(space: SearchSpace, landscape: Landscape) -> RankVector:
     """Return the best vector within the budget.
 
     Exact by ``perfmodel.allocate`` where ``landscape.tables`` exist. Otherwise the best local
-    optimum over single changes and promising pairs of changes, from ``starts`` and from its own:
-    given every arm's answer as a start, no arm can end above it.
+    optimum over single changes and promising pairs of changes, from several starts.
     """
     if landscape.tables is not None:
         return allocate(space, landscape.tables)
-    own = [*_linearised(space, landscape), *_random(space)]
-    ends = [climb(space, landscape, levels_of(space, start)) for start in (*own, *starts)]
+    starts = (*_linearised(space, landscape), *_random(space))
+    ends = [climb(space, landscape, levels_of(space, start)) for start in starts]
     best = int(np.argmax(landscape.scores(np.stack(ends))))
     return vector_at(space, ends[best])
 

@@ -32,6 +32,7 @@ PLAN = (
     Cell("flat", 32, (50,)),
     Cell("block-kind", 56, (60,)),
     Cell("block-kind", 224, (60,)),
+    Cell("surfaces", 0, (40,)),
 )
 QUICK = (Cell("reference", 32, (50,)), Cell("separable", 32, (50,)))
 LENGTHS = (25, 50, 100)

@@ -9,9 +9,12 @@ import numpy as np
 
 from bench.proposers.landscapes import Landscape
 from bench.proposers.noise import Noise
-from bench.proposers.optimum import levels_of, optimum
+from bench.proposers.optimum import climb, levels_of, optimum
 from perfmodel.arrays import Integers
 from rankspace import RankVector, SearchSpace
+
+LED = 2
+"""Answers from which the optimum is searched as well."""
 
 PROBES = 8
 """Random vectors and trials that a problem's fingerprint is taken of."""
@@ -31,6 +34,11 @@ class Problem:
     landscape: Landscape
     noise: Noise
 
+    @cached_property
+    def optimum(self) -> RankVector:
+        """The best vector: exact, or what the search finds by itself."""
+        return optimum(self.space, self.landscape)
+
     def score(self, vector: RankVector) -> float:
         """Noiseless score; vectors above the budget have one too."""
         return float(self.landscape.scores(levels_of(self.space, vector)[None])[0])
@@ -49,8 +57,16 @@ class Problem:
         return abs(self.uniform_score - self.score(self.space.cheapest()))
 
     def best_score(self, answers: Iterable[RankVector] = ()) -> float:
-        """Score of the optimum, searched from ``answers`` too where it is not exact."""
-        return self.score(optimum(self.space, self.landscape, answers))
+        """Score of the optimum; where it is not exact, no arm's answer can be above it.
+
+        The best ``LED`` of ``answers`` start searches of their own.
+        """
+        found = self.score(self.optimum)
+        if self.landscape.tables is not None:
+            return found
+        leading = sorted(answers, key=self.score, reverse=True)[:LED]
+        ends = [climb(self.space, self.landscape, levels_of(self.space, v)) for v in leading]
+        return max([found, *(float(self.landscape.scores(end[None])[0]) for end in ends)])
 
     def regret(self, vector: RankVector, best: float) -> float:
         """100 at the uniform vector, 0 at the score ``best``."""

@@ -14,7 +14,8 @@ COLUMNS = ("n", "regret", "wins", "difference", "infeasible", "ms/trial", "gain"
 def show(places: Mapping[Place, list[Line]], console: Console) -> None:
     """Print one table per family, dimensions and length."""
     for (family, layers, length), lines in places.items():
-        table = Table(title=f"{family}, {layers} layers, {length} trials", title_justify="left")
+        size = f"{layers} layers" if layers else "5 to 56 layers"
+        table = Table(title=f"{family}, {size}, {length} trials", title_justify="left")
         table.add_column("arm")
         for column in COLUMNS:
             table.add_column(column, justify="right")
