@@ -33,9 +33,18 @@ class Granularity(StrEnum):
 
 class StrategyName(StrEnum):
     ADDITIVE = "additive"
+    RANKADAPTOR = "rankadaptor"
+    XGBOOST = "xgboost"
+    GP = "gp"
+    TPE = "tpe"
+    CMAES = "cmaes"
+    GP_OPTUNA = "gp-optuna"
     SWAP = "swap"
     RANDOM = "random"
     UNIFORM = "uniform"
+    RECONSTRUCTION_ERROR = "reconstruction-error"
+    LINEAR_DEPTH = "linear-depth"
+    IMPORTANCE = "importance"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import numpy as np
 from perfmodel.arrays import Floats
 from perfmodel.feasible import is_feasible
 from perfmodel.state import ModelState
+from perfmodel.strategies.comparable import comparable_scores
 from rankspace import RankVector
 
 
@@ -14,14 +15,16 @@ class Observed:
     """Predictions and leaders from the scores alone, shrunken towards their common mean.
 
     Half of the spread between vectors is taken to be noise: without repeats nobody can tell, and
-    an unshrunken maximum is always too good to be true.
+    an unshrunken maximum is always too good to be true. Scores of a lower fidelity count as
+    ``comparable_scores`` makes them.
     """
 
     def predict(self, state: ModelState, vectors: Sequence[RankVector]) -> tuple[Floats, Floats]:
         """Mean and standard deviation of the noiseless score, ``(n,)`` each."""
         if not len(state.scored):
             return np.zeros(len(vectors)), np.full(len(vectors), np.inf)
-        centre, spread = float(state.scores.mean()), float(state.scores.std())
+        scores = comparable_scores(state)
+        centre, spread = float(scores.mean()), float(scores.std())
         means, counts = _by_vector(state)
         known = np.array([counts.get(vector, 0) for vector in vectors], dtype=np.float64)
         observed = np.array([means.get(vector, centre) for vector in vectors])
@@ -30,7 +33,7 @@ class Observed:
 
     def leaders(self, state: ModelState, count: int) -> tuple[RankVector, ...]:
         """Up to ``count`` feasible vectors that were tried, best predicted first; or uniform."""
-        tried = [vector for vector in _by_vector(state)[0] if is_feasible(state.space, vector)]
+        tried = scored_vectors(state)
         if not tried:
             return (state.space.uniform(),)
         predicted, _ = self.predict(state, tried)
@@ -42,11 +45,16 @@ class Observed:
         return None
 
 
+def scored_vectors(state: ModelState) -> list[RankVector]:
+    """Feasible vectors with a score, in the order first tried."""
+    seen = dict.fromkeys(seen.rank_vector for seen in state.scored)
+    return [vector for vector in seen if is_feasible(state.space, vector)]
+
+
 def _by_vector(state: ModelState) -> tuple[dict[RankVector, float], dict[RankVector, int]]:
-    """Mean score and number of scores of every tried vector, in the order first tried."""
+    """Mean score and number of scores of every tried vector."""
     scores: dict[RankVector, list[float]] = {}
-    for seen in state.scored:
-        assert seen.score is not None
-        scores.setdefault(seen.rank_vector, []).append(seen.score)
+    for seen, score in zip(state.scored, comparable_scores(state).tolist(), strict=True):
+        scores.setdefault(seen.rank_vector, []).append(score)
     means = {vector: float(np.mean(found)) for vector, found in scores.items()}
     return means, {vector: len(found) for vector, found in scores.items()}

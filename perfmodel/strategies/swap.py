@@ -7,6 +7,7 @@ import numpy as np
 from perfmodel.feasible import is_feasible
 from perfmodel.random_vectors import ATTEMPTS, repair
 from perfmodel.state import ModelState
+from perfmodel.strategies.comparable import comparable_scores
 from perfmodel.strategies.observed import Observed
 from perfmodel.strategies.random import fresh_vector
 from rankspace import Proposal, RankVector, SearchSpace
@@ -38,7 +39,7 @@ class Swap(Observed):
 
 def best_seen(state: ModelState) -> RankVector:
     """Return the feasible vector with the highest score; uniform when none was scored."""
-    for at in map(int, np.argsort(-state.scores, kind="stable")):
+    for at in map(int, np.argsort(-comparable_scores(state), kind="stable")):
         if is_feasible(state.space, state.scored[at].rank_vector):
             return state.scored[at].rank_vector
     return state.ground.uniform
