@@ -53,10 +53,16 @@ def submit(session: Session, study: Study, key: str | None) -> tuple[StudyRow, b
 
 
 def _belief(space: SearchSpace, search: Search, context: Context) -> Belief | None:
-    """What the shipped prior says, once and for all: later releases ship another."""
-    if search.prior == "none":
-        return None
-    return perfmodel.start(space, context=context, prior=shipped_prior()).belief
+    """What the shipped prior says, once and for all: later releases ship another.
+
+    Raises:
+        InvalidInput: The strategy lacks something it needs.
+    """
+    prior = None if search.prior == "none" else shipped_prior()
+    try:
+        return perfmodel.start(space, strategy=search.strategy, context=context, prior=prior).belief
+    except InvalidInput as error:
+        raise error.under("search") from None
 
 
 def _same(row: StudyRow, study: Study) -> StudyRow:

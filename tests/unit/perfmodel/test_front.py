@@ -8,7 +8,7 @@ import pytest
 from perfmodel import learn, propose, random_vectors, start
 from perfmodel.front import front, undominated
 from perfmodel.state import ModelState
-from rankspace import Layer, Observation, RankVector, SearchSpace
+from rankspace import Context, Layer, LayerProfile, Observation, RankVector, SearchSpace
 from rankspace.front import FrontPoint
 from rankspace.study import StrategyName
 
@@ -21,6 +21,14 @@ SPACE = SearchSpace(
 )
 
 
+CONTEXT = Context(
+    profiles=tuple(
+        LayerProfile(layer.name, 0.5, 1.0, 1.0, 1.0, 0.1 + at % 3, 0.5, 0.1)
+        for at, layer in enumerate(SPACE.layers)
+    )
+)
+
+
 def truth(vector: RankVector) -> float:
     return sum(
         WORTH[layer.module or ""] * float(np.log1p(rank))
@@ -30,7 +38,7 @@ def truth(vector: RankVector) -> float:
 
 def searched(trials: int = 24, strategy: str = "additive", worth: float = 1.0) -> ModelState:
     rng = np.random.default_rng(0)
-    state = start(SPACE, strategy=strategy, trials=trials)
+    state = start(SPACE, strategy=strategy, trials=trials, context=CONTEXT)
     for _ in range(trials):
         state, (proposal,) = propose(state)
         score = worth * truth(proposal.rank_vector) + 0.05 * float(rng.standard_normal())

@@ -52,6 +52,7 @@ STUDIES = [
     ("search.fixed", {"model.layers.0.self_attn.q_proj": -2}, "search.fixed", "0"),
     ("search.granularity", "heads", "search.granularity", "module"),
     ("search.strategy", "magic", "search.strategy", "additive"),
+    ("search.strategy", "importance", "search.strategy", "rankadaptor profile"),
     ("search.seed", -1, "search.seed", "0"),
     ("search.trial.steps", 10**20, "search.trial.steps", ""),
     ("search.ranks", [0, 2, 100_000], "search.ranks", "65536"),
