@@ -19,21 +19,27 @@ class Basis:
     Attributes:
         curves: Of one layer.
         hierarchy: What layers share.
-        layers: Number of layers, fixed ones included.
+        costs: Parameters per rank of every layer, ``(layers,)``.
         log_worth: What a meta-learned prior expects of each free layer, ``(free,)``; zeros
             without one.
     """
 
     curves: Curves
     hierarchy: Hierarchy
-    layers: int
+    costs: Floats
     log_worth: Floats
 
     @classmethod
     def of(cls, space: SearchSpace, belief: Belief | None = None) -> "Basis":
         hierarchy = Hierarchy.of(space)
         worth = np.zeros(len(space.layers)) if belief is None else np.array(belief.log_worth)
-        return cls(Curves.of(space), hierarchy, len(space.layers), worth[hierarchy.free])
+        costs = np.array(space.costs, dtype=np.float64)
+        return cls(Curves.of(space), hierarchy, costs, worth[hierarchy.free])
+
+    @property
+    def layers(self) -> int:
+        """Number of layers, fixed ones included."""
+        return len(self.costs)
 
     def features(self, vectors: Sequence[RankVector]) -> Floats:
         """Curves of the free layers, ``(n, p)``."""

@@ -1,10 +1,10 @@
 """Fit: scales, noise and sites learned anew from all trials so far.
 
-``score_i = offset + slope * sum_l u_l(r_il) + noise_i``: each utility is a mixture of saturating
-curves whose coefficients are mostly positive and heavy-tailed (``perfmodel.amplitudes``), with
-scales pooled over kinds of matrices and over blocks (``perfmodel.scales``). A fit alternates
-expectation propagation with one step of expectation maximisation for the scales and the noise, and
-goes on from the fit before.
+``score_i = offset + slope * (f_i + bend * b(f_i)) + noise_i`` with ``f_i = sum_l u_l(r_il)``: each
+utility is a mixture of saturating curves whose coefficients are mostly positive and heavy-tailed
+(``perfmodel.amplitudes``), with scales pooled over kinds of matrices and over blocks
+(``perfmodel.scales``). A fit alternates expectation propagation with one step of expectation
+maximisation for the scales and the noise, and goes on from the fit before.
 """
 
 from dataclasses import dataclass, replace
@@ -14,7 +14,9 @@ import numpy as np
 
 from perfmodel.arrays import Floats
 from perfmodel.basis import Basis
+from perfmodel.bend import Bend
 from perfmodel.gaussian import Gaussian
+from perfmodel.guard import misleads
 from perfmodel.measurements import Measurements
 from perfmodel.noise import SLOPE_DOUBT, Noise
 from perfmodel.scales import Scales
@@ -40,6 +42,7 @@ class Fit:
         scales: Of the coefficients.
         noise: Of the trials, as they are best known.
         whitening: The noise ``gaussian`` was computed with, one step before.
+        bend: Curvature of the score in the summed utilities.
         sites: Stand-ins of the coefficients' priors.
         gaussian: Over coefficients and offsets, in score units above the centre.
     """
@@ -48,6 +51,7 @@ class Fit:
     scales: Scales
     noise: Noise
     whitening: Noise
+    bend: Bend
     sites: Sites
     gaussian: Gaussian
 
@@ -57,9 +61,16 @@ class Fit:
 
         Source: Allen (1974), PRESS. Scales, sites and noise are not left out.
         """
-        residuals, variances = residuals_of(self.measurements, self.whitening, self.gaussian)
+        residuals, variances = residuals_of(
+            self.measurements, self.whitening, self.bend, self.gaussian
+        )
         known = variances / self.whitening.deviations(self.measurements.levels) ** 2
         return np.asarray(-residuals / np.maximum(1.0 - known, LEAST_LEFT))
+
+    @cached_property
+    def misleads(self) -> bool:
+        """Whether no model at all would predict the trials better."""
+        return misleads(self.left_out, self.measurements.targets, self.measurements.parameters)
 
     def measured(self, one: Observation) -> tuple[Floats, float]:
         """Row and target of a further trial, in units of its noise."""
@@ -67,7 +78,7 @@ class Fit:
             self.measurements.basis, (one,), self.measurements.standard, self.measurements.design
         )
         noise = replace(self.whitening, weights=np.ones(1))
-        rows, targets = whitened(seen, noise)
+        rows, targets = whitened(seen, noise, self.bend)
         return rows[0], float(targets[0])
 
 
@@ -75,15 +86,17 @@ def refit(basis: Basis, seen: tuple[Observation, ...], before: Fit | None) -> Fi
     """Fit all of ``seen``, trials with a score, beginning from the fit of some of them."""
     measurements = Measurements.of(basis, seen)
     scales, noise, sites = _begin(measurements, before)
+    bend = before.bend if before else Bend.none(measurements.features.shape[1])
     offsets = measurements.design.variances(measurements.scale)
     for _ in range(STEPS):
-        rows, targets = _compressed(*whitened(measurements, noise))
+        rows, targets = _compressed(*whitened(measurements, noise, bend))
         scale = scales.of(basis)
         sites, gaussian, tilted = propagate(sites, offsets, rows, targets, scale, scales.shares)
-        whitening, noise = noise, _noise(measurements, noise, gaussian)
+        whitening, noise = noise, _noise(measurements, noise, bend, gaussian)
+        shown, bend = bend, Bend.of(measurements.features, tilted.mean)
         squares = tilted.variance + tilted.mean**2
         scales = scales.updated(basis, squares, tilted.shares)
-    return Fit(measurements, scales, noise, whitening, sites, gaussian)
+    return Fit(measurements, scales, noise, whitening, shown, sites, gaussian)
 
 
 def _begin(measurements: Measurements, before: Fit | None) -> tuple[Scales, Noise, Sites]:
@@ -102,10 +115,10 @@ def _begin(measurements: Measurements, before: Fit | None) -> tuple[Scales, Nois
     return before.scales, noise, before.sites
 
 
-def whitened(measurements: Measurements, noise: Noise) -> tuple[Floats, Floats]:
-    """Rows ``(n, p + g)`` and targets ``(n,)`` in units of each trial's noise."""
+def whitened(measurements: Measurements, noise: Noise, bend: Bend) -> tuple[Floats, Floats]:
+    """Rows ``(n, p + g + 1)`` and targets ``(n,)`` in units of each trial's noise."""
     deviations = noise.deviations(measurements.levels)
-    rows = measurements.rows(noise.slopes)
+    rows = measurements.rows(noise.slopes, bend)
     return rows / deviations[:, None], measurements.targets / deviations
 
 
@@ -119,26 +132,26 @@ def _compressed(rows: Floats, targets: Floats) -> tuple[Floats, Floats]:
 
 
 def residuals_of(
-    measurements: Measurements, noise: Noise, gaussian: Gaussian
+    measurements: Measurements, noise: Noise, bend: Bend, gaussian: Gaussian
 ) -> tuple[Floats, Floats]:
     """Residual of each trial, and the posterior variance of its fitted score, ``(n,)`` each."""
-    rows = measurements.rows(noise.slopes)
+    rows = measurements.rows(noise.slopes, bend)
     return measurements.targets - rows @ gaussian.mean, gaussian.variances(rows)
 
 
-def _noise(measurements: Measurements, noise: Noise, gaussian: Gaussian) -> Noise:
-    residuals, variances = residuals_of(measurements, noise, gaussian)
+def _noise(measurements: Measurements, noise: Noise, bend: Bend, gaussian: Gaussian) -> Noise:
+    residuals, variances = residuals_of(measurements, noise, bend, gaussian)
     deviations = noise.deviations(measurements.levels)
     return noise.updated(
         residuals**2 + variances,
         measurements.levels,
         scale=measurements.scale,
         effects=float((variances / deviations**2).sum()),
-        slopes=_slopes(measurements, noise, gaussian),
+        slopes=_slopes(measurements, noise, bend, gaussian),
     )
 
 
-def _slopes(measurements: Measurements, noise: Noise, gaussian: Gaussian) -> Floats:
+def _slopes(measurements: Measurements, noise: Noise, bend: Bend, gaussian: Gaussian) -> Floats:
     """Regress each fidelity's scores on the effects.
 
     The highest fidelity's slope is 1 by definition; what it comes out as says how much larger the
@@ -147,8 +160,9 @@ def _slopes(measurements: Measurements, noise: Noise, gaussian: Gaussian) -> Flo
     if len(noise.slopes) == 1:
         return noise.slopes
     size = measurements.features.shape[1]
-    effects = measurements.features @ gaussian.mean[:size]
-    left = measurements.targets - measurements.indicators @ gaussian.mean[size:]
+    bent = bend.column(measurements.features)[:, 0] * gaussian.mean[-1]
+    effects = measurements.features @ gaussian.mean[:size] + bent
+    left = measurements.targets - measurements.indicators @ gaussian.mean[size:-1]
     weights = 1.0 / noise.deviations(measurements.levels) ** 2
     slopes = np.ones(len(noise.slopes))
     for level in range(len(slopes)):

@@ -1,9 +1,8 @@
-"""The guard: is the model better than no model at all?"""
+"""The guard: is a model better than no model at all?"""
 
 import numpy as np
 
 from perfmodel.arrays import Floats
-from perfmodel.state import ModelState
 
 LEAST = 8
 """Scores before the guard speaks; fewer say nothing about either."""
@@ -11,26 +10,22 @@ LEAST = 8
 PATIENCE = 1.05
 """How much worse than the baseline the model's squared error may be."""
 
-
 NEGLIGIBLE = 1e-9
 """Spread of a feature, relative to its size, below which it is a constant up to rounding."""
 
 
-def misleads(state: ModelState) -> bool:
-    """Whether the model predicts left-out trials worse than a line in the parameter count does.
+def misleads(errors: Floats, scores: Floats, parameters: Floats) -> bool:
+    """Whether left-out trials are predicted worse than by a constant or a line in the parameters.
 
-    As of the last refit; the trials since then are few.
+    Args:
+        errors: The model's leave-one-out errors, ``(n,)``.
+        scores: What it was to predict, ``(n,)``.
+        parameters: Trainable parameters of each trial, ``(n,)``.
     """
-    if state.posterior is None:
+    if len(scores) < LEAST:
         return False
-    fit = state.posterior.fit
-    if len(fit.measurements.seen) < LEAST:
-        return False
-    model = float(np.mean(fit.left_out**2))
-    ranks = np.array([one.rank_vector.ranks for one in fit.measurements.seen], dtype=np.float64)
-    scores, parameters = fit.measurements.targets, ranks @ np.array(state.space.costs)
     plain = min(left_out_error(scores), left_out_error(scores, parameters))
-    return model > PATIENCE * plain
+    return float(np.mean(errors**2)) > PATIENCE * plain
 
 
 def left_out_error(scores: Floats, feature: Floats | None = None) -> float:

@@ -1,7 +1,7 @@
 """Measurements: the scored trials as the rows of one linear regression.
 
 A row is the features of a vector, scaled by how much of an effect its fidelity shows, plus one
-indicator for its fidelity and one for its seed where that is not the first trial's.
+indicator for its fidelity, one for its seed where that is not the first trial's, and the bend.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ import numpy as np
 
 from perfmodel.arrays import Floats, Integers
 from perfmodel.basis import Basis
+from perfmodel.bend import VARIANCE, Bend
 from perfmodel.standard import Standard
 from rankspace import Observation
 
@@ -20,6 +21,9 @@ ANYWHERE = 100.0
 
 SEEDS = 1.0
 """Prior variance of a seed's effect on all scores alike, in units of the scores' variance."""
+
+ALIKE = 1e-6
+"""Spread of scores, relative to their size, below which they are all alike."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +55,9 @@ class Design:
         return np.concatenate([left, right], axis=1).astype(np.float64)
 
     def variances(self, scale: float) -> Floats:
-        """Prior variances of the indicators' coefficients, given the scores' deviation."""
+        """Prior variances beside the features' coefficients, given the scores' deviation."""
         own = [ANYWHERE] * len(self.fidelities) + [SEEDS] * (len(self.seeds) - 1)
-        return np.array(own) * scale**2
+        return np.array([*own, VARIANCE]) * scale**2
 
 
 @dataclass(frozen=True)
@@ -88,13 +92,19 @@ class Measurements:
 
     @cached_property
     def scale(self) -> float:
-        """Standard deviation of the scores within their fidelities; 1 if they are all alike."""
-        return float(np.std(self.targets)) or 1.0
+        """Standard deviation of the scores within their fidelities, or next to nothing."""
+        return max(float(np.std(self.targets)), ALIKE * max(1.0, abs(self.centre)))
 
     @cached_property
     def features(self) -> Floats:
         """``(n, p)``."""
         return self.basis.features([one.rank_vector for one in self.seen])
+
+    @cached_property
+    def parameters(self) -> Floats:
+        """Trainable parameters of each trial, ``(n,)``."""
+        ranks = np.array([one.rank_vector.ranks for one in self.seen], dtype=np.float64)
+        return np.asarray(ranks @ self.basis.costs)
 
     @cached_property
     def indicators(self) -> Floats:
@@ -118,11 +128,11 @@ class Measurements:
         """Whether the scores say nothing of scales yet: there is one, or they are all alike."""
         return bool(np.ptp(self.targets) == 0.0)
 
-    def rows(self, slopes: Floats) -> Floats:
-        """``(n, p + g)``, given the slope of each fidelity."""
-        return np.concatenate(
-            [self.features * slopes[self.levels][:, None], self.indicators], axis=1
-        )
+    def rows(self, slopes: Floats, bend: Bend) -> Floats:
+        """``(n, p + g + 1)``, given the slope of each fidelity and the bend of the sum."""
+        shown = slopes[self.levels][:, None]
+        bent = bend.column(self.features) * shown
+        return np.concatenate([self.features * shown, self.indicators, bent], axis=1)
 
 
 def _scores(seen: Sequence[Observation]) -> Floats:

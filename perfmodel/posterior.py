@@ -101,8 +101,8 @@ class Posterior:
         return float((change @ self.gaussian.mean)[0]), float(np.sqrt(variance[0]))
 
     def _directions(self, vectors: Sequence[RankVector]) -> Floats:
-        """Features at the highest fidelity and on the home seed, ``(n, p + g)``."""
+        """Rows at the highest fidelity and on the home seed, ``(n, p + g + 1)``."""
         features = self.basis.features(vectors)
         beside = np.zeros((len(vectors), len(self.gaussian.mean) - features.shape[1]))
-        beside[:, 0] = 1.0
+        beside[:, 0], beside[:, -1:] = 1.0, self.fit.bend.column(features)
         return np.concatenate([features, beside], axis=1)

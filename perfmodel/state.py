@@ -107,13 +107,24 @@ class ModelState:
 
     def _evolve(self, **changes: Any) -> "ModelState":
         following = replace(self, **changes)
-        kept = ("ground", "_earlier") if "observations" in changes else _DERIVED
-        following.__dict__.update(
-            {name: self.__dict__[name] for name in kept if name in vars(self)}
-        )
-        if "observations" in changes and vars(self).get("posterior") is not None:
-            following.__dict__["_earlier"] = self.posterior
+        if "observations" in changes:
+            following.__dict__.update(self._inherited(following.observations))
+        else:
+            following.__dict__.update({n: vars(self)[n] for n in _DERIVED if n in vars(self)})
         return following
+
+    def _inherited(self, observations: tuple[Observation, ...]) -> dict[str, Any]:
+        """What stays true with more observations, so that learning one never looks at them all."""
+        fresh = observations[len(self.observations) :]
+        known = {name: vars(self)[name] for name in ("ground", "_earlier") if name in vars(self)}
+        if vars(self).get("posterior") is not None:
+            known["_earlier"] = self.posterior
+        scored = tuple(seen for seen in fresh if seen.score is not None)
+        return {
+            **known,
+            "scored": (*self.scored, *scored),
+            "tried": self.tried | {seen.rank_vector for seen in fresh},
+        }
 
 
 _DERIVED = ("ground", "scored", "scores", "tried", "posterior", "_earlier")

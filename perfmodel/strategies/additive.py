@@ -6,7 +6,6 @@ import numpy as np
 
 from perfmodel.arrays import Floats
 from perfmodel.feasible import is_feasible
-from perfmodel.guard import misleads
 from perfmodel.posterior import Posterior
 from perfmodel.reasons import moves
 from perfmodel.state import ModelState
@@ -36,15 +35,25 @@ class Additive:
         self, state: ModelState, pending: Collection[RankVector], rng: np.random.Generator
     ) -> Proposal:
         """Offer the next vector of the design, a Thompson sample, or the guard's choice."""
-        taken = state.tried | set(pending)
-        planned = [vector for vector in state.ground.design if vector not in taken]
-        if planned and len(taken) < len(state.ground.design):
-            return _proposal(state, planned[0], _design_reason(state, planned[0]))
+        planned = _planned(state, pending)
+        if planned is not None:
+            return _proposal(state, planned, _design_reason(state, planned))
         if state.posterior is None:
             return Swap().propose(state, pending, rng)
-        if misleads(state):
+        if state.posterior.fit.misleads:
             return _fall_back(state, pending, rng, "The model ranks trials worse than no model")
+        thrifty = self._thrifty(state, pending)
+        if thrifty is not None:
+            return _proposal(state, thrifty, "The cheapest vector predicted to match uniform")
         return self._sample(state, state.posterior, pending, rng)
+
+    def _thrifty(self, state: ModelState, pending: Collection[RankVector]) -> RankVector | None:
+        """Once, when the samples begin to cool: measure what saving parameters would cost."""
+        begin = len(state.ground.design)
+        if _done(state, pending) != begin + int(HELD * (state.trials - begin)):
+            return None
+        vector = self.economy(state)
+        return None if vector in state.tried or vector in pending else vector
 
     def _sample(
         self,
@@ -111,11 +120,24 @@ def best(state: ModelState, tables: Floats) -> RankVector:
     return state.ground.allocator.best(tables)
 
 
+def _planned(state: ModelState, pending: Collection[RankVector]) -> RankVector | None:
+    """Return the next vector of the design, while it lasts."""
+    if len(state.tried) >= len(state.ground.design):
+        return None
+    taken = state.tried | set(pending)
+    left = [vector for vector in state.ground.design if vector not in taken]
+    return left[0] if left and len(taken) < len(state.ground.design) else None
+
+
+def _done(state: ModelState, pending: Collection[RankVector]) -> int:
+    """Trials begun."""
+    return len(state.observations) + len(pending)
+
+
 def _warmth(state: ModelState, pending: Collection[RankVector]) -> float:
     """Stay at ``WARMTH`` for a while after the design, then cool to 0 for the last trials."""
     begin = len(state.ground.design)
-    done = len(state.observations) + len(pending) - begin
-    share = done / max(1, state.trials - begin - 1)
+    share = (_done(state, pending) - begin) / max(1, state.trials - begin - 1)
     return WARMTH * float(np.clip((1.0 - share) / (1.0 - HELD), 0.0, 1.0))
 
 
