@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--trials", type=_numbers, help="lengths of the studies")
     parser.add_argument("--problems", type=int, help="seeds 0 up to this many [20]")
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--cap-seconds", type=float, default=900.0, help="of one run")
+    parser.add_argument("--cap-seconds", type=float, default=900.0, help="CPU, of one run")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="then start no more")
     return parser
 

@@ -28,7 +28,7 @@ class Answer:
 
 
 class Arm(Protocol):
-    """One way of searching. A run that passes ``cap`` seconds answers with what it has."""
+    """One way of searching. A run that passes ``cap`` seconds of CPU answers with what it has."""
 
     @property
     def version(self) -> str:
@@ -63,12 +63,12 @@ class Own:
         state = start(problem.space, strategy=self.strategy, seed=seed, trials=max(lengths))
         infeasible, seconds = 0, 0.0
         for trial in range(max(lengths)):
-            begun = time.perf_counter()
+            begun = time.process_time()
             state, (proposal,) = propose(state)
             vector = proposal.rank_vector
             infeasible += not is_feasible(problem.space, vector)
             state = learn(state, [Observation(vector, problem.observe(vector, trial))])
-            seconds += time.perf_counter() - begun
+            seconds += time.process_time() - begun
             late = seconds > cap
             for length in lengths:
                 if trial + 1 == length or (late and length > trial):

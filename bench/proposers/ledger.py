@@ -27,7 +27,7 @@ class Line:
         difference: The champion's regret minus this arm's, paired.
         infeasible: Proposals that did not fit the space.
         trials: In all.
-        milliseconds: Proposing and learning, per trial.
+        milliseconds: Of CPU, proposing and learning, per trial.
         capped: Runs that ended early at the cap.
         gain: Predicted gain of the answer over uniform, in noise deviations.
     """

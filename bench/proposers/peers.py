@@ -67,13 +67,13 @@ class Peer:
         best = (-np.inf, problem.space.uniform())
         infeasible, seconds = 0, 0.0
         for trial in range(max(lengths)):
-            begun = time.perf_counter()
+            begun = time.process_time()
             asked = library.ask()
             fits = is_feasible(problem.space, asked)
             tried = _repaired(problem.space, asked, rng) if self.projected and trial else asked
             score = problem.observe(tried, trial)
             library.tell(tried, score)
-            seconds += time.perf_counter() - begun
+            seconds += time.process_time() - begun
             infeasible += not fits
             if score is not None and score > best[0] and is_feasible(problem.space, tried):
                 best = (score, tried)

@@ -17,7 +17,7 @@ class Record:
         fingerprint: Of the problem; a stored answer to another problem is not used.
         ranks: The answer.
         infeasible: Proposals above the budget, or with a rank that is not allowed.
-        seconds: Spent proposing, wall clock.
+        seconds: Spent proposing and learning, of CPU: the machine may be shared.
         gain: What the arm predicts the answer gains over uniform, in noise deviations; None
             without a model.
         version: Of the arm's library.

@@ -68,7 +68,7 @@ def run_all(
     Args:
         waiting: In the order in which they start.
         processes: At once.
-        cap: Seconds after which a run answers with what it has.
+        cap: Seconds of CPU after which a run answers with what it has.
         minutes: Of wall clock.
     """
     deadline = time.monotonic() + 60.0 * minutes
