@@ -20,6 +20,7 @@ trial T, interpolated; the last line has it at half the trials and at all of the
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -91,7 +92,7 @@ def main() -> None:
 def problem(lessons: Sequence[Lesson], lesson: Lesson) -> Problem | None:
     """Emulate ``lesson`` and learn priors from the others; None if there is nothing to find."""
     emulator = emulate(lesson.study)
-    if emulator.optimum - emulator.uniform < LEAST_GAP * emulator.noise:
+    if emulator is None or emulator.optimum - emulator.uniform < LEAST_GAP * emulator.noise:
         return None
     study = others(lessons, lesson, HoldOut.STUDY)
     priors = {
@@ -146,7 +147,10 @@ def moments_of(trials: int) -> list[int]:
 
 def _run(job: tuple[Problem, str, int], trials: int) -> Floats:
     one, arm, seed = job
-    return search(one, arm, seed, trials)
+    regrets = search(one, arm, seed, trials)
+    last = " ".join(f"{regret:.0f}" for regret in regrets)
+    print(f"{one.lesson.study.name} {arm} seed {seed}: {last}", file=sys.stderr, flush=True)
+    return regrets
 
 
 def _show(names: Sequence[str], regrets: Mapping[str, Floats], trials: int) -> None:

@@ -88,12 +88,12 @@ class Emulator:
             vector, best = near[int(values.argmax())], float(values.max())
 
 
-def emulate(study: FinishedStudy) -> Emulator:
-    """Fit the surface of a recorded study with repeats."""
+def emulate(study: FinishedStudy) -> Emulator | None:
+    """Fit the surface of a recorded study; None while it has too few repeats for its noise."""
     scored = [seen for seen in study.observations if is_on_budget(study.space, seen.rank_vector)]
     noise = repeat_noise(scored, 1.0)
     if noise is None:
-        raise ValueError(f"{study.name} has too few repeats for its noise")
+        return None
     vectors, scores = _paired(study, noise)
     return fit(study.space, vectors, scores, noise)
 
