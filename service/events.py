@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from rankspace.wire import encode
 from service.clock import timestamp
-from service.tables import EventRow
+from service.tables import EventRow, table_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,9 @@ class Event:
     content: Any
 
 
+_RECORD = insert(table_of(EventRow))
+
+
 class Events:
     """The only place that touches the events table."""
 
@@ -30,7 +33,7 @@ class Events:
 
     def record(self, kind: str, study: str, trial: int | None = None, /, **content: Any) -> None:
         values = {"kind": kind, "study_id": study, "trial_id": trial, "content": encode(content)}
-        self._session.execute(insert(EventRow).values(**values))
+        self._session.execute(_RECORD, values)
 
     def after(self, study: str, cursor: int, limit: int) -> list[Event]:
         """List a study's events, oldest first."""

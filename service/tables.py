@@ -15,6 +15,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     String,
+    Table,
     Text,
     UniqueConstraint,
 )
@@ -56,6 +57,12 @@ Document = JSON(none_as_null=True)
 
 class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMING)
+
+
+def table_of(row: type[Base]) -> Table:
+    """The table itself, for statements that are run often: those on a class take twice as long."""
+    assert isinstance(row.__table__, Table)
+    return row.__table__
 
 
 def _study(**options: Any) -> Mapped[Any]:

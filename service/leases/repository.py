@@ -3,16 +3,44 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import exists, func, insert, or_, select, update
+from sqlalchemy import BindParameter, bindparam, exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from rankspace.study import StudyState
 from rankspace.trial import TRANSITIONS, TrialState
 from service.clock import Now
-from service.tables import AttemptRow, StudyRow, TrialRow, WorkerRow
+from service.tables import AttemptRow, StudyRow, TrialRow, WorkerRow, table_of
 from service.trials.repository import changed
 
 ACTIVE = (StudyState.SEARCHING, StudyState.VERIFYING, StudyState.RECOVERING)
+
+
+_WORKER: BindParameter[Any] = bindparam("worker")
+_WORKERS = table_of(WorkerRow)
+_SEEN = update(_WORKERS).where(_WORKERS.c.name == _WORKER).values(last_seen=Now())
+_NEW_WORKER = insert(_WORKERS)
+_ALIVE = select(func.count()).where(WorkerRow.last_seen > Now() - bindparam("within_seconds"))
+_ATTEMPT = insert(table_of(AttemptRow))
+
+_IS_QUEUED = TrialRow.state == TrialState.QUEUED.value
+_IS_HELD = (TrialRow.state == TrialState.RUNNING.value) & (TrialRow.worker == _WORKER)
+_FREE = select(TrialRow.id).join(StudyRow).where(_IS_QUEUED, StudyRow.state.in_(ACTIVE))
+_WORK = select(1).where(or_(select(TrialRow.id).where(_IS_HELD).exists(), _FREE.exists()))
+_HELD = select(TrialRow).where(_IS_HELD).limit(1)
+
+_NEXT = _FREE.order_by(TrialRow.priority.desc(), TrialRow.id).limit(1).scalar_subquery()
+_CLAIM = (
+    update(TrialRow)
+    .where(TrialRow.id == _NEXT, _IS_QUEUED)
+    .values(
+        state=TrialState.RUNNING.value,
+        token=TrialRow.token + 1,
+        worker=bindparam("holder"),
+        lease_until=Now() + bindparam("lease_seconds"),
+    )
+    .returning(TrialRow)
+    .execution_options(populate_existing=True, synchronize_session=False)
+)
 
 
 class Leases:
@@ -23,49 +51,23 @@ class Leases:
 
     def touch(self, worker: str) -> None:
         """Note a sign of life."""
-        seen = update(WorkerRow).where(WorkerRow.name == worker).values(last_seen=Now())
-        if not changed(self._session.execute(seen)):
-            self._session.execute(insert(WorkerRow).values(name=worker))
+        if not changed(self._session.execute(_SEEN, {"worker": worker})):
+            self._session.execute(_NEW_WORKER, {"name": worker})
 
     def has_work(self, worker: str) -> bool:
         """Whether a claim by ``worker`` would succeed right now."""
-        held = (TrialRow.state == TrialState.RUNNING) & (TrialRow.worker == worker)
-        free = (TrialRow.state == TrialState.QUEUED) & StudyRow.state.in_(ACTIVE)
-        found = select(TrialRow.id).join(StudyRow).where(or_(held, free)).limit(1)
-        return self._session.scalar(found) is not None
+        return self._session.scalar(_WORK, {"worker": worker}) is not None
 
     def held_by(self, worker: str) -> TrialRow | None:
-        held = select(TrialRow).where(
-            TrialRow.worker == worker, TrialRow.state == TrialState.RUNNING
-        )
-        return self._session.scalar(held.limit(1))
+        return self._session.scalar(_HELD, {"worker": worker})
 
     def claim(self, worker: str, lease_seconds: float) -> TrialRow | None:
         """Hand the next queued trial of an active study to ``worker``; its token rises by one."""
-        queued = TrialRow.state == TrialState.QUEUED
-        next_up = (
-            select(TrialRow.id)
-            .join(StudyRow)
-            .where(queued, StudyRow.state.in_(ACTIVE))
-            .order_by(TrialRow.priority.desc(), TrialRow.id)
-            .limit(1)
-            .scalar_subquery()
-        )
-        claimed = self._session.scalar(
-            update(TrialRow)
-            .where(TrialRow.id == next_up, queued)
-            .values(
-                state=TrialState.RUNNING.value,
-                token=TrialRow.token + 1,
-                worker=worker,
-                lease_until=Now() + lease_seconds,
-            )
-            .returning(TrialRow)
-            .execution_options(populate_existing=True, synchronize_session=False)
-        )
+        given = {"holder": worker, "lease_seconds": lease_seconds}
+        claimed = self._session.scalar(_CLAIM, given)
         if claimed is not None:
             values = {"trial_id": claimed.id, "token": claimed.token, "worker": worker}
-            self._session.execute(insert(AttemptRow).values(**values))
+            self._session.execute(_ATTEMPT, values)
         return claimed
 
     def renew(self, trial: int, token: int, lease_seconds: float) -> bool:
@@ -138,8 +140,7 @@ class Leases:
         )
 
     def active_workers(self, within_seconds: float) -> int:
-        alive = select(func.count()).where(WorkerRow.last_seen > Now() - within_seconds)
-        return int(self._session.scalar(alive) or 0)
+        return int(self._session.scalar(_ALIVE, {"within_seconds": within_seconds}) or 0)
 
     def workers(self, cursor: str, limit: int) -> Sequence[WorkerRow]:
         named = select(WorkerRow).where(WorkerRow.name > cursor)

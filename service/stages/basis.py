@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import BindParameter, bindparam, false, func, select, union_all
 from sqlalchemy.orm import Session
 
 from rankspace import Purpose, RankVector, SearchSpace, Study, TrialState
@@ -18,7 +18,38 @@ from service.leases.repository import Leases
 from service.stages.ledger import Ledger
 from service.tables import AttemptRow, ObservationRow, StudyRow, TrialRow, WatermarkRow
 
-OPEN = (TrialState.QUEUED.value, TrialState.RUNNING.value)
+_STUDY: BindParameter[Any] = bindparam("study")
+
+_HEAD = (
+    select(StudyRow.state, StudyRow.retries, WatermarkRow.results, StudyRow.arms, StudyRow.verdict)
+    .outerjoin(WatermarkRow, WatermarkRow.study_id == StudyRow.id)
+    .where(StudyRow.id == _STUDY)
+)
+
+_IS_OPEN = (TrialRow.study_id == _STUDY) & TrialRow.state.in_(
+    (TrialState.QUEUED.value, TrialState.RUNNING.value)
+)
+
+_OPEN = (
+    select(
+        TrialRow.id,
+        TrialRow.purpose,
+        TrialRow.token > 0,
+        TrialRow.is_offer,
+        TrialRow.rank_vector,
+        TrialRow.seed,
+    )
+    .where(_IS_OPEN)
+    .order_by(TrialRow.id)
+)
+
+_SINCE = union_all(
+    select(TrialRow.id, TrialRow.is_offer).where(_IS_OPEN),
+    select(ObservationRow.trial_id, false()).where(
+        ObservationRow.study_id == _STUDY, ObservationRow.sequence > bindparam("sequence")
+    ),
+)
+"""Trials that are open, or that have ended since: identity, and whether it is an offer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +133,10 @@ class Basis:
         A result that arrived since is learned by the next step. Anything else that changed, a
         person's word or a claim, may contradict the plan.
         """
-        study = self.ledger.id
         there = {trial.id: trial.is_offer for trial in self.trials}
-        is_new = ObservationRow.sequence > self.ledger.sequence
-        ended = select(ObservationRow.trial_id).where(ObservationRow.study_id == study, is_new)
-        now = dict.fromkeys(session.scalars(ended), False)
-        now |= {trial.id: trial.is_offer for trial in _open_trials(session, study)}
-        return read_head(session, study) == self.head and now == there
+        since = {"study": self.ledger.id, "sequence": self.ledger.sequence}
+        now = {trial: bool(is_offer) for trial, is_offer in session.execute(_SINCE, since)}
+        return now == there and read_head(session, self.ledger.id) == self.head
 
 
 def read_basis(session: Session, ledger: Ledger, active_seconds: float) -> Basis:
@@ -130,18 +158,7 @@ def read_basis(session: Session, ledger: Ledger, active_seconds: float) -> Basis
 
 
 def read_head(session: Session, study: str) -> Head:
-    found = (
-        select(
-            StudyRow.state,
-            StudyRow.retries,
-            WatermarkRow.results,
-            StudyRow.arms,
-            StudyRow.verdict,
-        )
-        .outerjoin(WatermarkRow, WatermarkRow.study_id == StudyRow.id)
-        .where(StudyRow.id == study)
-    )
-    row = session.execute(found).one_or_none()
+    row = session.execute(_HEAD, {"study": study}).one_or_none()
     if row is None:
         raise NotFound(f"there is no study {study!r}", hint="GET /v1/studies lists them")
     state, *rest = row
@@ -149,21 +166,11 @@ def read_head(session: Session, study: str) -> Head:
 
 
 def _open_trials(session: Session, study: str) -> tuple[OpenTrial, ...]:
-    found = (
-        select(
-            TrialRow.id,
-            TrialRow.purpose,
-            TrialRow.token > 0,
-            TrialRow.is_offer,
-            TrialRow.rank_vector,
-            TrialRow.seed,
-        )
-        .where(TrialRow.study_id == study, TrialRow.state.in_(OPEN))
-        .order_by(TrialRow.id)
-    )
     return tuple(
         OpenTrial(trial, Purpose(purpose), bool(claimed), bool(is_offer), vector, seed)
-        for trial, purpose, claimed, is_offer, vector, seed in session.execute(found)
+        for trial, purpose, claimed, is_offer, vector, seed in session.execute(
+            _OPEN, {"study": study}
+        )
     )
 
 

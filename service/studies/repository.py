@@ -2,13 +2,17 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, insert, select, tuple_, update
+from sqlalchemy import bindparam, delete, insert, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from rankspace.errors import NotFound
 from service.leases.repository import ACTIVE
-from service.tables import StudyRow, WatermarkRow
+from service.tables import StudyRow, WatermarkRow, table_of
 from service.trials.repository import changed
+
+_MARKS = table_of(WatermarkRow)
+_MARK = insert(_MARKS).values(study_id=bindparam("study"))
+_MOVE = update(_MARKS).where(_MARKS.c.study_id == bindparam("study"))
 
 
 class Studies:
@@ -55,7 +59,6 @@ class Studies:
 
     def mark(self, study: str, results: int) -> None:
         """Note how many finished search trials the study's offers rest on."""
-        moved = update(WatermarkRow).where(WatermarkRow.study_id == study)
-        quiet = moved.values(results=results).execution_options(synchronize_session=False)
-        if not changed(self._session.execute(quiet)):
-            self._session.execute(insert(WatermarkRow).values(study_id=study, results=results))
+        values = {"study": study, "results": results}
+        if not changed(self._session.execute(_MOVE, values)):
+            self._session.execute(_MARK, values)

@@ -4,13 +4,19 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import CursorResult, delete, func, insert, or_, select, update
+from sqlalchemy import CursorResult, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from rankspace import Purpose, RankVector, TrialState
 from service.clock import Now
-from service.tables import AttemptRow, ObservationRow, TrialRow
+from service.tables import AttemptRow, ObservationRow, TrialRow, table_of
 from service.trials.planned import PlannedTrial, Run
+
+_LAST = select(func.max(ObservationRow.sequence)).where(
+    ObservationRow.study_id == bindparam("study")
+)
+_ACCEPT = insert(table_of(ObservationRow))
+_RENEW = update(table_of(TrialRow)).where(TrialRow.id == bindparam("trial"), TrialRow.is_offer)
 
 
 class Trials:
@@ -29,12 +35,7 @@ class Trials:
 
     def renew_offer(self, trial: int, planned: PlannedTrial) -> None:
         """Put another candidate into an offer; one that was claimed meanwhile stays as it is."""
-        self._session.execute(
-            update(TrialRow)
-            .where(TrialRow.id == trial, TrialRow.is_offer)
-            .values(**_columns(planned))
-            .execution_options(synchronize_session=False)
-        )
+        self._session.execute(_RENEW, {**_columns(planned), "trial": trial})
 
     def withdraw(self, trials: Sequence[int]) -> tuple[int, ...]:
         """Delete offers and idle controls; what was ever claimed or a person asked for stays."""
@@ -164,13 +165,10 @@ class Trials:
         self, trial: TrialRow, token: int, score: float | None, measurement: Any = None
     ) -> int:
         """Record the trial's one result; return its place in the study's order."""
-        last = select(func.coalesce(func.max(ObservationRow.sequence), 0))
-        last = last.where(ObservationRow.study_id == trial.study_id)
-        sequence = int(self._session.scalar(last) or 0) + 1
-        row = ObservationRow(trial_id=trial.id, study_id=trial.study_id, sequence=sequence)
-        row.token, row.score, row.measurement = token, score, measurement
-        self._session.add(row)
-        self._session.flush()
+        sequence = int(self._session.scalar(_LAST, {"study": trial.study_id}) or 0) + 1
+        result = {"token": token, "score": score, "measurement": measurement}
+        place = {"trial_id": trial.id, "study_id": trial.study_id, "sequence": sequence}
+        self._session.execute(_ACCEPT, {**place, **result})
         return sequence
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from rankspace import Observation, Purpose, RankVector, Study
@@ -55,26 +55,35 @@ def fidelity(study: Study, steps: int | None) -> float:
     return min((steps or whole) / (study.recover.steps or whole), 1.0)
 
 
+_SPENT = (
+    select(func.coalesce(func.sum(AttemptRow.seconds), 0.0))
+    .where(AttemptRow.trial_id == TrialRow.id)
+    .scalar_subquery()
+)
+
+_AFTER = (
+    select(
+        ObservationRow.sequence,
+        TrialRow.id,
+        TrialRow.purpose,
+        TrialRow.rank_vector,
+        TrialRow.seed,
+        ObservationRow.score,
+        ObservationRow.measurement["steps"].as_integer(),
+        _SPENT,
+        TrialRow.error,
+    )
+    .join(TrialRow, TrialRow.id == ObservationRow.trial_id)
+    .where(
+        ObservationRow.study_id == bindparam("study"),
+        ObservationRow.sequence > bindparam("sequence"),
+    )
+    .order_by(ObservationRow.sequence)
+)
+
+
 def results_after(session: Session, study: str, sequence: int) -> Iterator[Result]:
     """Read what was accepted after ``sequence``; as few columns as the next step needs."""
-    spent = select(func.coalesce(func.sum(AttemptRow.seconds), 0.0)).where(
-        AttemptRow.trial_id == TrialRow.id
-    )
-    found = (
-        select(
-            ObservationRow.sequence,
-            TrialRow.id,
-            TrialRow.purpose,
-            TrialRow.rank_vector,
-            TrialRow.seed,
-            ObservationRow.score,
-            ObservationRow.measurement["steps"].as_integer(),
-            spent.scalar_subquery(),
-            TrialRow.error,
-        )
-        .join(TrialRow, TrialRow.id == ObservationRow.trial_id)
-        .where(ObservationRow.study_id == study, ObservationRow.sequence > sequence)
-        .order_by(ObservationRow.sequence)
-    )
-    for place, trial, purpose, *rest in session.execute(found):
+    found = session.execute(_AFTER, {"study": study, "sequence": sequence})
+    for place, trial, purpose, *rest in found:
         yield Result(place, trial, Purpose(purpose), *rest)

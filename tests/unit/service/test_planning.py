@@ -154,6 +154,8 @@ def test_a_result_that_arrives_during_a_plan_does_not_undo_it(
     )
     service.report(lease, -2.5)
     service.tend()
+    assert len(rounds) == 1
+    service.tend()
     assert [plan.watermark for plan in rounds if plan.watermark] == [1, 2]
 
 
