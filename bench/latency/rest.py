@@ -90,8 +90,8 @@ class RestRow:
 class RestFigures:
     """Medians of one worker at the longest history, and all rows."""
 
-    propose_ms: float
-    report_ms: float
+    rest_propose_ms: float
+    rest_report_ms: float
     rows: tuple[RestRow, ...]
 
 
@@ -347,7 +347,9 @@ def main() -> None:
     given = parser.parse_args()
     figures = measure(given.quick, given.strategy, given.trials)
     Console().print(table(figures))
-    print(f"rest_propose_ms={figures.propose_ms:.1f} rest_report_ms={figures.report_ms:.1f}")
+    print(
+        f"rest_propose_ms={figures.rest_propose_ms:.1f} rest_report_ms={figures.rest_report_ms:.1f}"
+    )
 
 
 def table(figures: RestFigures) -> Table:
