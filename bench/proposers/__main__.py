@@ -19,24 +19,28 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.proposers.campaign import campaign, runnable
+from bench.proposers.campaign import campaign, remarks, runnable
 from bench.proposers.ledger import lines
 from bench.proposers.plan import cells
 from bench.proposers.roster import PEERS, default_arms
 from bench.proposers.runner import Task, run_all, tasks
 from bench.proposers.store import RESULTS, Store
 from bench.proposers.summary import summary
-from bench.proposers.table import legend, show
+from bench.proposers.table import document, legend, show
 
 
 def main() -> None:
     options = _parser().parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # the processes started below read it
     wanted = cells(options.quick, options.families, options.dims, options.trials)
-    problems = range(options.problems or (4 if options.quick else 20))
-    arms = options.arms or (tuple(PEERS) if options.peers_only else default_arms())
+    problems = range(options.problems or (8 if options.quick else 20))
+    arms = options.arms or (tuple(PEERS) if options.peers_only else default_arms(options.quick))
     store = Store(options.store)
-    todo = campaign(tasks(wanted, arms, problems), store, runnable(options.arms, options.quick))
+    todo = campaign(
+        tasks(wanted, arms, problems),
+        store,
+        runnable(options.arms, options.quick or options.stored),
+    )
     records = list(todo.stored)
     for done, (task, found) in enumerate(
         run_all(todo.waiting, options.processes, options.cap_seconds, options.minutes), start=1
@@ -46,17 +50,18 @@ def main() -> None:
         _progress(done, len(todo.waiting), task)
     places = lines(records)
     show(places, Console(width=110))
-    print(legend())
+    print("\n".join([legend(), *remarks(todo.left_out)]))
     figures = summary(places)
     if options.json:
-        options.json.write_text(json.dumps({"figures": figures}, indent=1))
+        options.json.write_text(json.dumps(document(places) | {"figures": figures}, indent=1))
     print(" ".join(f"{name}={value}" for name, value in figures.items()))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench.proposers")
-    parser.add_argument("--quick", action="store_true", help="4 problems, under a minute")
+    parser.add_argument("--quick", action="store_true", help="8 problems, few arms, under a minute")
     parser.add_argument("--peers-only", action="store_true", help="to fill the store")
+    parser.add_argument("--stored", action="store_true", help="run no peer, show stored answers")
     parser.add_argument("--store", type=Path, default=RESULTS, help="answers of the peers")
     parser.add_argument("--json", type=Path, help="also write every figure to this file")
     parser.add_argument("--families", type=_words)

@@ -1,5 +1,6 @@
 """A campaign: what of a plan is stored already and what has to run."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
@@ -52,10 +53,24 @@ def stored_answers(task: Task, store: Store) -> list[Record]:
     return [record for record in found if record]
 
 
-def runnable(named: Collection[str] | None, quick: bool) -> frozenset[str]:
-    """Peers that run when nothing is stored: those named, else the fast ones, but none in short.
+def runnable(named: Collection[str] | None, stored: bool) -> frozenset[str]:
+    """Peers that run when nothing is stored: those named, else the fast ones; none if ``stored``.
 
     A library that is not installed runs never.
     """
-    asked = set(named) if named else set() if quick else set(PEERS) - SLOW
+    asked = set() if stored else set(named) if named else set(PEERS) - SLOW
     return frozenset(name for name in asked & set(PEERS) if arm(name).version)
+
+
+def remarks(left_out: Iterable[Task]) -> list[str]:
+    """Say which peers are missing from the tables, and how to get them."""
+    counts = Counter(task.arm for task in left_out)
+    return [
+        f"{name}: {count} studies are not stored; {_way(name)}" for name, count in counts.items()
+    ]
+
+
+def _way(name: str) -> str:
+    if arm(name).version:
+        return f"run them with --arms {name}"
+    return "its library is not installed: pip install 'rankadaptor[bench]'"

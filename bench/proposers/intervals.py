@@ -1,5 +1,6 @@
 """Intervals: a mean over problems and how well it is known."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,10 @@ class Mean:
     value: float
     margin: float
     count: int
+
+    @property
+    def known(self) -> bool:
+        return not math.isnan(self.value)
 
     @property
     def excludes_zero(self) -> bool:

@@ -21,12 +21,12 @@ class Line:
 
     Attributes:
         arm: Who.
-        regret: Over its problems; in ``flat``, the truth's part has no scale and it is NaN.
+        regret: Over its problems; NaN in ``flat``, where nothing can be gained.
         wins: Problems on which the champion's regret is lower, ties counting half.
         shared: Problems that both answered.
         difference: The champion's regret minus this arm's, paired.
         infeasible: Proposals that did not fit the space.
-        trials: In all.
+        proposals: In all.
         milliseconds: Of CPU, proposing and learning, per trial.
         capped: Runs that ended early at the cap.
         gain: Predicted gain of the answer over uniform, in noise deviations.
@@ -38,7 +38,7 @@ class Line:
     shared: int
     difference: Mean
     infeasible: int
-    trials: int
+    proposals: int
     milliseconds: float
     capped: int
     gain: Mean
@@ -74,7 +74,7 @@ def _lines_of(
     }
     champion = regrets.get(CHAMPION, {})
     found = [_line(name, arms[name], regrets[name], champion) for name in arms]
-    return sorted(found, key=lambda line: line.regret.value)
+    return sorted(found, key=lambda line: (not line.regret.known, line.regret.value))
 
 
 def _regret(record: Record, best: float) -> float:
@@ -97,7 +97,7 @@ def _line(
         shared=len(shared),
         difference=mean_of(differences),
         infeasible=sum(record.infeasible for record in found),
-        trials=trials,
+        proposals=trials,
         milliseconds=1e3 * sum(record.seconds for record in found) / trials,
         capped=sum(record.trials < record.length for record in found),
         gain=mean_of([record.gain for record in found if record.gain is not None]),

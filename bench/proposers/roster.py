@@ -19,6 +19,8 @@ from rankspace.errors import InvalidInput
 OWN = ("additive", "rankadaptor", "xgboost", "gp", "tpe", "cmaes", "swap", "random")
 """Our strategies that a run asks unless told otherwise, as far as they exist."""
 
+QUICK = ("additive", "swap", "random")
+
 PEERS: Mapping[str, Arm] = MappingProxyType(
     {
         f"{name}{suffix}": Peer(package, begin, projected=bool(suffix))
@@ -38,8 +40,9 @@ SLOW = frozenset({"optuna-gp", "optuna-gp+budget", "ax", "ax+budget"})
 """Seconds of CPU per trial: run only when named, else what is stored is shown."""
 
 
-def default_arms() -> tuple[str, ...]:
-    return (*(name for name in OWN if name in own_arms()), *PEERS)
+def default_arms(quick: bool) -> tuple[str, ...]:
+    own = QUICK if quick else OWN
+    return (*(name for name in own if name in own_arms()), *PEERS)
 
 
 def own_arms() -> frozenset[str]:

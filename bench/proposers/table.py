@@ -1,6 +1,9 @@
 """The table: what the ledger says, for people."""
 
+import math
 from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -24,6 +27,27 @@ def show(places: Mapping[Place, list[Line]], console: Console) -> None:
         console.print(table)
 
 
+def document(places: Mapping[Place, list[Line]]) -> dict[str, Any]:
+    """Every line for a program; what is not a number is None."""
+    rows = [
+        {"family": family, "layers": layers, "trials": length} | _plain(asdict(line))
+        for (family, layers, length), lines in places.items()
+        for line in lines
+    ]
+    return {"rows": rows}
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _plain(value)
+        if isinstance(value, dict)
+        else None
+        if isinstance(value, float) and not math.isfinite(value)
+        else value
+        for name, value in row.items()
+    }
+
+
 def legend() -> str:
     return (
         "regret: mean and 95 % interval over n problems; 100 = uniform, 0 = optimum. "
@@ -34,13 +58,13 @@ def legend() -> str:
 
 
 def _cells(line: Line) -> tuple[str, ...]:
-    itself = line.arm == CHAMPION or not line.shared
+    itself = line.arm == CHAMPION or not line.shared or not line.regret.known
     return (
         f"{line.regret.count}{'c' * line.capped}",
-        _interval(line.regret),
+        _interval(line.regret) if line.regret.known else "-",
         "" if itself else f"{line.wins:g}/{line.shared}",
         "" if itself else _interval(line.difference) + "*" * line.difference.excludes_zero,
-        f"{100 * line.infeasible / line.trials:.1f}",
+        f"{100 * line.infeasible / line.proposals:.1f}",
         f"{line.milliseconds:.0f}",
         _interval(line.gain) if line.gain.count else "",
     )
