@@ -14,26 +14,32 @@ T = TypeVar("T")
 
 def remembered(state: ModelState, name: str, compute: Callable[[], T]) -> T:
     """Return what ``compute`` returned for these observations, computing it only once."""
-    memory: tuple[object, T] | None = vars(state.ground).get(name)
+    memory: tuple[object, T] | None = _shelf(state).get(name)
     if memory is None or memory[0] is not state.observations:
         memory = state.observations, compute()
-        vars(state.ground)[name] = memory
+        _shelf(state)[name] = memory
     return memory[1]
 
 
 def once(state: ModelState, name: str, compute: Callable[[], T]) -> T:
     """Return what ``compute`` returned; for what no observation changes."""
-    if name not in vars(state.ground):
-        vars(state.ground)[name] = compute()
-    found: T = vars(state.ground)[name]
+    if name not in _shelf(state):
+        _shelf(state)[name] = compute()
+    found: T = _shelf(state)[name]
     return found
 
 
 def take(state: ModelState, name: str) -> Any:
     """Take something mutable out, None if it is not there; who took it owns it until ``put``."""
-    return vars(state.ground).pop(name, None)
+    return _shelf(state).pop(name, None)
 
 
 def put(state: ModelState, name: str, value: object) -> None:
     """Leave ``value`` for the next ``take``, perhaps of a state with further observations."""
-    vars(state.ground)[name] = value
+    _shelf(state)[name] = value
+
+
+def _shelf(state: ModelState) -> dict[str, Any]:
+    """What is kept, by name; beside the ground's fields, so that its equality ignores it."""
+    shelf: dict[str, Any] = vars(state.ground).setdefault("memory of strategies", {})
+    return shelf
