@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
+from rankspace import RankVector
 from rankspace.study import StudyState
 from rankspace.wire import decode
 from service.leases.schemas import Report
 from service.stages import conductor, planning
 from service.stages.plan import Plan
 from service.steward import Steward
+from service.studies.candidates import add_candidate
+from service.studies.workflow import pause
 from tests.unit.service.driver import Service, holding, outcome, score
 
 IDLE = 45
@@ -156,6 +159,45 @@ def test_a_result_that_arrives_during_a_plan_does_not_undo_it(
     service.tend()
     service.tend()  # the first may have waited for the turn of the report only
     assert [plan.watermark for plan in rounds if plan.watermark] == [1, 2]
+
+
+@pytest.mark.parametrize("word", ["candidate", "claim", "pause"])
+def test_a_plan_is_made_anew_when_somebody_else_acted_meanwhile(
+    service: Service, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    identity = service.submit()
+    service.claim("w2")
+    lease = service.claim("w1")
+    real = conductor.PLANNERS
+    rounds: list[Plan] = []
+
+    def act_meanwhile(basis: Any) -> Plan:
+        plan = real[basis.head.state](basis)
+        rounds.append(plan)
+        if len(rounds) == 1:
+            _act(service, identity, word)
+        return plan
+
+    monkeypatch.setattr(conductor, "PLANNERS", MappingProxyType(dict.fromkeys(real, act_meanwhile)))
+    service.report(lease, -2.5)
+    service.tend()
+    again = [plan.watermark for plan in rounds]
+    assert again[0] == 1
+    assert again[1:2] == ([] if word == "pause" else [1])
+    assert _watermarks(service, identity).count(1) == (word != "pause")
+
+
+def _act(service: Service, study: str, word: str) -> None:
+    """What people and workers do, without asking for planning."""
+    runtime = service.app.state.runtime
+    if word == "claim":
+        assert runtime.leases.claim("w3") is not None
+        return
+    with runtime.database.writing() as session:
+        if word == "pause":
+            pause(session, study)
+        else:
+            add_candidate(session, study, RankVector((1,) * 12))
 
 
 class _Broken:
