@@ -3,8 +3,6 @@
 import itertools
 import subprocess
 import sys
-from collections.abc import Callable
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -20,129 +18,24 @@ from perfmodel import (
     propose,
     random_vectors,
 )
-from rankspace import Context, Layer, LayerProfile, Observation, RankVector, SearchSpace
+from rankspace import Layer, Observation, RankVector, SearchSpace
 from rankspace.errors import InvalidInput, UnsupportedVersion
 from rankspace.study import StrategyName
-
-KINDS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-
-
-def grid(
-    blocks: int, ranks: tuple[int, ...], rank: int, fixed: dict[str, int] | None = None
-) -> SearchSpace:
-    layers = tuple(
-        Layer(f"{block}.{kind}", 300 + 17 * block + 200 * (position > 3), block, kind)
-        for block in range(blocks)
-        for position, kind in enumerate(KINDS)
-    )
-    budget = rank * sum(layer.parameters_per_rank for layer in layers)
-    return SearchSpace(layers, ranks, budget, fixed or {})
-
-
-def nameless(count: int, ranks: tuple[int, ...], budget: int) -> SearchSpace:
-    return SearchSpace(tuple(Layer(f"{i}", 3 + i % 5) for i in range(count)), ranks, budget)
-
-
-SPACES: dict[str, Callable[[], SearchSpace]] = {
-    "blocks and kinds": lambda: grid(3, (0, 1, 2, 4), 2),
-    "tight": lambda: grid(2, (0, 1, 2), 1),
-    "no rank 0": lambda: grid(2, (2, 4, 6, 8), 4),
-    "fixed layers": lambda: grid(2, (0, 2, 4), 2, {"0.q_proj": 3, "1.down_proj": 0}),
-    "all fixed": lambda: SearchSpace((Layer("a", 7),), (0, 2), 70, {"a": 5}),
-    "one layer": lambda: nameless(1, (0, 1, 2, 4), 9),
-    "one rank": lambda: nameless(4, (2,), 60),
-    "one vector fits": lambda: nameless(4, (1, 2), 18),
-    "no names": lambda: nameless(12, (0, 1, 3), 60),
-    "whole blocks": lambda: SearchSpace(
-        tuple(Layer(f"model.layers.{i}", 50 + i, block=i) for i in range(8)), (0, 2, 4), 900
-    ),
-}
-
-
-ONE_SHOT = {
-    StrategyName.RECONSTRUCTION_ERROR,
-    StrategyName.LINEAR_DEPTH,
-    StrategyName.IMPORTANCE,
-}
-"""They know one vector before any trial, and search for no other."""
-
-REPEATING = {StrategyName.UNIFORM, *ONE_SHOT}
-"""Seeds change nothing for them, and they offer a vector again."""
-
-SLOW = {StrategyName.XGBOOST, StrategyName.RANKADAPTOR, StrategyName.TPE, StrategyName.GP_OPTUNA}
-"""Tens of milliseconds and more per proposal: held to the contract on fewer and smaller spaces."""
-
-TELLING = ("fixed layers", "all fixed", "one layer", "one rank")
-
-MARKS = {
-    StrategyName.GP_OPTUNA: [
-        pytest.mark.skipif(find_spec("torch") is None, reason="gp-optuna needs torch")
-    ]
-}
-
-
-def some(*left_out: StrategyName) -> pytest.MarkDecorator:
-    """Run on every strategy but those left out."""
-    chosen = [
-        pytest.param(strategy, id=strategy.value, marks=MARKS.get(strategy, []))
-        for strategy in StrategyName
-        if strategy not in left_out
-    ]
-    return pytest.mark.parametrize("strategy", chosen)
-
-
-def on_spaces(*left_out: StrategyName) -> pytest.MarkDecorator:
-    """Run on every strategy but those left out, and on spaces of every shape."""
-    pairs = [
-        pytest.param(strategy, shape, id=f"{strategy}-{shape}", marks=MARKS.get(strategy, []))
-        for strategy in StrategyName
-        for shape in SPACES
-        if strategy not in left_out and (strategy not in SLOW or shape in TELLING)
-    ]
-    return pytest.mark.parametrize(("strategy", "shape"), pairs)
-
-
-every = some()
-searching = some(*REPEATING)
-on_every_space = on_spaces()
-
-
-def home(strategy: str) -> SearchSpace:
-    """A space with room for a search."""
-    small = strategy == StrategyName.GP_OPTUNA
-    return nameless(4, (0, 1, 2, 4), 30) if small else SPACES["blocks and kinds"]()
-
-
-def start(space: SearchSpace, **settings: object) -> ModelState:
-    """Start with a profile of every layer, which some strategies need."""
-    profiles = tuple(
-        LayerProfile(layer.name, 0.5, 1.0, 1.0, 1.0, 0.1 + at % 3, 0.5, 0.02 * (1 + at % 4))
-        for at, layer in enumerate(space.layers)
-    )
-    context = Context(profiles=profiles)
-    return perfmodel.start(space, context=context, **settings)  # type: ignore[arg-type]
-
-
-def worth(vector: RankVector) -> float:
-    """A saturating score with different layers."""
-    each = np.random.default_rng(5).exponential(1.0, len(vector))
-    ranks = np.array(vector.ranks)
-    return float((each * ranks / (ranks + 1.5)).sum())
-
-
-def score(vector: RankVector) -> float | None:
-    """The same, but every seventh vector or so fails."""
-    total = worth(vector)
-    return None if int(1000 * total) % 7 == 3 else total
-
-
-def run(state: ModelState, trials: int) -> tuple[ModelState, list[RankVector]]:
-    vectors = []
-    for _ in range(trials):
-        state, (proposal,) = propose(state)
-        vectors.append(proposal.rank_vector)
-        state = learn(state, [Observation(proposal.rank_vector, score(proposal.rank_vector))])
-    return state, vectors
+from tests.contract.spaces import SPACES, TINY
+from tests.contract.strategies import (
+    ONE_SHOT,
+    SLOW,
+    TINY_PAIRS,
+    every,
+    home,
+    on_every_space,
+    on_spaces,
+    run,
+    score,
+    searching,
+    start,
+    worth,
+)
 
 
 def test_every_strategy_name_has_its_strategy_and_every_strategy_its_source() -> None:
@@ -242,24 +135,6 @@ def test_running_and_tried_vectors_are_not_offered_again(strategy: str) -> None:
         assert len(set(running)) == 4
         seen |= set(running)
         state = learn(state, [Observation(vector, score(vector)) for vector in running])
-
-
-TINY: dict[str, SearchSpace] = {
-    "two layers": SearchSpace((Layer("a", 1), Layer("b", 1)), (0, 1), 2),
-    "tight budget": nameless(4, (0, 1, 2), 21),
-    "loose budget": nameless(4, (0, 1, 2), 99),
-    "coprime costs": SearchSpace((Layer("a", 7), Layer("b", 11)), (0, 1, 2, 4), 50),
-    "one vector": nameless(4, (2,), 60),
-    "fixed": SearchSpace((Layer("a", 1), Layer("b", 1)), (0, 1, 2), 5, {"b": 3}),
-}
-
-TINY_PAIRS = [
-    pytest.param(strategy, tiny, id=f"{strategy}-{tiny}", marks=MARKS.get(strategy, []))
-    for strategy in StrategyName
-    for tiny in TINY
-    if strategy not in REPEATING and (strategy not in SLOW or not tiny.endswith("budget"))
-]
-"""Two of the spaces have more than forty vectors, which the slow ones would all have pending."""
 
 
 @pytest.mark.parametrize(("strategy", "tiny"), TINY_PAIRS)
@@ -440,8 +315,7 @@ def test_equal_scores_are_no_reason_to_stop(strategy: StrategyName) -> None:
         state, (proposal,) = propose(state)
         state = learn(state, [Observation(proposal.rank_vector, 0.5)])
     mean, std = predict(state, [space.uniform()])
-    if strategy != StrategyName.ADDITIVE:  # whose prior adds its own mean while scores are alike
-        assert mean.tolist() == pytest.approx([0.5], abs=0.02)
+    assert mean.tolist() == pytest.approx([0.5], abs=0.02)
     assert np.isfinite(std).all()
 
 

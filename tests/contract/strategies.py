@@ -1,0 +1,106 @@
+"""What the contract runs each strategy on, and how."""
+
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+import perfmodel
+from perfmodel import ModelState, learn, propose
+from rankspace import Context, LayerProfile, Observation, RankVector, SearchSpace
+from rankspace.study import StrategyName
+from tests.contract.spaces import SPACES, TINY, nameless
+
+ONE_SHOT = {
+    StrategyName.RECONSTRUCTION_ERROR,
+    StrategyName.LINEAR_DEPTH,
+    StrategyName.IMPORTANCE,
+}
+"""They know one vector before any trial, and search for no other."""
+
+REPEATING = {StrategyName.UNIFORM, *ONE_SHOT}
+"""Seeds change nothing for them, and they offer a vector again."""
+
+SLOW = {StrategyName.XGBOOST, StrategyName.RANKADAPTOR, StrategyName.TPE, StrategyName.GP_OPTUNA}
+"""Tens of milliseconds and more per proposal: held to the contract on fewer and smaller spaces."""
+
+TELLING = ("fixed layers", "all fixed", "one layer", "one rank")
+
+MARKS = {
+    StrategyName.GP_OPTUNA: [
+        pytest.mark.skipif(find_spec("torch") is None, reason="gp-optuna needs torch")
+    ]
+}
+
+
+def some(*left_out: StrategyName) -> pytest.MarkDecorator:
+    """Run on every strategy but those left out."""
+    chosen = [
+        pytest.param(strategy, id=strategy.value, marks=MARKS.get(strategy, []))
+        for strategy in StrategyName
+        if strategy not in left_out
+    ]
+    return pytest.mark.parametrize("strategy", chosen)
+
+
+def on_spaces(*left_out: StrategyName) -> pytest.MarkDecorator:
+    """Run on every strategy but those left out, and on spaces of every shape."""
+    pairs = [
+        pytest.param(strategy, shape, id=f"{strategy}-{shape}", marks=MARKS.get(strategy, []))
+        for strategy in StrategyName
+        for shape in SPACES
+        if strategy not in left_out and (strategy not in SLOW or shape in TELLING)
+    ]
+    return pytest.mark.parametrize(("strategy", "shape"), pairs)
+
+
+every = some()
+searching = some(*REPEATING)
+on_every_space = on_spaces()
+
+
+def home(strategy: str) -> SearchSpace:
+    """A space with room for a search."""
+    small = strategy == StrategyName.GP_OPTUNA
+    return nameless(4, (0, 1, 2, 4), 30) if small else SPACES["blocks and kinds"]()
+
+
+def start(space: SearchSpace, **settings: object) -> ModelState:
+    """Start with a profile of every layer, which some strategies need."""
+    profiles = tuple(
+        LayerProfile(layer.name, 0.5, 1.0, 1.0, 1.0, 0.1 + at % 3, 0.5, 0.02 * (1 + at % 4))
+        for at, layer in enumerate(space.layers)
+    )
+    context = Context(profiles=profiles)
+    return perfmodel.start(space, context=context, **settings)  # type: ignore[arg-type]
+
+
+def worth(vector: RankVector) -> float:
+    """A saturating score with different layers."""
+    each = np.random.default_rng(5).exponential(1.0, len(vector))
+    ranks = np.array(vector.ranks)
+    return float((each * ranks / (ranks + 1.5)).sum())
+
+
+def score(vector: RankVector) -> float | None:
+    """The same, but every seventh vector or so fails."""
+    total = worth(vector)
+    return None if int(1000 * total) % 7 == 3 else total
+
+
+def run(state: ModelState, trials: int) -> tuple[ModelState, list[RankVector]]:
+    vectors = []
+    for _ in range(trials):
+        state, (proposal,) = propose(state)
+        vectors.append(proposal.rank_vector)
+        state = learn(state, [Observation(proposal.rank_vector, score(proposal.rank_vector))])
+    return state, vectors
+
+
+TINY_PAIRS = [
+    pytest.param(strategy, tiny, id=f"{strategy}-{tiny}", marks=MARKS.get(strategy, []))
+    for strategy in StrategyName
+    for tiny in TINY
+    if strategy not in REPEATING and (strategy not in SLOW or not tiny.endswith("budget"))
+]
+"""Two of the spaces have more than forty vectors, which the slow ones would all have pending."""
