@@ -5,6 +5,7 @@ import logging
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from bench.proposers.problem import Problem
@@ -32,13 +33,12 @@ def open_ax(problem: Problem, seed: int) -> "AxLibrary":
             "arms", "ax", "Ax is not installed", fix="pip install 'rankadaptor[bench]'"
         ) from None
     space = problem.space
-    low, high, step = space.ranks[0], space.ranks[-1], _step(space)
+    last = (space.ranks[-1] - space.ranks[0]) // _step(space)
+    kind = "int" if _is_even(space) else "float"
     client.configure_experiment(
         name="ranks",
         parameters=[
-            configs.RangeParameterConfig(
-                name=_name(at), bounds=(low, high), parameter_type="int", step_size=step
-            )
+            configs.RangeParameterConfig(name=_name(at), bounds=(0, last), parameter_type=kind)
             for at in range(len(space.layers))
         ],
         parameter_constraints=[_budget(space)],
@@ -84,24 +84,44 @@ class AxLibrary:
         return vector if is_feasible(self.problem.space, vector) else None
 
     def _attached(self, vector: RankVector) -> int:
-        ranks = {_name(at): rank for at, rank in enumerate(vector.ranks)}
-        return int(self.client.attach_trial(parameters=ranks))
+        number = int if _is_even(self.problem.space) else float
+        steps = {_name(at): number(n) for at, n in enumerate(_steps(self.problem.space, vector))}
+        return int(self.client.attach_trial(parameters=steps))
 
     def _vector(self, parameters: Mapping[str, Any]) -> RankVector:
-        """Round down to allowed ranks: where they are uneven, Ax searches all whole numbers."""
+        """Round down to allowed ranks: where they are uneven, Ax searches all real numbers.
+
+        Whole ones are no way there: on budgets as tight as a rank of 1 in 8 its search finds no
+        point to begin at.
+        """
         space = self.problem.space
-        asked = [int(parameters[_name(at)]) for at in range(len(space.layers))]
+        low, step = space.ranks[0], _step(space)
+        asked = [low + step * parameters[_name(at)] for at in range(len(space.layers))]
         return RankVector(tuple(max(rank for rank in space.ranks if rank <= ask) for ask in asked))
 
 
 def _budget(space: SearchSpace) -> str:
-    terms = " + ".join(f"{cost} * {_name(at)}" for at, cost in enumerate(space.costs))
-    return f"{terms} <= {space.max_parameters}"
+    """Write the budget in steps; exact, and unlike a ``step_size`` it keeps the constraint.
+
+    With a ``step_size`` Ax makes a choice of the parameter, to which the constraint then does not
+    apply as written: it asked for up to 75 % above the budget.
+    """
+    step, paid = _step(space), space.ranks[0] * sum(space.costs)
+    terms = " + ".join(f"{cost * step} * {_name(at)}" for at, cost in enumerate(space.costs))
+    return f"{terms} <= {space.max_parameters - paid + 0.5}"  # inside, for whole numbers too
+
+
+def _steps(space: SearchSpace, vector: RankVector) -> list[int]:
+    return [(rank - space.ranks[0]) // _step(space) for rank in vector.ranks]
 
 
 def _step(space: SearchSpace) -> int:
-    steps = {high - low for low, high in zip(space.ranks, space.ranks[1:], strict=False)}
-    return steps.pop() if len(steps) == 1 else 1
+    """Distance between ranks; 1 where it is not the same throughout."""
+    return space.ranks[1] - space.ranks[0] if _is_even(space) else 1
+
+
+def _is_even(space: SearchSpace) -> bool:
+    return len({high - low for low, high in pairwise(space.ranks)}) == 1
 
 
 def _name(layer: int) -> str:

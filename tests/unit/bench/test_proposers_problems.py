@@ -1,0 +1,174 @@
+"""The problems are what they are said to be, and the same for every arm."""
+
+import importlib.util
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.proposers.families import FAMILIES, RANKS, problem
+from bench.proposers.landscapes import Interacting
+from bench.proposers.noise import Gaussian, HeavyTailed
+from bench.proposers.optimum import climb, levels_of, optimum, vector_at
+from bench.proposers.problem import Problem
+from bench.proposers.shapes import RISING, curves
+from rankspace import Layer, RankVector, SearchSpace
+
+SCRIPT = Path(__file__).parents[4] / "shared/reference/bench_search_services.py"
+SIZED = [(name, size) for name, family in FAMILIES.items() for size in family.dimensions if size]
+
+
+def test_reference_is_the_problem_its_figures_were_published_on() -> None:
+    posed = problem("reference", 32, 0)
+    assert posed.uniform_score == pytest.approx(-1.0)
+    assert posed.observe(posed.space.uniform(), 0) == pytest.approx(-1.0006286511)
+    assert posed.best_score() == pytest.approx(-0.631844, abs=1e-6)
+
+
+@pytest.mark.skipif(not SCRIPT.exists(), reason=f"{SCRIPT} is not beside this checkout")
+@pytest.mark.parametrize("layers", [32, 128])
+def test_reference_equals_the_script_trial_by_trial(layers: int) -> None:
+    spec = importlib.util.spec_from_file_location("bench_search_services", SCRIPT)
+    assert spec
+    assert spec.loader
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    theirs, ours = script.Prob(layers, 3), problem("reference", layers, 3)
+    rng = np.random.default_rng(9)
+    for trial in range(20):
+        ranks = rng.choice(script.CH, layers)
+        vector = RankVector(tuple(ranks.tolist()))
+        assert ours.observe(vector, trial) == pytest.approx(-theirs.noisy(ranks), abs=1e-12)
+        regret = ours.regret(vector, ours.best_score())
+        assert regret == pytest.approx(theirs.regret(ranks), abs=1e-9)
+
+
+@pytest.mark.parametrize(("family", "layers"), SIZED)
+def test_a_seed_is_one_problem_with_uniform_at_100_and_the_optimum_at_0(
+    family: str, layers: int
+) -> None:
+    posed, again = problem(family, layers, 1), FAMILIES[family].make(layers, 1)
+    other = problem(family, layers, 2)
+    assert len(posed.space.layers) == layers
+    assert posed.fingerprint == again.fingerprint != other.fingerprint
+    posed.space.check(posed.optimum)
+    if family != "flat":
+        best = posed.best_score()
+        assert posed.regret(posed.space.uniform(), best) == pytest.approx(100.0)
+        assert posed.regret(posed.optimum, best) == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize(
+    ("family", "layers", "least", "most"),
+    [
+        ("separable", 32, 3.0, 40.0),
+        ("bottleneck", 32, 3.0, 40.0),
+        ("interactions", 8, 3.0, 40.0),
+        ("block-kind", 224, 25.0, 35.0),
+    ],
+)
+def test_gaps_span_what_is_asked_in_noise_deviations(
+    family: str, layers: int, least: float, most: float
+) -> None:
+    posed = [problem(family, layers, seed) for seed in range(12)]
+    gaps = [(p.best_score() - p.uniform_score) / p.noise.deviation for p in posed]
+    assert least <= min(gaps) < max(gaps) <= most
+    assert max(gaps) - min(gaps) > 0.4 * (most - least)
+
+
+def test_noise_depends_on_the_trial_alone() -> None:
+    for noise in (Gaussian(5, 2.0), HeavyTailed(5, 2.0, 2.5, failing=0.0)):
+        forwards = [noise.observe(0.0, trial) for trial in range(40)]
+        backwards = [noise.observe(0.0, trial) for trial in reversed(range(40))][::-1]
+        assert forwards == backwards
+        assert len(set(forwards)) == 40
+    late = Gaussian(5, 2.0).observe(0.0, 5000)
+    assert late == pytest.approx(2.0 * np.random.default_rng(5).standard_normal(5001)[5000])
+
+
+def test_heavy_noise_has_tails_failures_and_explosions() -> None:
+    noise = HeavyTailed(0, 1.0, 2.5)
+    seen = [noise.observe(0.0, trial) for trial in range(4000)]
+    scores = np.array([score for score in seen if score is not None])
+    assert 40 <= sum(score is None for score in seen) <= 130
+    assert 40 <= int((scores < -20.0).sum()) <= 150
+    assert 0.7 < np.percentile(np.abs(scores), 50) < 0.95
+
+
+def test_rising_shapes_rise_from_0_to_1_and_are_no_saturating_exponentials() -> None:
+    rng, axis = np.random.default_rng(0), np.array(RANKS, dtype=np.float64)
+    taus = np.geomspace(0.3, 300.0, 400)[:, None]
+    exponentials = (1.0 - np.exp(-axis / taus)) / (1.0 - np.exp(-axis[-1] / taus))
+    for shape in RISING:
+        found = curves((shape,), RANKS, 20, rng)
+        assert (found[:, 0] == 0.0).all()
+        assert (np.diff(found, axis=1) >= 0.0).all()
+        np.testing.assert_allclose(found[:, -1], 1.0)
+        apart = np.abs(found[:, None] - exponentials).max(axis=2).min(axis=1)
+        assert apart.mean() > 0.01, shape
+
+
+def test_in_non_monotone_some_layers_lose_by_more_rank_and_in_separable_none() -> None:
+    hurt = problem("non-monotone", 32, 0).landscape.tables
+    fine = problem("separable", 32, 0).landscape.tables
+    assert hurt is not None
+    assert fine is not None
+    assert 3 <= int((np.diff(hurt, axis=1) < 0.0).any(axis=1).sum()) <= 18
+    assert not (np.diff(fine, axis=1) < 0.0).any()
+
+
+def test_the_worst_layer_dominates_a_bottleneck() -> None:
+    posed = problem("bottleneck", 8, 0)
+    assert posed.landscape.tables is not None
+    at = levels_of(posed.space, posed.space.uniform())
+    lacks = (-posed.landscape.tables[np.arange(8), at]) ** 0.25
+    gains = []
+    for layer in range(8):
+        more = at.copy()
+        more[layer] += 1
+        lifted = posed.score(vector_at(posed.space, more)) - posed.uniform_score
+        gains.append(lifted / -np.diff((-posed.landscape.tables[layer]) ** 0.25)[at[layer]])
+    assert int(np.argmax(gains)) == int(np.argmax(lacks))
+
+
+def interacting(seed: int) -> tuple[SearchSpace, Interacting]:
+    rng = np.random.default_rng(seed)
+    space = SearchSpace(
+        tuple(Layer(f"{i}", int(rng.integers(5, 15))) for i in range(4)), (0, 2, 4, 6, 8), 130
+    )
+    worth = np.cumsum(rng.random((4, 5)), axis=1)
+    unit = worth / worth[:, -1:]
+    left, right = np.array([0, 1, 2, 3]), np.array([1, 2, 3, 0])
+    return space, Interacting(worth, unit, left, right, rng.normal(0.0, 3.0, 4))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_search_finds_the_optimum_of_an_interacting_landscape(seed: int) -> None:
+    space, landscape = interacting(seed)
+    every = [RankVector(ranks) for ranks in itertools.product(space.ranks, repeat=4)]
+    best = max(
+        float(landscape.scores(levels_of(space, v)[None])[0]) for v in every if space.affords(v)
+    )
+    found = optimum(space, landscape)
+    assert space.affords(found)
+    assert float(landscape.scores(levels_of(space, found)[None])[0]) == pytest.approx(best)
+
+
+def test_climbing_never_passes_the_exact_optimum_and_comes_close_to_it() -> None:
+    posed = problem("separable", 32, 0)
+    end = vector_at(
+        posed.space,
+        climb(posed.space, posed.landscape, levels_of(posed.space, posed.space.uniform())),
+    )
+    assert posed.space.affords(end)
+    assert 0.0 <= posed.regret(end, posed.best_score()) < 2.0
+
+
+def test_no_answer_ends_above_the_optimum() -> None:
+    space, landscape = interacting(0)
+    posed = Problem(space, landscape, Gaussian(0, 1.0))
+    truly = posed.optimum
+    vars(posed)["optimum"] = space.uniform()  # a search that found nothing
+    assert posed.best_score() < posed.score(truly)
+    assert posed.best_score([truly]) == pytest.approx(posed.score(truly))
