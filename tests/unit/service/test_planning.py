@@ -137,7 +137,7 @@ def _offers(service: Service, study: str) -> dict[int, list[int]]:
 def test_a_result_that_arrives_during_a_plan_does_not_undo_it(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    service.submit()
+    identity = service.submit()
     held = service.claim("w2")
     lease = service.claim("w1")
     real = conductor.PLANNERS
@@ -158,7 +158,7 @@ def test_a_result_that_arrives_during_a_plan_does_not_undo_it(
     service.report(lease, -2.5)
     service.tend()
     service.tend()  # the first may have waited for the turn of the report only
-    assert [plan.watermark for plan in rounds if plan.watermark] == [1, 2]
+    assert [mark for mark in _watermarks(service, identity) if mark] == [1, 2]
 
 
 @pytest.mark.parametrize("word", ["candidate", "claim", "pause"])
