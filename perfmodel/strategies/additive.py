@@ -16,7 +16,7 @@ from rankspace import Proposal, RankVector
 WARMTH = 2.0
 """Spread of the first samples around the mean, in posterior standard deviations."""
 
-HELD = 0.3
+HELD = 0.6
 """Part of the trials after the design during which the samples stay that warm."""
 
 RETRIES = 6
