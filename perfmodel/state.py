@@ -116,7 +116,9 @@ class ModelState:
     def _inherited(self, observations: tuple[Observation, ...]) -> dict[str, Any]:
         """What stays true with more observations, so that learning one never looks at them all."""
         fresh = observations[len(self.observations) :]
-        known = {name: vars(self)[name] for name in ("ground", "_earlier") if name in vars(self)}
+        known: dict[str, Any] = {
+            n: vars(self)[n] for n in ("ground", "_earlier") if n in vars(self)
+        }
         if vars(self).get("posterior") is not None:
             known["_earlier"] = self.posterior
         scored = tuple(seen for seen in fresh if seen.score is not None)
