@@ -6,8 +6,9 @@ A real server process on a SQLite file in a temporary folder, every commit synce
 study of 128 layers whose history of finished trials was written through the service's own tables,
 as a person's candidates. Then workers claim and report over keep-alive connections without
 training anything: ``propose`` is the time of a claim, the planning it waits for included,
-``report`` that of a report. After a restart, ``ready`` is the time until the server answers and
-``first`` that of the first claim. Set OMP_NUM_THREADS=1 for steady times.
+``report`` that of a report. After a restart, ``ready`` is the time until the server answers,
+``first`` that of the first claim and ``cold`` that of the second, the first to be planned. Set
+OMP_NUM_THREADS=1 for steady times.
 """
 
 import argparse
@@ -21,7 +22,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,22 @@ class Latency:
 
 
 @dataclass(frozen=True)
+class Start:
+    """A server that starts with a history.
+
+    Attributes:
+        ready_ms: Until it answers.
+        first_ms: Of the first claim, which an offer made before the stop waits for.
+        cold_ms: Of the second claim, which waits for the first proposal: until then the model
+            has read the whole history.
+    """
+
+    ready_ms: float
+    first_ms: float
+    cold_ms: float
+
+
+@dataclass(frozen=True)
 class RestRow:
     """One history and crew.
 
@@ -74,16 +91,14 @@ class RestRow:
         workers: That claim and report at the same time.
         propose: Of a claim, planning included.
         report: Of a report.
-        ready_ms: From the start of the server with this history until it answers.
-        first_ms: Of the first claim after that.
+        start: Of the server that served them.
     """
 
     trials: int
     workers: int
     propose: Latency
     report: Latency
-    ready_ms: float
-    first_ms: float
+    start: Start
 
 
 @dataclass(frozen=True)
@@ -105,29 +120,35 @@ def measure(quick: bool, strategy: str = "additive", trials: Sequence[int] = ())
     """
     cycles = QUICK_CYCLES if quick else CYCLES
     histories = trials or (QUICK if quick else HISTORIES)
-    rows = [_row(count, crew, cycles, strategy) for count in histories for crew in CREWS]
+    rows = [row for count in histories for row in _rows(count, cycles, strategy)]
     longest = next(row for row in reversed(rows) if row.workers == 1)
     return RestFigures(longest.propose.p50, longest.report.p50, tuple(rows))
 
 
-def _row(trials: int, crew: int, cycles: int, strategy: str) -> RestRow:
+def _rows(trials: int, cycles: int, strategy: str) -> Iterator[RestRow]:
+    """Run the crews one after another on one database."""
+    planned = trials + len(CREWS) * (cycles + max(CREWS)) + 100
     with tempfile.TemporaryDirectory(prefix="rankadaptor-rest-") as folder:
         home = Path(folder)
         with _server(home) as url:
-            study = _submit(url, _key(home, "admin"), trials + cycles + 100, strategy)
+            study = _submit(url, _key(home, "admin"), planned, strategy)
         _write_history(home, study, trials)
         begin = time.perf_counter()
         with _server(home) as url:
-            ready = time.perf_counter() - begin
-            key = _key(home, "worker")
-            first, _ = _cycles(url, key, "worker-0", 1)
-            each = -(-cycles // crew)
-            with ThreadPoolExecutor(crew) as pool:
-                ran = pool.map(lambda one: _cycles(url, key, f"worker-{one}", each), range(crew))
-                claims, reports = ([*chain(*times)] for times in zip(*ran, strict=True))
-    return RestRow(
-        trials, crew, Latency.of(claims), Latency.of(reports), 1e3 * ready, 1e3 * float(first[0])
-    )
+            ready, key = time.perf_counter() - begin, _key(home, "worker")
+            (first, cold), _ = _cycles(url, key, "worker-0", 2)
+            started = Start(1e3 * ready, 1e3 * first, 1e3 * cold)
+            for crew in CREWS:
+                yield RestRow(trials, crew, *_crew(url, key, crew, cycles), started)
+
+
+def _crew(url: str, key: Mapping[str, str], crew: int, cycles: int) -> tuple[Latency, Latency]:
+    """Let ``crew`` workers run ``cycles`` claims and reports between them."""
+    each = -(-cycles // crew)
+    with ThreadPoolExecutor(crew) as pool:
+        ran = pool.map(lambda one: _cycles(url, key, f"worker-{one}", each), range(crew))
+        claims, reports = ([*chain(*times)] for times in zip(*ran, strict=True))
+    return Latency.of(claims), Latency.of(reports)
 
 
 @contextmanager
@@ -354,11 +375,21 @@ def main() -> None:
 
 def table(figures: RestFigures) -> Table:
     """Lay the rows out; times in milliseconds."""
-    heads = ("trials", "workers", "propose p50", "p99", "report p50", "p99", "ready", "first")
+    heads = (
+        "trials",
+        "workers",
+        "propose p50",
+        "p99",
+        "report p50",
+        "p99",
+        "ready",
+        "first",
+        "cold",
+    )
     shown = Table(*heads, title=f"over REST, {LAYERS} layers, ms")
     for row in figures.rows:
         times = (row.propose.p50, row.propose.p99, row.report.p50, row.report.p99)
-        cells = [f"{value:.1f}" for value in (*times, row.ready_ms, row.first_ms)]
+        cells = [f"{value:.1f}" for value in (*times, *astuple(row.start))]
         shown.add_row(str(row.trials), str(row.workers), *cells)
     return shown
 
