@@ -40,6 +40,7 @@ check: $(STAMP)  ## Format, lint, types, layering and unit tests
 
 bench: $(STAMP)  ## Run the measured comparisons in their short form
 	@$(BIN)/python -m bench.proposers --quick
+	@$(BIN)/python -m bench.latency --quick
 
 docs: $(STAMP)   ## Regenerate the reference pages that come from the code
 	@$(BIN)/python -m rankadaptor.reference docs/reference
