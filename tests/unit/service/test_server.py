@@ -27,3 +27,10 @@ def test_an_address_of_another_machine_is_named() -> None:
 def test_port_zero_takes_a_free_one() -> None:
     with listen("127.0.0.1", 0) as listening:
         assert listening.getsockname()[1] > 0
+
+
+def test_accepted_connections_send_at_once() -> None:
+    with listen("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
