@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench.proposers.families import FAMILIES, RANKS, problem
-from bench.proposers.landscapes import Interacting
+from bench.proposers.landscapes import Bottleneck, Interacting
 from bench.proposers.noise import Gaussian, HeavyTailed
 from bench.proposers.optimum import climb, levels_of, optimum, vector_at
 from bench.proposers.problem import Problem
@@ -118,21 +118,17 @@ def test_in_non_monotone_some_layers_lose_by_more_rank_and_in_separable_none() -
     assert not (np.diff(fine, axis=1) < 0.0).any()
 
 
-def test_the_worst_layer_dominates_a_bottleneck() -> None:
-    posed = problem("bottleneck", 8, 0)
-    assert posed.landscape.tables is not None
-    at = levels_of(posed.space, posed.space.uniform())
-    lacks = (-posed.landscape.tables[np.arange(8), at]) ** 0.25
-    gains = []
-    for layer in range(8):
-        more = at.copy()
-        more[layer] += 1
-        lifted = posed.score(vector_at(posed.space, more)) - posed.uniform_score
-        gains.append(lifted / -np.diff((-posed.landscape.tables[layer]) ** 0.25)[at[layer]])
-    assert int(np.argmax(gains)) == int(np.argmax(lacks))
+def test_a_bottleneck_scores_minus_the_4_norm_of_what_is_lacking() -> None:
+    landscape = Bottleneck(np.array([[4.0, 1.0], [3.0, 2.0], [1.0, 0.5]]), 4.0)
+    found = landscape.scores(np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]]))
+    norms = [(256 + 81 + 1) ** 0.25, (1 + 81 + 1) ** 0.25, (256 + 16 + 1) ** 0.25]
+    np.testing.assert_allclose(found, np.negative(norms))
+    gains = found[1:] - found[0]
+    assert gains[0] / 3.0 > 1.8 * gains[1]  # per unit mended, the worst layer dominates
+    np.testing.assert_array_equal(landscape.tables, -(landscape.lack**4))
 
 
-def interacting(seed: int) -> tuple[SearchSpace, Interacting]:
+def interacting(seed: int, strength: float = 3.0) -> tuple[SearchSpace, Interacting]:
     rng = np.random.default_rng(seed)
     space = SearchSpace(
         tuple(Layer(f"{i}", int(rng.integers(5, 15))) for i in range(4)), (0, 2, 4, 6, 8), 130
@@ -140,12 +136,15 @@ def interacting(seed: int) -> tuple[SearchSpace, Interacting]:
     worth = np.cumsum(rng.random((4, 5)), axis=1)
     unit = worth / worth[:, -1:]
     left, right = np.array([0, 1, 2, 3]), np.array([1, 2, 3, 0])
-    return space, Interacting(worth, unit, left, right, rng.normal(0.0, 3.0, 4))
+    return space, Interacting(worth, unit, left, right, rng.normal(0.0, strength, 4))
 
 
+@pytest.mark.parametrize("strength", [3.0, 30.0])
 @pytest.mark.parametrize("seed", range(6))
-def test_the_search_finds_the_optimum_of_an_interacting_landscape(seed: int) -> None:
-    space, landscape = interacting(seed)
+def test_the_search_finds_the_optimum_of_an_interacting_landscape(
+    seed: int, strength: float
+) -> None:
+    space, landscape = interacting(seed, strength)
     every = [RankVector(ranks) for ranks in itertools.product(space.ranks, repeat=4)]
     best = max(
         float(landscape.scores(levels_of(space, v)[None])[0]) for v in every if space.affords(v)
