@@ -154,6 +154,12 @@ def test_the_search_finds_the_optimum_of_an_interacting_landscape(
     assert float(landscape.scores(levels_of(space, found)[None])[0]) == pytest.approx(best)
 
 
+def test_the_search_keeps_the_best_of_ends_that_differ() -> None:
+    posed = problem("interactions", 32, 9)
+    uniform = climb(posed.space, posed.landscape, levels_of(posed.space, posed.space.uniform()))
+    assert posed.regret(vector_at(posed.space, uniform), posed.best_score()) > 1.0
+
+
 def test_climbing_never_passes_the_exact_optimum_and_comes_close_to_it() -> None:
     posed = problem("separable", 32, 0)
     end = vector_at(
