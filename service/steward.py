@@ -6,7 +6,7 @@ import threading
 import structlog
 
 from service.leases.desk import LeaseDesk
-from service.stages.planning import Planning
+from service.stages.planning import PATIENCE_SECONDS, Planning
 
 log = structlog.get_logger(__name__)
 
@@ -23,7 +23,7 @@ class Steward:
 
     def start(self) -> None:
         self._leases.grant_grace()
-        self.tend()
+        self.tend(PATIENCE_SECONDS)  # claims wait for the rest
         self._planning.warm_all()
         self._thread.start()
 
@@ -35,10 +35,10 @@ class Steward:
     def is_alive(self) -> bool:
         return self._thread.is_alive()
 
-    def tend(self) -> None:
-        """Expire what is overdue and wait until every study has gone on."""
+    def tend(self, patience: float | None = None) -> None:
+        """Expire what is overdue and wait until every study has gone on, or ``patience`` is out."""
         self._leases.expire()
-        concurrent.futures.wait(self._planning.ask_all())
+        concurrent.futures.wait(self._planning.ask_all(), timeout=patience)
 
     def _work(self) -> None:
         while not self._stopping.wait(self._interval):

@@ -133,6 +133,8 @@ def _rows(trials: int, cycles: int, strategy: str) -> Iterator[RestRow]:
         with _server(home) as url:
             study = _submit(url, _key(home, "admin"), planned, strategy)
         _write_history(home, study, trials)
+        with _server(home) as url:  # learns the history and makes an offer that knows it
+            _cycles(url, _key(home, "worker"), "worker-0", 2)
         begin = time.perf_counter()
         with _server(home) as url:
             ready, key = time.perf_counter() - begin, _key(home, "worker")
