@@ -369,7 +369,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, nargs="*", default=())
     given = parser.parse_args()
     figures = measure(given.quick, given.strategy, given.trials)
-    Console().print(table(figures))
+    Console(width=110).print(table(figures))
     print(
         f"rest_propose_ms={figures.rest_propose_ms:.1f} rest_report_ms={figures.rest_report_ms:.1f}"
     )
