@@ -45,7 +45,7 @@ class Basis:
         """Curves of the free layers, ``(n, p)``."""
         ranks = np.array([vector.ranks for vector in vectors], dtype=np.int64)
         free = ranks.reshape(len(vectors), self.layers)[:, self.hierarchy.free]
-        return self.curves(free).reshape(len(vectors), -1)
+        return self.curves(free).reshape(len(vectors), len(WEIGHTS) * len(self.hierarchy.free))
 
     def tables(self, coefficients: Floats) -> Floats:
         """Utilities on the allowed ranks, ``(layers, R)``; those of fixed layers are 0."""

@@ -21,6 +21,9 @@ VARIANCE = 0.001
 """Prior variance of the coefficient, in units of the scores' variance: small, as a bend that is not
 there costs regret, and one that is there leaves the best vector where it is."""
 
+ROUNDING = 1e-9
+"""Spread of the sums, relative to their size, below which they are equal."""
+
 
 @dataclass(frozen=True)
 class Bend:
@@ -45,7 +48,7 @@ class Bend:
         """Centre and scale on the trials' features, ``(n, p)``."""
         sums = features @ coefficients
         spread = float(sums.std())
-        if len(sums) < LEAST or spread <= 0.0:
+        if len(sums) < LEAST or spread <= ROUNDING * float(np.abs(sums).max()):
             return cls.none(len(coefficients))
         return cls(coefficients, float(sums.mean()), spread)
 

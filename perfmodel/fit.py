@@ -18,7 +18,7 @@ from perfmodel.bend import Bend
 from perfmodel.gaussian import Gaussian
 from perfmodel.guard import misleads
 from perfmodel.measurements import Measurements
-from perfmodel.noise import SLOPE_DOUBT, Noise
+from perfmodel.noise import SLOPE_DOUBT, Noise, least_variance
 from perfmodel.scales import Scales
 from perfmodel.sites import Sites, propagate
 from rankspace import Observation
@@ -111,7 +111,8 @@ def _begin(measurements: Measurements, before: Fit | None) -> tuple[Scales, Nois
     weights[: len(known.weights)] = known.weights
     same = measurements.design.fidelities == before.measurements.design.fidelities
     factors, slopes = (known.factors, known.slopes) if same else (fresh.factors, fresh.slopes)
-    noise = Noise(known.variance, known.freedom, weights, factors, slopes)
+    variance = max(known.variance, least_variance(scale, count))  # outliers may have come since
+    noise = Noise(variance, known.freedom, weights, factors, slopes)
     return before.scales, noise, before.sites
 
 

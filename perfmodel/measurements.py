@@ -93,7 +93,8 @@ class Measurements:
     @cached_property
     def scale(self) -> float:
         """Standard deviation of the scores within their fidelities, or next to nothing."""
-        return max(float(np.std(self.targets)), ALIKE * max(1.0, abs(self.centre)))
+        size = max(abs(standard.centre) for standard in self.standard)
+        return max(float(np.std(self.targets)), ALIKE * size) or ALIKE
 
     @cached_property
     def features(self) -> Floats:

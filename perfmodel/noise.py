@@ -21,6 +21,11 @@ SLOPE_DOUBT = 0.5
 """Prior standard deviation of a lower fidelity's slope around 1."""
 
 
+def least_variance(scale: float, count: int) -> float:
+    """What the prior alone leaves of the variance after ``count`` trials without residuals."""
+    return 2.0 * RATE * scale**2 / (2.0 * SHAPE + count)
+
+
 @dataclass(frozen=True, slots=True)
 class NoiseEstimate:
     """What is known of the standard deviation of one trial's noise, in score units.
@@ -88,7 +93,8 @@ class Noise:
         relative = squares / self.factors[levels]
         weights = (TAILS + 1.0) / (TAILS + relative / self.variance)
         weighted = float(weights @ relative)
-        variance = (2.0 * RATE * scale**2 + weighted) / (2.0 * SHAPE + len(squares))
+        prior = least_variance(scale, len(squares))
+        variance = prior + weighted / (2.0 * SHAPE + len(squares))
         count = np.bincount(levels, minlength=len(self.factors))
         loud = np.bincount(levels, weights=weights * squares, minlength=len(count)) / variance
         factors = (FIDELITY + loud) / (FIDELITY + count)

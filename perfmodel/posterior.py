@@ -49,17 +49,15 @@ class Posterior:
 
     def advanced(self, seen: tuple[Observation, ...]) -> "Posterior":
         """Learn the rest of ``seen``, of which the first ``count`` are known."""
-        posterior = self
+        fit = self.fit
         for count in range(self.count + 1, len(seen) + 1):
-            posterior = posterior._learned(seen, count)
-        return posterior
-
-    def _learned(self, seen: tuple[Observation, ...], count: int) -> "Posterior":
-        one, fitted = seen[count - 1], len(self.fit.measurements.seen)
-        due = count <= EAGER or count >= fitted * (1.0 + GROWTH)
-        if due or not self.fit.measurements.design.covers(one):
-            return self._after(refit(self.basis, seen[:count], self.fit))
-        return Posterior(self.fit, self.gaussian.extended(*self.fit.measured(one)), count)
+            if _is_due(fit, seen[count - 1], count):
+                fit = refit(self.basis, seen[:count], fit)
+        posterior = self if fit is self.fit else self._after(fit)
+        gaussian = posterior.gaussian
+        for one in seen[posterior.count :]:
+            gaussian = gaussian.extended(*fit.measured(one))
+        return Posterior(fit, gaussian, len(seen))
 
     @property
     def basis(self) -> Basis:
@@ -106,3 +104,9 @@ class Posterior:
         beside = np.zeros((len(vectors), len(self.gaussian.mean) - features.shape[1]))
         beside[:, 0], beside[:, -1:] = 1.0, self.fit.bend.column(features)
         return np.concatenate([features, beside], axis=1)
+
+
+def _is_due(fit: Fit, one: Observation, count: int) -> bool:
+    """Whether ``one``, the trial number ``count``, calls for a refit."""
+    fitted, design = len(fit.measurements.seen), fit.measurements.design
+    return count <= EAGER or count >= fitted * (1.0 + GROWTH) or not design.covers(one)

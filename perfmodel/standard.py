@@ -6,7 +6,7 @@ import numpy as np
 
 from perfmodel.arrays import Floats
 
-APART = 2.0
+APART = 10.0
 """Scores below a gap this many times as wide as the spread of all scores above it are pulled in to
 its upper edge: a diverged fine-tune says "bad", not how bad. Nothing less is: while a search
 closes in, its first trials lie many deviations below the later ones, and say most."""
@@ -38,5 +38,7 @@ def _floor(scores: Floats) -> float:
         return -np.inf
     ordered = np.sort(scores)
     above = ordered[1 : 1 + len(ordered) // 2]
-    wide = np.flatnonzero(np.diff(ordered)[: len(above)] > APART * (ordered[-1] - above))
-    return float(above[wide[-1]]) if len(wide) and ordered[-1] > above[wide[-1]] else -np.inf
+    left = ordered[-1] - above
+    gaps = np.diff(ordered)[: len(above)]
+    wide = np.flatnonzero((gaps > APART * left) & (left > 0.0))
+    return float(above[wide[-1]]) if len(wide) else -np.inf

@@ -152,3 +152,32 @@ def test_equal_scores_are_no_problem() -> None:
     mean, std = Posterior.of(BASIS, tuple(Observation(v, 3.0) for v in vectors)).predict(vectors)
     assert mean == pytest.approx(3.0, abs=0.2)
     assert np.isfinite(std).all()
+
+
+@pytest.mark.parametrize("factor", [1e-9, 1e9])
+def test_the_unit_of_the_score_does_not_matter(factor: float) -> None:
+    trials = tuple(
+        Observation(one.rank_vector, factor * (one.score or 0.0)) for one in seen(40, 0.2)
+    )
+    assert correlation(Posterior.of(BASIS, trials)) > 0.85
+
+
+@pytest.mark.parametrize(("at", "diverged"), [(3, -1e6), (5, -1e9), (20, 1e7)])
+def test_no_single_score_breaks_the_fit(at: int, diverged: float) -> None:
+    trials = list(seen(30, 0.2))
+    trials[at] = Observation(trials[at].rank_vector, diverged)
+    mean, std = Posterior.of(BASIS, tuple(trials)).predict(FRESH)
+    assert np.isfinite(mean).all()
+    assert np.isfinite(std).all()
+
+
+def test_repeats_of_one_vector_say_nothing_of_curvature() -> None:
+    scores = np.random.default_rng(0).standard_normal(14).tolist()
+    posterior = Posterior.of(BASIS, tuple(Observation(SPACE.uniform(), s) for s in scores))
+    _, std = posterior.predict([SPACE.uniform()])
+    assert float(std[0]) < 2.0
+
+
+def test_nothing_asked_nothing_answered() -> None:
+    mean, std = Posterior.of(BASIS, seen(10, 0.2)).predict([])
+    assert mean.shape == std.shape == (0,)
