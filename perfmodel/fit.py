@@ -69,8 +69,14 @@ class Fit:
 
     @cached_property
     def misleads(self) -> bool:
-        """Whether no model at all would predict the trials better."""
-        return misleads(self.left_out, self.measurements.targets, self.measurements.parameters)
+        """Whether no model at all would predict the trials better.
+
+        Trials alone at their fidelity are left out: their own offset predicts them perfectly.
+        """
+        levels = self.measurements.levels
+        shared = np.bincount(levels)[levels] > 1
+        parts = (self.left_out, self.measurements.targets, self.measurements.parameters)
+        return misleads(*(part[shared] for part in parts))
 
     def measured(self, one: Observation) -> tuple[Floats, float]:
         """Row and target of a further trial, in units of its noise."""

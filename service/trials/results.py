@@ -42,6 +42,10 @@ class Result:
         return Observation(self.rank_vector, self.score, self.seed, share)
 
 
+PARTS = 20
+"""Parts of a trial its fidelity counts in: trials stopped at about the same step are comparable."""
+
+
 def fidelity(study: Study, steps: int | None) -> float:
     """Share of the full recipe that a search trial was trained for.
 
@@ -52,7 +56,8 @@ def fidelity(study: Study, steps: int | None) -> float:
             as whole search trials.
     """
     whole = study.search.trial.steps
-    return min((steps or whole) / (study.recover.steps or whole), 1.0)
+    taken = max(round(PARTS * (steps or whole) / whole), 1) / PARTS
+    return min(taken * whole / (study.recover.steps or whole), 1.0)
 
 
 _SPENT = (
