@@ -70,9 +70,16 @@ class Allocator:
         paid = sum(self._base[i] * space.costs[i] for i in self._fixed())
         self.capacity = space.max_parameters - paid
 
-    def best(self, utilities: Floats, *, spare: int = 0) -> RankVector:
-        """Return the optimum that leaves at least ``spare`` parameters of the budget unused."""
-        chosen = solve(utilities[self._free], self._weights, self.capacity - spare)
+    def best(self, utilities: Floats, *, spare: int = 0, tolerance: float = 0.0) -> RankVector:
+        """Return the optimum that leaves at least ``spare`` parameters of the budget unused.
+
+        Args:
+            utilities: As of ``allocate``.
+            spare: Parameters, at least 0.
+            tolerance: What the sum of utilities may fall short of the optimum, in units of the
+                largest utility one layer can gain; proving the last bit takes longest.
+        """
+        chosen = solve(utilities[self._free], self._weights, self.capacity - spare, tolerance)
         ranks = list(self._base)
         for layer, choice in zip(self._free, chosen, strict=True):
             ranks[layer] = self._space.ranks[choice]
@@ -82,13 +89,14 @@ class Allocator:
         return sorted(set(range(len(self._base))) - set(self._free))
 
 
-def solve(values: Floats, weights: Integers, capacity: int) -> Integers:
+def solve(values: Floats, weights: Integers, capacity: int, tolerance: float = 0.0) -> Integers:
     """Choose one column per row: largest sum of ``values`` with sum of ``weights <= capacity``.
 
     Args:
         values: ``(n, choices)``.
         weights: ``(n, choices)``, strictly increasing along each row.
         capacity: At least the sum of the first column.
+        tolerance: Loss that counts as none, in units of the largest difference within a row.
 
     Returns:
         Column of each row, ``(n,)``.
@@ -105,7 +113,7 @@ def solve(values: Floats, weights: Integers, capacity: int) -> Integers:
     limit = core.first_limit()
     while True:
         distance, chosen = core.search(limit)
-        if distance <= limit:
+        if distance <= max(limit, tolerance):
             return chosen
         limit = min(RAISE * limit, distance)
 

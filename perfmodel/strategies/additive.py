@@ -22,6 +22,10 @@ HELD = 0.6
 RETRIES = 6
 """Samples drawn, each wilder, before a new vector is sought next to the best one."""
 
+ROUGH = 0.01
+"""What a sample's allocation may lose, in units of what the sample's most worthy layer gains: far
+less than the sample is off by."""
+
 SAFETY = 1.0
 """Standard deviations by which the economy vector must be predicted not to be worse."""
 
@@ -66,7 +70,8 @@ class Additive:
         mean = posterior.mean_tables()
         for attempt in range(RETRIES):
             heat = warmth + 0.25 * attempt
-            vector = best(state, mean + heat * (posterior.sample_tables(rng) - mean))
+            tables = mean + heat * (posterior.sample_tables(rng) - mean)
+            vector = state.ground.allocator.best(tables, tolerance=ROUGH)
             if vector not in pending and vector not in state.tried:
                 how = "Thompson sample" if heat > 0.0 else "Best by the model"
                 return _proposal(

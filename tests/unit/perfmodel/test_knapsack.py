@@ -152,3 +152,17 @@ def test_what_no_valuable_rank_can_use_goes_to_worthless_ones_evenly() -> None:
     assert vector.ranks[3] == 8
     assert {*vector.ranks[:3], *vector.ranks[4:]} == {2, 4}
     assert EQUAL.parameters(vector) == EQUAL.max_parameters
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_tolerated_loss_is_not_exceeded(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values, weights = rng.random((30, 5)), np.sort(rng.integers(1, 10**6, (30, 5)), axis=1)
+    weights += np.arange(5)
+    values -= values[:, :1]
+    capacity = int(weights.mean(axis=0)[2] * 30)
+    rows = np.arange(30)
+    best, rough = (solve(values, weights, capacity, allowed) for allowed in (0.0, 0.01))
+    assert weights[rows, rough].sum() <= capacity
+    lost = values[rows, best].sum() - values[rows, rough].sum()
+    assert 0.0 <= lost + 1e-9 <= 0.01 * np.abs(values).max() + 2e-9
