@@ -112,7 +112,7 @@ def solve(values: Floats, weights: Integers, capacity: int, tolerance: float = 0
     core = _Core.around(values, weights, price, start, capacity)
     limit = core.first_limit()
     while True:
-        distance, chosen = core.search(limit)
+        distance, chosen = core.search(limit, tolerance)
         if distance <= max(limit, tolerance):
             return chosen
         limit = min(RAISE * limit, distance)
@@ -215,17 +215,18 @@ class _Core:
         step = float(np.abs(self.moves[self.moves != 0]).min(initial=COUNTABLE))
         return min(self.price * self.slack, 0.002 * self.price * step) + self.done
 
-    def search(self, limit: float) -> tuple[float, Integers]:
+    def search(self, limit: float, tolerance: float) -> tuple[float, Integers]:
         """Return the best choice found and its distance from the bound.
 
-        It is the optimum if that distance is at most ``limit``.
+        It is the optimum if that distance is at most ``limit``; the search ends as soon as one is
+        within ``tolerance``.
         """
         trail = [_Frontier.start()]
         best, best_at = self.price * self.slack, (0, 0)
         rows = int(np.searchsorted(self.cheapest, limit, side="right"))
         reach = self._reach(rows, limit)
         for row in range(rows):
-            if best <= self.done or not len(trail[-1].moved):
+            if best <= max(self.done, tolerance) or not len(trail[-1].moved):
                 break
             bound = min(limit, best)
             columns = np.flatnonzero(self.losses[row] <= bound)

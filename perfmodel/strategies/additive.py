@@ -22,7 +22,7 @@ HELD = 0.6
 RETRIES = 6
 """Samples drawn, each wilder, before a new vector is sought next to the best one."""
 
-ROUGH = 0.01
+ROUGH = 0.03
 """What a sample's allocation may lose, in units of what the sample's most worthy layer gains: far
 less than the sample is off by."""
 
