@@ -89,7 +89,7 @@ class Additive:
         """The model's optimum over the whole space, then the best feasible tried by its mean."""
         if state.posterior is None:
             return Observed().leaders(state, count)
-        optimum = best(state, state.posterior.mean_tables())
+        optimum = state.ground.allocator.best(state.posterior.mean_tables())
         seen = dict.fromkeys(o.rank_vector for o in state.scored)
         tried = [v for v in seen if v != optimum and is_feasible(state.space, v)]
         if not tried:
@@ -118,11 +118,6 @@ class Additive:
             else:
                 found, dear = vector, spare + max(1, ceiling // 500)
         return found
-
-
-def best(state: ModelState, tables: Floats) -> RankVector:
-    """Allocate the budget to utilities ``(layers, R)``."""
-    return state.ground.allocator.best(tables)
 
 
 def _planned(state: ModelState, pending: Collection[RankVector]) -> RankVector | None:
