@@ -15,10 +15,10 @@ from perfmodel.arrays import Floats, Integers
 from perfmodel.basis import Basis
 from perfmodel.curves import WEIGHTS
 
-POOLED = 1.0
+POOLED = 0.25
 """Layers' worth of "this group is like the others" in every group's factor."""
 
-CERTAIN = 8.0
+CERTAIN = 3.0
 """Layers' worth of ``amplitudes.SHARES`` in the mixture's shares."""
 
 COMMON = 2.0
