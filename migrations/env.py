@@ -14,6 +14,9 @@ def _engine() -> Engine:
 
 
 with _engine().execution_options(writes=True).connect() as connection:
+    if connection.dialect.name == "postgresql":  # a long history takes its time
+        connection.exec_driver_sql("SET statement_timeout = 0")
+        connection.commit()
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,

@@ -25,7 +25,7 @@ from service.routers import (
     workers,
 )
 from service.runtime import Runtime, assemble
-from service.schema import upgrade
+from service.schema import check, upgrade
 from service.settings import Settings
 from service.steward import Steward
 
@@ -73,11 +73,14 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def prepare(runtime: Runtime) -> None:
-    """Migrate the database, make the keys that are missing, clear away uploads cut off."""
-    upgrade(runtime.database)
-    directory = runtime.settings.data_directory
-    with runtime.database.writing() as session:
-        issued = issue_missing(session, directory)
+    """Make the schema right and the keys that are missing, clear away uploads cut off.
+
+    A database that other processes may be using is migrated by an operator: ``rankadaptor db``.
+    """
+    database, directory = runtime.database, runtime.settings.data_directory
+    check(database) if database.is_shared else upgrade(database)
+    with database.alone("make the first keys"), database.writing() as session:
+        issued = issue_missing(session, None if database.is_shared else directory)
     store(directory, issued)
     runtime.artifacts.sweep()
 
@@ -87,9 +90,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     runtime: Runtime = app.state.runtime
     steward: Steward = app.state.steward
     anyio.to_thread.current_default_thread_limiter().total_tokens = runtime.settings.threads
-    await run_in_threadpool(prepare, runtime)
-    await run_in_threadpool(steward.start)
     try:
+        await run_in_threadpool(prepare, runtime)
+        await run_in_threadpool(steward.start)
         yield
     finally:
         runtime.doorbell.close()

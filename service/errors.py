@@ -10,7 +10,8 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from rankspace import errors
@@ -67,6 +68,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid_parameter)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(OperationalError, _database)
+    app.add_exception_handler(PoolTimeout, _database)
+    app.add_exception_handler(IntegrityError, _overtaken)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -97,6 +100,12 @@ def _http(_request: Request, error: Exception) -> JSONResponse:
 def _database(_request: Request, error: Exception) -> JSONResponse:
     log.error("database unavailable", error=str(error))
     return answer(errors.Unreachable("the database did not answer", hint="try again"))
+
+
+def _overtaken(_request: Request, error: Exception) -> JSONResponse:
+    """Two requests made the same thing at the same moment; the second try finds it made."""
+    log.warning("overtaken by another request", error=str(error))
+    return answer(errors.Unreachable("another request was quicker", hint="try again"))
 
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:

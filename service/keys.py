@@ -107,12 +107,15 @@ class Keys:
         return Role(row.role)
 
 
-def issue_missing(session: Session, directory: Path) -> tuple[IssuedKey, ...]:
-    """Issue one key per role at the very first start; later an admin key if its file is gone."""
+def issue_missing(session: Session, directory: Path | None) -> tuple[IssuedKey, ...]:
+    """Issue one key per role at the very first start; later an admin key if its file is gone.
+
+    Without a directory no file is missed: each of several services has its own.
+    """
     keys = Keys(session)
     if not keys.exist():
         return tuple(keys.issue(role, "made at the first start") for role in reversed(Role))
-    if not _file(directory, Role.ADMIN).exists():
+    if directory is not None and not _file(directory, Role.ADMIN).exists():
         return (keys.issue(Role.ADMIN, "made because admin.key was missing"),)
     return ()
 

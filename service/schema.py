@@ -29,27 +29,45 @@ def configuration(engine: Engine) -> Config:
 
 
 def upgrade(database: Database) -> None:
-    """Run the pending migrations; a SQLite file with content is copied first.
+    """Run the pending migrations, one process at a time; a SQLite file is copied first.
 
     Raises:
         UnsupportedVersion: The database was written by a newer program.
     """
-    config = configuration(database.engine)
-    current, head = _revision(database.engine), _head(config)
+    with database.alone("migrate"):
+        config = configuration(database.engine)
+        current, head = revision(database), _head(config)
+        if current == head:
+            return
+        if current is not None:
+            _check_known(config, current)
+            _copy_aside(database.engine, current)
+        command.upgrade(config, "head")
+
+
+def check(database: Database) -> None:
+    """Refuse to work with another schema than this program's.
+
+    Raises:
+        UnsupportedVersion: The database is older or newer.
+    """
+    current, head = revision(database), _head(configuration(database.engine))
     if current == head:
         return
-    if current is not None:
-        _check_known(config, current)
-        _copy_aside(database.engine, current)
-    command.upgrade(config, "head")
+    _check_known(configuration(database.engine), current or "")
+    raise UnsupportedVersion(
+        f"the database has schema {current or 'none'}, this program needs {head}",
+        hint="run: rankadaptor db upgrade",
+    )
 
 
 def is_current(database: Database) -> bool:
-    return _revision(database.engine) == _head(configuration(database.engine))
+    return revision(database) == _head(configuration(database.engine))
 
 
-def _revision(engine: Engine) -> str | None:
-    with engine.connect() as connection:
+def revision(database: Database) -> str | None:
+    """Identity of the last migration that ran; None for an empty database."""
+    with database.engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()
 
 
@@ -59,7 +77,7 @@ def _head(config: Config) -> str | None:
 
 def _check_known(config: Config, revision: str) -> None:
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if revision not in known:
+    if revision and revision not in known:
         raise UnsupportedVersion(
             f"the database has schema {revision!r}, which this program does not know",
             hint="start the version of rankadaptor that wrote it, or a newer one",

@@ -22,14 +22,14 @@ class Steward:
         self._thread = threading.Thread(target=self._work, name="steward", daemon=True)
 
     def start(self) -> None:
-        self._leases.grant_grace()
         self.tend(PATIENCE_SECONDS)  # claims wait for the rest
         self._planning.warm_all()
         self._thread.start()
 
     def stop(self) -> None:
         self._stopping.set()
-        self._thread.join(timeout=10)
+        if self._thread.ident is not None:  # it may never have got so far
+            self._thread.join(timeout=10)
 
     @property
     def is_alive(self) -> bool:
@@ -37,13 +37,13 @@ class Steward:
 
     def tend(self, patience: float | None = None) -> None:
         """Expire what is overdue and wait until every study has gone on, or ``patience`` is out."""
-        self._leases.expire()
+        self._leases.tend()
         concurrent.futures.wait(self._planning.ask_all(), timeout=patience)
 
     def _work(self) -> None:
         while not self._stopping.wait(self._interval):
             try:
-                self._leases.expire()
+                self._leases.tend()
                 self._planning.ask_all()
             except Exception as error:
                 log.error("steward has to wait", exc_info=error)

@@ -227,6 +227,19 @@ class WorkerRow(Base):
     last_seen: Mapped[float] = mapped_column(Double, insert_default=Now())
 
 
+class PulseRow(Base):
+    """One row: when somebody last looked after the leases; all tokens to come are above ``fence``.
+
+    A restored backup knows nothing of the claims made after it, whose tokens would come again.
+    """
+
+    __tablename__ = "pulse"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[float] = mapped_column(Double)
+    fence: Mapped[int] = mapped_column(BigInteger, insert_default=0)
+
+
 class KeyRow(Base):
     """An API key: the secret itself is stored nowhere."""
 

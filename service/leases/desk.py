@@ -1,5 +1,8 @@
 """The lease desk: each call is one transaction."""
 
+import math
+import time
+
 import structlog
 
 from rankspace import Assignment
@@ -7,9 +10,17 @@ from service.db import Database
 from service.doorbell import Doorbell
 from service.leases import workflow
 from service.leases.assignment import assignment
+from service.leases.pulse import beat
 from service.leases.repository import Leases
 from service.leases.schemas import Beat, Heartbeat, Holding, Receipt, Report
 from service.settings import Settings
+from service.workers.repository import Workers
+
+BEATS_PER_LEASE, ABSENCES_PER_LEASE = 24, 8
+"""How often a lease's time holds a pulse, and an absence after which holders get a full lease."""
+
+TURNS = 3
+"""Turns of the steward that may fail to come before that is an absence."""
 
 log = structlog.get_logger(__name__)
 
@@ -21,11 +32,12 @@ class LeaseDesk:
         self._database = database
         self._doorbell = doorbell
         self._settings = settings
+        self._beaten = -math.inf
 
     def touch(self, worker: str) -> None:
         """Note a sign of life of a worker that found nothing to do."""
         with self._database.writing() as session:
-            Leases(session).touch(worker)
+            Workers(session).touch(worker)
 
     def has_work(self, worker: str) -> bool:
         """Look without a write transaction, for the many polls that find nothing."""
@@ -55,16 +67,33 @@ class LeaseDesk:
             workflow.release(session, trial, holding)
         self._doorbell.ring()
 
-    def expire(self) -> None:
-        """Take overdue trials back."""
+    def tend(self) -> None:
+        """Take overdue trials back, unless nobody was there to renew them."""
+        self._beat()
         with self._database.reading() as session:
-            if not Leases(session).any_expired():
-                return
-        with self._database.writing() as session:
-            studies = workflow.expire(session)
-        log.info("expired", studies=sorted(studies))
-        self._doorbell.ring()
+            studies = Leases(session).overdue()
+        taken = {study: self._expire(study) for study in studies}
+        if any(taken.values()):
+            log.info("expired", **{study: count for study, count in taken.items() if count})
+            self._doorbell.ring()
 
-    def grant_grace(self) -> None:
+    def _between(self, since: float) -> float:
+        """Seconds that lie between two turns of the steward anyway; none before the first."""
+        return TURNS * self._settings.steward_seconds if math.isfinite(since) else 0.0
+
+    def _expire(self, study: str) -> int:
         with self._database.writing() as session:
-            Leases(session).grant_grace(self._settings.lease_seconds)
+            return workflow.expire(session, study)
+
+    def _beat(self) -> None:
+        """Note now and then that somebody is there; after an absence give every holder a lease."""
+        lease = self._settings.lease_seconds
+        since = time.monotonic() - self._beaten
+        if since < lease / BEATS_PER_LEASE:
+            return
+        with self._database.writing() as session:
+            away = beat(session)
+            if away > max(lease / ABSENCES_PER_LEASE, self._between(since)):
+                Leases(session).grant_grace(lease)
+                log.info("leases renewed", absent_seconds=round(away, 1))
+        self._beaten = time.monotonic()

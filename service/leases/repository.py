@@ -3,44 +3,44 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import BindParameter, bindparam, case, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from rankspace.study import StudyState
 from rankspace.trial import TRANSITIONS, TrialState
 from service.clock import Now
-from service.tables import AttemptRow, StudyRow, TrialRow, WorkerRow, table_of
+from service.leases.pulse import FENCE
+from service.studies.repository import ACTIVE
+from service.tables import AttemptRow, StudyRow, TrialRow, table_of
 from service.trials.repository import changed
 
-ACTIVE = (StudyState.SEARCHING, StudyState.VERIFYING, StudyState.RECOVERING)
-
-
 _WORKER: BindParameter[Any] = bindparam("worker")
-_WORKERS = table_of(WorkerRow)
-_SEEN = update(_WORKERS).where(_WORKERS.c.name == _WORKER).values(last_seen=Now())
-_NEW_WORKER = insert(_WORKERS)
-_ALIVE = select(func.count()).where(WorkerRow.last_seen > Now() - bindparam("within_seconds"))
 _ATTEMPT = insert(table_of(AttemptRow))
 
 _IS_QUEUED = TrialRow.state == TrialState.QUEUED.value
-_IS_HELD = (TrialRow.state == TrialState.RUNNING.value) & (TrialRow.worker == _WORKER)
+_IS_RUNNING = TrialRow.state == TrialState.RUNNING.value
+_IS_LATE = TrialRow.lease_until < Now()
+_IS_HELD = _IS_RUNNING & (TrialRow.worker == _WORKER)
 _FREE = select(TrialRow.id).join(StudyRow).where(_IS_QUEUED, StudyRow.state.in_(ACTIVE))
 _WORK = select(1).where(or_(select(TrialRow.id).where(_IS_HELD).exists(), _FREE.exists()))
 _HELD = select(TrialRow).where(_IS_HELD).limit(1)
 
-_NEXT = _FREE.order_by(TrialRow.priority.desc(), TrialRow.id).limit(1).scalar_subquery()
+_FIRST = (TrialRow.priority.desc(), TrialRow.id)
+_NEXT_STUDY = _FREE.with_only_columns(TrialRow.study_id).order_by(*_FIRST).limit(1)
+_NEXT = _FREE.where(TrialRow.study_id == bindparam("study")).order_by(*_FIRST).limit(1)
 _CLAIM = (
     update(TrialRow)
-    .where(TrialRow.id == _NEXT, _IS_QUEUED)
+    .where(TrialRow.id == _NEXT.scalar_subquery(), _IS_QUEUED)
     .values(
         state=TrialState.RUNNING.value,
-        token=TrialRow.token + 1,
+        token=case((TrialRow.token < FENCE, FENCE), else_=TrialRow.token) + 1,
         worker=bindparam("holder"),
         lease_until=Now() + bindparam("lease_seconds"),
     )
     .returning(TrialRow)
     .execution_options(populate_existing=True, synchronize_session=False)
 )
+
+_BACK = {"state": TrialState.QUEUED.value, "worker": None, "lease_until": None}
 
 
 class Leases:
@@ -49,11 +49,6 @@ class Leases:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def touch(self, worker: str) -> None:
-        """Note a sign of life."""
-        if not changed(self._session.execute(_SEEN, {"worker": worker})):
-            self._session.execute(_NEW_WORKER, {"name": worker})
-
     def has_work(self, worker: str) -> bool:
         """Whether a claim by ``worker`` would succeed right now."""
         return self._session.scalar(_WORK, {"worker": worker}) is not None
@@ -61,9 +56,13 @@ class Leases:
     def held_by(self, worker: str) -> TrialRow | None:
         return self._session.scalar(_HELD, {"worker": worker})
 
-    def claim(self, worker: str, lease_seconds: float) -> TrialRow | None:
-        """Hand the next queued trial of an active study to ``worker``; its token rises by one."""
-        given = {"holder": worker, "lease_seconds": lease_seconds}
+    def next_study(self) -> str | None:
+        """The active study whose queued trial is next."""
+        return self._session.scalar(_NEXT_STUDY)
+
+    def claim(self, study: str, worker: str, lease_seconds: float) -> TrialRow | None:
+        """Hand the study's next queued trial to ``worker``; its token rises by one."""
+        given = {"study": study, "holder": worker, "lease_seconds": lease_seconds}
         claimed = self._session.scalar(_CLAIM, given)
         if claimed is not None:
             values = {"trial_id": claimed.id, "token": claimed.token, "worker": worker}
@@ -74,54 +73,47 @@ class Leases:
         """Extend the lease; false when ``token`` no longer holds a running trial."""
         return self._move(trial, token, (TrialState.RUNNING,), lease_until=Now() + lease_seconds)
 
-    def finish(
-        self, trial: int, token: int, state: TrialState, error: str | None, *, expired: bool = False
-    ) -> bool:
+    def finish(self, trial: int, token: int, state: TrialState, error: str | None) -> bool:
         """End the trial for good; false when ``token`` may not."""
-        return self._move(
-            trial,
-            token,
-            _sources(state),
-            state=state.value,
-            error=error,
-            lease_until=None,
-            finished_at=Now(),
-            expiries=TrialRow.expiries + int(expired),
-        )
+        ended = {"state": state.value, "error": error, "finished_at": Now(), "lease_until": None}
+        return self._move(trial, token, _sources(state), **ended)
 
-    def requeue(self, trial: int, token: int, *, expired: bool) -> bool:
+    def requeue(self, trial: int, token: int) -> bool:
         """Take the trial from its holder; the token stays until somebody claims anew."""
-        return self._move(
-            trial,
-            token,
-            (TrialState.RUNNING,),
-            state=TrialState.QUEUED.value,
-            worker=None,
-            lease_until=None,
-            expiries=TrialRow.expiries + int(expired),
-        )
+        return self._move(trial, token, (TrialState.RUNNING,), **_BACK)
 
-    def _move(self, trial: int, token: int, states: Sequence[TrialState], **values: Any) -> bool:
+    def expire(self, trial: int, token: int, death: str | None) -> bool:
+        """Take an overdue trial from its holder, for good if it has a ``death``.
+
+        False when ``token`` holds it no more, or was renewed meanwhile.
+        """
+        dead = {"state": TrialState.DEAD.value, "error": death, "finished_at": Now()}
+        values = {**_BACK, **(dead if death else {}), "expiries": TrialRow.expiries + 1}
+        return self._move(trial, token, (TrialState.RUNNING,), _IS_LATE, **values)
+
+    def _move(
+        self, trial: int, token: int, states: Sequence[TrialState], *also: Any, **values: Any
+    ) -> bool:
         guarded = update(TrialRow).where(
-            TrialRow.id == trial, TrialRow.token == token, TrialRow.state.in_(states)
+            TrialRow.id == trial, TrialRow.token == token, TrialRow.state.in_(states), *also
         )
         quiet = guarded.values(**values).execution_options(synchronize_session=False)
         return changed(self._session.execute(quiet))
 
-    def expired(self) -> Sequence[TrialRow]:
-        late = select(TrialRow).where(
-            TrialRow.state == TrialState.RUNNING, TrialRow.lease_until < Now()
-        )
-        return self._session.scalars(late.order_by(TrialRow.id)).all()
+    def overdue(self) -> Sequence[str]:
+        """Studies with a trial whose lease is over."""
+        late = select(TrialRow.study_id).distinct().where(_IS_RUNNING, _IS_LATE)
+        return self._session.scalars(late.order_by(TrialRow.study_id)).all()
 
-    def any_expired(self) -> bool:
-        late = (TrialRow.state == TrialState.RUNNING) & (TrialRow.lease_until < Now())
-        return bool(self._session.scalar(select(exists().where(late))))
+    def late(self, study: str) -> Sequence[TrialRow]:
+        """The study's trials whose lease is over."""
+        mine = select(TrialRow).where(TrialRow.study_id == study, _IS_RUNNING, _IS_LATE)
+        return self._session.scalars(mine.order_by(TrialRow.id)).all()
 
     def grant_grace(self, lease_seconds: float) -> None:
         """Give every holder a full lease from now: the service's own absence is not theirs."""
-        late = TrialRow.lease_until < Now() + lease_seconds
-        running = update(TrialRow).where(TrialRow.state == TrialState.RUNNING, late)
+        short = TrialRow.lease_until < Now() + lease_seconds
+        running = update(TrialRow).where(_IS_RUNNING, short)
         self._session.execute(running.values(lease_until=Now() + lease_seconds))
 
     def attempt(self, trial: int, token: int, worker: str) -> AttemptRow | None:
@@ -138,13 +130,6 @@ class Leases:
             .values(outcome=outcome, error=error, ended_at=Now(), seconds=spent)
             .execution_options(synchronize_session=False)
         )
-
-    def active_workers(self, within_seconds: float) -> int:
-        return int(self._session.scalar(_ALIVE, {"within_seconds": within_seconds}) or 0)
-
-    def workers(self, cursor: str, limit: int) -> Sequence[WorkerRow]:
-        named = select(WorkerRow).where(WorkerRow.name > cursor)
-        return self._session.scalars(named.order_by(WorkerRow.name).limit(limit)).all()
 
 
 def _sources(state: TrialState) -> tuple[TrialState, ...]:

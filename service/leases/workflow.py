@@ -14,8 +14,10 @@ from service.events import Events
 from service.leases.racing import advise
 from service.leases.repository import Leases
 from service.leases.schemas import Beat, Claim, Heartbeat, Holding, Receipt, Report
+from service.studies.repository import Studies
 from service.tables import AttemptRow, TrialRow
 from service.trials.repository import Trials
+from service.workers.repository import Workers
 
 MAX_EXPIRIES = 3
 
@@ -31,13 +33,17 @@ def check_protocol(claim: Claim) -> None:
 
 def claim(session: Session, worker: str, lease_seconds: float) -> TrialRow | None:
     """Give ``worker`` a trial: the one it already holds, else the next that is queued."""
+    Workers(session).touch(worker)
     leases = Leases(session)
-    leases.touch(worker)
     held = leases.held_by(worker)
     if held is not None:
         leases.renew(held.id, held.token, lease_seconds)
         return held
-    claimed = leases.claim(worker, lease_seconds)
+    study = leases.next_study()
+    if study is None:
+        return None
+    Studies(session).lock(study)
+    claimed = leases.claim(study, worker, lease_seconds)
     if claimed is not None:
         content = {"worker": worker, "token": claimed.token}
         Events(session).record("claimed", claimed.study_id, claimed.id, **content)
@@ -51,12 +57,13 @@ def heartbeat(session: Session, trial: int, beat: Heartbeat, lease_seconds: floa
         NotFound: The trial is not one of this service's study.
         LeaseLost: The trial is someone else's, queued again or over.
     """
+    Workers(session).touch(beat.worker)
     leases = Leases(session)
-    leases.touch(beat.worker)
     row, attempt = _held(session, trial, beat)
+    holds = leases.renew(trial, beat.token, lease_seconds)
     if beat.interim:
         attempt.interim = _merged(attempt.interim or (), encode(beat.interim))
-    if leases.renew(trial, beat.token, lease_seconds):
+    if holds:
         return Beat(lease_seconds, advise(session, row, attempt))
     if row.state == TrialState.CANCELLED and row.token == beat.token:
         return Beat(lease_seconds, Action.CANCEL)
@@ -76,8 +83,9 @@ def report(session: Session, trial: int, given: Report) -> Receipt:
         LeaseLost: A newer claim exists, or the trial ended without this report.
         InvalidInput: The trial keeps its adapter, and none was uploaded.
     """
+    Workers(session).touch(given.worker)
     leases = Leases(session)
-    leases.touch(given.worker)
+    _lock(session, trial, given)
     row, attempt = _held(session, trial, given)
     if attempt.outcome in ("done", "failed"):
         return Receipt("duplicate")
@@ -120,39 +128,39 @@ def release(session: Session, trial: int, holding: Holding) -> None:
         LeaseLost: The trial is not this claim's any more.
     """
     leases = Leases(session)
+    _lock(session, trial, holding)
     row, attempt = _held(session, trial, holding)
     if attempt.outcome == "released":
         return
-    if not leases.requeue(trial, holding.token, expired=False):
+    if not leases.requeue(trial, holding.token):
         raise _lost(trial, holding.token)
     leases.end_attempt(trial, holding.token, "released")
     Events(session).record("released", row.study_id, trial, token=holding.token)
 
 
-def expire(session: Session) -> set[str]:
-    """Take every overdue trial from its holder; return the studies concerned."""
+def expire(session: Session, study: str) -> int:
+    """Take the study's overdue trials from their holders; return how many.
+
+    None while somebody else is writing to the study: another replica may be doing just this.
+    """
+    if not Studies(session).try_lock(study):
+        return 0
     leases = Leases(session)
-    late = [row for row in leases.expired() if _expire(session, leases, row)]
-    return {row.study_id for row in late}
+    return sum(_expire(session, leases, row) for row in leases.late(study))
 
 
 def _expire(session: Session, leases: Leases, row: TrialRow) -> bool:
     """Queue ``row`` again, or give it up as dead after the third time."""
-    dies = row.expiries + 1 >= MAX_EXPIRIES
-    reason = f"lost its worker {MAX_EXPIRIES} times" if dies else None
-    moved = (
-        leases.finish(row.id, row.token, TrialState.DEAD, reason, expired=True)
-        if dies
-        else leases.requeue(row.id, row.token, expired=True)
-    )
-    if moved:
-        leases.end_attempt(row.id, row.token, "expired")
-        Events(session).record("expired", row.study_id, row.id, token=row.token)
-    if moved and dies:
+    death = f"lost its worker {MAX_EXPIRIES} times" if row.expiries + 1 >= MAX_EXPIRIES else None
+    if not leases.expire(row.id, row.token, death):
+        return False
+    leases.end_attempt(row.id, row.token, "expired")
+    Events(session).record("expired", row.study_id, row.id, token=row.token)
+    if death:
         sequence = Trials(session).accept(row, row.token, None)
-        content = {"token": row.token, "sequence": sequence, "error": reason}
+        content = {"token": row.token, "sequence": sequence, "error": death}
         Events(session).record("dead", row.study_id, row.id, **content)
-    return moved
+    return True
 
 
 def check_holder(session: Session, trial: int, holding: Holding) -> TrialRow:
@@ -172,14 +180,25 @@ def _held(session: Session, trial: int, holding: Holding) -> tuple[TrialRow, Att
     """Return the trial and the claim that ``holding`` speaks of, current or not."""
     row = Trials(session).get(trial)
     if row is None or row.study_id != holding.study_id:
-        raise NotFound(
-            f"trial {trial} of study {holding.study_id!r} is not known here",
-            hint="keep the result for the service that handed the trial out",
-        )
+        raise _not_ours(trial, holding)
     attempt = Leases(session).attempt(trial, holding.token, holding.worker)
     if attempt is None:
         raise _lost(trial, holding.token)
     return row, attempt
+
+
+def _lock(session: Session, trial: int, holding: Holding) -> None:
+    try:
+        Studies(session).lock(holding.study_id)
+    except NotFound:
+        raise _not_ours(trial, holding) from None
+
+
+def _not_ours(trial: int, holding: Holding) -> NotFound:
+    return NotFound(
+        f"trial {trial} of study {holding.study_id!r} is not known here",
+        hint="keep the result for the service that handed the trial out",
+    )
 
 
 def _lost(trial: int, token: int) -> LeaseLost:

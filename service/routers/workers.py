@@ -9,10 +9,10 @@ from service.auth import require
 from service.bodies import refusals, reply, route
 from service.clock import timestamp
 from service.keys import Role
-from service.leases.repository import Leases
 from service.leases.schemas import WorkerView
 from service.logins import Logins
 from service.routers.shared import AfterName, Limit, Service, page, page_schema
+from service.workers.repository import Workers
 
 router = APIRouter(
     prefix="/v1",
@@ -33,7 +33,7 @@ class LoginCode:
 def list_workers(runtime: Service, after: AfterName = None, limit: Limit = 100) -> JSONResponse:
     """List workers by name, with their last sign of life."""
     with runtime.database.reading() as session:
-        rows = Leases(session).workers(after or "", limit + 1)
+        rows = Workers(session).page(after or "", limit + 1)
         found = [
             WorkerView(row.name, timestamp(row.first_seen), timestamp(row.last_seen))
             for row in rows

@@ -12,11 +12,11 @@ from sqlalchemy import BindParameter, bindparam, false, func, select, union_all
 from sqlalchemy.orm import Session
 
 from rankspace import Purpose, RankVector, SearchSpace, Study, TrialState
-from rankspace.errors import NotFound
 from rankspace.study import StudyState
-from service.leases.repository import Leases
 from service.stages.ledger import Ledger
+from service.studies.repository import Studies, unknown
 from service.tables import AttemptRow, ObservationRow, StudyRow, TrialRow, WatermarkRow
+from service.workers.repository import Workers
 
 _STUDY: BindParameter[Any] = bindparam("study")
 
@@ -131,9 +131,10 @@ class Basis:
         """Whether what was planned from this may be written.
 
         A result that arrived since is learned by the next step. Anything else that changed, a
-        person's word or a claim, may contradict the plan.
+        person's word or a claim, may contradict the plan. From here on nothing changes any more.
         """
         there = {trial.id: trial.is_offer for trial in self.trials}
+        Studies(session).lock(self.ledger.id)
         since = {"study": self.ledger.id, "sequence": self.ledger.sequence}
         now = {trial: bool(is_offer) for trial, is_offer in session.execute(_SINCE, since)}
         return now == there and read_head(session, self.ledger.id) == self.head
@@ -152,7 +153,7 @@ def read_basis(session: Session, ledger: Ledger, active_seconds: float) -> Basis
         head=head,
         ledger=ledger,
         trials=trials,
-        workers=Leases(session).active_workers(active_seconds),
+        workers=Workers(session).active(active_seconds),
         open_seconds=_seconds(session, trials),
     )
 
@@ -160,7 +161,7 @@ def read_basis(session: Session, ledger: Ledger, active_seconds: float) -> Basis
 def read_head(session: Session, study: str) -> Head:
     row = session.execute(_HEAD, {"study": study}).one_or_none()
     if row is None:
-        raise NotFound(f"there is no study {study!r}", hint="GET /v1/studies lists them")
+        raise unknown(study)
     state, *rest = row
     return Head(StudyState(state), *rest)
 

@@ -39,7 +39,12 @@ PLANNERS: Mapping[StudyState, Callable[[Basis], Plan]] = MappingProxyType(
 
 
 class Conductor:
-    """Advances studies; only the planning thread may call it."""
+    """Advances studies; only the planning thread may call it.
+
+    Of several services on one database one at a time plans a study, whichever was asked; the others
+    wait, and then find nothing left to do or go on from there. Each keeps a ledger of its own, and
+    as ledgers say the same, so do their proposals.
+    """
 
     def __init__(self, database: Database, doorbell: Doorbell, active_seconds: float) -> None:
         self._database = database
@@ -75,6 +80,10 @@ class Conductor:
 
     def _step(self, study: str) -> bool:
         """Plan from a snapshot, write if it still holds; return whether to look again."""
+        with self._database.alone(f"plan {study}"):
+            return self._planned(study)
+
+    def _planned(self, study: str) -> bool:
         with self._database.reading() as session:
             basis = read_basis(session, self._ledger(session, study), self._active_seconds)
         planner = PLANNERS.get(basis.head.state)
@@ -99,6 +108,7 @@ class Conductor:
     def _fail(self, study: str, error: str) -> None:
         try:
             with self._database.writing() as session:
+                Studies(session).lock(study)
                 if Studies(session).get(study).state in PLANNERS:
                     _turn(session, study, Turn(StudyState.FAILED, error=error))
         except (NotFound, SQLAlchemyError) as further:

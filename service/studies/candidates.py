@@ -21,7 +21,9 @@ def add_candidate(session: Session, study_id: str, vector: RankVector) -> int:
         InvalidInput: The vector is not in the study's space.
         Conflict: The search is over, or its budget is used up.
     """
-    row = Studies(session).get(study_id)
+    studies = Studies(session)
+    studies.lock(study_id)
+    row = studies.get(study_id)
     study = study_of(row.document)
     space_of(row.space).check(vector)
     if row.stage != StudyState.SEARCHING or row.state not in (row.stage, StudyState.PAUSED):

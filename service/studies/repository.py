@@ -6,12 +6,16 @@ from sqlalchemy import bindparam, delete, insert, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from rankspace.errors import NotFound
-from service.leases.repository import ACTIVE
+from rankspace.study import StudyState
 from service.tables import StudyRow, WatermarkRow, table_of
 from service.trials.repository import changed
 
+ACTIVE = (StudyState.SEARCHING, StudyState.VERIFYING, StudyState.RECOVERING)
+
 _MARKS = table_of(WatermarkRow)
 _MARK = insert(_MARKS).values(study_id=bindparam("study"))
+_LOCK = select(StudyRow.id).where(StudyRow.id == bindparam("study")).with_for_update(key_share=True)
+_TRY_LOCK = _LOCK.with_for_update(key_share=True, skip_locked=True)
 _MOVE = update(_MARKS).where(_MARKS.c.study_id == bindparam("study"))
 
 
@@ -21,6 +25,23 @@ class Studies:
     def __init__(self, session: Session) -> None:
         self._session = session
 
+    def lock(self, study: str) -> None:
+        """Let nobody else write to ``study`` until this transaction ends.
+
+        Whoever writes a study's history does so first: its events are numbered in the order in
+        which they become visible, and its results in the order of acceptance. Heartbeats, which
+        write none, pass by. Locks are taken in the order worker, study, trial, attempt.
+
+        Raises:
+            NotFound: There is no such study.
+        """
+        if self._session.execute(_LOCK, {"study": study}).first() is None:
+            raise unknown(study)
+
+    def try_lock(self, study: str) -> bool:
+        """Lock ``study`` unless somebody else is writing to it at this moment."""
+        return self._session.execute(_TRY_LOCK, {"study": study}).first() is not None
+
     def get(self, study: str) -> StudyRow:
         """Return the row.
 
@@ -29,7 +50,7 @@ class Studies:
         """
         row = self._session.get(StudyRow, study)
         if row is None:
-            raise NotFound(f"there is no study {study!r}", hint="GET /v1/studies lists them")
+            raise unknown(study)
         return row
 
     def add(self, row: StudyRow) -> None:
@@ -62,3 +83,8 @@ class Studies:
         values = {"study": study, "results": results}
         if not changed(self._session.execute(_MOVE, values)):
             self._session.execute(_MARK, values)
+
+
+def unknown(study: str) -> NotFound:
+    """The error that says so."""
+    return NotFound(f"there is no study {study!r}", hint="GET /v1/studies lists them")

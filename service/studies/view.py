@@ -11,11 +11,11 @@ from rankspace.wire import decode
 from service.artifacts.repository import Artifacts
 from service.clock import timestamp
 from service.documents import space_of, study_of
-from service.leases.repository import Leases
 from service.studies.progress import Progress, progress, remaining_seconds
 from service.studies.tally import Best, Tally, tallies
 from service.tables import StudyRow
 from service.trials.repository import Trials
+from service.workers.repository import Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def view(session: Session, row: StudyRow, active_seconds: float) -> StudyView:
 def views(session: Session, rows: Sequence[StudyRow], active_seconds: float) -> list[StudyView]:
     """View many studies without loading their trials."""
     counted = tallies(session, [row.id for row in rows])
-    workers = Leases(session).active_workers(active_seconds)
+    workers = Workers(session).active(active_seconds)
     return [_view(session, row, counted.get(row.id, Tally()), workers) for row in rows]
 
 

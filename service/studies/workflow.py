@@ -6,8 +6,7 @@ from rankspace.errors import Conflict
 from rankspace.study import StudyState
 from service.documents import study_of
 from service.events import Events
-from service.leases.repository import ACTIVE
-from service.studies.repository import Studies
+from service.studies.repository import ACTIVE, Studies
 from service.tables import StudyRow
 from service.trials.repository import Trials
 from service.trials.workflow import keep_within
@@ -22,7 +21,7 @@ def pause(session: Session, study: str) -> StudyRow:
     Raises:
         Conflict: The study is over.
     """
-    row = Studies(session).get(study)
+    row = _locked(session, study)
     if row.state != StudyState.PAUSED:
         _require(row, *ACTIVE)
         row.state = StudyState.PAUSED.value
@@ -36,7 +35,7 @@ def resume(session: Session, study: str) -> StudyRow:
     Raises:
         Conflict: The study is over, or its search has failed with all its trials.
     """
-    row = Studies(session).get(study)
+    row = _locked(session, study)
     if row.state in RESUMABLE:
         _check_retry(session, row)
         row.retries += int(row.state == StudyState.FAILED)
@@ -54,7 +53,7 @@ def cancel(session: Session, study: str) -> StudyRow:
     Raises:
         Conflict: The study is already done.
     """
-    row = Studies(session).get(study)
+    row = _locked(session, study)
     if row.state != StudyState.CANCELLED:
         _require(row, *ACTIVE, *RESUMABLE)
         row.state = StudyState.CANCELLED.value
@@ -69,9 +68,15 @@ def delete(session: Session, study: str) -> None:
     Raises:
         Conflict: It still goes on.
     """
-    row = Studies(session).get(study)
+    row = _locked(session, study)
     _require(row, *OVER)
     Studies(session).delete(study)
+
+
+def _locked(session: Session, study: str) -> StudyRow:
+    studies = Studies(session)
+    studies.lock(study)
+    return studies.get(study)
 
 
 def _check_retry(session: Session, row: StudyRow) -> None:

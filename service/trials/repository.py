@@ -78,17 +78,17 @@ class Trials:
     def cancel_all(self, study: str) -> None:
         """Cancel every trial of ``study`` that is not finished, and close its attempts."""
         mine = TrialRow.study_id == study
-        running = select(TrialRow.id).where(mine, TrialRow.state == TrialState.RUNNING)
-        self._session.execute(
-            update(AttemptRow)
-            .where(AttemptRow.trial_id.in_(running), AttemptRow.outcome.is_(None))
-            .values(outcome="cancelled", ended_at=Now(), seconds=Now() - AttemptRow.started_at)
-            .execution_options(synchronize_session=False)
-        )
-        self._session.execute(
+        cancelled = self._session.scalars(
             update(TrialRow)
             .where(mine, TrialRow.state.in_((TrialState.QUEUED, TrialState.RUNNING)))
             .values(state=TrialState.CANCELLED.value, finished_at=Now(), lease_until=None)
+            .returning(TrialRow.id)
+            .execution_options(synchronize_session=False)
+        ).all()
+        self._session.execute(
+            update(AttemptRow)
+            .where(AttemptRow.trial_id.in_(cancelled), AttemptRow.outcome.is_(None))
+            .values(outcome="cancelled", ended_at=Now(), seconds=Now() - AttemptRow.started_at)
             .execution_options(synchronize_session=False)
         )
 

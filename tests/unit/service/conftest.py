@@ -1,10 +1,19 @@
+"""A migrated database per test, of either kind, and services on it."""
+
+import itertools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.unit.service.driver import Service, start
+from service import schema
+from service.db import Database
+from tests.services import Missing, Postgres, skip_or_fail
+from tests.unit.service.driver import DATABASE_URL, Service, start
+
+TEMPLATE = "migrated"
+_NUMBERS = itertools.count()
 
 
 @pytest.fixture(scope="session")
@@ -16,10 +25,42 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-@pytest.fixture
-def directory(migrated: Path, tmp_path: Path) -> Path:
-    """An own copy of the migrated data directory."""
-    return Path(shutil.copytree(migrated, tmp_path / "data"))
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    try:
+        server = Postgres()
+    except Missing as missing:
+        skip_or_fail(missing)
+    with server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same on PostgreSQL: the database called ``TEMPLATE`` is there to be copied."""
+    directory = tmp_path_factory.mktemp("migrated-postgres")
+    (directory / DATABASE_URL).write_text(postgres.create(TEMPLATE))
+    database = Database(postgres.url(TEMPLATE))
+    schema.upgrade(database)
+    database.close()
+    with start(directory).client:
+        pass
+    return directory
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """An own copy of the migrated data directory and its database."""
+    if request.param == "sqlite":
+        yield Path(shutil.copytree(request.getfixturevalue("migrated"), tmp_path / "data"))
+        return
+    postgres: Postgres = request.getfixturevalue("postgres")
+    source: Path = request.getfixturevalue("migrated_postgres")
+    directory = Path(shutil.copytree(source, tmp_path / "data"))
+    name = f"test-{next(_NUMBERS)}"
+    (directory / DATABASE_URL).write_text(postgres.create(name, TEMPLATE))
+    yield directory
+    postgres.drop(name)
 
 
 @pytest.fixture

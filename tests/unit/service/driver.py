@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
@@ -14,6 +15,12 @@ from service.app import create_app
 from service.settings import Settings
 
 MODULES = ("q_proj", "v_proj", "gate_proj", "down_proj")
+DATABASE_URL = "database-url"
+"""File in a test's data directory with the address of a database that is not in it."""
+
+ON_SQLITE = pytest.mark.parametrize("directory", ["sqlite"], indirect=True)
+"""For what only the database in a file does."""
+
 USEFUL = {"down_proj": 0.03, "v_proj": 0.012, "gate_proj": 0.004, "q_proj": 0.001}
 
 
@@ -25,6 +32,8 @@ def settings(directory: Path, **changes: Any) -> Settings:
         "poll_seconds": 0.05,
         "log_level": "error",
     }
+    if (address := directory / DATABASE_URL).exists():
+        values["database_url"] = address.read_text()
     return Settings(**{**values, **changes})
 
 

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from rankspace.errors import InvalidInput
 from service.logs import redact
 from service.settings import Settings
-from tests.unit.service.driver import Service, start
+from tests.unit.service.driver import ON_SQLITE, Service, start
 
 OPEN = {"/livez", "/readyz", "/", "/login", "/studies/{study}", "/v1/openapi.json"}
 WORKER = "/v1/leases"
@@ -64,6 +64,7 @@ def test_keys_are_files_only_the_owner_can_read(service: Service) -> None:
         assert stat.S_IMODE(mode) == 0o600
 
 
+@ON_SQLITE
 def test_no_secret_is_stored(service: Service) -> None:
     secrets = [service.key("admin")["Authorization"], _issue(service, "worker")["key"]]
     stored = b"".join(p.read_bytes() for p in service.directory.glob("rankadaptor.sqlite*"))
@@ -124,6 +125,7 @@ def test_a_key_needs_a_role_and_a_name(service: Service, body: Any) -> None:
     assert service.post("/v1/keys", body).status_code == 422
 
 
+@ON_SQLITE
 def test_a_lost_admin_key_file_is_made_anew_at_the_next_start(directory: Path) -> None:
     lost = (directory / "admin.key").read_text()
     worker = (directory / "worker.key").read_text()

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
-from tests.unit.service.driver import Service, score
+from tests.unit.service.driver import ON_SQLITE, Service, score
 
 GROWING = ("trials", "attempts", "observations", "events")
 """Tables with a row or more for every trial."""
@@ -45,6 +45,7 @@ def _reads(engine: Engine, statement: str, parameters: Any) -> Iterator[str]:
                 yield detail
 
 
+@ON_SQLITE
 def test_no_statement_of_a_cycle_reads_the_whole_history(service: Service) -> None:
     service.submit()
     service.work(2)

@@ -1,11 +1,10 @@
 """What a step knows of finished trials: the same after any restart, and in the replay."""
 
 import dataclasses
-import json
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from perfmodel.meta.shipped import shipped_prior
 from rankspace import Purpose, Study
@@ -15,7 +14,7 @@ from service.documents import model_of, space_of, study_of
 from service.replay import replay
 from service.stages.ledger import Ledger
 from service.studies.repository import Studies
-from service.tables import ModelRow
+from service.tables import EventRow, ModelRow
 from service.trials.results import fidelity
 from tests.unit.service.driver import Service, measurement, model, outcome, score, study
 
@@ -176,14 +175,8 @@ def test_a_study_of_before_the_schema_knew_of_contexts_goes_on(service: Service)
     service.tend()
     with service.app.state.runtime.database.writing() as session:
         session.execute(text("UPDATE studies SET context = NULL, belief = NULL"))
-        for trial, content in session.execute(
-            text("SELECT trial_id, content FROM events WHERE kind = 'done'")
-        ).all():
-            old = {key: value for key, value in json.loads(content).items() if key != "steps"}
-            session.execute(
-                text("UPDATE events SET content = :old WHERE trial_id = :id AND kind = 'done'"),
-                {"old": json.dumps(old), "id": trial},
-            )
+        for event in session.scalars(select(EventRow).where(EventRow.kind == "done")):
+            event.content = {k: v for k, v in event.content.items() if k != "steps"}
     service.app.state.runtime.planning._conductor._ledgers.clear()
     service.work()
     service.tend()

@@ -205,9 +205,7 @@ class _Broken:
 
     turns = 0
 
-    def grant_grace(self) -> None: ...
-
-    def expire(self) -> None:
+    def tend(self) -> None:
         self.turns += 1
         if self.turns == 2:
             raise MemoryError("planted")

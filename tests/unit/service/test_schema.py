@@ -1,6 +1,8 @@
 """The migrations make the tables, keep what was there, and refuse what they do not know."""
 
 import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ from rankspace.errors import UnsupportedVersion
 from service import schema
 from service.db import Database
 from service.tables import Base
+from tests.services import Postgres
+from tests.unit.service.driver import DATABASE_URL, start
 
 
 @pytest.fixture
@@ -20,7 +24,21 @@ def database(tmp_path: Path) -> Database:
     return Database(f"sqlite:///{tmp_path / 'test.sqlite'}")
 
 
-def test_migrations_make_exactly_the_tables(database: Database) -> None:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An empty database of either kind."""
+    if request.param == "sqlite":
+        yield Database(f"sqlite:///{tmp_path / 'either.sqlite'}")
+        return
+    postgres: Postgres = request.getfixturevalue("postgres")
+    database = Database(postgres.create("schema"))
+    yield database
+    database.close()
+    postgres.drop("schema")
+
+
+def test_migrations_make_exactly_the_tables(either: Database) -> None:
+    database = either
     schema.upgrade(database)
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
@@ -28,7 +46,8 @@ def test_migrations_make_exactly_the_tables(database: Database) -> None:
     database.close()
 
 
-def test_up_down_up(database: Database) -> None:
+def test_up_down_up(either: Database) -> None:
+    database = either
     config = schema.configuration(database.engine)
     command.upgrade(config, "head")
     command.downgrade(config, "base")
@@ -36,6 +55,29 @@ def test_up_down_up(database: Database) -> None:
     command.upgrade(config, "head")
     assert schema.is_current(database)
     database.close()
+
+
+def test_programs_that_migrate_at_once_take_turns(postgres: Postgres) -> None:
+    url = postgres.create("race")
+
+    def migrate(_: int) -> bool:
+        database = Database(url, connections=2)
+        schema.upgrade(database)
+        current = schema.is_current(database)
+        database.close()
+        return current
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(migrate, range(4))) == [True] * 4
+    postgres.drop("race")
+
+
+def test_a_shared_database_is_not_migrated_by_serving(postgres: Postgres, tmp_path: Path) -> None:
+    (tmp_path / DATABASE_URL).write_text(postgres.create("unmigrated"))
+    with pytest.raises(UnsupportedVersion, match="schema none") as refused, start(tmp_path).client:
+        pass
+    assert refused.value.hint == "run: rankadaptor db upgrade"
+    postgres.drop("unmigrated")
 
 
 def test_a_pending_migration_copies_the_file_first(database: Database, tmp_path: Path) -> None:

@@ -4,12 +4,13 @@ import json
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from rankspace.study import CHOOSING_SEEDS
 from service.replay import replay
 from service.stages.searching import FUTILE, LOOK_AHEAD
 from service.stages.verifying import FRESH_SEEDS
+from service.tables import EventRow
 from service.trials.repository import Trials
 from tests.unit.service.driver import Service, holding, measurement, score, study
 
@@ -174,13 +175,9 @@ def test_replay_finds_a_planted_mismatch(service: Service) -> None:
             text("UPDATE observations SET score = score WHERE sequence = 2 RETURNING trial_id")
         )
         trial = changed.scalar_one()
-        session.execute(
-            text(
-                "UPDATE events SET content = json_set(content, '$.score', -9.0) "
-                "WHERE kind = 'done' AND trial_id = :trial"
-            ),
-            {"trial": trial},
-        )
+        done = (EventRow.kind == "done") & (EventRow.trial_id == trial)
+        event = session.scalars(select(EventRow).where(done)).one()
+        event.content = {**event.content, "score": -9.0}
     assert _mismatches(service, identity) != ()
 
 

@@ -1,0 +1,81 @@
+"""``rankadaptor db``: the operator's side of the database."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rankadaptor.screen import out
+
+if TYPE_CHECKING:
+    from service.db import Database
+
+app = typer.Typer(
+    no_args_is_help=True, help="Upgrade, check, back up and restore the service's database."
+)
+
+Url = Annotated[
+    str | None,
+    typer.Option("--database-url", help="sqlite:///FILE or postgresql://… [the service's]."),
+]
+File = Annotated[Path, typer.Argument(help="A file that ends in .jsonl.gz.")]
+
+
+@app.command()
+def upgrade(database_url: Url = None) -> None:
+    """Bring the schema to this program's; running workers and services may go on meanwhile."""
+    from service import schema
+
+    with _database(database_url) as database:
+        before = schema.revision(database)
+        schema.upgrade(database)
+        out.print(f"schema {before or 'none'} -> {schema.revision(database)}")
+
+
+@app.command()
+def check(database_url: Url = None) -> None:
+    """End with 0 if the schema is this program's."""
+    from service import schema
+
+    with _database(database_url) as database:
+        schema.check(database)
+        out.print(f"schema {schema.revision(database)} is current")
+
+
+@app.command()
+def backup(file: File, database_url: Url = None) -> None:
+    """Write one consistent snapshot; the service may go on."""
+    from service import backup as backups
+
+    with _database(database_url) as database:
+        _tell(backups.backup(database, file), f"written to {file}")
+
+
+@app.command()
+def restore(file: File, database_url: Url = None) -> None:
+    """Fill an empty database of either kind; workers of before are fenced out."""
+    from service import backup as backups
+
+    with _database(database_url) as database:
+        _tell(backups.restore(database, file), "restored")
+
+
+@contextmanager
+def _database(url: str | None) -> Iterator["Database"]:
+    from service.db import Database
+    from service.settings import Settings
+
+    settings = Settings(database_url=url) if url else Settings()
+    settings.data_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    database = Database(settings.url(), connections=2)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def _tell(counts: dict[str, int], what: str) -> None:
+    rows = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    out.print(f"{what}: {rows or 'no rows'}")

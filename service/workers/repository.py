@@ -1,0 +1,36 @@
+"""Queries on workers: who there is, and when each was last seen."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, func, select, update
+from sqlalchemy.orm import Session
+
+from service.clock import Now
+from service.tables import WorkerRow, table_of
+from service.trials.repository import changed
+from service.upsert import insert_new
+
+_WORKERS = table_of(WorkerRow)
+_SEEN = update(_WORKERS).where(_WORKERS.c.name == bindparam("worker")).values(last_seen=Now())
+_ALIVE = select(func.count()).where(WorkerRow.last_seen > Now() - bindparam("within_seconds"))
+
+
+class Workers:
+    """All workers that ever came. Never commits."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def touch(self, worker: str) -> None:
+        """Note a sign of life; requests of one worker take turns from here on."""
+        if not changed(self._session.execute(_SEEN, {"worker": worker})):
+            insert_new(self._session, _WORKERS, name=worker)
+
+    def active(self, within_seconds: float) -> int:
+        """Count those seen lately."""
+        return int(self._session.scalar(_ALIVE, {"within_seconds": within_seconds}) or 0)
+
+    def page(self, cursor: str, limit: int) -> Sequence[WorkerRow]:
+        """List workers by name."""
+        named = select(WorkerRow).where(WorkerRow.name > cursor)
+        return self._session.scalars(named.order_by(WorkerRow.name).limit(limit)).all()

