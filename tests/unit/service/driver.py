@@ -155,18 +155,20 @@ class Service:
         **changes: Any,
     ) -> Any:
         if upload and assignment["keep_adapter"] and value is not None:
-            self.upload(assignment)
+            self.upload(assignment, **{k: v for k, v in changes.items() if k == "worker"})
         path = f"/v1/leases/{assignment['trial_id']}/report"
         return self.post(path, {**outcome(assignment, value), **changes}, "worker")
 
-    def upload(self, assignment: Mapping[str, Any], content: bytes = b"weights") -> None:
+    def upload(
+        self, assignment: Mapping[str, Any], content: bytes = b"weights", **changes: Any
+    ) -> None:
         path = f"/v1/leases/{assignment['trial_id']}/artifacts/adapter_model.safetensors"
         digest = hashlib.sha256(content).hexdigest()
         answer = self.client.put(
             path,
             content=content,
             headers=self.key("worker") | {"X-Content-SHA256": digest},
-            params=holding(assignment),
+            params=holding(assignment, **changes),
         )
         assert answer.status_code == 201, answer.text
 

@@ -1,0 +1,121 @@
+"""Several services on one PostgreSQL: nothing twice, nothing lost, the proposals of one alone."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from service.leases import workflow
+from service.replay import replay
+from service.studies.repository import Studies
+from service.tables import AttemptRow, EventRow, ObservationRow, TrialRow
+from tests.unit.service.driver import Service, score, start, study
+
+pytestmark = pytest.mark.parametrize("directory", ["postgresql"], indirect=True)
+
+
+@pytest.fixture
+def pair(directory: Path) -> Iterator[tuple[Service, Service]]:
+    """Two services on one database, each with its own planning thread and ledgers."""
+    with ExitStack() as stack:
+        replicas = start(directory), start(directory)
+        for replica in replicas:
+            stack.enter_context(replica.client)
+        yield replicas
+
+
+def _vectors(service: Service, study: str) -> list[Any]:
+    trials = service.get(f"/v1/studies/{study}/trials?limit=1000")["items"]
+    return [(trial["purpose"], trial["rank_vector"]) for trial in trials]
+
+
+def _is_over(service: Service, study: str) -> bool:
+    return bool(service.get(f"/v1/studies/{study}")["state"] == "done")
+
+
+def test_one_worker_between_two_services_gets_what_one_service_proposes(
+    pair: tuple[Service, Service],
+) -> None:
+    both, alone = pair[0].submit(), pair[0].submit(name="alone")
+    for service in pair[:1]:
+        service.post(f"/v1/studies/{alone}/pause")
+    turns = 0
+    while lease := pair[turns % 2].claim("w1"):
+        assert pair[(turns + 1) % 2].report(lease, score(lease)).status_code == 200
+        turns += 1
+    assert _is_over(pair[1], both)
+    pair[0].post(f"/v1/studies/{alone}/resume")
+    while lease := pair[0].claim("w1"):
+        pair[0].report(lease, score(lease))
+    assert _vectors(pair[0], both) == _vectors(pair[0], alone)
+
+
+def test_many_workers_on_two_services_count_everything_once(
+    pair: tuple[Service, Service],
+) -> None:
+    search = {**study()["search"], "budget": {"parameters": "uniform:2", "trials": 40}}
+    identities = [pair[0].submit(search=search), pair[1].submit(search=search)]
+
+    def work(number: int) -> None:
+        deadline = time.monotonic() + 90
+        while not all(_is_over(pair[0], identity) for identity in identities):
+            assert time.monotonic() < deadline
+            service = pair[number % 2]
+            if lease := service.claim(f"w{number}", wait=0.2):
+                answer = service.report(lease, score(lease), worker=f"w{number}")
+                assert answer.status_code == 200, answer.text
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(work, range(6)))
+    with pair[0].app.state.runtime.database.reading() as session:
+        for identity in identities:
+            assert replay(session, identity) == ()
+        of_trials = (EventRow.kind == "done") & EventRow.trial_id.is_not(None)
+        done = session.scalars(select(EventRow.trial_id).where(of_trials)).all()
+        assert max(Counter(done).values()) == 1
+        assert len(done) == session.scalar(select(func.count()).select_from(ObservationRow))
+        claims = session.scalars(select(AttemptRow.token)).all()
+        assert set(claims) == {1}  # nobody was given what somebody else held
+        for identity in identities:
+            mine = select(ObservationRow.sequence).where(ObservationRow.study_id == identity)
+            places = session.scalars(mine.order_by(ObservationRow.sequence)).all()
+            assert places == list(range(1, len(places) + 1))
+
+
+def test_a_renewal_that_comes_first_keeps_the_trial(directory: Path) -> None:
+    """Expiry looks for late trials, then takes them: a heartbeat may come in between."""
+    service = start(directory, lease_seconds=0.3, heartbeat_seconds=0.05)
+    with service.client:
+        identity = service.submit()
+        lease = service.claim()
+        database = service.app.state.runtime.database
+        time.sleep(0.35)
+        with database.writing() as session:
+            late = workflow.Leases(session).late(identity)
+            with database.writing() as other:
+                workflow.Leases(other).renew(lease["trial_id"], lease["token"], 60.0)
+            assert [row.id for row in late] == [lease["trial_id"]]
+            assert not workflow.Leases(session).expire(lease["trial_id"], lease["token"], None)
+        with database.reading() as session:
+            assert session.get_one(TrialRow, lease["trial_id"]).state == "running"
+
+
+def test_two_stewards_do_not_wait_for_each_other(directory: Path) -> None:
+    service = start(directory, lease_seconds=0.2, heartbeat_seconds=0.05)
+    with service.client:
+        identity = service.submit()
+        service.claim()
+        time.sleep(0.25)
+        database = service.app.state.runtime.database
+        with database.writing() as busy:
+            Studies(busy).lock(identity)
+            with database.writing() as session:
+                assert workflow.expire(session, identity) == 0
+        with database.writing() as session:
+            assert workflow.expire(session, identity) == 1
