@@ -13,6 +13,7 @@ MAX_TRIALS = 100_000
 MAX_STEPS = 10_000_000
 MAX_PARAMETERS = 2**53
 MAX_STOP_RISK = 0.5
+MAX_GIB = 100_000
 MAX_DIGITS = 6  # of a rank
 
 
@@ -213,6 +214,8 @@ class Study:
         search: Where to look.
         verify: How to check.
         recover: What to do with the winner.
+        gpu_memory_gib: Least GPU memory of a worker that may run its trials; 0 for any worker, one
+            without a GPU included.
     """
 
     name: str
@@ -221,8 +224,12 @@ class Study:
     search: Search = field(default_factory=Search)
     verify: Verify = field(default_factory=Verify)
     recover: Recover = field(default_factory=Recover)
+    gpu_memory_gib: float = 0.0
 
     def __post_init__(self) -> None:
+        if not 0.0 <= self.gpu_memory_gib <= MAX_GIB:
+            problem, fix = f"must be 0 to {MAX_GIB:,}", "give the GiB a trial needs"
+            raise InvalidInput("gpu_memory_gib", self.gpu_memory_gib, problem, fix=fix)
         if not self.name.strip() or len(self.name) > 200:
             raise InvalidInput("name", self.name, "must have 1 to 200 characters", fix="shorten it")
         if not self.model.strip():

@@ -9,8 +9,11 @@ from rankspace.rank_vector import RankVector
 from rankspace.recipe import Recipe
 from rankspace.search_space import Layer
 
-PROTOCOL = 1
-"""Version of the lease protocol; a worker of another version is refused."""
+PROTOCOL = 2
+"""Version of the lease protocol: 2 has capabilities in claims."""
+
+LEAST_PROTOCOL = 1
+"""Oldest version the service still understands: the one before, so that workers follow later."""
 
 
 class Purpose(StrEnum):

@@ -93,10 +93,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         await run_in_threadpool(prepare, runtime)
         await run_in_threadpool(steward.start)
+        if runtime.hints is not None:
+            runtime.hints.start()
         yield
     finally:
         runtime.doorbell.close()
         await run_in_threadpool(steward.stop)
+        if runtime.hints is not None:
+            await run_in_threadpool(runtime.hints.stop)
         await run_in_threadpool(runtime.planning.close)
         runtime.database.close()
 

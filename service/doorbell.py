@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 
 
 class Doorbell:
@@ -11,6 +12,7 @@ class Doorbell:
         self._lock = threading.Lock()
         self._waiters: dict[asyncio.Future[None], asyncio.AbstractEventLoop] = {}
         self._rings = 0
+        self._also: Callable[[], None] | None = None
         self.closed = False
 
     @property
@@ -18,7 +20,13 @@ class Doorbell:
         """How often it rang; read it before looking for work, then wait for the next."""
         return self._rings
 
+    def tell(self, listener: Callable[[], None]) -> None:
+        """Call ``listener``, which must be quick, at every ring from now on."""
+        self._also = listener
+
     def ring(self) -> None:
+        if self._also is not None:
+            self._also()
         with self._lock:
             self._rings += 1
             waiters, self._waiters = self._waiters, {}

@@ -1,6 +1,7 @@
 """Runtime: the parts of one running service, put together once."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from fastapi import Request
 
@@ -13,6 +14,9 @@ from service.settings import Settings
 from service.stages.conductor import Conductor
 from service.stages.planning import Planning
 
+if TYPE_CHECKING:
+    from service.hints import Hints
+
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
@@ -22,11 +26,13 @@ class Runtime:
     planning: Planning
     leases: LeaseDesk
     artifacts: ArtifactDesk
+    hints: "Hints | None"
 
 
 def assemble(settings: Settings) -> Runtime:
     settings.data_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     database, doorbell = Database(settings.url(), connections=settings.threads), Doorbell()
+    hints = _hints(database, doorbell, settings.redis_url)
     conductor = Conductor(database, doorbell, settings.active_worker_seconds)
     store = ArtifactStore(settings.data_directory / "artifacts")
     return Runtime(
@@ -36,7 +42,18 @@ def assemble(settings: Settings) -> Runtime:
         planning=Planning(conductor),
         leases=LeaseDesk(database, doorbell, settings),
         artifacts=ArtifactDesk(database, store),
+        hints=hints,
     )
+
+
+def _hints(database: Database, doorbell: Doorbell, url: str | None) -> "Hints | None":
+    if url is None:
+        return None
+    from service.hints import Hints  # noqa: PLC0415  # redis is an extra
+
+    hints = Hints(database, url)
+    doorbell.tell(hints.ring)
+    return hints
 
 
 def get_runtime(request: Request) -> Runtime:

@@ -22,8 +22,10 @@ def _data_directory() -> Path:
 class Settings(BaseSettings):
     """How the service runs.
 
-    ``allowed_hosts`` are further ``Host`` names beside the local ones, in the environment separated
-    by commas. ``heartbeat_seconds`` follows the lease unless it is given.
+    ``database_url``: ``sqlite:///FILE``, or ``postgresql://…`` for several services at once.
+    ``redis_url``: where idle workers wait for work, ``rediss://`` for TLS; without one they wait at
+    the service. ``allowed_hosts`` are further ``Host`` names beside the local ones, in the
+    environment separated by commas. ``heartbeat_seconds`` follows the lease unless it is given.
     """
 
     model_config = SettingsConfigDict(env_prefix="RANKADAPTOR_", frozen=True, extra="forbid")
@@ -32,6 +34,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8731, ge=0, le=65535)
     data_directory: Path = Field(default_factory=_data_directory)
     database_url: str | None = None
+    redis_url: str | None = None
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     lease_seconds: float = Field(default=120.0, gt=0)
     heartbeat_seconds: float = Field(

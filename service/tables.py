@@ -89,7 +89,8 @@ class StudyRow(Base):
     ``stage`` is how far it has come and ``state`` what is shown: the same, unless the study is
     paused, cancelled or failed. ``retries`` counts how often a failed one was resumed. ``space``,
     ``document`` and ``model_path`` never change after submission; no more do ``context``, and
-    ``belief``, what the prior said then. Both are read only when a ledger is opened.
+    ``belief``, what the prior said then. Both are read only when a ledger is opened. A worker must
+    have ``gpu_memory_gib`` and know ``architecture``, empty in studies of before.
     """
 
     __tablename__ = "studies"
@@ -102,6 +103,8 @@ class StudyRow(Base):
     space: Mapped[str] = mapped_column(Text)
     context: Mapped[str | None] = mapped_column(Text, deferred=True)
     belief: Mapped[str | None] = mapped_column(Text, deferred=True)
+    gpu_memory_gib: Mapped[float] = mapped_column(Double, server_default="0")
+    architecture: Mapped[str] = mapped_column(String(100), server_default="")
     state: Mapped[str] = mapped_column(String(20), index=True)
     stage: Mapped[str] = mapped_column(String(20))
     error: Mapped[str | None] = mapped_column(Text)

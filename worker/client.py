@@ -9,6 +9,7 @@ from typing import Any, Self
 import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from rankspace.capabilities import Capabilities
 from rankspace.errors import InvalidInput, LeaseLost, NotFound, Unreachable, UnsupportedVersion
 from rankspace.trial import PROTOCOL, Action, Assignment
 from rankspace.wire import decode, encode
@@ -54,16 +55,17 @@ class LeaseClient:
     ) -> None:
         self._http.close()
 
-    def claim(self, wait_seconds: float) -> Assignment | None:
-        """Ask for a trial; the service may take ``wait_seconds`` to say that there is none.
+    def claim(self, wait_seconds: float, able: Capabilities | None = None) -> Assignment | None:
+        """Ask for a trial the worker is ``able`` to run.
 
+        The service may take ``wait_seconds`` to say that there is none.
         Asking again while holding a running trial brings the same lease.
         """
         answer = self._send(
             "POST",
             "/v1/leases",
             params={"wait": wait_seconds},
-            json={"worker": self._worker, "protocol": PROTOCOL},
+            json={"worker": self._worker, "protocol": PROTOCOL, "capabilities": encode(able)},
             timeout=TIMEOUT_SECONDS + wait_seconds,
         )
         return None if answer.status_code == 204 else _assignment(_json(answer))

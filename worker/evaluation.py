@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from pruning.architecture import FAMILIES
+from rankspace.capabilities import Capabilities
 from rankspace.errors import TrialFailed
 from rankspace.observation import Measurement
 from rankspace.trial import Assignment
@@ -37,6 +39,11 @@ class Evaluator:
         self._back_end: AdapterBackEnd = ADAPTER_BACK_ENDS[back_end]
         self._residence = Residence(device)
         self._shelf = Shelf()
+
+    def capabilities(self) -> Capabilities:
+        """What this machine can run, and what it would not have to load."""
+        gib = memory.total_bytes(self._device) / 2**30
+        return Capabilities(gib, tuple(FAMILIES), self._residence.fingerprint)
 
     def evaluate(
         self, assignment: Assignment, on_step: OnStep, adapter_directory: Path | None = None

@@ -8,14 +8,17 @@ from typing import Protocol
 
 import structlog
 
+from rankspace.capabilities import Capabilities
 from rankspace.errors import LeaseLost, RankspaceError, Unreachable
 from rankspace.observation import Measurement
+from rankspace.routes import served
 from rankspace.trial import Action, Assignment
 from worker import memory
 from worker.drain import Drain, Drained
 from worker.errors import CannotOpen
 from worker.export import FILES
 from worker.heartbeat import Heartbeat, Renewer
+from worker.hints import NoHints, Waits
 from worker.report import Report, done, failed
 from worker.spool import Spool
 from worker.training import OnStep
@@ -29,7 +32,7 @@ log = structlog.get_logger(__name__)
 class Service(Protocol):
     """What the loop needs of the service; ``worker.client.LeaseClient`` is one."""
 
-    def claim(self, wait_seconds: float) -> Assignment | None: ...
+    def claim(self, wait_seconds: float, able: Capabilities | None = None) -> Assignment | None: ...
     def heartbeat(self, lease: Assignment, interim: Sequence[tuple[int, float]]) -> Action: ...
     def upload(self, report: Report, file: Path) -> None: ...
     def report(self, report: Report) -> str: ...
@@ -38,6 +41,8 @@ class Service(Protocol):
 
 class Evaluates(Protocol):
     """``worker.evaluation.Evaluator``."""
+
+    def capabilities(self) -> Capabilities: ...
 
     def evaluate(
         self, assignment: Assignment, on_step: OnStep, adapter_directory: Path | None = None
@@ -72,6 +77,7 @@ class Worker:
         spool: Keeps reports until they are delivered.
         drain: Asks the worker to leave.
         patience: How long to stay.
+        hints: Where to wait for work; without it, at the service.
     """
 
     def __init__(  # noqa: PLR0913  # wired in one place, worker.run
@@ -84,6 +90,7 @@ class Worker:
         *,
         drain: Drain,
         patience: Patience,
+        hints: Waits | None = None,
     ) -> None:
         self._name = name
         self._service = service
@@ -92,6 +99,7 @@ class Worker:
         self._spool = spool
         self._drain = drain
         self._patience = patience
+        self._hints = hints or NoHints()
         self._trials = 0
         self._idle_since = time.monotonic()
         self._broken: RankspaceError | None = None
@@ -137,7 +145,7 @@ class Worker:
         try:
             with self._drain.interruptible():
                 asked = True
-                return self._service.claim(self._wait_seconds())
+                return self._ask()
         except Drained:
             if asked:
                 self._return_granted()
@@ -146,6 +154,16 @@ class Worker:
             log.warning("service_away", problem=error.detail)
         self._drain.sleep(self._patience.away_seconds)
         return None
+
+    def _ask(self) -> Assignment | None:
+        able, wait = self._evaluator.capabilities(), self._wait_seconds()
+        if not self._hints.is_usable:
+            return self._service.claim(wait, able)
+        found = self._service.claim(0, able)
+        routes = served(able.gpu_memory_gib, able.architectures, able.resident)
+        if found is None and self._hints.wait(routes, wait):
+            found = self._service.claim(0, able)
+        return found
 
     def _wait_seconds(self) -> float:
         idle = self._patience.until_idle_seconds
@@ -216,7 +234,7 @@ class Worker:
     def _return_granted(self) -> None:
         # The signal may have cut off a claim that the service had already granted.
         try:
-            lease = self._service.claim(0)
+            lease = self._service.claim(0, self._evaluator.capabilities())
         except RankspaceError:
             return
         if lease is not None and not self._spool.holds(lease):

@@ -28,6 +28,11 @@ def release(device: torch.device) -> None:
         torch.cuda.empty_cache()
 
 
+def total_bytes(device: torch.device) -> int:
+    """Memory of a GPU; 0 on a CPU."""
+    return torch.cuda.mem_get_info(device)[1] if device.type == "cuda" else 0
+
+
 def reset_peak(device: torch.device) -> None:
     torch.cuda.reset_peak_memory_stats(device)
 

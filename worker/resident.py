@@ -74,6 +74,11 @@ class Residence:
             self._key = key
         return self._resident
 
+    @property
+    def fingerprint(self) -> str | None:
+        """Of the model that is loaded."""
+        return self._resident.fingerprint if self._resident else None
+
     def forget(self) -> None:
         """Free the model, so that the next trial loads it anew."""
         self._resident = self._key = None

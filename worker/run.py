@@ -8,6 +8,7 @@ from worker import logs
 from worker.client import LeaseClient
 from worker.drain import Drain
 from worker.evaluation import Evaluator
+from worker.hints import RedisHints
 from worker.loop import Patience, Worker
 from worker.settings import Settings
 from worker.spool import Spool
@@ -60,6 +61,7 @@ def _work(settings: Settings) -> None:
             spool,
             drain=drain,
             patience=_patience(settings),
+            hints=RedisHints(settings.redis_url.get_secret_value()) if settings.redis_url else None,
         ).run()
     log.info("worker_left", trials=trials)
 

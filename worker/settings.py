@@ -26,6 +26,7 @@ class Settings(BaseSettings):
 
     Attributes:
         url: Address of the service.
+        redis_url: Where to wait for work; without it, at the service. ``rediss://`` for TLS.
         key: A key of role worker; or ``key_file``, which holds one.
         worker: Name under which leases are held; must not be shared by two running workers.
         device: ``auto`` takes a GPU where there is one.
@@ -41,6 +42,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="RANKADAPTOR_", frozen=True, extra="ignore")
 
     url: str = "http://127.0.0.1:8731"
+    redis_url: SecretStr | None = None
     key: SecretStr | None = None
     key_file: Path | None = None
     worker: str = Field(default_factory=_name, min_length=1, max_length=200)

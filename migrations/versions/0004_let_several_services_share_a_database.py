@@ -17,7 +17,14 @@ def upgrade() -> None:
         sa.Column("fence", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_pulse")),
     )
+    # With defaults, so that a service of the version before may go on submitting.
+    memory = sa.Column("gpu_memory_gib", sa.Double(), server_default="0", nullable=False)
+    architecture = sa.Column("architecture", sa.String(100), server_default="", nullable=False)
+    op.add_column("studies", memory)
+    op.add_column("studies", architecture)
 
 
 def downgrade() -> None:
+    op.drop_column("studies", "architecture")
+    op.drop_column("studies", "gpu_memory_gib")
     op.drop_table("pulse")

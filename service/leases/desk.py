@@ -6,6 +6,7 @@ import time
 import structlog
 
 from rankspace import Assignment
+from rankspace.capabilities import Capabilities
 from service.db import Database
 from service.doorbell import Doorbell
 from service.leases import workflow
@@ -39,14 +40,14 @@ class LeaseDesk:
         with self._database.writing() as session:
             Workers(session).touch(worker)
 
-    def has_work(self, worker: str) -> bool:
+    def has_work(self, worker: str, able: Capabilities | None = None) -> bool:
         """Look without a write transaction, for the many polls that find nothing."""
         with self._database.reading() as session:
-            return Leases(session).has_work(worker)
+            return Leases(session).has_work(worker, able)
 
-    def claim(self, worker: str) -> Assignment | None:
+    def claim(self, worker: str, able: Capabilities | None = None) -> Assignment | None:
         with self._database.writing() as session:
-            trial = workflow.claim(session, worker, self._settings.lease_seconds)
+            trial = workflow.claim(session, worker, able, self._settings.lease_seconds)
             handed = assignment(session, trial, self._settings) if trial else None
         if handed:
             log.info("claimed", trial=handed.trial_id, token=handed.token, worker=worker)

@@ -3,15 +3,21 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, bindparam, case, insert, or_, select, update
+from sqlalchemy import BindParameter, Boolean, bindparam, case, insert, or_, select, update
 from sqlalchemy.orm import Session
 
+from rankspace.capabilities import Capabilities
 from rankspace.trial import TRANSITIONS, TrialState
 from service.clock import Now
 from service.leases.pulse import FENCE
 from service.studies.repository import ACTIVE
-from service.tables import AttemptRow, StudyRow, TrialRow, table_of
+from service.tables import AttemptRow, ModelRow, StudyRow, TrialRow, table_of
 from service.trials.repository import changed
+
+PATIENCE_SECONDS = 600.0
+"""How long a trial may wait for workers that have another model at hand."""
+
+UNLIMITED = 1e9
 
 _WORKER: BindParameter[Any] = bindparam("worker")
 _ATTEMPT = insert(table_of(AttemptRow))
@@ -21,11 +27,20 @@ _IS_RUNNING = TrialRow.state == TrialState.RUNNING.value
 _IS_LATE = TrialRow.lease_until < Now()
 _IS_HELD = _IS_RUNNING & (TrialRow.worker == _WORKER)
 _FREE = select(TrialRow.id).join(StudyRow).where(_IS_QUEUED, StudyRow.state.in_(ACTIVE))
-_WORK = select(1).where(or_(select(TrialRow.id).where(_IS_HELD).exists(), _FREE.exists()))
+_FITS = (StudyRow.gpu_memory_gib <= bindparam("gib")) & or_(
+    StudyRow.architecture.in_(bindparam("architectures", expanding=True)),
+    StudyRow.architecture == "",
+    bindparam("any_architecture", type_=Boolean),
+)
+_FITTING = _FREE.where(_FITS)
+_WORK = select(1).where(or_(select(TrialRow.id).where(_IS_HELD).exists(), _FITTING.exists()))
 _HELD = select(TrialRow).where(_IS_HELD).limit(1)
 
 _FIRST = (TrialRow.priority.desc(), TrialRow.id)
-_NEXT_STUDY = _FREE.with_only_columns(TrialRow.study_id).order_by(*_FIRST).limit(1)
+_RESIDENT = select(ModelRow.id).where(ModelRow.fingerprint == bindparam("resident"))
+_WAITED = TrialRow.created_at < Now() - PATIENCE_SECONDS
+_AT_HAND = case((or_(StudyRow.model_id.in_(_RESIDENT), _WAITED), 0), else_=1)
+_NEXT_STUDY = _FITTING.with_only_columns(TrialRow.study_id).order_by(_AT_HAND, *_FIRST).limit(1)
 _NEXT = _FREE.where(TrialRow.study_id == bindparam("study")).order_by(*_FIRST).limit(1)
 _CLAIM = (
     update(TrialRow)
@@ -49,16 +64,20 @@ class Leases:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def has_work(self, worker: str) -> bool:
+    def has_work(self, worker: str, able: Capabilities | None) -> bool:
         """Whether a claim by ``worker`` would succeed right now."""
-        return self._session.scalar(_WORK, {"worker": worker}) is not None
+        return self._session.scalar(_WORK, {"worker": worker, **_needs(able)}) is not None
 
     def held_by(self, worker: str) -> TrialRow | None:
         return self._session.scalar(_HELD, {"worker": worker})
 
-    def next_study(self) -> str | None:
-        """The active study whose queued trial is next."""
-        return self._session.scalar(_NEXT_STUDY)
+    def next_study(self, able: Capabilities | None) -> str | None:
+        """The active study whose queued trial is next for a worker that is ``able``.
+
+        One whose model is loaded there comes first, unless another has waited for long.
+        """
+        resident = able.resident if able else None
+        return self._session.scalar(_NEXT_STUDY, {**_needs(able), "resident": resident})
 
     def claim(self, study: str, worker: str, lease_seconds: float) -> TrialRow | None:
         """Hand the study's next queued trial to ``worker``; its token rises by one."""
@@ -130,6 +149,13 @@ class Leases:
             .values(outcome=outcome, error=error, ended_at=Now(), seconds=spent)
             .execution_options(synchronize_session=False)
         )
+
+
+def _needs(able: Capabilities | None) -> dict[str, Any]:
+    """Parameters of ``_FITS``; who does not say what it is able to do may do anything."""
+    gib = able.gpu_memory_gib if able else UNLIMITED
+    known = able.architectures if able else ()
+    return {"gib": gib, "architectures": known, "any_architecture": not known}
 
 
 def _sources(state: TrialState) -> tuple[TrialState, ...]:

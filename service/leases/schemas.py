@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rankspace import Measurement
+from rankspace.capabilities import Capabilities
 from rankspace.errors import InvalidInput
 from rankspace.trial import Action
 
@@ -14,10 +15,14 @@ MAX_INTERIM = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A worker asks for a trial, in the protocol version it speaks."""
+    """A worker asks for a trial, in the protocol version it speaks.
+
+    Workers of protocol 1 do not say what they can run, and get any trial.
+    """
 
     worker: str
     protocol: int
+    capabilities: Capabilities | None = None
 
     def __post_init__(self) -> None:
         check_worker(self.worker)

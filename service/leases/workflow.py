@@ -5,8 +5,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from rankspace.capabilities import Capabilities
 from rankspace.errors import InvalidInput, LeaseLost, NotFound, UnsupportedVersion
-from rankspace.trial import FINISHED, PROTOCOL, Action, TrialState
+from rankspace.trial import FINISHED, LEAST_PROTOCOL, PROTOCOL, Action, TrialState
 from rankspace.wire import encode
 from service.artifacts.repository import Artifacts
 from service.artifacts.store import NOTE, WEIGHTS
@@ -23,23 +24,30 @@ MAX_EXPIRIES = 3
 
 
 def check_protocol(claim: Claim) -> None:
-    """Refuse a worker that speaks another protocol version."""
-    if claim.protocol != PROTOCOL:
+    """Refuse a worker that speaks a protocol this service does not.
+
+    Raises:
+        UnsupportedVersion: It is newer, or more than one version older.
+    """
+    if not LEAST_PROTOCOL <= claim.protocol <= PROTOCOL:
         raise UnsupportedVersion(
-            f"worker {claim.worker!r} speaks protocol {claim.protocol}, the service {PROTOCOL}",
-            hint="install the same version of rankadaptor on both sides",
+            f"worker {claim.worker!r} speaks protocol {claim.protocol}, the service "
+            f"{LEAST_PROTOCOL} to {PROTOCOL}",
+            hint="upgrade the worker, or the service first if the worker is newer",
         )
 
 
-def claim(session: Session, worker: str, lease_seconds: float) -> TrialRow | None:
-    """Give ``worker`` a trial: the one it already holds, else the next that is queued."""
+def claim(
+    session: Session, worker: str, able: Capabilities | None, lease_seconds: float
+) -> TrialRow | None:
+    """Give ``worker`` a trial: the one it already holds, else the next it is able to run."""
     Workers(session).touch(worker)
     leases = Leases(session)
     held = leases.held_by(worker)
     if held is not None:
         leases.renew(held.id, held.token, lease_seconds)
         return held
-    study = leases.next_study()
+    study = leases.next_study(able)
     if study is None:
         return None
     Studies(session).lock(study)

@@ -1,7 +1,9 @@
 """Registering models: the fingerprint is the identity, the path only where it lies now."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from types import MappingProxyType
 
 from sqlalchemy.orm import Session
 
@@ -13,6 +15,8 @@ from service.models.repository import Models
 from service.tables import ModelRow
 
 MAX_WIDTH = 2**31
+
+LONGEST: Mapping[str, int] = MappingProxyType({"fingerprint": 128, "architecture": 100})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +50,7 @@ def view(row: ModelRow) -> ModelView:
 
 
 def _check(model: PrunedModel) -> None:
-    for name in ("path", "fingerprint"):
-        if not getattr(model, name).strip():
-            raise InvalidInput(name, getattr(model, name), "is empty", fix="describe the model")
-    if len(model.fingerprint) > 128:
-        raise InvalidInput("fingerprint", model.fingerprint, "is too long", fix="use a SHA-256")
+    _check_texts(model)
     if not PurePosixPath(model.path).is_absolute():
         raise InvalidInput("path", model.path, "is not absolute", fix="start it with /")
     if model.parameters < 0:
@@ -59,6 +59,16 @@ def _check(model: PrunedModel) -> None:
         raise InvalidInput("matrices", [], "is empty", fix="describe the model's linear weights")
     for index, matrix in enumerate(model.matrices):
         _check_matrix(f"matrices[{index}]", matrix)
+
+
+def _check_texts(model: PrunedModel) -> None:
+    for name in ("path", "fingerprint"):
+        if not getattr(model, name).strip():
+            raise InvalidInput(name, getattr(model, name), "is empty", fix="describe the model")
+    for name, most in LONGEST.items():
+        if len(getattr(model, name)) > most:
+            fix = f"give at most {most} characters, as rankadaptor submit does"
+            raise InvalidInput(name, getattr(model, name), "is too long", fix=fix)
 
 
 def _check_matrix(field: str, matrix: Matrix) -> None:

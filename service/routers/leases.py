@@ -42,16 +42,17 @@ async def claim_trial(
     """
     check_protocol(claim)
     patience = await settle(runtime.planning.under_way())
-    assignment = await run_in_threadpool(_take, runtime, claim.worker)
+    assignment = await run_in_threadpool(_take, runtime, claim)
     if assignment is None:
         asked = await run_in_threadpool(_ask_for_offers, runtime, claim.worker)
         await settle(asked, patience)
-        assignment = await _wait(request, runtime, claim.worker, wait)
+        assignment = await _wait(request, runtime, claim, wait)
     return reply(assignment, 201) if assignment else Response(status_code=204)
 
 
-def _take(runtime: Runtime, worker: str) -> Assignment | None:
-    return runtime.leases.claim(worker) if runtime.leases.has_work(worker) else None
+def _take(runtime: Runtime, claim: Claim) -> Assignment | None:
+    who = claim.worker, claim.capabilities
+    return runtime.leases.claim(*who) if runtime.leases.has_work(*who) else None
 
 
 def _ask_for_offers(runtime: Runtime, worker: str) -> Sequence[Future[None]]:
@@ -60,14 +61,14 @@ def _ask_for_offers(runtime: Runtime, worker: str) -> Sequence[Future[None]]:
 
 
 async def _wait(
-    request: Request, runtime: Runtime, worker: str, seconds: float
+    request: Request, runtime: Runtime, claim: Claim, seconds: float
 ) -> Assignment | None:
     """Look at every ring, and now and then without one; waiting holds no thread and no session."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + seconds
     while True:
         seen = runtime.doorbell.rings
-        assignment = await run_in_threadpool(_take, runtime, worker)
+        assignment = await run_in_threadpool(_take, runtime, claim)
         left = deadline - clock()
         if assignment or left <= 0 or runtime.doorbell.closed:
             return assignment

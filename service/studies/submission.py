@@ -44,6 +44,7 @@ def submit(session: Session, study: Study, key: str | None) -> tuple[StudyRow, b
     row = StudyRow(id=f"st_{random_text(10)}", model_id=model.id, name=study.name)
     row.model_path = model.path
     row.document, row.space, row.idempotency_key = write(study), write(space), key
+    row.gpu_memory_gib, row.architecture = study.gpu_memory_gib, described.architecture
     row.context, row.belief = write(context), write(belief) if belief else None
     row.state = row.stage = StudyState.SEARCHING.value
     Studies(session).add(row)

@@ -9,7 +9,7 @@ import pytest
 
 from service import schema
 from service.db import Database
-from tests.services import Missing, Postgres, skip_or_fail
+from tests.services import Missing, Postgres, Redis, skip_or_fail
 from tests.unit.service.driver import DATABASE_URL, Service, start
 
 TEMPLATE = "migrated"
@@ -29,6 +29,16 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def postgres() -> Iterator[Postgres]:
     try:
         server = Postgres()
+    except Missing as missing:
+        skip_or_fail(missing)
+    with server:
+        yield server
+
+
+@pytest.fixture
+def redis() -> Iterator[Redis]:
+    try:
+        server = Redis()
     except Missing as missing:
         skip_or_fail(missing)
     with server:

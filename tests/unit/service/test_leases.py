@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from rankspace import Purpose, RankVector
+from rankspace.trial import LEAST_PROTOCOL, PROTOCOL
 from service.db import Database
 from service.leases import workflow
 from service.trials.planned import PlannedTrial
@@ -186,7 +187,7 @@ def test_two_connections_racing_for_the_same_trials(service: Service) -> None:
         barrier.wait()
         for turn in range(20):
             with databases[index].writing() as session:
-                trial = workflow.claim(session, f"racer {index}, turn {turn}", 60)
+                trial = workflow.claim(session, f"racer {index}, turn {turn}", None, 60)
                 won.append(trial.id if trial else None)
 
     threads = [threading.Thread(target=race, args=(index,)) for index in range(2)]
@@ -226,8 +227,9 @@ def test_poll_without_work_ends_in_time(service: Service) -> None:
     assert 0.25 < time.monotonic() - begin < 3
 
 
-def test_another_protocol_is_refused(service: Service) -> None:
-    answer = service.post("/v1/leases", {"worker": "w1", "protocol": 2}, "worker")
+@pytest.mark.parametrize("protocol", [LEAST_PROTOCOL - 1, PROTOCOL + 1])
+def test_another_protocol_is_refused(service: Service, protocol: int) -> None:
+    answer = service.post("/v1/leases", {"worker": "w1", "protocol": protocol}, "worker")
     assert (answer.status_code, answer.json()["error"]) == (426, "UnsupportedVersion")
 
 

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import func, select
 
 from service.leases import workflow
+from service.leases.repository import Leases
 from service.replay import replay
 from service.studies.repository import Studies
 from service.tables import AttemptRow, EventRow, ObservationRow, TrialRow
@@ -97,11 +98,11 @@ def test_a_renewal_that_comes_first_keeps_the_trial(directory: Path) -> None:
         database = service.app.state.runtime.database
         time.sleep(0.35)
         with database.writing() as session:
-            late = workflow.Leases(session).late(identity)
+            late = Leases(session).late(identity)
             with database.writing() as other:
-                workflow.Leases(other).renew(lease["trial_id"], lease["token"], 60.0)
+                Leases(other).renew(lease["trial_id"], lease["token"], 60.0)
             assert [row.id for row in late] == [lease["trial_id"]]
-            assert not workflow.Leases(session).expire(lease["trial_id"], lease["token"], None)
+            assert not Leases(session).expire(lease["trial_id"], lease["token"], None)
         with database.reading() as session:
             assert session.get_one(TrialRow, lease["trial_id"]).state == "running"
 

@@ -56,7 +56,10 @@ def test_a_claim_brings_the_assignment(service: Any, client: LeaseClient, assign
     service.say("claim", NO_WORK, granted(assign()))
     assert client.claim(2) is None
     assert client.claim(2) == assign()
-    assert service.seen[0][1:] == ("/v1/leases?wait=2", {"worker": "w1", "protocol": 1})
+    assert service.seen[0][1:] == (
+        "/v1/leases?wait=2",
+        {"worker": "w1", "protocol": 2, "capabilities": None},
+    )
     assert service.authorizations == {"Bearer rka_x_secret"}
 
 

@@ -246,9 +246,9 @@ def test_a_trial_granted_while_the_signal_came_is_given_back(
 ) -> None:
     claim = LeaseClient.claim
 
-    def interrupted(self: LeaseClient, wait_seconds: float) -> Assignment | None:
+    def interrupted(self: LeaseClient, *asked: Any) -> Assignment | None:
         monkeypatch.setattr(LeaseClient, "claim", claim)
-        claim(self, wait_seconds)
+        claim(self, *asked)
         os.kill(os.getpid(), signal.SIGTERM)
         raise AssertionError("the signal ends the wait")
 

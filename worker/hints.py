@@ -1,0 +1,61 @@
+"""Hints: waiting for work in Redis, where that is set up; the service is asked either way."""
+
+import time
+from typing import Protocol
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+AWAY_SECONDS = 15.0
+"""How long the service's own waiting is used after Redis did not answer."""
+
+CONNECT_SECONDS = 2.0
+GRACE_SECONDS = 5.0
+"""How much later than promised Redis may answer."""
+
+
+class Waits(Protocol):
+    """Something that says when to ask the service for work."""
+
+    @property
+    def is_usable(self) -> bool: ...
+    def wait(self, routes: tuple[str, ...], seconds: float) -> bool: ...
+
+
+class NoHints:
+    """For workers without Redis: the service waits on their behalf."""
+
+    is_usable = False
+
+    def wait(self, routes: tuple[str, ...], seconds: float) -> bool:
+        raise AssertionError("never called: not usable")
+
+
+class RedisHints:
+    """One worker's connection to Redis. A hint only says that asking may be worth it."""
+
+    def __init__(self, url: str) -> None:
+        from redis import Redis  # noqa: PLC0415  # only workers that use it need it
+
+        self._redis = Redis.from_url(url, socket_connect_timeout=CONNECT_SECONDS)
+        self._away_until = 0.0
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether Redis is believed to answer."""
+        return time.monotonic() >= self._away_until
+
+    def wait(self, routes: tuple[str, ...], seconds: float) -> bool:
+        """Return True at the first hint on ``routes``, False without one or without Redis."""
+        from redis.exceptions import RedisError  # noqa: PLC0415
+
+        timeout = max(seconds, 0.01)
+        connection = self._redis.connection_pool.connection_kwargs
+        connection["socket_timeout"] = timeout + GRACE_SECONDS
+        try:
+            return self._redis.bzpopmin(list(routes), timeout=timeout) is not None
+        except RedisError as error:
+            log.warning("redis_away", problem=str(error))
+            self._away_until = time.monotonic() + AWAY_SECONDS
+            return False
