@@ -1,0 +1,1 @@
+"""Faults on purpose, through REST, and an offline check of the history they leave behind."""

@@ -1,0 +1,114 @@
+"""Kill everything, again and again, and see whether a trial is lost or counted twice.
+
+    python -m bench.chaos [--quick] [--trials N] [--workers N] [--database KIND] [--no-mutants]
+
+Real PostgreSQL or SQLite, real Redis, two service processes behind misbehaving proxies, and worker
+processes that run the product's own loop with trials that sleep. Workers are killed and stopped,
+services, Redis and PostgreSQL are killed and come back, Redis loses its data, the network is cut,
+hangs, resets and crawls. Afterwards the history is checked offline (``bench.chaos.history``): every
+trial's tokens rise, nobody got a trial before its holder lost it, there is exactly one accepted
+report per trial and it is the last claim's, what a worker was told had arrived is there, every
+proposal is what the model makes of the results before it. Then the service runs without one of its
+protections, three times, and the check must find that out.
+
+PostgreSQL syncs to the disk as it does by default. The last line is for a machine.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.chaos.faults import FULL, SMALL, Menu
+from bench.chaos.history import Findings
+from bench.chaos.mutants import MUTANTS, plant
+from bench.chaos.run import Order, Outcome, run
+
+MUTANT_MENU = Menu(10, 12, 0, 0, 2, 0, 2)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="300 trials, no mutants")
+    parser.add_argument("--trials", type=int, default=10_000)
+    parser.add_argument("--workers", type=int, default=50)
+    parser.add_argument("--studies", type=int, default=10)
+    parser.add_argument("--database", choices=["postgresql", "sqlite"], default="postgresql")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--no-mutants", action="store_true")
+    parser.add_argument("--only-mutants", action="store_true")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    outcome = None if options.only_mutants else run(_order(options), _say)
+    if outcome is not None:
+        _show(outcome)
+    with_mutants = not (options.quick or options.no_mutants)
+    caught = [_is_caught(name, options.seed) for name in MUTANTS] if with_mutants else []
+    if options.json and outcome is not None:
+        options.json.write_text(json.dumps(asdict(outcome), indent=1), encoding="utf-8")
+    if outcome is not None:
+        print(_last_line(outcome, caught))
+    bad = outcome is not None and (outcome.findings.all or outcome.problems)
+    sys.exit(1 if bad or not all(caught) else 0)
+
+
+def _order(options: argparse.Namespace) -> Order:
+    if options.quick:
+        return Order(300, 8, 3, SMALL, options.database, options.seed)
+    return Order(
+        options.trials, options.workers, options.studies, FULL, options.database, options.seed
+    )
+
+
+def _is_caught(name: str, seed: int) -> bool:
+    """Run the mutant ``name``; the unmutated service passes the same run without a finding."""
+    with tempfile.TemporaryDirectory(prefix="mutant-") as tree:
+        order = Order(
+            300, 10, 3, MUTANT_MENU, seed=seed, tree=plant(name, Path(tree)), most_seconds=150
+        )
+        outcome = run(order, lambda _: None)
+    found = outcome.findings.all
+    _say(f"mutant {name!r}: {len(found)} findings; {found[:1]}")
+    return bool(found)
+
+
+def _show(outcome: Outcome) -> None:
+    table = Table("what happened", "times", title=f"{outcome.seconds:.0f} s of chaos")
+    for kind, count in sorted((outcome.faults + Counter()).items()):
+        table.add_row(f"fault: {kind.replace('_', ' ')}", f"{count:,}")
+    for kind, count in sorted(outcome.kinds.items()):
+        table.add_row(f"history: {kind}", f"{count:,}")
+    table.add_row("seconds until a wiped Redis was right", _list(outcome.refills))
+    table.add_row("memory of the services, MiB", _list(outcome.mebibytes))
+    table.add_row("seconds of checking", f"{outcome.checked_seconds:.0f}")
+    Console(width=100).print(table)
+    for line in (*outcome.findings.all[:20], *outcome.problems):
+        print(f"FOUND: {line}")
+
+
+def _list(numbers: list[float]) -> str:
+    return ", ".join(f"{number:.1f}" for number in numbers) or "-"
+
+
+def _last_line(outcome: Outcome, caught: list[bool]) -> str:
+    found: Findings = outcome.findings
+    mutants = f"{sum(caught)}/{len(caught)}" if caught else "-"
+    return (
+        f"trials={outcome.trials} lost={len(found.lost)} double={len(found.double)} "
+        f"stale_accepted={len(found.stale)} other={len(found.order + found.model + found.slow)} "
+        f"mutants_caught={mutants} seconds={outcome.seconds:.0f}"
+    )
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,205 @@
+"""Workers of the chaos run: the product's own loop, spool, heartbeat and client; trials that sleep.
+
+They are forked from one process that has imported everything, so that hundreds can die and come
+again. Some misbehave: a tenth of the reports is sent twice, half of the trials does not listen to
+the heartbeat and reports whatever has become of the lease.
+"""
+
+import json
+import math
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import structlog
+
+from bench.chaos.history import Acknowledged
+from rankspace import Assignment, Measurement
+from rankspace.capabilities import Capabilities
+from worker.client import LeaseClient
+from worker.drain import Drain
+from worker.hints import RedisHints
+from worker.logs import configure
+from worker.loop import Patience, Worker
+from worker.report import Report
+from worker.spool import Spool
+from worker.training import OnStep
+
+SLICE_SECONDS = 0.05
+TWICE, DEAF, LONG = 0.1, 0.5, 0.03
+"""Shares of reports sent twice, of trials that do not hear of their lease, and of long trials."""
+
+SHORT_SECONDS, LONG_SECONDS = (0.02, 0.15), 2.5
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """Where a worker works.
+
+    Attributes:
+        slot: The journal and the spool are called so.
+        name: Of the worker; another one in the same slot delivers what it left behind.
+        url: Of the service, through a proxy.
+        redis_url: Where to wait, or None.
+        key: A worker's key.
+        home: Directory of journals and spools.
+        seed: Of its misbehaviour.
+    """
+
+    slot: str
+    name: str
+    url: str
+    redis_url: str | None
+    key: str
+    home: Path
+    seed: int
+
+
+def score_of(assignment: Assignment) -> float:
+    """Tell whose result it is: no two claims of a trial have the same score."""
+    ranks = assignment.rank_vector.ranks
+    gain = sum((index % 4 + 1) * math.sqrt(rank) for index, rank in enumerate(ranks)) / 100
+    return -3.0 + gain + 1e-6 * assignment.token
+
+
+class SleepingEvaluator:
+    """Stands in for fine-tuning; everything around it is the product's."""
+
+    def __init__(self, dice: random.Random) -> None:
+        self._dice = dice
+
+    def capabilities(self) -> Capabilities:
+        return Capabilities()
+
+    def evaluate(
+        self, assignment: Assignment, on_step: OnStep, adapter_directory: Path | None = None
+    ) -> Measurement:
+        is_long, is_deaf = self._dice.random() < LONG, self._dice.random() < DEAF
+        seconds = LONG_SECONDS if is_long else self._dice.uniform(*SHORT_SECONDS)
+        end, step = time.monotonic() + seconds, 0
+        while (left := end - time.monotonic()) > 0:
+            time.sleep(min(SLICE_SECONDS, left))
+            step += 1
+            if not is_deaf:
+                on_step(step, 1.0 / step)
+        if assignment.keep_adapter and adapter_directory is not None:
+            _save(adapter_directory, any(assignment.rank_vector.ranks))
+        value = score_of(assignment)
+        return Measurement(value, -value, 1.0, 10, 100, 64, {"train": seconds})
+
+
+class JournalingClient(LeaseClient):
+    """Notes what it was told had been accepted, before anybody acts on it."""
+
+    def __init__(self, post: Post, dice: random.Random) -> None:
+        super().__init__(post.url, post.key, post.name, attempts=2)
+        self._dice = dice
+        self._journal = post.home / f"{post.slot}.journal"
+
+    def claim(self, wait_seconds: float, able: Capabilities | None = None) -> Assignment | None:
+        lease = super().claim(wait_seconds, able)
+        if lease is not None:
+            self._note("claimed", lease.trial_id, lease.token)
+        return lease
+
+    def report(self, report: Report) -> str:
+        status = super().report(report)
+        if status == "accepted" and report.measurement is not None:
+            self._note("accepted", report.trial_id, report.token, report.measurement.score)
+        if self._dice.random() < TWICE:
+            super().report(report)
+        return status
+
+    def _note(self, *entry: object) -> None:
+        with self._journal.open("a", encoding="utf-8") as file:
+            file.write(json.dumps([time.time(), *entry]) + "\n")
+
+
+def work(post: Post) -> None:
+    """Be a worker until killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    log = (post.home / f"{post.slot}.log").open("a", encoding="utf-8")
+    os.dup2(log.fileno(), sys.stderr.fileno())
+    configure("json", "warning")
+    structlog.contextvars.bind_contextvars(worker=post.name)
+    dice = random.Random(post.seed)
+    Worker(
+        post.name,
+        JournalingClient(post, dice),
+        LeaseClient(post.url, post.key, post.name, attempts=1),
+        SleepingEvaluator(dice),
+        Spool(post.home / f"{post.slot}.spool"),
+        drain=Drain(),
+        patience=Patience(wait_seconds=2.0, away_seconds=0.3),
+        hints=RedisHints(post.redis_url) if post.redis_url else None,
+    ).run()
+
+
+class Crew:
+    """Worker processes by slot."""
+
+    def __init__(self, posts: Sequence[Post]) -> None:
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["bench.chaos.crew"])
+        self.posts = {post.slot: post for post in posts}
+        self.processes: dict[str, multiprocessing.process.BaseProcess] = {}
+        self._generations = 0
+        for slot in self.posts:
+            self.start(slot)
+
+    def start(self, slot: str) -> None:
+        process = self._context.Process(target=work, args=(self.posts[slot],), daemon=True)
+        process.start()
+        self.processes[slot] = process
+
+    def signal(self, slot: str, number: int) -> None:
+        pid = self.processes[slot].pid
+        assert pid is not None
+        os.kill(pid, number)
+
+    def kill(self, slot: str, *, same_name: bool) -> None:
+        """SIGKILL, and a new process; under the same name it gets its trial back at once."""
+        self.processes[slot].kill()
+        self.processes[slot].join()
+        if not same_name:
+            self._generations += 1
+            name = f"{slot}-{self._generations}"
+            self.posts[slot] = replace(self.posts[slot], name=name)
+        self.start(slot)
+
+    def dead(self) -> list[str]:
+        """Workers that ended by themselves; none should."""
+        return [slot for slot, process in self.processes.items() if not process.is_alive()]
+
+    def close(self) -> None:
+        for process in self.processes.values():
+            process.kill()
+        for process in self.processes.values():
+            process.join()
+
+
+def journals(home: Path) -> list[Acknowledged]:
+    """What all workers were told had been accepted; a line that was cut off says nothing."""
+    found = []
+    for path in sorted(home.glob("*.journal")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                _, kind, trial, token, *rest = json.loads(line)
+            except ValueError:
+                continue  # killed while writing it
+            if kind == "accepted":
+                found.append(Acknowledged(trial, token, rest[0]))
+    return found
+
+
+def _save(directory: Path, has_weights: bool) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "README.md").write_text("chaos", encoding="utf-8")
+    if has_weights:
+        (directory / "adapter_model.safetensors").write_bytes(b"weights")

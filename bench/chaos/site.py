@@ -1,0 +1,150 @@
+"""The site of a chaos run: databases, replicas and proxies as real processes, hurt at will."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import httpx
+
+from tests.fault_proxy import FaultProxy
+from tests.services import Postgres, Redis, free_port, wait_for
+
+LEASE_SECONDS = 3.0
+SERVE = "from service.server import run; from service.settings import Settings; run(Settings())"
+Kind = Literal["postgresql", "sqlite"]
+
+
+class Replica:
+    """One service process."""
+
+    def __init__(self, name: str, home: Path, environment: Mapping[str, str], tree: Path) -> None:
+        self.port = free_port()
+        self._log = home / f"{name}.log"
+        self._tree = tree
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("RANKADAPTOR_")}
+        self._environment = {
+            **clean,
+            **environment,
+            "RANKADAPTOR_PORT": str(self.port),
+            "PYTHONPATH": str(tree),
+            "OMP_NUM_THREADS": "1",
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            command = [sys.executable, "-P", "-c", SERVE]
+            self.process = subprocess.Popen(
+                command, cwd="/", env=self._environment, stdout=log, stderr=log
+            )
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def is_ready(self) -> bool:
+        if self.process is not None and self.process.poll() is not None:
+            self.start()  # what supervises a service does the same
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.port}/readyz", timeout=2).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def resident_mebibytes(self) -> float:
+        assert self.process is not None
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8")
+        line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+        return int(line.split()[1]) / 1024
+
+
+@dataclass
+class Site:
+    """What a run hurts. ``postgres`` and ``redis`` are None where there is none."""
+
+    home: Path
+    database_url: str
+    postgres: Postgres | None
+    redis: Redis | None
+    replicas: list[Replica]
+    proxies: list[FaultProxy] = field(default_factory=list)
+
+    def key(self, role: str) -> str:
+        return (self.home / f"{role}.key").read_text(encoding="ascii").strip()
+
+    def client(self) -> httpx.Client:
+        """An administrator's, to the first replica, past all proxies."""
+        return httpx.Client(
+            base_url=f"http://127.0.0.1:{self.replicas[0].port}",
+            headers={"Authorization": f"Bearer {self.key('admin')}"},
+            timeout=30,
+        )
+
+    def wait_until_ready(self) -> None:
+        for replica in self.replicas:
+            wait_for(replica.is_ready, 60)
+
+
+@contextmanager
+def site(home: Path, kind: Kind, tree: Path, *, proxies: int) -> Iterator[Site]:
+    """Start everything; ``tree`` is where the service's source lies.
+
+    On SQLite there is one replica, and Redis as well.
+    """
+    with ExitStack() as stack:
+        postgres = stack.enter_context(Postgres()) if kind == "postgresql" else None
+        redis = stack.enter_context(Redis())
+        url = postgres.create("chaos") if postgres else f"sqlite:///{home / 'chaos.sqlite'}"
+        _migrate(url, tree)
+        environment = _environment(home, url, redis.url)
+        count = 2 if postgres else 1
+        replicas = [Replica(f"replica-{n}", home, environment, tree) for n in range(count)]
+        found = Site(home, url, postgres, redis, replicas)
+        stack.callback(_stop, found)
+        replicas[0].start()
+        wait_for(replicas[0].is_ready, 60)
+        for replica in replicas[1:]:
+            replica.start()
+        found.wait_until_ready()
+        targets = [("127.0.0.1", replica.port) for replica in replicas]
+        found.proxies = [stack.enter_context(FaultProxy(targets)) for _ in range(proxies)]
+        yield found
+
+
+def _environment(home: Path, url: str, redis: str) -> dict[str, str]:
+    settings = {
+        "data_directory": home,
+        "database_url": url,
+        "redis_url": redis,
+        "lease_seconds": LEASE_SECONDS,
+        "heartbeat_seconds": LEASE_SECONDS / 6,
+        "steward_seconds": 0.25,
+        "active_worker_seconds": 10,
+        "threads": 32,
+        "log_level": "warning",
+        "log_format": "json",
+    }
+    return {f"RANKADAPTOR_{name.upper()}": str(value) for name, value in settings.items()}
+
+
+def _migrate(url: str, tree: Path) -> None:
+    code = (
+        "import sys; from service import schema; from service.db import Database; "
+        "schema.upgrade(Database(sys.argv[1]))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tree)}
+    command = [sys.executable, "-P", "-c", code, url]
+    subprocess.run(command, check=True, env=environment, cwd="/", capture_output=True)
+
+
+def _stop(running: Site) -> None:
+    for replica in running.replicas:
+        if replica.process is not None:
+            replica.process.send_signal(signal.SIGKILL)
+            replica.process.wait()

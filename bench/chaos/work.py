@@ -1,0 +1,150 @@
+"""The work of a run: studies submitted over REST, and the history read back from the database."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import httpx
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from bench.chaos.faults import STRANDED_GIB
+from bench.chaos.history import Acknowledged, Counted, Event, History
+from rankspace import Purpose
+from service.db import Database
+from service.replay import replay
+from service.stages.ledger import Ledger
+from service.tables import EventRow, ObservationRow, StudyRow, TrialRow
+
+MODULES = ("q_proj", "v_proj", "gate_proj", "down_proj")
+BLOCKS = 3
+STRATEGIES = ("additive", "swap", "random")
+FINGERPRINT = f"{0xC4A05:064x}"
+
+
+def submit(client: httpx.Client, trials: int, studies: int) -> list[str]:
+    """Share ``trials`` among ``studies`` of different strategies, and strand one more study."""
+    client.post("/v1/models", json=_model()).raise_for_status()
+    share = [trials // studies + (at < trials % studies) for at in range(studies)]
+    names = [
+        _submit(client, f"chaos-{at}", count, STRATEGIES[at % len(STRATEGIES)])
+        for at, count in enumerate(share)
+    ]
+    _submit(client, "stranded", 3, "random", gpu_memory_gib=STRANDED_GIB)
+    return names
+
+
+def _submit(client: httpx.Client, name: str, trials: int, strategy: str, **changes: Any) -> str:
+    study = {
+        "name": name,
+        "model": "/models/chaos",
+        "recipe": {"data": {"train": "train.jsonl"}, "modules": list(MODULES)},
+        "search": {
+            "ranks": [0, 1, 2, 4, 8],
+            "budget": {"parameters": "uniform:2", "trials": trials},
+            "trial": {"steps": 10},
+            "strategy": strategy,
+        },
+        "verify": {"candidates": 1, "seeds": 3, "max_trials": 16},
+        "recover": {"epochs": 1, "steps": 20},
+        **changes,
+    }
+    return str(client.post("/v1/studies", json=study).raise_for_status().json()["id"])
+
+
+def _model() -> dict[str, Any]:
+    matrices = [
+        {
+            "name": f"model.layers.{block}.x.{module}",
+            "block": block,
+            "module": module,
+            "d_in": 32,
+            "d_out": 32,
+        }
+        for block in range(BLOCKS)
+        for module in MODULES
+    ]
+    return {
+        "path": "/models/chaos",
+        "fingerprint": FINGERPRINT,
+        "architecture": "LlamaForCausalLM",
+        "parameters": 10_000,
+        "matrices": matrices,
+    }
+
+
+class Progress:
+    """How far the studies are, read past the service; a database that is away tells nothing."""
+
+    def __init__(self, database: Database, studies: Iterable[str]) -> None:
+        self._database = database
+        self._studies = tuple(studies)
+        self.counted = 0
+        self.is_over = False
+
+    def look(self) -> None:
+        mine = ObservationRow.study_id.in_(self._studies)
+        ended = StudyRow.id.in_(self._studies) & StudyRow.state.in_(("done", "failed"))
+        try:
+            with self._database.reading() as session:
+                counted = session.scalar(select(func.count(ObservationRow.trial_id)).where(mine))
+                over = session.scalar(select(func.count(StudyRow.id)).where(ended))
+        except SQLAlchemyError:
+            return
+        self.counted, self.is_over = int(counted or 0), over == len(self._studies)
+
+
+def read_history(
+    database: Database,
+    studies: Iterable[str],
+    acknowledged: list[Acknowledged],
+    refills: list[float],
+    *,
+    replays: bool,
+) -> History:
+    """Read all that the check looks at; ``replays`` recomputes every proposal."""
+    mine = tuple(studies)
+    with database.reading() as session:
+        states = session.execute(
+            select(TrialRow.id, TrialRow.state).where(TrialRow.study_id.in_(mine))
+        )
+        events = session.execute(
+            select(EventRow.trial_id, EventRow.kind, EventRow.content, EventRow.created_at)
+            .where(EventRow.study_id.in_(mine), EventRow.trial_id.is_not(None))
+            .order_by(EventRow.id)
+        )
+        rows = session.execute(
+            select(
+                ObservationRow.trial_id,
+                ObservationRow.study_id,
+                ObservationRow.sequence,
+                ObservationRow.token,
+                ObservationRow.score,
+            ).where(ObservationRow.study_id.in_(mine))
+        )
+        unfinished = session.scalars(
+            select(StudyRow.id).where(StudyRow.id.in_(mine), StudyRow.state != "done")
+        )
+        history = History(
+            states={row.id: row.state for row in states},
+            events=[Event(t, kind, (c or {}).get("token"), at) for t, kind, c, at in events],
+            counted=[Counted(*row) for row in rows],
+            acknowledged=acknowledged,
+            unfinished=list(unfinished),
+            refills=refills,
+        )
+    mismatches = sum(_mismatches(database, study) for study in mine) if replays else 0
+    return replace(history, mismatches=mismatches)
+
+
+def _mismatches(database: Database, study: str) -> int:
+    """Proposals a replay makes otherwise; and one if the model knows more or less than there is."""
+    with database.reading() as session:
+        ledger = Ledger.open(session, study)
+        ledger.catch_up(session)
+        searched = select(func.count(ObservationRow.trial_id)).join(
+            TrialRow, TrialRow.id == ObservationRow.trial_id
+        )
+        mine = (TrialRow.study_id == study) & (TrialRow.purpose == Purpose.SEARCH.value)
+        there = session.scalar(searched.where(mine))
+        return len(replay(session, study)) + (ledger.searched != there)
