@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from service.artifacts.store import ArtifactStore
+from service.backlog.gauges import BacklogGauges
 from service.db import Database
 from service.doorbell import Doorbell
 from service.exports.desk import ArtifactDesk
 from service.leases.desk import LeaseDesk
+from service.metrics.metrics import Metrics
 from service.settings import Settings
 from service.stages.conductor import Conductor
 from service.stages.planning import Planning
@@ -17,6 +19,7 @@ from service.stages.planning import Planning
 @dataclass(frozen=True, slots=True)
 class Runtime:
     settings: Settings
+    metrics: Metrics
     database: Database
     doorbell: Doorbell
     planning: Planning
@@ -27,14 +30,17 @@ class Runtime:
 def assemble(settings: Settings) -> Runtime:
     settings.data_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     database, doorbell = Database(settings.url(), connections=settings.threads), Doorbell()
-    conductor = Conductor(database, doorbell, settings.active_worker_seconds)
+    metrics = Metrics()
+    metrics.registry.register(BacklogGauges(database, settings.active_worker_seconds))
+    conductor = Conductor(database, doorbell, settings.active_worker_seconds, metrics)
     store = ArtifactStore(settings.data_directory / "artifacts")
     return Runtime(
         settings=settings,
+        metrics=metrics,
         database=database,
         doorbell=doorbell,
         planning=Planning(conductor),
-        leases=LeaseDesk(database, doorbell, settings),
+        leases=LeaseDesk(database, doorbell, settings, metrics),
         artifacts=ArtifactDesk(database, store),
     )
 

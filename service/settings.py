@@ -23,7 +23,8 @@ class Settings(BaseSettings):
     """How the service runs.
 
     ``allowed_hosts`` are further ``Host`` names beside the local ones, in the environment separated
-    by commas. ``heartbeat_seconds`` follows the lease unless it is given.
+    by commas. ``heartbeat_seconds`` follows the lease unless it is given. ``metrics_open`` lets
+    ``/metrics`` be read without a key, for networks where only the scraper reaches it.
     """
 
     model_config = SettingsConfigDict(env_prefix="RANKADAPTOR_", frozen=True, extra="forbid")
@@ -45,6 +46,7 @@ class Settings(BaseSettings):
     max_artifact_bytes: int = 4 * GIB
     shutdown_seconds: int = Field(default=3, ge=0)
     threads: int = Field(default=40, ge=4)
+    metrics_open: bool = False
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

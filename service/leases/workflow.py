@@ -129,11 +129,10 @@ def release(session: Session, trial: int, holding: Holding) -> None:
     Events(session).record("released", row.study_id, trial, token=holding.token)
 
 
-def expire(session: Session) -> set[str]:
-    """Take every overdue trial from its holder; return the studies concerned."""
+def expire(session: Session) -> list[TrialRow]:
+    """Take every overdue trial from its holder; return them."""
     leases = Leases(session)
-    late = [row for row in leases.expired() if _expire(session, leases, row)]
-    return {row.study_id for row in late}
+    return [row for row in leases.expired() if _expire(session, leases, row)]
 
 
 def _expire(session: Session, leases: Leases, row: TrialRow) -> bool:
