@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 
-from service import errors, pages
+from service import errors, pages, tracing
 from service.guards import BodyLimit, HostGuard, SecurityHeaders
 from service.keys import issue_missing, store
 from service.metrics.timing import RequestTimer
@@ -51,8 +51,8 @@ def create_app(settings: Settings) -> FastAPI:
     """Build the application; its database is migrated and tended from start-up to shutdown.
 
     Raises:
-        InvalidInput: The settings expose the service without naming its hosts, or give leases no
-            room for heartbeats.
+        InvalidInput: The settings expose the service without naming its hosts, give leases no
+            room for heartbeats, or ask for spans without the packages.
     """
     settings.check()
     runtime = assemble(settings)
@@ -74,6 +74,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(HostGuard, hosts=settings.hosts())
     app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestTimer, metrics=runtime.metrics)
+    if settings.otel:
+        tracing.install(app)
     return app
 
 
