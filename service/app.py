@@ -1,5 +1,6 @@
 """create_app: the wiring of the service, and nothing else."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,9 +10,10 @@ from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 
-from service import errors, pages
+from service import errors, pages, tracing
 from service.guards import BodyLimit, HostGuard, SecurityHeaders
 from service.keys import issue_missing, store
+from service.metrics.timing import RequestTimer
 from service.pages import router as page_routes
 from service.routers import (
     exports,
@@ -19,6 +21,7 @@ from service.routers import (
     insights,
     keys,
     leases,
+    metrics,
     models,
     studies,
     trials,
@@ -39,6 +42,7 @@ ROUTERS = (
     workers.router,
     keys.router,
     health.router,
+    metrics.router,
     page_routes.router,
 )
 
@@ -47,8 +51,8 @@ def create_app(settings: Settings) -> FastAPI:
     """Build the application; its database is migrated and tended from start-up to shutdown.
 
     Raises:
-        InvalidInput: The settings expose the service without naming its hosts, or give leases no
-            room for heartbeats.
+        InvalidInput: The settings expose the service without naming its hosts, give leases no
+            room for heartbeats, or ask for spans without the packages.
     """
     settings.check()
     runtime = assemble(settings)
@@ -69,6 +73,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimit, settings=settings)
     app.add_middleware(HostGuard, hosts=settings.hosts())
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(RequestTimer, metrics=runtime.metrics)
+    if settings.otel:
+        tracing.install(app)
     return app
 
 
@@ -106,4 +113,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def _steward(runtime: Runtime) -> Steward:
-    return Steward(runtime.leases, runtime.planning, runtime.settings.steward_seconds)
+    steward = Steward(runtime.leases, runtime.planning, runtime.settings.steward_seconds)
+    runtime.metrics.watch_steward(lambda: time.time() - steward.age)
+    return steward

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 from fastapi import Request
 
 from service.artifacts.store import ArtifactStore
+from service.backlog.gauges import BacklogGauges
 from service.db import Database
 from service.doorbell import Doorbell
 from service.exports.desk import ArtifactDesk
 from service.leases.desk import LeaseDesk
+from service.metrics.metrics import Metrics
 from service.settings import Settings
 from service.stages.conductor import Conductor
 from service.stages.planning import Planning
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Runtime:
     settings: Settings
+    metrics: Metrics
     database: Database
     doorbell: Doorbell
     planning: Planning
@@ -33,14 +36,17 @@ def assemble(settings: Settings) -> Runtime:
     settings.data_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     database, doorbell = Database(settings.url(), connections=settings.threads), Doorbell()
     hints = _hints(database, doorbell, settings.redis_url)
-    conductor = Conductor(database, doorbell, settings.active_worker_seconds)
+    metrics = Metrics()
+    metrics.registry.register(BacklogGauges(database, settings.active_worker_seconds))
+    conductor = Conductor(database, doorbell, settings.active_worker_seconds, metrics)
     store = ArtifactStore(settings.data_directory / "artifacts")
     return Runtime(
         settings=settings,
+        metrics=metrics,
         database=database,
         doorbell=doorbell,
         planning=Planning(conductor),
-        leases=LeaseDesk(database, doorbell, settings),
+        leases=LeaseDesk(database, doorbell, settings, metrics),
         artifacts=ArtifactDesk(database, store),
         hints=hints,
     )

@@ -26,6 +26,8 @@ class Settings(BaseSettings):
     ``redis_url``: where idle workers wait for work, ``rediss://`` for TLS; without one they wait at
     the service. ``allowed_hosts`` are further ``Host`` names beside the local ones, in the
     environment separated by commas. ``heartbeat_seconds`` follows the lease unless it is given.
+    ``metrics_open`` lets ``/metrics`` be read without a key, for networks where only the scraper
+    reaches it. ``otel`` makes a span of every request; it needs the extra of that name.
     """
 
     model_config = SettingsConfigDict(env_prefix="RANKADAPTOR_", frozen=True, extra="forbid")
@@ -48,6 +50,8 @@ class Settings(BaseSettings):
     max_artifact_bytes: int = 4 * GIB
     shutdown_seconds: int = Field(default=3, ge=0)
     threads: int = Field(default=40, ge=4)
+    metrics_open: bool = False
+    otel: bool = False
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

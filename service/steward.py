@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import threading
+import time
 
 import structlog
 
@@ -9,6 +10,9 @@ from service.leases.desk import LeaseDesk
 from service.stages.planning import PATIENCE_SECONDS, Planning
 
 log = structlog.get_logger(__name__)
+
+LATE_INTERVALS, LATE_SECONDS = 10, 30.0
+"""A steward is late when its last success is older than both."""
 
 
 class Steward:
@@ -18,12 +22,14 @@ class Steward:
         self._leases = leases
         self._planning = planning
         self._interval = interval
+        self._succeeded_at = time.monotonic()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="steward", daemon=True)
 
     def start(self) -> None:
         self.tend(PATIENCE_SECONDS)  # claims wait for the rest
         self._planning.warm_all()
+        self._succeeded_at = time.monotonic()
         self._thread.start()
 
     def stop(self) -> None:
@@ -35,6 +41,15 @@ class Steward:
     def is_alive(self) -> bool:
         return self._thread.is_alive()
 
+    @property
+    def age(self) -> float:
+        """Seconds since the last turn that succeeded."""
+        return time.monotonic() - self._succeeded_at
+
+    @property
+    def is_late(self) -> bool:
+        return self.age > max(LATE_INTERVALS * self._interval, LATE_SECONDS)
+
     def tend(self, patience: float | None = None) -> None:
         """Expire what is overdue and wait until every study has gone on, or ``patience`` is out."""
         self._leases.tend()
@@ -45,5 +60,6 @@ class Steward:
             try:
                 self._leases.tend()
                 self._planning.ask_all()
+                self._succeeded_at = time.monotonic()
             except Exception as error:
                 log.error("steward has to wait", exc_info=error)

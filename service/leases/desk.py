@@ -7,6 +7,7 @@ import structlog
 
 from rankspace import Assignment
 from rankspace.capabilities import Capabilities
+from rankspace.errors import LeaseLost
 from service.db import Database
 from service.doorbell import Doorbell
 from service.leases import workflow
@@ -14,6 +15,8 @@ from service.leases.assignment import assignment
 from service.leases.pulse import beat
 from service.leases.repository import Leases
 from service.leases.schemas import Beat, Heartbeat, Holding, Receipt, Report
+from service.leases.spent import spent
+from service.metrics.metrics import Metrics
 from service.settings import Settings
 from service.workers.repository import Workers
 
@@ -29,11 +32,14 @@ log = structlog.get_logger(__name__)
 class LeaseDesk:
     """Hands out trials and takes their results back."""
 
-    def __init__(self, database: Database, doorbell: Doorbell, settings: Settings) -> None:
+    def __init__(
+        self, database: Database, doorbell: Doorbell, settings: Settings, metrics: Metrics
+    ) -> None:
         self._database = database
         self._doorbell = doorbell
         self._settings = settings
         self._beaten = -math.inf
+        self._metrics = metrics
 
     def touch(self, worker: str) -> None:
         """Note a sign of life of a worker that found nothing to do."""
@@ -58,14 +64,28 @@ class LeaseDesk:
             return workflow.heartbeat(session, trial, beat, self._settings.lease_seconds)
 
     def report(self, trial: int, given: Report) -> Receipt:
-        with self._database.writing() as session:
-            receipt = workflow.report(session, trial, given)
+        try:
+            with self._database.writing() as session:
+                earlier = spent(session, trial, given.token)
+                receipt = workflow.report(session, trial, given)
+                seconds = spent(session, trial, given.token) - earlier
+        except LeaseLost:
+            self._metrics.stale_reports.inc()
+            raise
         log.info("reported", trial=trial, outcome=given.outcome, status=receipt.status)
+        if receipt.status == "duplicate":
+            self._metrics.duplicate_reports.inc()
+        else:
+            self._metrics.accepted_reports.labels(given.outcome).inc()
+            self._metrics.gpu_seconds.labels(given.outcome).inc(seconds)
         return receipt
 
     def release(self, trial: int, holding: Holding) -> None:
         with self._database.writing() as session:
+            earlier = spent(session, trial, holding.token)
             workflow.release(session, trial, holding)
+            seconds = spent(session, trial, holding.token) - earlier
+        self._metrics.gpu_seconds.labels("released").inc(seconds)
         self._doorbell.ring()
 
     def tend(self) -> None:
@@ -73,9 +93,7 @@ class LeaseDesk:
         self._beat()
         with self._database.reading() as session:
             studies = Leases(session).overdue()
-        taken = {study: self._expire(study) for study in studies}
-        if any(taken.values()):
-            log.info("expired", **{study: count for study, count in taken.items() if count})
+        if sum(self._expire(study) for study in studies):
             self._doorbell.ring()
 
     def _between(self, since: float) -> float:
@@ -84,7 +102,13 @@ class LeaseDesk:
 
     def _expire(self, study: str) -> int:
         with self._database.writing() as session:
-            return workflow.expire(session, study)
+            late = workflow.expire(session, study)
+            seconds = [spent(session, row.id, row.token) for row in late]
+        if late:
+            log.info("expired", study=study, trials=[row.id for row in late])
+            self._metrics.expired_leases.inc(len(late))
+            self._metrics.gpu_seconds.labels("expired").inc(sum(seconds))
+        return len(late)
 
     def _beat(self) -> None:
         """Note now and then that somebody is there; after an absence give every holder a lease."""

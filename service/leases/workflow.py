@@ -146,15 +146,15 @@ def release(session: Session, trial: int, holding: Holding) -> None:
     Events(session).record("released", row.study_id, trial, token=holding.token)
 
 
-def expire(session: Session, study: str) -> int:
-    """Take the study's overdue trials from their holders; return how many.
+def expire(session: Session, study: str) -> list[TrialRow]:
+    """Take the study's overdue trials from their holders; return them.
 
     None while somebody else is writing to the study: another replica may be doing just this.
     """
     if not Studies(session).try_lock(study):
-        return 0
+        return []
     leases = Leases(session)
-    return sum(_expire(session, leases, row) for row in leases.late(study))
+    return [row for row in leases.late(study) if _expire(session, leases, row)]
 
 
 def _expire(session: Session, leases: Leases, row: TrialRow) -> bool:

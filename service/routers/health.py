@@ -10,6 +10,7 @@ from rankspace.errors import Unreachable
 from service.bodies import refusals, reply, route
 from service.routers.shared import Service
 from service.schema import is_current
+from service.steward import Steward
 
 router = APIRouter(tags=["health"])
 
@@ -33,6 +34,10 @@ def readyz(request: Request, runtime: Service) -> JSONResponse:
             current = is_current(runtime.database)
     except SQLAlchemyError:
         raise Unreachable("the database cannot be written", hint="see the service's log") from None
-    if not current or not request.app.state.steward.is_alive or runtime.doorbell.closed:
+    steward: Steward = request.app.state.steward
+    if not current or not steward.is_alive or runtime.doorbell.closed:
         raise Unreachable("the service is not ready", hint="try again")
+    if steward.is_late:
+        problem = f"the steward has not succeeded for {steward.age:.0f} seconds"
+        raise Unreachable(problem, hint="see the service's log")
     return reply(Health("ready"))

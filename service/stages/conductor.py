@@ -14,6 +14,7 @@ from rankspace.study import StudyState
 from service.db import Database
 from service.doorbell import Doorbell
 from service.events import Events
+from service.metrics.metrics import Metrics
 from service.stages.basis import Basis, read_basis
 from service.stages.ledger import Ledger
 from service.stages.plan import Plan, Proposed, Turn
@@ -46,10 +47,13 @@ class Conductor:
     as ledgers say the same, so do their proposals.
     """
 
-    def __init__(self, database: Database, doorbell: Doorbell, active_seconds: float) -> None:
+    def __init__(
+        self, database: Database, doorbell: Doorbell, active_seconds: float, metrics: Metrics
+    ) -> None:
         self._database = database
         self._doorbell = doorbell
         self._active_seconds = active_seconds
+        self._metrics = metrics
         self._ledgers: OrderedDict[str, Ledger] = OrderedDict()
 
     def active(self) -> Sequence[str]:
@@ -60,7 +64,7 @@ class Conductor:
     def advance(self, study: str) -> None:
         """Do all that can be done for ``study`` now; a study that cannot go on fails, visibly."""
         try:
-            while self._step(study):
+            while self._timed_step(study):
                 pass
         except NotFound:
             self._ledgers.pop(study, None)  # deleted meanwhile
@@ -77,6 +81,10 @@ class Conductor:
         ledger = self._ledgers.get(study)
         if ledger is not None and ledger.searched and not ledger.is_warm:
             ledger.propose(1, ())
+
+    def _timed_step(self, study: str) -> bool:
+        with self._metrics.planning.time():
+            return self._step(study)
 
     def _step(self, study: str) -> bool:
         """Plan from a snapshot, write if it still holds; return whether to look again."""

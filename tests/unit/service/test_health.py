@@ -1,0 +1,56 @@
+"""When the service says that it may be asked."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from service import steward
+from tests.unit.service.driver import Service, start
+
+
+def _rename(service: Service, old: str, new: str) -> None:
+    with service.app.state.runtime.database.writing() as session:
+        session.execute(text(f"ALTER TABLE {old} RENAME TO {new}"))
+
+
+def _until(service: Service, status: int) -> Any:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        answer = service.client.get("/readyz")
+        if answer.status_code == status:
+            return answer
+        time.sleep(0.02)
+    raise AssertionError(f"not {status} within ten seconds")
+
+
+def test_ready_while_the_steward_succeeds_and_only_then(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steward, "LATE_SECONDS", 0.3)
+    service = start(directory, steward_seconds=0.02, log_level="error")
+    with service.client:
+        _until(service, 200)
+        _rename(service, "trials", "gone")  # every turn of the steward fails from here on
+        answer = _until(service, 503)
+        assert "the steward has not succeeded for" in answer.json()["detail"]
+        assert service.client.get("/livez").status_code == 200
+        _rename(service, "gone", "trials")
+        _until(service, 200)
+
+
+def test_a_slow_steward_is_given_ten_of_its_intervals(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steward, "LATE_SECONDS", 0.05)
+    with start(directory, steward_seconds=3600.0).client as client:
+        time.sleep(0.1)
+        assert client.get("/readyz").status_code == 200
+
+
+def test_an_older_schema_is_not_ready(service: Service) -> None:
+    with service.app.state.runtime.database.writing() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    assert service.client.get("/readyz").status_code == 503
