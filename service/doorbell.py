@@ -4,6 +4,8 @@ import asyncio
 import threading
 from collections.abc import Callable
 
+MOMENT_SECONDS = 0.05
+
 
 class Doorbell:
     """Wakes every waiting long-poll of this process; may be rung from any thread."""
@@ -24,13 +26,17 @@ class Doorbell:
         """Call ``listener``, which must be quick, at every ring from now on."""
         self._also = listener
 
-    def ring(self) -> None:
+    def ring(self, trials: int | None = None) -> None:
+        """Wake those who have waited longest, ``2 * trials`` of them; without a number, all."""
         if self._also is not None:
             self._also()
         with self._lock:
             self._rings += 1
-            waiters, self._waiters = self._waiters, {}
-        for future, loop in waiters.items():
+            most = len(self._waiters) if trials is None else 2 * trials
+            woken = {waiter: self._waiters[waiter] for waiter in [*self._waiters][:most]}
+            for waiter in woken:
+                del self._waiters[waiter]
+        for future, loop in woken.items():
             if not loop.is_closed():
                 loop.call_soon_threadsafe(_wake, future)
 
@@ -40,13 +46,20 @@ class Doorbell:
         self.ring()
 
     async def wait(self, seen: int, timeout_seconds: float) -> None:
-        """Return at the first ring after ``seen``, or when the time is up."""
+        """Return at the first ring after ``seen``, or when the time is up.
+
+        If it has rung already, a moment later: where it rings all the time, looking costs more than
+        waiting.
+        """
         loop = asyncio.get_running_loop()
         future = loop.create_future()
         with self._lock:
-            if self._rings != seen or self.closed:
-                return
-            self._waiters[future] = loop
+            has_rung = self._rings != seen or self.closed
+            if not has_rung:
+                self._waiters[future] = loop
+        if has_rung:
+            await asyncio.sleep(0.0 if self.closed else min(MOMENT_SECONDS, timeout_seconds))
+            return
         try:
             await asyncio.wait_for(future, timeout_seconds)
         except TimeoutError:

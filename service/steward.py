@@ -1,6 +1,7 @@
 """The steward: a thread that expires leases and catches up on whatever a crash left undone."""
 
 import concurrent.futures
+import math
 import threading
 import time
 
@@ -15,6 +16,10 @@ LATE_INTERVALS, LATE_SECONDS = 10, 30.0
 """A steward is late when its last success is older than both."""
 
 
+CATCH_UP_SECONDS = 2.0
+"""How often every active study is looked at, whether or not something is known to have happened."""
+
+
 class Steward:
     """Runs once before the service answers, then every ``interval`` seconds."""
 
@@ -23,6 +28,7 @@ class Steward:
         self._planning = planning
         self._interval = interval
         self._succeeded_at = time.monotonic()
+        self._caught_up_at = -math.inf
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="steward", daemon=True)
 
@@ -55,11 +61,17 @@ class Steward:
         self._leases.tend()
         concurrent.futures.wait(self._planning.ask_all(), timeout=patience)
 
+    def _catch_up(self) -> None:
+        """Who commits a result asks for planning as well; this is for those who died in between."""
+        if time.monotonic() - self._caught_up_at >= CATCH_UP_SECONDS:
+            self._planning.ask_all()
+            self._caught_up_at = time.monotonic()
+
     def _work(self) -> None:
         while not self._stopping.wait(self._interval):
             try:
                 self._leases.tend()
-                self._planning.ask_all()
+                self._catch_up()
                 self._succeeded_at = time.monotonic()
             except Exception as error:
                 log.error("steward has to wait", exc_info=error)

@@ -23,6 +23,9 @@ from service.workers.repository import Workers
 BEATS_PER_LEASE, ABSENCES_PER_LEASE = 24, 8
 """How often a lease's time holds a pulse, and an absence after which holders get a full lease."""
 
+TOUCHES = 4
+"""Signs of life of an idle worker that are noted while it counts as active after one."""
+
 TURNS = 3
 """Turns of the steward that may fail to come before that is an absence."""
 
@@ -41,10 +44,20 @@ class LeaseDesk:
         self._beaten = -math.inf
         self._metrics = metrics
 
-    def touch(self, worker: str) -> None:
-        """Note a sign of life of a worker that found nothing to do."""
+    def touch(self, worker: str) -> bool:
+        """Note a sign of life of a worker that found nothing to do.
+
+        Returns:
+            Whether it counts as active only from now on.
+        """
+        with self._database.reading() as session:
+            silence = Workers(session).silence(worker)
+        most = self._settings.active_worker_seconds
+        if silence is not None and silence < most / TOUCHES:
+            return False
         with self._database.writing() as session:
             Workers(session).touch(worker)
+        return silence is None or silence >= most
 
     def has_work(self, worker: str, able: Capabilities | None = None) -> bool:
         """Look without a write transaction, for the many polls that find nothing."""
@@ -86,15 +99,15 @@ class LeaseDesk:
             workflow.release(session, trial, holding)
             seconds = spent(session, trial, holding.token) - earlier
         self._metrics.gpu_seconds.labels("released").inc(seconds)
-        self._doorbell.ring()
+        self._doorbell.ring(1)
 
     def tend(self) -> None:
         """Take overdue trials back, unless nobody was there to renew them."""
         self._beat()
         with self._database.reading() as session:
             studies = Leases(session).overdue()
-        if sum(self._expire(study) for study in studies):
-            self._doorbell.ring()
+        if count := sum(self._expire(study) for study in studies):
+            self._doorbell.ring(count)
 
     def _between(self, since: float) -> float:
         """Seconds that lie between two turns of the steward anyway; none before the first."""

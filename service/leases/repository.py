@@ -10,7 +10,7 @@ from rankspace.capabilities import Capabilities
 from rankspace.trial import TRANSITIONS, TrialState
 from service.clock import Now
 from service.leases.pulse import FENCE
-from service.studies.repository import ACTIVE
+from service.studies.repository import ACTIVE, Studies
 from service.tables import AttemptRow, ModelRow, StudyRow, TrialRow, table_of
 from service.trials.repository import changed
 
@@ -41,6 +41,7 @@ _RESIDENT = select(ModelRow.id).where(ModelRow.fingerprint == bindparam("residen
 _WAITED = TrialRow.created_at < Now() - PATIENCE_SECONDS
 _AT_HAND = case((or_(StudyRow.model_id.in_(_RESIDENT), _WAITED), 0), else_=1)
 _NEXT_STUDY = _FITTING.with_only_columns(TrialRow.study_id).order_by(_AT_HAND, *_FIRST).limit(1)
+_NEXT_IDLE_STUDY = _NEXT_STUDY.with_for_update(of=StudyRow, key_share=True, skip_locked=True)
 _NEXT = _FREE.where(TrialRow.study_id == bindparam("study")).order_by(*_FIRST).limit(1)
 _CLAIM = (
     update(TrialRow)
@@ -71,13 +72,20 @@ class Leases:
     def held_by(self, worker: str) -> TrialRow | None:
         return self._session.scalar(_HELD, {"worker": worker})
 
-    def next_study(self, able: Capabilities | None) -> str | None:
-        """The active study whose queued trial is next for a worker that is ``able``.
+    def lock_next_study(self, able: Capabilities | None) -> str | None:
+        """Lock the active study whose queued trial is next for a worker that is ``able``.
 
-        One whose model is loaded there comes first, unless another has waited for long.
+        One whose model is loaded there comes first, unless another has waited for long. Studies
+        somebody is writing to at this moment are passed over, unless there is no other.
         """
-        resident = able.resident if able else None
-        return self._session.scalar(_NEXT_STUDY, {**_needs(able), "resident": resident})
+        given = {**_needs(able), "resident": able.resident if able else None}
+        idle = self._session.scalar(_NEXT_IDLE_STUDY, given)
+        if idle is not None:
+            return idle
+        study = self._session.scalar(_NEXT_STUDY, given)
+        if study is not None:
+            Studies(self._session).lock(study)
+        return study
 
     def claim(self, study: str, worker: str, lease_seconds: float) -> TrialRow | None:
         """Hand the study's next queued trial to ``worker``; its token rises by one."""

@@ -47,10 +47,9 @@ def claim(
     if held is not None:
         leases.renew(held.id, held.token, lease_seconds)
         return held
-    study = leases.next_study(able)
+    study = leases.lock_next_study(able)
     if study is None:
         return None
-    Studies(session).lock(study)
     claimed = leases.claim(study, worker, lease_seconds)
     if claimed is not None:
         content = {"worker": worker, "token": claimed.token}

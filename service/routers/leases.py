@@ -20,6 +20,9 @@ from service.routers.shared import MAX_INTEGER, Service, TrialId
 from service.runtime import Runtime
 from service.stages.planning import settle
 
+COURTESY_SECONDS = 0.1
+"""How long a claim waits for planning that others caused."""
+
 router = APIRouter(
     prefix="/v1/leases",
     tags=["leases"],
@@ -37,11 +40,12 @@ async def claim_trial(
 ) -> Response:
     """Lease the next trial, waiting up to ``wait`` seconds for one; 204 when there is none.
 
-    First it waits for the planning that earlier results caused: so the worker that reported them
-    finds offers that know them, and one worker always gets the same trials.
+    First it waits for the planning that its own last result caused, so that one worker always gets
+    the same trials, and a moment for that of others, so that most offers know most results.
     """
     check_protocol(claim)
-    patience = await settle(runtime.planning.under_way())
+    patience = await settle(runtime.planning.asked_by(claim.worker))
+    await settle(runtime.planning.under_way(), COURTESY_SECONDS)
     assignment = await run_in_threadpool(_take, runtime, claim)
     if assignment is None:
         asked = await run_in_threadpool(_ask_for_offers, runtime, claim.worker)
@@ -56,8 +60,8 @@ def _take(runtime: Runtime, claim: Claim) -> Assignment | None:
 
 
 def _ask_for_offers(runtime: Runtime, worker: str) -> Sequence[Future[None]]:
-    runtime.leases.touch(worker)  # there are as many offers as workers are seen
-    return runtime.planning.ask_all()
+    # There are as many offers as workers are seen, and what else asks for planning does so itself.
+    return runtime.planning.ask_all() if runtime.leases.touch(worker) else ()
 
 
 async def _wait(
@@ -91,7 +95,8 @@ def report(
 ) -> JSONResponse:
     """Deliver the trial's one result; repeating it is safe."""
     receipt = runtime.leases.report(trial, given)
-    runtime.planning.ask(given.study_id)  # before the answer: the next claim waits for it
+    # Before the answer: the worker's next claim waits for it.
+    runtime.planning.ask(given.study_id, given.worker)
     return reply(receipt)
 
 

@@ -102,7 +102,8 @@ class Conductor:
             if not basis.still_holds(session):
                 return True
             _write(session, study, plan)
-        self._doorbell.ring()
+        if plan.made:
+            self._doorbell.ring(plan.made)
         return plan.turn is not None
 
     def _ledger(self, session: Session, study: str) -> Ledger:

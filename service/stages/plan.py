@@ -54,5 +54,10 @@ class Plan:
     turn: Turn | None = None
 
     @property
+    def made(self) -> int:
+        """Trials that can be claimed, the renewed ones included."""
+        return len(self.queued) + (len(self.proposed.offers) if self.proposed else 0)
+
+    @property
     def is_empty(self) -> bool:
         return self == Plan()

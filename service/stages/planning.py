@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -9,6 +10,10 @@ from service.stages.conductor import Conductor
 
 PATIENCE_SECONDS = 5.0
 """How long a request waits for planning: half of what a worker waits for its answer."""
+
+
+ASKERS = 1_000
+"""Workers whose last result is remembered."""
 
 
 class Planning:
@@ -20,16 +25,34 @@ class Planning:
         self._lock = threading.Lock()
         self._waiting: dict[str, Future[None]] = {}
         self._running: Future[None] | None = None
+        self._asked: OrderedDict[str, Future[None]] = OrderedDict()
         self._closed = False
 
-    def ask(self, study: str) -> Future[None]:
-        """Have ``study`` carried on from what is committed now; done when that has happened."""
+    def ask(self, study: str, worker: str | None = None) -> Future[None]:
+        """Have ``study`` carried on from what is committed now; done when that has happened.
+
+        ``worker``: whose result was committed, if it was one.
+        """
         with self._lock:
             if self._closed:
                 return _nothing()  # the next start catches up
             if study not in self._waiting:
                 self._waiting[study] = self._thread.submit(self._advance, study)
+            if worker is not None:
+                self._remember(worker, self._waiting[study])
             return self._waiting[study]
+
+    def asked_by(self, worker: str) -> tuple[Future[None], ...]:
+        """What the worker's last result asked for, if that is not done."""
+        with self._lock:
+            asked = self._asked.pop(worker, None)
+        return (asked,) if asked is not None and not asked.done() else ()
+
+    def _remember(self, worker: str, asked: Future[None]) -> None:
+        self._asked[worker] = asked
+        self._asked.move_to_end(worker)
+        while len(self._asked) > ASKERS:
+            self._asked.popitem(last=False)
 
     def ask_all(self) -> tuple[Future[None], ...]:
         """Have every study carried on that goes on by itself."""

@@ -12,6 +12,7 @@ from service.upsert import insert_new
 
 _WORKERS = table_of(WorkerRow)
 _SEEN = update(_WORKERS).where(_WORKERS.c.name == bindparam("worker")).values(last_seen=Now())
+_SILENCE = select(Now() - WorkerRow.last_seen).where(WorkerRow.name == bindparam("worker"))
 _ALIVE = select(func.count()).where(WorkerRow.last_seen > Now() - bindparam("within_seconds"))
 
 
@@ -25,6 +26,10 @@ class Workers:
         """Note a sign of life; requests of one worker take turns from here on."""
         if not changed(self._session.execute(_SEEN, {"worker": worker})):
             insert_new(self._session, _WORKERS, name=worker)
+
+    def silence(self, worker: str) -> float | None:
+        """Seconds since its last sign of life; None if it never gave one."""
+        return self._session.scalar(_SILENCE, {"worker": worker})
 
     def active(self, within_seconds: float) -> int:
         """Count those seen lately."""
