@@ -17,8 +17,8 @@ class Drain:
     """A request to leave.
 
     The first SIGTERM or SIGINT gives the running trial back (which counts as no attempt) at its
-    next step and ends the worker; waiting for work is left at once. A second signal does what it
-    does to any process.
+    next step, unless it is nearly done, and ends the worker; waiting for work is left at once. A
+    second signal does what it does to any process.
     """
 
     def __init__(self) -> None:

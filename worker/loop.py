@@ -22,6 +22,7 @@ from worker.hints import NoHints, Waits
 from worker.report import Report, done, failed
 from worker.spool import Spool
 from worker.training import OnStep
+from worker.watchdog import Watchdog
 
 PAUSE_SECONDS = 0.1
 """Least time between two claims, should the service answer at once that there is no work."""
@@ -58,12 +59,16 @@ class Patience:
         away_seconds: Pause after the service did not answer.
         max_trials: Leave after so many trials; None for never.
         until_idle_seconds: Leave when there was no work for so long; None for never.
+        grace_seconds: Once asked to leave, finish a trial whose training is over so soon.
+        stuck_seconds: End the process when a trial has not moved for so long.
     """
 
     wait_seconds: float = 20.0
     away_seconds: float = 5.0
     max_trials: int | None = None
     until_idle_seconds: float | None = None
+    grace_seconds: float = 0.0
+    stuck_seconds: float = 3600.0
 
 
 class Worker:
@@ -174,8 +179,9 @@ class Worker:
             study=lease.study_name, trial=lease.trial_id, token=lease.token
         ):
             log.info("trial_started", purpose=lease.purpose, seed=lease.seed, steps=lease.steps)
-            with Heartbeat(self._renewer, lease) as heartbeat:
-                report = self._report(lease, heartbeat)
+            watchdog = Watchdog(self._patience.stuck_seconds)
+            with watchdog, Heartbeat(self._renewer, lease) as heartbeat:
+                report = self._report(lease, heartbeat, watchdog)
                 if report is not None:  # its files may take longer to upload than a lease lasts
                     self._spool.put(report)
                     self._spool.send(self._service, report)
@@ -184,10 +190,12 @@ class Worker:
             if heartbeat.draining:
                 self._drain.request()
 
-    def _report(self, lease: Assignment, heartbeat: Heartbeat) -> Report | None:
+    def _report(self, lease: Assignment, heartbeat: Heartbeat, watchdog: Watchdog) -> Report | None:
         try:
             measurement = self._evaluator.evaluate(
-                lease, self._on_step(heartbeat), self._spool.adapter_directory(lease)
+                lease,
+                self._on_step(lease, heartbeat, watchdog),
+                self._spool.adapter_directory(lease),
             )
         except LeaseLost as error:
             log.warning("trial_dropped", problem=error.detail)
@@ -203,12 +211,23 @@ class Worker:
         )
         return done(lease, self._name, measurement, time.time(), self._kept(lease))
 
-    def _on_step(self, heartbeat: Heartbeat) -> OnStep:
+    def _on_step(self, lease: Assignment, heartbeat: Heartbeat, watchdog: Watchdog) -> OnStep:
+        began = time.monotonic()
+
         def on_step(step: int, loss: float) -> bool:
-            self._drain.check()
+            watchdog.moves()
+            spent = time.monotonic() - began
+            if self._drain.requested and not self._is_nearly_done(lease, step, spent):
+                self._drain.check()
             return heartbeat.beat(step, loss)
 
         return on_step
+
+    def _is_nearly_done(self, lease: Assignment, step: int, spent: float) -> bool:
+        """Whether the steps left take no longer than the grace; loading counts as slow steps."""
+        if not lease.steps:
+            return False
+        return spent / step * (lease.steps - step) <= self._patience.grace_seconds
 
     def _failed(self, lease: Assignment, error: Exception) -> Report:
         if isinstance(error, RankspaceError):

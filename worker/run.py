@@ -76,4 +76,6 @@ def _patience(settings: Settings) -> Patience:
         away_seconds=settings.away_seconds,
         max_trials=settings.max_trials,
         until_idle_seconds=settings.until_idle_seconds,
+        grace_seconds=settings.grace_seconds,
+        stuck_seconds=settings.stuck_seconds,
     )

@@ -37,6 +37,10 @@ class Settings(BaseSettings):
         away_seconds: Pause after the service did not answer.
         max_trials: Leave after so many trials.
         until_idle_seconds: Leave when there was no work for so long.
+        grace_seconds: Asked to leave, finish a trial whose training is over so soon; any other is
+            given back, which costs it no attempt. Less than what sends SIGKILL after SIGTERM waits.
+        stuck_seconds: End the process when a trial has not moved for so long: longer than loading
+            the model and than measuring it.
     """
 
     model_config = SettingsConfigDict(env_prefix="RANKADAPTOR_", frozen=True, extra="ignore")
@@ -53,6 +57,8 @@ class Settings(BaseSettings):
     away_seconds: float = Field(default=5.0, gt=0)
     max_trials: int | None = Field(default=None, ge=1)
     until_idle_seconds: float | None = Field(default=None, gt=0)
+    grace_seconds: float = Field(default=15.0, ge=0)
+    stuck_seconds: float = Field(default=3600.0, gt=0)
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -234,6 +234,24 @@ def test_a_signal_ends_the_wait_for_work_at_once(
     assert time.monotonic() - began < 5
 
 
+def test_a_signal_lets_a_trial_that_is_nearly_done_finish(
+    service: Any, worker: Start, assign: Assign, signals: Drain
+) -> None:
+    service.say("claim", granted(assign(steps=200)), granted(assign(trial_id=2)))
+    threading.Thread(target=terminate_after, args=(service, "claim")).start()
+    assert worker(signals, grace_seconds=60).run() == 1
+    assert (len(service.bodies("report")), service.bodies("release")) == (1, [])
+
+
+def test_a_signal_gives_a_trial_back_that_would_take_longer(
+    service: Any, worker: Start, assign: Assign, signals: Drain
+) -> None:
+    service.say("claim", granted(assign(steps=100_000)))
+    threading.Thread(target=terminate_after, args=(service, "claim")).start()
+    assert worker(signals, grace_seconds=1).run() == 0
+    assert (service.bodies("report"), len(service.bodies("release"))) == ([], 1)
+
+
 def test_a_worker_told_to_leave_before_it_asked_does_not_ask(service: Any, worker: Start) -> None:
     drain = Drain()
     drain.request()
