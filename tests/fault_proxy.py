@@ -52,7 +52,7 @@ class FaultProxy:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._do(self._close())
+        self._do(self._end_all())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -99,10 +99,20 @@ class FaultProxy:
         self._drop(reset=False)
         await asyncio.sleep(0)
 
+    async def _end_all(self) -> None:
+        await self._close()
+        self._stalled.set()
+        mine = asyncio.current_task()
+        others = [task for task in asyncio.all_tasks() if task is not mine]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
     def _drop(self, *, reset: bool) -> None:
         for writer in tuple(self._open):
             if reset and (raw := writer.get_extra_info("socket")) is not None:
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RST)
+                with contextlib.suppress(OSError):  # it has been closed since
+                    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RST)
             writer.transport.abort()
         self._open.clear()
 
@@ -111,10 +121,13 @@ class FaultProxy:
         there = await self._connect()
         if there is None:
             writer.transport.abort()
+            self._open.discard(writer)
             return
         self._open.add(there[1])
-        await asyncio.gather(self._pump(reader, there[1]), self._pump(there[0], writer))
-        self._open -= {writer, there[1]}
+        try:
+            await asyncio.gather(self._pump(reader, there[1]), self._pump(there[0], writer))
+        finally:
+            self._open -= {writer, there[1]}
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
         first = random.randrange(len(self._targets))

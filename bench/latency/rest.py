@@ -130,14 +130,14 @@ def _rows(trials: int, cycles: int, strategy: str) -> Iterator[RestRow]:
     planned = trials + len(CREWS) * (cycles + max(CREWS)) + 100
     with tempfile.TemporaryDirectory(prefix="rankadaptor-rest-") as folder:
         home = Path(folder)
-        with _server(home) as url:
-            study = _submit(url, _key(home, "admin"), planned, strategy)
-        _write_history(home, study, trials)
-        with _server(home) as url:  # learns the history and makes an offer that knows it
-            _cycles(url, _key(home, "worker"), "worker-0", 2)
+        with server(home) as url:
+            study = submit(url, key_of(home, "admin"), planned, strategy)
+        write_history(home, study, trials)
+        with server(home) as url:  # learns the history and makes an offer that knows it
+            _cycles(url, key_of(home, "worker"), "worker-0", 2)
         begin = time.perf_counter()
-        with _server(home) as url:
-            ready, key = time.perf_counter() - begin, _key(home, "worker")
+        with server(home) as url:
+            ready, key = time.perf_counter() - begin, key_of(home, "worker")
             (first, cold), _ = _cycles(url, key, "worker-0", 2)
             started = Start(1e3 * ready, 1e3 * first, 1e3 * cold)
             for crew in CREWS:
@@ -154,7 +154,7 @@ def _crew(url: str, key: Mapping[str, str], crew: int, cycles: int) -> tuple[Lat
 
 
 @contextmanager
-def _server(home: Path) -> Iterator[str]:
+def server(home: Path) -> Iterator[str]:
     """A server process that answers, on the data in ``home``; gone afterwards."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -187,12 +187,12 @@ def _await(url: str, process: "subprocess.Popen[bytes]") -> None:
     raise RuntimeError(f"the server ended with {process.returncode}")
 
 
-def _key(home: Path, role: str) -> dict[str, str]:
+def key_of(home: Path, role: str) -> dict[str, str]:
     secret = (home / f"{role}.key").read_text(encoding="utf-8").strip()
     return {"Authorization": f"Bearer {secret}"}
 
 
-def _submit(url: str, key: Mapping[str, str], trials: int, strategy: str) -> str:
+def submit(url: str, key: Mapping[str, str], trials: int, strategy: str) -> str:
     search = {
         "budget": {"parameters": "uniform:8", "trials": trials},
         "trial": {"steps": STEPS},
@@ -233,7 +233,7 @@ def _score(ranks: Sequence[int], trial: int) -> float:
     return -3.0 + 1e-4 * gain + 1e-3 * math.sin(12.9898 * trial)
 
 
-def _write_history(home: Path, study: str, trials: int) -> None:
+def write_history(home: Path, study: str, trials: int) -> None:
     """Write what the service writes when a person's candidates are measured one after another."""
     database = Database(Settings(data_directory=home).url())
     with database.writing() as session:
@@ -354,12 +354,18 @@ def _claim(client: httpx.Client, worker: str) -> tuple[float, Mapping[str, Any]]
 
 
 def _report(client: httpx.Client, worker: str, lease: Mapping[str, Any]) -> float:
+    path, body = report(lease, worker)
+    begin = time.perf_counter()
+    client.post(path, json=body).raise_for_status()
+    return time.perf_counter() - begin
+
+
+def report(lease: Mapping[str, Any], worker: str) -> tuple[str, dict[str, Any]]:
+    """Where to send the lease's result, and what."""
     score = _score(lease["rank_vector"]["ranks"], lease["trial_id"])
     held = {name: lease[name] for name in ("token", "study_id")}
     body = {**held, "worker": worker, "outcome": "done", "measurement": _measurement(score)}
-    begin = time.perf_counter()
-    client.post(f"/v1/leases/{lease['trial_id']}/report", json=body).raise_for_status()
-    return time.perf_counter() - begin
+    return f"/v1/leases/{lease['trial_id']}/report", body
 
 
 def main() -> None:
