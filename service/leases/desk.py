@@ -9,6 +9,7 @@ from service.leases import workflow
 from service.leases.assignment import assignment
 from service.leases.repository import Leases
 from service.leases.schemas import Beat, Heartbeat, Holding, Receipt, Report
+from service.scope import ALL
 from service.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -27,14 +28,14 @@ class LeaseDesk:
         with self._database.writing() as session:
             Leases(session).touch(worker)
 
-    def has_work(self, worker: str) -> bool:
+    def has_work(self, worker: str, project: str = ALL) -> bool:
         """Look without a write transaction, for the many polls that find nothing."""
         with self._database.reading() as session:
-            return Leases(session).has_work(worker)
+            return Leases(session).has_work(worker, project)
 
-    def claim(self, worker: str) -> Assignment | None:
+    def claim(self, worker: str, project: str = ALL) -> Assignment | None:
         with self._database.writing() as session:
-            trial = workflow.claim(session, worker, self._settings.lease_seconds)
+            trial = workflow.claim(session, worker, self._settings.lease_seconds, project)
             handed = assignment(session, trial, self._settings) if trial else None
         if handed:
             log.info("claimed", trial=handed.trial_id, token=handed.token, worker=worker)

@@ -9,6 +9,8 @@ from sqlalchemy.orm import Session
 from rankspace.study import StudyState
 from rankspace.trial import TRANSITIONS, TrialState
 from service.clock import Now
+from service.leases.sight import IS_SEEN, IS_TRIAL_SEEN, is_worker_seen
+from service.scope import ALL, EVERYTHING, Scope
 from service.tables import AttemptRow, StudyRow, TrialRow, WorkerRow, table_of
 from service.trials.repository import changed
 
@@ -23,8 +25,9 @@ _ALIVE = select(func.count()).where(WorkerRow.last_seen > Now() - bindparam("wit
 _ATTEMPT = insert(table_of(AttemptRow))
 
 _IS_QUEUED = TrialRow.state == TrialState.QUEUED.value
-_IS_HELD = (TrialRow.state == TrialState.RUNNING.value) & (TrialRow.worker == _WORKER)
-_FREE = select(TrialRow.id).join(StudyRow).where(_IS_QUEUED, StudyRow.state.in_(ACTIVE))
+_IS_RUNNING = TrialRow.state == TrialState.RUNNING.value
+_IS_HELD = _IS_RUNNING & (TrialRow.worker == _WORKER) & IS_TRIAL_SEEN
+_FREE = select(TrialRow.id).join(StudyRow).where(_IS_QUEUED, StudyRow.state.in_(ACTIVE), IS_SEEN)
 _WORK = select(1).where(or_(select(TrialRow.id).where(_IS_HELD).exists(), _FREE.exists()))
 _HELD = select(TrialRow).where(_IS_HELD).limit(1)
 
@@ -54,16 +57,16 @@ class Leases:
         if not changed(self._session.execute(_SEEN, {"worker": worker})):
             self._session.execute(_NEW_WORKER, {"name": worker})
 
-    def has_work(self, worker: str) -> bool:
+    def has_work(self, worker: str, project: str = ALL) -> bool:
         """Whether a claim by ``worker`` would succeed right now."""
-        return self._session.scalar(_WORK, {"worker": worker}) is not None
+        return self._session.scalar(_WORK, {"worker": worker, "project": project}) is not None
 
-    def held_by(self, worker: str) -> TrialRow | None:
-        return self._session.scalar(_HELD, {"worker": worker})
+    def held_by(self, worker: str, project: str = ALL) -> TrialRow | None:
+        return self._session.scalar(_HELD, {"worker": worker, "project": project})
 
-    def claim(self, worker: str, lease_seconds: float) -> TrialRow | None:
+    def claim(self, worker: str, lease_seconds: float, project: str = ALL) -> TrialRow | None:
         """Hand the next queued trial of an active study to ``worker``; its token rises by one."""
-        given = {"holder": worker, "lease_seconds": lease_seconds}
+        given = {"holder": worker, "lease_seconds": lease_seconds, "project": project}
         claimed = self._session.scalar(_CLAIM, given)
         if claimed is not None:
             values = {"trial_id": claimed.id, "token": claimed.token, "worker": worker}
@@ -142,8 +145,8 @@ class Leases:
     def active_workers(self, within_seconds: float) -> int:
         return int(self._session.scalar(_ALIVE, {"within_seconds": within_seconds}) or 0)
 
-    def workers(self, cursor: str, limit: int) -> Sequence[WorkerRow]:
-        named = select(WorkerRow).where(WorkerRow.name > cursor)
+    def workers(self, cursor: str, limit: int, scope: Scope = EVERYTHING) -> Sequence[WorkerRow]:
+        named = select(WorkerRow).where(WorkerRow.name > cursor, is_worker_seen(scope))
         return self._session.scalars(named.order_by(WorkerRow.name).limit(limit)).all()
 
 

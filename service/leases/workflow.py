@@ -14,6 +14,7 @@ from service.events import Events
 from service.leases.racing import advise
 from service.leases.repository import Leases
 from service.leases.schemas import Beat, Claim, Heartbeat, Holding, Receipt, Report
+from service.scope import ALL
 from service.tables import AttemptRow, TrialRow
 from service.trials.repository import Trials
 
@@ -29,15 +30,17 @@ def check_protocol(claim: Claim) -> None:
         )
 
 
-def claim(session: Session, worker: str, lease_seconds: float) -> TrialRow | None:
-    """Give ``worker`` a trial: the one it already holds, else the next that is queued."""
+def claim(
+    session: Session, worker: str, lease_seconds: float, project: str = ALL
+) -> TrialRow | None:
+    """Give ``worker`` a trial of ``project``: the one it holds already, else the next queued."""
     leases = Leases(session)
     leases.touch(worker)
-    held = leases.held_by(worker)
+    held = leases.held_by(worker, project)
     if held is not None:
         leases.renew(held.id, held.token, lease_seconds)
         return held
-    claimed = leases.claim(worker, lease_seconds)
+    claimed = leases.claim(worker, lease_seconds, project)
     if claimed is not None:
         content = {"worker": worker, "token": claimed.token}
         Events(session).record("claimed", claimed.study_id, claimed.id, **content)

@@ -10,6 +10,7 @@ from rankspace.errors import InvalidInput
 from service.documents import model_of, write
 from service.keys import random_text
 from service.models.repository import Models
+from service.scope import DEFAULT_PROJECT
 from service.tables import ModelRow
 
 MAX_WIDTH = 2**31
@@ -20,29 +21,32 @@ class ModelView:
     """A registered model and its identity."""
 
     id: str
+    project: str
     model: PrunedModel
 
 
-def register(session: Session, model: PrunedModel) -> tuple[ModelView, bool]:
-    """Store ``model``; one with the same fingerprint keeps its identity and takes the new path.
+def register(
+    session: Session, model: PrunedModel, project: str = DEFAULT_PROJECT
+) -> tuple[ModelView, bool]:
+    """Store ``model``; the project's one with its fingerprint keeps its identity, the path is new.
 
     Returns:
         The model, and whether it is new.
     """
     _check(model)
     models = Models(session)
-    row = models.by_fingerprint(model.fingerprint)
+    row = models.by_fingerprint(project, model.fingerprint)
     if row is not None:
         row.path, row.document = model.path, write(model)
-        return ModelView(row.id, model), False
-    row = ModelRow(id=f"md_{random_text(10)}", fingerprint=model.fingerprint, path=model.path)
-    row.document = write(model)
+        return ModelView(row.id, project, model), False
+    row = ModelRow(id=f"md_{random_text(10)}", project=project, fingerprint=model.fingerprint)
+    row.path, row.document = model.path, write(model)
     models.add(row)
-    return ModelView(row.id, model), True
+    return ModelView(row.id, project, model), True
 
 
 def view(row: ModelRow) -> ModelView:
-    return ModelView(row.id, model_of(row.document))
+    return ModelView(row.id, row.project, model_of(row.document))
 
 
 def _check(model: PrunedModel) -> None:

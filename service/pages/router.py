@@ -5,12 +5,14 @@ from typing import Annotated
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi import Path as PathParameter
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from rankspace.errors import NotFound, Unauthenticated
-from service.auth import COOKIE, has_session
+from service.auth import COOKIE, session_caller
+from service.caller import Caller
 from service.documents import space_of
 from service.insights.calibration import study_calibration
 from service.insights.front import known_front
@@ -18,7 +20,7 @@ from service.logins import SESSION_SECONDS, Logins
 from service.pages import agreement, price
 from service.pages.charts import HEIGHT, WIDTH, curve, grid, strip
 from service.pages.words import duration, percent, verdict_words
-from service.routers.shared import Service, StudyId
+from service.routers.shared import Service
 from service.runtime import Runtime
 from service.studies.repository import Studies
 from service.studies.view import view, views
@@ -41,27 +43,31 @@ _templates.globals.update(
 
 @router.get("/")
 def list_page(request: Request, runtime: Service) -> Response:
-    if not has_session(request, runtime.database):
+    caller = session_caller(request, runtime.database)
+    if caller is None:
         return _to_login()
     active = runtime.settings.active_worker_seconds
     with runtime.database.reading() as session:
-        rows = Studies(session).page(None, LISTED)
+        rows = Studies(session).page(None, LISTED, caller.scope)
         return _html("studies.html", studies=views(session, rows, active))
 
 
 @router.get("/studies/{study}")
-def study_page(request: Request, runtime: Service, study: StudyId) -> Response:
-    if not has_session(request, runtime.database):
+def study_page(
+    request: Request, runtime: Service, study: Annotated[str, PathParameter(max_length=20)]
+) -> Response:
+    caller = session_caller(request, runtime.database)
+    if caller is None:
         return _to_login()
     try:
-        return _study_page(runtime, study)
+        return _study_page(runtime, study, caller)
     except NotFound as error:
         return _html("message.html", status=404, title="Not found", text=error.detail)
 
 
-def _study_page(runtime: Runtime, study: str) -> Response:
+def _study_page(runtime: Runtime, study: str, caller: Caller) -> Response:
     with runtime.database.reading() as session:
-        row = Studies(session).get(study)
+        row = Studies(session).get(study, caller.scope)
         shown, space = (
             view(session, row, runtime.settings.active_worker_seconds),
             space_of(row.space),

@@ -10,20 +10,22 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from rankspace import Assignment
-from service.auth import require
+from service.auth import Identified, require
 from service.bodies import body_of, refusals, reply, route
+from service.caller import Caller, Role
 from service.exports.desk import ArtifactFile
-from service.keys import Role
 from service.leases.schemas import Beat, Claim, Heartbeat, Holding, Receipt, Report
 from service.leases.workflow import check_protocol
 from service.routers.shared import MAX_INTEGER, Service, TrialId
 from service.runtime import Runtime
 from service.stages.planning import settle
 
+HOLDERS = (Role.ADMIN, Role.WORKER)
+
 router = APIRouter(
     prefix="/v1/leases",
     tags=["leases"],
-    dependencies=[Depends(require(Role.ADMIN, Role.WORKER))],
+    dependencies=[Depends(require(HOLDERS, HOLDERS))],
     responses=refusals(401, 403, 404, 409, 413, 422, 426),
 )
 
@@ -32,6 +34,7 @@ router = APIRouter(
 async def claim_trial(
     request: Request,
     runtime: Service,
+    caller: Identified,
     claim: Annotated[Claim, Depends(body_of(Claim))],
     wait: Annotated[float, Query(ge=0, le=30)] = 0,
 ) -> Response:
@@ -42,16 +45,17 @@ async def claim_trial(
     """
     check_protocol(claim)
     patience = await settle(runtime.planning.under_way())
-    assignment = await run_in_threadpool(_take, runtime, claim.worker)
+    assignment = await run_in_threadpool(_take, runtime, caller, claim.worker)
     if assignment is None:
         asked = await run_in_threadpool(_ask_for_offers, runtime, claim.worker)
         await settle(asked, patience)
-        assignment = await _wait(request, runtime, claim.worker, wait)
+        assignment = await _wait(request, runtime, caller, claim.worker, wait)
     return reply(assignment, 201) if assignment else Response(status_code=204)
 
 
-def _take(runtime: Runtime, worker: str) -> Assignment | None:
-    return runtime.leases.claim(worker) if runtime.leases.has_work(worker) else None
+def _take(runtime: Runtime, caller: Caller, worker: str) -> Assignment | None:
+    project, leases = caller.scope.project, runtime.leases
+    return leases.claim(worker, project) if leases.has_work(worker, project) else None
 
 
 def _ask_for_offers(runtime: Runtime, worker: str) -> Sequence[Future[None]]:
@@ -60,14 +64,14 @@ def _ask_for_offers(runtime: Runtime, worker: str) -> Sequence[Future[None]]:
 
 
 async def _wait(
-    request: Request, runtime: Runtime, worker: str, seconds: float
+    request: Request, runtime: Runtime, caller: Caller, worker: str, seconds: float
 ) -> Assignment | None:
     """Look at every ring, and now and then without one; waiting holds no thread and no session."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + seconds
     while True:
         seen = runtime.doorbell.rings
-        assignment = await run_in_threadpool(_take, runtime, worker)
+        assignment = await run_in_threadpool(_take, runtime, caller, worker)
         left = deadline - clock()
         if assignment or left <= 0 or runtime.doorbell.closed:
             return assignment
