@@ -2,6 +2,7 @@
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
@@ -123,7 +124,11 @@ def test_what_was_there_before_projects_is_in_the_default_one(database: Database
 def test_the_program_before_projects_gets_no_key_it_would_let_too_far(database: Database) -> None:
     config = schema.configuration(database.engine)
     schema.upgrade(database)
-    keys = [("a", "admin", "*", None), ("b", "admin", "x", None), ("c", "member", "x", None)]
+    keys: list[tuple[Any, ...]] = [
+        ("a", "admin", "*", None),
+        ("b", "admin", "x", None),
+        ("c", "member", "x", None),
+    ]
     keys += [("d", "worker", "*", 9e9), ("e", "worker", "*", None)]
     with database.engine.begin() as connection:
         for key in keys:
