@@ -25,11 +25,26 @@ def get_caller(request: Request, runtime: Annotated[Runtime, Depends(get_runtime
 
     Raises:
         Unauthenticated: No key, no session, or one that is not valid.
+        TooManyRequests: The key's share is used up, or that of the address.
     """
-    caller = _by_key(request, runtime.database) or _by_session(request, runtime.database)
+    try:
+        caller = _caller(request, runtime.database)
+    except Unauthenticated:
+        runtime.limits.admit_stranger(address(request))
+        raise
+    runtime.limits.admit(caller)
+    request.state.caller = caller
+    return caller
+
+
+def address(request: Request) -> str:
+    return request.client.host if request.client else "unknown"
+
+
+def _caller(request: Request, database: Database) -> Caller:
+    caller = _by_key(request, database) or _by_session(request, database)
     if caller is None:
         raise Unauthenticated("no key was sent", hint="send Authorization: Bearer rka_…")
-    request.state.caller = caller
     return caller
 
 

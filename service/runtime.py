@@ -9,6 +9,7 @@ from service.db import Database
 from service.doorbell import Doorbell
 from service.exports.desk import ArtifactDesk
 from service.leases.desk import LeaseDesk
+from service.limits import Limits
 from service.settings import Settings
 from service.stages.conductor import Conductor
 from service.stages.planning import Planning
@@ -22,6 +23,7 @@ class Runtime:
     planning: Planning
     leases: LeaseDesk
     artifacts: ArtifactDesk
+    limits: Limits
 
 
 def assemble(settings: Settings) -> Runtime:
@@ -36,6 +38,7 @@ def assemble(settings: Settings) -> Runtime:
         planning=Planning(conductor),
         leases=LeaseDesk(database, doorbell, settings),
         artifacts=ArtifactDesk(database, store),
+        limits=Limits(settings),
     )
 
 

@@ -23,7 +23,9 @@ class Settings(BaseSettings):
     """How the service runs.
 
     ``allowed_hosts`` are further ``Host`` names beside the local ones, in the environment separated
-    by commas. ``heartbeat_seconds`` follows the lease unless it is given.
+    by commas. ``heartbeat_seconds`` follows the lease unless it is given. ``requests_per_second``
+    and ``request_burst`` are one key's share of each process; a worker key has ten times as much,
+    all requests from one address without a valid key a tenth.
     """
 
     model_config = SettingsConfigDict(env_prefix="RANKADAPTOR_", frozen=True, extra="forbid")
@@ -43,6 +45,9 @@ class Settings(BaseSettings):
     max_body_bytes: int = 256 * KIB
     max_model_bytes: int = 8 * MIB
     max_artifact_bytes: int = 4 * GIB
+    requests_per_second: float = Field(default=50.0, gt=0)
+    request_burst: float = Field(default=200.0, ge=1)
+    polls_per_key: int = Field(default=256, ge=1)
     shutdown_seconds: int = Field(default=3, ge=0)
     threads: int = Field(default=40, ge=4)
     log_format: Literal["auto", "json", "console"] = "auto"

@@ -14,6 +14,7 @@ from service.scope import DEFAULT_PROJECT
 from service.tables import ModelRow
 
 MAX_WIDTH = 2**31
+MAX_PATH = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +56,23 @@ def _check(model: PrunedModel) -> None:
             raise InvalidInput(name, getattr(model, name), "is empty", fix="describe the model")
     if len(model.fingerprint) > 128:
         raise InvalidInput("fingerprint", model.fingerprint, "is too long", fix="use a SHA-256")
-    if not PurePosixPath(model.path).is_absolute():
-        raise InvalidInput("path", model.path, "is not absolute", fix="start it with /")
+    _check_path(model.path)
     if model.parameters < 0:
         raise InvalidInput("parameters", model.parameters, "is negative", fix="count the weights")
     if not model.matrices:
         raise InvalidInput("matrices", [], "is empty", fix="describe the model's linear weights")
     for index, matrix in enumerate(model.matrices):
         _check_matrix(f"matrices[{index}]", matrix)
+
+
+def _check_path(path: str) -> None:
+    """Workers open it as it is written, so it must mean what it looks like."""
+    if not PurePosixPath(path).is_absolute():
+        raise InvalidInput("path", path, "is not absolute", fix="start it with /")
+    if path.startswith("//") or ".." in PurePosixPath(path).parts:
+        raise InvalidInput("path", path, "leads elsewhere than it says", fix="write it out")
+    if len(path) > MAX_PATH or not path.isprintable():
+        raise InvalidInput("path", path, "is no usable path", fix="rename the directory")
 
 
 def _check_matrix(field: str, matrix: Matrix) -> None:

@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from rankspace.errors import NotFound, Unauthenticated
-from service.auth import COOKIE, session_caller
+from service.auth import COOKIE, address, session_caller
 from service.caller import Caller
 from service.documents import space_of
 from service.insights.calibration import study_calibration
@@ -100,6 +100,7 @@ def login_page(code: Annotated[str, Query(max_length=100)] = "") -> Response:
 async def login(request: Request, runtime: Service) -> Response:
     form = parse_qs((await request.body()).decode("utf-8", "replace"))
     code = form.get("code", [""])[0]
+    runtime.limits.admit_stranger(address(request))
     try:
         secret = await run_in_threadpool(_redeem, runtime, code)
     except Unauthenticated as error:

@@ -17,7 +17,7 @@ router = APIRouter(
     prefix="/v1/studies/{study}",
     tags=["insights"],
     dependencies=[Depends(require(READERS, WRITERS))],
-    responses=refusals(401, 403, 404, 409, 422),
+    responses=refusals(401, 403, 404, 409, 422, 429),
 )
 
 

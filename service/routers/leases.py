@@ -26,7 +26,7 @@ router = APIRouter(
     prefix="/v1/leases",
     tags=["leases"],
     dependencies=[Depends(require(HOLDERS, HOLDERS))],
-    responses=refusals(401, 403, 404, 409, 413, 422, 426),
+    responses=refusals(401, 403, 404, 409, 413, 422, 426, 429),
 )
 
 
@@ -49,7 +49,8 @@ async def claim_trial(
     if assignment is None:
         asked = await run_in_threadpool(_ask_for_offers, runtime, claim.worker)
         await settle(asked, patience)
-        assignment = await _wait(request, runtime, caller, claim.worker, wait)
+        with runtime.limits.polling(caller):
+            assignment = await _wait(request, runtime, caller, claim.worker, wait)
     return reply(assignment, 201) if assignment else Response(status_code=204)
 
 

@@ -21,6 +21,7 @@ from service.studies.repository import Studies
 from service.tables import ModelRow, StudyRow
 
 MAX_RANK = 65_536
+MAX_RANKS = 256
 
 
 def submit(
@@ -88,7 +89,13 @@ def _model(session: Session, name: str, project: str) -> ModelRow:
 
 
 def _check_ranks(search: Search) -> None:
-    """No matrix is so wide; beyond it, parameter counts leave every table."""
+    """No matrix is so wide; beyond it, parameter counts leave every table.
+
+    Planning takes a time that grows with the number of ranks.
+    """
+    if len(search.ranks) > MAX_RANKS:
+        fix = f"use {MAX_RANKS} or fewer"
+        raise InvalidInput("search.ranks", len(search.ranks), "are too many", fix=fix)
     ranks = {"ranks": search.ranks, **{f"fixed.{name}": [r] for name, r in search.fixed.items()}}
     for field, values in ranks.items():
         if max(values, default=0) > MAX_RANK:
