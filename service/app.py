@@ -10,10 +10,12 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 
 from service import errors, pages
-from service.guards import BodyLimit, HostGuard, SecurityHeaders
+from service.audit import AuditTrail
+from service.guards import BodyLimit, HostGuard, NulGuard, SecurityHeaders
 from service.keys import issue_missing, store
 from service.pages import router as page_routes
 from service.routers import (
+    audit,
     exports,
     health,
     insights,
@@ -38,6 +40,7 @@ ROUTERS = (
     leases.router,
     workers.router,
     keys.router,
+    audit.router,
     health.router,
     page_routes.router,
 )
@@ -66,6 +69,8 @@ def create_app(settings: Settings) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=Path(pages.__file__).parent / "static"))
+    app.add_middleware(AuditTrail, database=runtime.database)
+    app.add_middleware(NulGuard)
     app.add_middleware(BodyLimit, settings=settings)
     app.add_middleware(HostGuard, hosts=settings.hosts())
     app.add_middleware(SecurityHeaders)

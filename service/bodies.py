@@ -94,8 +94,9 @@ def _children(item: Any) -> Sequence[Any]:
     return item if isinstance(item, list) else ()
 
 
-def reply(value: Any, status: int = 200) -> JSONResponse:
-    return JSONResponse(encode(value), status)
+def reply(value: Any, status: int = 200, *, at: str | None = None) -> JSONResponse:
+    """Answer with ``value``; ``at`` is the address of what was made."""
+    return JSONResponse(encode(value), status, headers={"Location": at} if at else None)
 
 
 def route(

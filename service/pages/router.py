@@ -102,7 +102,7 @@ async def login(request: Request, runtime: Service) -> Response:
     code = form.get("code", [""])[0]
     runtime.limits.admit_stranger(address(request))
     try:
-        secret = await run_in_threadpool(_redeem, runtime, code)
+        secret, request.state.caller = await run_in_threadpool(_redeem, runtime, code)
     except Unauthenticated as error:
         return _html("login.html", status=401, code="", problem=error.detail)
     answer = RedirectResponse("/", status_code=303)
@@ -117,9 +117,11 @@ async def login(request: Request, runtime: Service) -> Response:
     return answer
 
 
-def _redeem(runtime: Runtime, code: str) -> str:
+def _redeem(runtime: Runtime, code: str) -> tuple[str, Caller | None]:
     with runtime.database.writing() as session:
-        return Logins(session).redeem(code)
+        logins = Logins(session)
+        secret = logins.redeem(code)
+        return secret, logins.caller(secret)
 
 
 def _to_login() -> Response:

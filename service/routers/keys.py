@@ -113,7 +113,7 @@ def issue_key(
     with runtime.database.writing() as session:
         issued = Keys(session).issue(order.role, order.name, project, order.days)
     log.info("issued a key", key=issued.id, role=order.role.value, project=project)
-    return reply(issued, 201)
+    return reply(issued, 201, at=f"{router.prefix}/{issued.id}")
 
 
 @router.get("", **route(page_schema(KeyView)))

@@ -30,7 +30,8 @@ def register_model(
     """Register a model by its description; its files stay where they are."""
     with runtime.database.writing() as session:
         registered, is_new = register(session, model, project)
-    return reply(registered, 201 if is_new else 200)
+    at = f"{router.prefix}/{registered.id}"
+    return reply(registered, 201 if is_new else 200, at=at)
 
 
 @router.get("", **route(page_schema(ModelView)))

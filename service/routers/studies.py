@@ -42,7 +42,7 @@ async def submit_study(
     """Start a study; 200 when this Idempotency-Key started it before."""
     row, is_new = await run_in_threadpool(_submit, runtime, study, idempotency_key, project)
     await settle([runtime.planning.ask(row.id)])
-    return await run_in_threadpool(_show, runtime, row.id, 201 if is_new else 200)
+    return await run_in_threadpool(_show, runtime, row.id, 201 if is_new else 200, True)
 
 
 def _submit(runtime: Runtime, study: Study, key: str | None, project: str) -> tuple[StudyRow, bool]:
@@ -139,7 +139,8 @@ def _write(runtime: Runtime, study: str, change: Change) -> None:
         change(session, study)
 
 
-def _show(runtime: Runtime, study: str, status: int = 200) -> JSONResponse:
+def _show(runtime: Runtime, study: str, status: int = 200, is_made: bool = False) -> JSONResponse:
     with runtime.database.reading() as session:
         row = Studies(session).get(study)
-        return reply(view(session, row, runtime.settings.active_worker_seconds), status)
+        shown = view(session, row, runtime.settings.active_worker_seconds)
+        return reply(shown, status, at=f"{router.prefix}/{study}" if is_made else None)

@@ -94,5 +94,6 @@ TABLE: Mapping[str, Row] = {
     f"PUT {TRIAL}/artifacts/{{name}}": change(409, None, LEASE),  # a search trial keeps none
     "GET /v1/keys": Row(ADMIN, 200, session=403),
     "POST /v1/keys": Row(ADMIN, 201, body=ORDER),
+    "GET /v1/audit": Row(ADMIN, 200, session=403),
     "DELETE /v1/keys/{key}": change(204, roles=ADMIN),
 }

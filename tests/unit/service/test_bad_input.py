@@ -145,6 +145,8 @@ REQUESTS = [
     ("POST", f"/v1/leases/{10**30}/report", 422),
     ("POST", "/v1/leases/one/report", 422),
     ("POST", "/v1/studies/st_unknown/cancel", 404),
+    ("GET", "/v1/studies/st_%00", 400),
+    ("GET", "/v1/models/md_a?x=%00", 400),
     ("GET", "/studies/st_unknown", 200),
 ]
 
