@@ -5,11 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from rankspace.errors import InvalidInput
 from service.keys import checksum
-from service.logs import redact
 from service.settings import Settings
 from tests.unit.service.driver import Service, start
 
@@ -31,15 +29,7 @@ def test_no_secret_is_stored(service: Service) -> None:
     secrets = [service.key("admin")["Authorization"], _issue(service, "worker")["key"]]
     stored = b"".join(p.read_bytes() for p in service.directory.glob("rankadaptor.sqlite*"))
     for secret in secrets:
-        assert secret.rpartition("_")[2].encode() not in stored
-
-
-def test_keys_inside_of_logged_texts_are_blanked() -> None:
-    secret = "a" * 32
-    event = {"authorization": "Bearer x", "text": f"key rka_abcdefgh_{secret}", "cookie": "y"}
-    logged = str(redact(structlog.get_logger(), "info", event))
-    assert secret not in logged
-    assert "Bearer" not in logged
+        assert secret.split("_")[2].encode() not in stored
 
 
 def test_keys_carry_a_checksum_and_older_keys_need_none(service: Service) -> None:
@@ -73,7 +63,7 @@ def test_a_key_is_shown_once_and_lets_in_until_it_is_revoked(service: Service) -
     assert _status(service, issued["key"]) == 204
     listed = {key["id"]: key for key in service.get("/v1/keys")["items"]}
     assert len(listed) == 3
-    assert issued["key"].rpartition("_")[2] not in str(listed)
+    assert issued["key"].split("_")[2] not in str(listed)
     assert listed[issued["id"]]["revoked_at"] is None
     assert [_revoke(service, issued["id"]) for _ in range(2)] == [204, 204]
     assert _status(service, issued["key"]) == 401
