@@ -8,6 +8,7 @@ from fastapi import Depends, Query, Request
 from sqlalchemy.exc import SQLAlchemyError
 
 from rankspace.errors import Forbidden, Unauthenticated
+from service.browser import cookie
 from service.caller import Caller, Role
 from service.db import Database
 from service.keys import Keys
@@ -16,7 +17,6 @@ from service.runtime import Runtime, get_runtime
 
 log = structlog.get_logger(__name__)
 
-COOKIE = "rka_session"
 READING = ("GET", "HEAD")
 
 
@@ -28,7 +28,7 @@ def get_caller(request: Request, runtime: Annotated[Runtime, Depends(get_runtime
         TooManyRequests: The key's share is used up, or that of the address.
     """
     try:
-        caller = _caller(request, runtime.database)
+        caller = _caller(request, runtime)
     except Unauthenticated:
         runtime.limits.admit_stranger(address(request))
         raise
@@ -41,8 +41,8 @@ def address(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
-def _caller(request: Request, database: Database) -> Caller:
-    caller = _by_key(request, database) or _by_session(request, database)
+def _caller(request: Request, runtime: Runtime) -> Caller:
+    caller = _by_key(request, runtime.database) or _by_session(request, runtime)
     if caller is None:
         raise Unauthenticated("no key was sent", hint="send Authorization: Bearer rka_…")
     return caller
@@ -58,7 +58,9 @@ def require(read: Sequence[Role], write: Sequence[Role]) -> Callable[[Request, C
         roles = read if request.method in READING else write
         if caller.role not in roles:
             names = " or ".join(roles)
-            raise Forbidden(f"a {caller.role} key may not do that", hint=f"use a key of {names}")
+            raise Forbidden(
+                f"a {caller.role} key may not do that", hint=f"use a key of role {names}"
+            )
 
     return check
 
@@ -73,17 +75,17 @@ Target: TypeAlias = Annotated[str, Depends(_target)]
 """Project of what the request makes: the caller's, or the one a key of all projects names."""
 
 
-def session_caller(request: Request, database: Database) -> Caller | None:
+def session_caller(request: Request, runtime: Runtime) -> Caller | None:
     """The owner of the request's cookie, if that is of an open browser session."""
-    secret = request.cookies.get(COOKIE)
+    secret = cookie(request, runtime.settings)
     if not secret:
         return None
-    with database.reading() as session:
+    with runtime.database.reading() as session:
         return Logins(session).caller(secret)
 
 
-def _by_session(request: Request, database: Database) -> Caller | None:
-    return session_caller(request, database) if request.method in READING else None
+def _by_session(request: Request, runtime: Runtime) -> Caller | None:
+    return session_caller(request, runtime) if request.method in READING else None
 
 
 def _by_key(request: Request, database: Database) -> Caller | None:

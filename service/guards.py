@@ -17,7 +17,8 @@ SECURITY_HEADERS: Mapping[str, str] = MappingProxyType(
         "frame-ancestors 'none'",
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
-        "Referrer-Policy": "no-referrer",
+        # Not "no-referrer": with that, browsers hide even from ourselves where our form is from.
+        "Referrer-Policy": "same-origin",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Cache-Control": "no-store",

@@ -23,7 +23,9 @@ class Settings(BaseSettings):
     """How the service runs.
 
     ``allowed_hosts`` are further ``Host`` names beside the local ones, in the environment separated
-    by commas. ``heartbeat_seconds`` follows the lease unless it is given. ``requests_per_second``
+    by commas. ``heartbeat_seconds`` follows the lease unless it is given. ``secure_cookies``
+    says that browsers come over https though the service does not: TLS ends in front of it.
+    ``requests_per_second``
     and ``request_burst`` are one key's share of each process; a worker key has ten times as much,
     all requests from one address without a valid key a tenth.
     """
@@ -35,6 +37,7 @@ class Settings(BaseSettings):
     data_directory: Path = Field(default_factory=_data_directory)
     database_url: str | None = None
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    secure_cookies: bool = False
     lease_seconds: float = Field(default=120.0, gt=0)
     heartbeat_seconds: float = Field(
         default_factory=lambda given: given["lease_seconds"] / HEARTBEATS_PER_LEASE, gt=0

@@ -11,12 +11,13 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from rankspace.errors import NotFound, Unauthenticated
-from service.auth import COOKIE, address, session_caller
+from service.auth import address, session_caller
+from service.browser import check_origin, set_cookie
 from service.caller import Caller
 from service.documents import space_of
 from service.insights.calibration import study_calibration
 from service.insights.front import known_front
-from service.logins import SESSION_SECONDS, Logins
+from service.logins import Logins
 from service.pages import agreement, price
 from service.pages.charts import HEIGHT, WIDTH, curve, grid, strip
 from service.pages.words import duration, percent, verdict_words
@@ -43,7 +44,7 @@ _templates.globals.update(
 
 @router.get("/")
 def list_page(request: Request, runtime: Service) -> Response:
-    caller = session_caller(request, runtime.database)
+    caller = session_caller(request, runtime)
     if caller is None:
         return _to_login()
     active = runtime.settings.active_worker_seconds
@@ -56,7 +57,7 @@ def list_page(request: Request, runtime: Service) -> Response:
 def study_page(
     request: Request, runtime: Service, study: Annotated[str, PathParameter(max_length=20)]
 ) -> Response:
-    caller = session_caller(request, runtime.database)
+    caller = session_caller(request, runtime)
     if caller is None:
         return _to_login()
     try:
@@ -98,6 +99,7 @@ def login_page(code: Annotated[str, Query(max_length=100)] = "") -> Response:
 
 @router.post("/login")
 async def login(request: Request, runtime: Service) -> Response:
+    check_origin(request, runtime.settings)
     form = parse_qs((await request.body()).decode("utf-8", "replace"))
     code = form.get("code", [""])[0]
     runtime.limits.admit_stranger(address(request))
@@ -106,14 +108,7 @@ async def login(request: Request, runtime: Service) -> Response:
     except Unauthenticated as error:
         return _html("login.html", status=401, code="", problem=error.detail)
     answer = RedirectResponse("/", status_code=303)
-    answer.set_cookie(
-        COOKIE,
-        secret,
-        max_age=SESSION_SECONDS,
-        httponly=True,
-        samesite="strict",
-        secure=request.url.scheme == "https",
-    )
+    set_cookie(request, runtime.settings, answer, secret)
     return answer
 
 
