@@ -100,6 +100,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         runtime.doorbell.close()
         await run_in_threadpool(steward.stop)
         await run_in_threadpool(runtime.planning.close)
+        await run_in_threadpool(runtime.announcer.close)
         runtime.database.close()
 
 

@@ -13,6 +13,7 @@ from service.limits import Limits
 from service.settings import Settings
 from service.stages.conductor import Conductor
 from service.stages.planning import Planning
+from service.webhooks.announcer import Announcer, announcer
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +25,14 @@ class Runtime:
     leases: LeaseDesk
     artifacts: ArtifactDesk
     limits: Limits
+    announcer: Announcer
 
 
 def assemble(settings: Settings) -> Runtime:
     settings.data_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     database, doorbell = Database(settings.url(), connections=settings.threads), Doorbell()
-    conductor = Conductor(database, doorbell, settings.active_worker_seconds)
+    told = announcer(settings)
+    conductor = Conductor(database, doorbell, settings.active_worker_seconds, told.announce)
     store = ArtifactStore(settings.data_directory / "artifacts")
     return Runtime(
         settings=settings,
@@ -39,6 +42,7 @@ def assemble(settings: Settings) -> Runtime:
         leases=LeaseDesk(database, doorbell, settings),
         artifacts=ArtifactDesk(database, store),
         limits=Limits(settings),
+        announcer=told,
     )
 
 

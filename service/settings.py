@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     requests_per_second: float = Field(default=50.0, gt=0)
     request_burst: float = Field(default=200.0, ge=1)
     polls_per_key: int = Field(default=256, ge=1)
+    webhooks: bool = False
+    webhook_url: str = ""
+    webhook_secret_file: Path | None = None
     shutdown_seconds: int = Field(default=3, ge=0)
     threads: int = Field(default=40, ge=4)
     log_format: Literal["auto", "json", "console"] = "auto"

@@ -26,6 +26,9 @@ from service.trials.workflow import queue, withdraw
 
 log = structlog.get_logger(__name__)
 
+Announce = Callable[[str, StudyState], None]
+"""Hears of every turn of a study, after its commit; must return at once."""
+
 LEDGERS = 64
 """Studies whose ledgers are kept open."""
 
@@ -41,10 +44,17 @@ PLANNERS: Mapping[StudyState, Callable[[Basis], Plan]] = MappingProxyType(
 class Conductor:
     """Advances studies; only the planning thread may call it."""
 
-    def __init__(self, database: Database, doorbell: Doorbell, active_seconds: float) -> None:
+    def __init__(
+        self,
+        database: Database,
+        doorbell: Doorbell,
+        active_seconds: float,
+        announce: Announce = lambda study, state: None,
+    ) -> None:
         self._database = database
         self._doorbell = doorbell
         self._active_seconds = active_seconds
+        self._announce = announce
         self._ledgers: OrderedDict[str, Ledger] = OrderedDict()
 
     def active(self) -> Sequence[str]:
@@ -86,6 +96,8 @@ class Conductor:
                 return True
             _write(session, study, plan)
         self._doorbell.ring()
+        if plan.turn:
+            self._announce(study, plan.turn.state)
         return plan.turn is not None
 
     def _ledger(self, session: Session, study: str) -> Ledger:
@@ -99,10 +111,13 @@ class Conductor:
     def _fail(self, study: str, error: str) -> None:
         try:
             with self._database.writing() as session:
-                if Studies(session).get(study).state in PLANNERS:
-                    _turn(session, study, Turn(StudyState.FAILED, error=error))
+                if Studies(session).get(study).state not in PLANNERS:
+                    return
+                _turn(session, study, Turn(StudyState.FAILED, error=error))
         except (NotFound, SQLAlchemyError) as further:
             log.error("study has to wait", study=study, exc_info=further)
+        else:
+            self._announce(study, StudyState.FAILED)
 
 
 def _write(session: Session, study: str, plan: Plan) -> None:
