@@ -18,7 +18,7 @@ SECRET_NAMES = re.compile(
 )
 BLANK = "[redacted]"
 _BLANKED = (
-    (re.compile(r"rka_([a-z2-7]{8})_[a-z2-7]{32}(_[0-9a-f]{8})?"), rf"rka_\1_{BLANK}"),
+    (re.compile(r"rka_([a-z2-7]{8})_[a-z0-9_]+"), rf"rka_\1_{BLANK}"),
     (re.compile(r"\b(Bearer|Basic)\s+[^\s'\",]+", re.IGNORECASE), rf"\1 {BLANK}"),
     (re.compile(r"(\w://[^\s/:@]*):[^\s/@]+@"), rf"\1:{BLANK}@"),
     (re.compile(r"((?:rka_session|[?&\s'\"]code)=)[\w%.~-]+"), rf"\1{BLANK}"),

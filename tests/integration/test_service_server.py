@@ -32,13 +32,17 @@ def _free_port() -> int:
 class Process:
     """``run(Settings())`` in a process of its own, in an unrelated working directory."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, **environment: str) -> None:
         self.directory, self.port = directory, _free_port()
-        self._environment = os.environ | {
-            "RANKADAPTOR_DATA_DIRECTORY": str(directory),
-            "RANKADAPTOR_PORT": str(self.port),
-            "RANKADAPTOR_LOG_LEVEL": "debug",
-        }
+        self._environment = (
+            os.environ
+            | environment
+            | {
+                "RANKADAPTOR_DATA_DIRECTORY": str(directory),
+                "RANKADAPTOR_PORT": str(self.port),
+                "RANKADAPTOR_LOG_LEVEL": "debug",
+            }
+        )
         self.start()
 
     def start(self) -> None:
@@ -180,9 +184,30 @@ def _break_database(process: Process) -> None:
             database.execute(f"ALTER TABLE {table} RENAME TO lost_{table}")
 
 
-def test_the_log_holds_no_secret(process: Process) -> None:
+WEBHOOK = "c4n4ry-of-sixteen"
+
+
+@pytest.fixture
+def hooked(tmp_path: Path) -> Iterator[Process]:
+    """A service that tries to tell of every end, at an address that it may not go to."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "secret").write_text(WEBHOOK)
+    process = Process(
+        tmp_path / "data",
+        RANKADAPTOR_WEBHOOKS="true",
+        RANKADAPTOR_WEBHOOK_URL="https://127.0.0.1:9/hook",
+        RANKADAPTOR_WEBHOOK_SECRET_FILE=str(tmp_path / "secret"),
+    )
+    yield process
+    if process.running.poll() is None:
+        process.stop(signal.SIGKILL)
+
+
+def test_the_log_holds_no_secret(hooked: Process) -> None:
     """Every way a secret comes in or goes out: keys good and bad, a login, an upload, errors."""
+    process = hooked
     _submit(process)
+    _run(process)
     with process.client("admin") as admin, process.client("worker") as worker:
         issued = admin.post("/v1/keys", json={"role": "worker", "name": "box"}).json()
         code = admin.post("/v1/login-codes").json()["code"]
@@ -208,11 +233,12 @@ def test_the_log_holds_no_secret(process: Process) -> None:
         '"event": "issued a key"',
         '"event": "revoked a key"',
         "database unavailable",
+        "webhook not delivered",
     ):
         assert said in log
     keys = [(process.directory / f"{role}.key").read_text().strip() for role in ("admin", "worker")]
     secrets = [key.split("_")[2] for key in (*keys, issued["key"])]
-    for secret in (*secrets, code, cookie):
+    for secret in (*secrets, code, cookie, WEBHOOK):
         assert secret not in log
 
 

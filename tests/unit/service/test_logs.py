@@ -54,7 +54,7 @@ def test_secrets_are_blanked(event: dict[str, Any]) -> None:
     assert "[redacted]" in logged
 
 
-@pytest.mark.parametrize("key", [KEY, f"{KEY}_0123abcd"])
+@pytest.mark.parametrize("key", [KEY, KEY[:-9], f"{KEY}_0123abcd", f"{KEY}_0123"])
 def test_of_a_key_its_identity_is_left(key: str) -> None:
     assert blank(f"key {key} was refused") == "key rka_abcdefgh_[redacted] was refused"
 
