@@ -1,7 +1,10 @@
 """Alembic's entry: the engine comes from service.schema, or from alembic.ini for people."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from alembic import context
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine
 
 from service.tables import Base
 
@@ -11,6 +14,23 @@ def _engine() -> Engine:
     if isinstance(given, Engine):
         return given
     return create_engine(context.config.get_main_option("sqlalchemy.url") or "")
+
+
+@contextmanager
+def _unlinked(connection: Connection) -> Iterator[None]:
+    """SQLite changes a table by making it anew; dropping the old one must not cascade.
+
+    The pragma does nothing inside a transaction, so it is set on the driver's connection.
+    """
+    driver = connection.connection.driver_connection
+    if connection.dialect.name != "sqlite" or driver is None:
+        yield
+        return
+    driver.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA foreign_keys=ON")
 
 
 with _engine().execution_options(writes=True).connect() as connection:
@@ -24,5 +44,5 @@ with _engine().execution_options(writes=True).connect() as connection:
         compare_type=True,
         transaction_per_migration=True,
     )
-    with context.begin_transaction():
+    with _unlinked(connection), context.begin_transaction():
         context.run_migrations()

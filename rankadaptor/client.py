@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 
@@ -131,6 +132,23 @@ class Client:
 
     def workers(self) -> Iterator[JSON]:
         return self._pages("/v1/workers")
+
+    def issue_key(
+        self, role: str, name: str, *, project: str | None = None, days: float | None = None
+    ) -> JSON:
+        """Issue a key; the answer's ``key`` is the secret, shown this once."""
+        body = {"role": role, "name": name, "project": project, "days": days}
+        return self._json("POST", "/v1/keys", body=body)
+
+    def api_keys(self) -> Iterator[JSON]:
+        return self._pages("/v1/keys")
+
+    def revoke_key(self, key_id: str) -> None:
+        self._send("DELETE", f"/v1/keys/{quote(key_id, safe='')}")
+
+    def audit(self) -> Iterator[JSON]:
+        """Yield who changed what, oldest first."""
+        return self._pages("/v1/audit")
 
     def login_url(self) -> str:
         """Return an address that opens the dashboard once, without the key in it."""

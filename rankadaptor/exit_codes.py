@@ -26,6 +26,7 @@ _BY_ERROR: tuple[tuple[type[errors.RankspaceError], ExitCode], ...] = (
     (errors.Conflict, ExitCode.CONFLICT),
     (errors.Unauthenticated, ExitCode.REFUSED),
     (errors.Forbidden, ExitCode.REFUSED),
+    (errors.TooManyRequests, ExitCode.UNREACHABLE),
     (errors.Unreachable, ExitCode.UNREACHABLE),
 )
 

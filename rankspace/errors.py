@@ -11,6 +11,7 @@ RankspaceError
 ├── Conflict                 true now, perhaps not later                   (HTTP 409)
 │   └── LeaseLost            someone else holds the trial: drop it, go on
 ├── TooLarge                 send less                                     (HTTP 413)
+├── TooManyRequests          come back later                               (HTTP 429)
 ├── UnsupportedVersion       upgrade the older side                        (HTTP 426)
 ├── TrialFailed              this rank vector cannot be measured; the study goes on
 └── Unreachable              the service did not answer: try again         (HTTP 503)
@@ -74,6 +75,20 @@ class LeaseLost(Conflict):
 
 
 class TooLarge(RankspaceError): ...
+
+
+class TooManyRequests(RankspaceError):
+    """The caller has used up its share for the moment.
+
+    Attributes:
+        wait_seconds: When to come back.
+    """
+
+    wait_seconds: float = 1.0
+
+    def __init__(self, detail: str, *, hint: str = "", wait_seconds: float = 1.0) -> None:
+        super().__init__(detail, hint=hint)
+        self.wait_seconds = wait_seconds
 
 
 class UnsupportedVersion(RankspaceError): ...

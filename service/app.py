@@ -11,11 +11,13 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 
 from service import errors, pages, tracing
-from service.guards import BodyLimit, HostGuard, SecurityHeaders
+from service.audit import AuditTrail
+from service.guards import BodyLimit, HostGuard, NulGuard, SecurityHeaders
 from service.keys import issue_missing, store
 from service.metrics.timing import RequestTimer
 from service.pages import router as page_routes
 from service.routers import (
+    audit,
     exports,
     health,
     insights,
@@ -41,6 +43,7 @@ ROUTERS = (
     leases.router,
     workers.router,
     keys.router,
+    audit.router,
     health.router,
     metrics.router,
     page_routes.router,
@@ -70,6 +73,8 @@ def create_app(settings: Settings) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=Path(pages.__file__).parent / "static"))
+    app.add_middleware(AuditTrail, database=runtime.database)
+    app.add_middleware(NulGuard)
     app.add_middleware(BodyLimit, settings=settings)
     app.add_middleware(HostGuard, hosts=settings.hosts())
     app.add_middleware(SecurityHeaders)
@@ -109,6 +114,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         if runtime.hints is not None:
             await run_in_threadpool(runtime.hints.stop)
         await run_in_threadpool(runtime.planning.close)
+        await run_in_threadpool(runtime.announcer.close)
         runtime.database.close()
 
 

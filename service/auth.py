@@ -1,46 +1,108 @@
 """Who may call a route: a key in the header, or for reading a browser session's cookie."""
 
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated, TypeAlias
 
-from fastapi import Depends, Request
+import structlog
+from fastapi import Depends, Query, Request
+from sqlalchemy.exc import SQLAlchemyError
 
 from rankspace.errors import Forbidden, Unauthenticated
+from service.browser import cookie
+from service.caller import Caller, Role
 from service.db import Database
-from service.keys import Keys, Role
+from service.keys import Keys
 from service.logins import Logins
 from service.runtime import Runtime, get_runtime
 
-COOKIE = "rka_session"
+log = structlog.get_logger(__name__)
+
+READING = ("GET", "HEAD")
 
 
-def require(*roles: Role) -> Callable[[Request, Runtime], None]:
-    """Make the dependency that lets only ``roles`` in."""
+def get_caller(request: Request, runtime: Annotated[Runtime, Depends(get_runtime)]) -> Caller:
+    """Tell who asks; the same answer for the whole request.
 
-    def check(request: Request, runtime: Annotated[Runtime, Depends(get_runtime)]) -> None:
-        role = _role(request, runtime.database)
-        if role not in roles:
+    Raises:
+        Unauthenticated: No key, no session, or one that is not valid.
+        TooManyRequests: The key's share is used up, or that of the address.
+    """
+    try:
+        caller = _caller(request, runtime)
+    except Unauthenticated:
+        runtime.limits.admit_stranger(address(request))
+        raise
+    runtime.limits.admit(caller)
+    request.state.caller = caller
+    return caller
+
+
+def address(request: Request) -> str:
+    return request.client.host if request.client else "unknown"
+
+
+def _caller(request: Request, runtime: Runtime) -> Caller:
+    caller = _by_key(request, runtime.database) or _by_session(request, runtime)
+    if caller is None:
+        raise Unauthenticated("no key was sent", hint="send Authorization: Bearer rka_…")
+    return caller
+
+
+Identified: TypeAlias = Annotated[Caller, Depends(get_caller)]
+
+
+def require(read: Sequence[Role], write: Sequence[Role]) -> Callable[[Request, Caller], None]:
+    """Make the dependency that lets ``read`` in to look and ``write`` to change something."""
+
+    def check(request: Request, caller: Identified) -> None:
+        roles = read if request.method in READING else write
+        if caller.role not in roles:
             names = " or ".join(roles)
-            raise Forbidden(f"a {role} key may not do that", hint=f"use a key of role {names}")
+            raise Forbidden(
+                f"a {caller.role} key may not do that", hint=f"use a key of role {names}"
+            )
 
     return check
 
 
-def has_session(request: Request, database: Database) -> bool:
-    """Whether the request carries the cookie of an open browser session."""
-    secret = request.cookies.get(COOKIE)
+def _target(
+    caller: Identified, project: Annotated[str | None, Query(max_length=200)] = None
+) -> str:
+    return caller.target(project)
+
+
+Target: TypeAlias = Annotated[str, Depends(_target)]
+"""Project of what the request makes: the caller's, or the one a key of all projects names."""
+
+
+def session_caller(request: Request, runtime: Runtime) -> Caller | None:
+    """The owner of the request's cookie, if that is of an open browser session."""
+    secret = cookie(request, runtime.settings)
     if not secret:
-        return False
+        return None
+    with runtime.database.reading() as session:
+        return Logins(session).caller(secret)
+
+
+def _by_session(request: Request, runtime: Runtime) -> Caller | None:
+    return session_caller(request, runtime) if request.method in READING else None
+
+
+def _by_key(request: Request, database: Database) -> Caller | None:
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        return None
     with database.reading() as session:
-        return Logins(session).is_open(secret)
+        caller, is_used_anew = Keys(session).caller(key.strip())
+    if is_used_anew:
+        _note_use(database, caller.key)
+    return caller
 
 
-def _role(request: Request, database: Database) -> Role:
-    header = request.headers.get("authorization", "")
-    scheme, _, key = header.partition(" ")
-    if scheme.lower() == "bearer":
-        with database.reading() as session:
-            return Keys(session).role_of(key.strip())
-    if request.method == "GET" and has_session(request, database):
-        return Role.ADMIN
-    raise Unauthenticated("no key was sent", hint="send Authorization: Bearer rka_…")
+def _note_use(database: Database, key: str) -> None:
+    """Note it where that is possible: a full disk must not keep people from reading."""
+    try:
+        with database.writing() as session:
+            Keys(session).note_use(key)
+    except SQLAlchemyError as error:
+        log.warning("the use of a key was not noted", key=key, problem=str(error))

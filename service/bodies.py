@@ -14,6 +14,8 @@ from service.errors import ErrorBody
 
 T = TypeVar("T")
 MAX_DEPTH = 32
+MAX_ITEMS = 20_000  # of one list or group: the longest is a model's matrices
+MAX_TEXT = 10_000  # characters
 LARGE = 64 * 1024  # above this, parsing would hold up the event loop
 
 
@@ -69,7 +71,7 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _check(document: Any) -> None:
-    """Refuse what no table can hold: deep nesting, NUL, half of a surrogate pair."""
+    """Refuse what no table can hold, NUL or half of a surrogate pair, and what nobody needs."""
     level, depth = [document], 0
     while level:
         if depth > MAX_DEPTH:
@@ -78,6 +80,10 @@ def _check(document: Any) -> None:
             text.encode("utf-8")
             if "\0" in text:
                 raise ValueError("a text contains the character NUL")
+            if len(text) > MAX_TEXT:
+                raise ValueError(f"a text has more than {MAX_TEXT:,} characters")
+        if any(len(item) > MAX_ITEMS for item in level if isinstance(item, list | dict)):
+            raise ValueError(f"a list or group has more than {MAX_ITEMS:,} entries")
         level = [child for item in level for child in _children(item)]
         depth += 1
 
@@ -88,8 +94,9 @@ def _children(item: Any) -> Sequence[Any]:
     return item if isinstance(item, list) else ()
 
 
-def reply(value: Any, status: int = 200) -> JSONResponse:
-    return JSONResponse(encode(value), status)
+def reply(value: Any, status: int = 200, *, at: str | None = None) -> JSONResponse:
+    """Answer with ``value``; ``at`` is the address of what was made."""
+    return JSONResponse(encode(value), status, headers={"Location": at} if at else None)
 
 
 def route(

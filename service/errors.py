@@ -1,5 +1,6 @@
 """Errors become HTTP in this one place: class to status, and the one form of an error body."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -29,6 +30,7 @@ STATUS: Mapping[type[errors.RankspaceError], int] = MappingProxyType(
         errors.Conflict: 409,
         errors.TooLarge: 413,
         errors.UnsupportedVersion: 426,
+        errors.TooManyRequests: 429,
         errors.TrialFailed: 422,
         errors.Unreachable: 503,
     }
@@ -56,9 +58,11 @@ def status_of(error: errors.RankspaceError) -> int:
 
 
 def answer(error: errors.RankspaceError) -> JSONResponse:
-    """Render ``error``; 401 also names the scheme, 503 when to come back."""
+    """Render ``error``; 401 also names the scheme, 429 and 503 when to come back."""
     body = ErrorBody(type(error).__name__, error.detail, error.hint)
-    headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
+    wait = error.wait_seconds if isinstance(error, errors.TooManyRequests) else 1.0
+    again = {"Retry-After": str(math.ceil(wait))}
+    headers = {401: {"WWW-Authenticate": "Bearer"}, 429: again, 503: again}
     status = status_of(error)
     return JSONResponse(encode(body), status, headers=headers.get(status))
 

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rankspace.errors import Forbidden, TooLarge
+from rankspace.errors import Forbidden, TooLarge, UnreadableInput
 from service.errors import answer
 from service.settings import Settings
 
@@ -17,7 +17,8 @@ SECURITY_HEADERS: Mapping[str, str] = MappingProxyType(
         "frame-ancestors 'none'",
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
-        "Referrer-Policy": "no-referrer",
+        # Not "no-referrer": with that, browsers hide even from ourselves where our form is from.
+        "Referrer-Policy": "same-origin",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Cache-Control": "no-store",
@@ -49,6 +50,20 @@ class HostGuard:
 def _name(host: str) -> str:
     name, colon, port = host.lower().rpartition(":")
     return name if colon and port.isdecimal() else host.lower()
+
+
+class NulGuard:
+    """Refuses the character NUL in a path or a query: no name has it, and no table can hold it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and ("\0" in scope["path"] or b"%00" in scope["query_string"]):
+            refusal = UnreadableInput("path", scope["path"], "contains NUL", fix="leave it out")
+            await answer(refusal)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
 
 
 class BodyLimit:

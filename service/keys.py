@@ -1,32 +1,38 @@
-"""API keys: ``rka_<id>_<secret>``. Only the secret's SHA-256 is stored."""
+"""API keys: ``rka_<id>_<secret>_<checksum>``. Only the secret's SHA-256 is stored.
+
+The checksum lets secret scanners tell a key from other text. Keys of before it had none and stay
+valid.
+"""
 
 import hashlib
 import hmac
 import os
 import re
 import secrets
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 import structlog
-from sqlalchemy import exists, select, update
+from sqlalchemy import exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from rankspace.errors import Conflict, NotFound, Unauthenticated
-from service.clock import Now
+from service.caller import Caller, Role
+from service.clock import Now, timestamp
+from service.scope import ALL, EVERYTHING, Scope
 from service.tables import KeyRow
 
 log = structlog.get_logger(__name__)
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
-_FORM = re.compile(r"rka_([a-z2-7]{8})_([a-z2-7]{32})")
+DAY_SECONDS = 86_400
+USE_SECONDS = 60.0  # how exactly the last use is known
+_FORM = re.compile(r"(rka_([a-z2-7]{8})_([a-z2-7]{32}))(?:_([0-9a-f]{8}))?")
 
-
-class Role(StrEnum):
-    ADMIN = "admin"
-    WORKER = "worker"
+IS_LIVE = KeyRow.revoked_at.is_(None) & or_(KeyRow.expires_at.is_(None), KeyRow.expires_at > Now())
+_IS_USED_ANEW = or_(KeyRow.last_used_at.is_(None), KeyRow.last_used_at < Now() - USE_SECONDS)
 
 
 def random_text(length: int) -> str:
@@ -38,6 +44,11 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+def checksum(unsigned: str) -> str:
+    """CRC-32 of the key up to there, in hexadecimal: no secret, and no proof of anything."""
+    return f"{zlib.crc32(unsigned.encode()):08x}"
+
+
 @dataclass(frozen=True, slots=True)
 class IssuedKey:
     """A key as its owner sees it once; ``key`` is the secret."""
@@ -46,6 +57,8 @@ class IssuedKey:
     role: Role
     name: str
     key: str
+    project: str
+    expires_at: str | None
 
 
 class Keys:
@@ -57,23 +70,29 @@ class Keys:
     def exist(self) -> bool:
         return bool(self._session.scalar(select(exists().where(KeyRow.id.is_not(None)))))
 
-    def issue(self, role: Role, name: str) -> IssuedKey:
+    def issue(
+        self, role: Role, name: str, project: str = ALL, days: float | None = None
+    ) -> IssuedKey:
         """Store a new key and return it; this is the only time its secret is seen."""
-        row = KeyRow(id=random_text(8), role=role.value, name=name)
+        row = KeyRow(id=random_text(8), role=role.value, name=name, project=project)
         secret = random_text(32)
         row.digest = digest(secret)
+        row.expires_at = None if days is None else Now() + days * DAY_SECONDS
         self._session.add(row)
-        return IssuedKey(row.id, role, name, f"rka_{row.id}_{secret}")
+        self._session.flush()
+        unsigned = f"rka_{row.id}_{secret}"
+        shown = f"{unsigned}_{checksum(unsigned)}"
+        return IssuedKey(row.id, role, name, shown, project, timestamp(row.expires_at))
 
-    def revoke(self, key: str) -> None:
+    def revoke(self, key: str, scope: Scope = EVERYTHING) -> None:
         """Let the key with this identity in no more; repeating it changes nothing.
 
         Raises:
-            NotFound: There is no such key.
-            Conflict: It is the last admin key that is let in.
+            NotFound: There is no such key in ``scope``.
+            Conflict: It is the last admin key for everything that never expires.
         """
         row = self._session.get(KeyRow, key)
-        if row is None:
+        if row is None or not scope.admits(row.project):
             raise NotFound(f"there is no key {key!r}", hint="GET /v1/keys lists them")
         if row.revoked_at is None:
             self._check_other_admin(row)
@@ -81,40 +100,62 @@ class Keys:
             self._session.execute(now.execution_options(synchronize_session=False))
 
     def _check_other_admin(self, row: KeyRow) -> None:
-        live = (KeyRow.role == Role.ADMIN) & KeyRow.revoked_at.is_(None) & (KeyRow.id != row.id)
-        others = self._session.scalar(select(exists().where(live)))
-        if row.role == Role.ADMIN and not others:
+        lasting = (
+            (KeyRow.role == Role.ADMIN) & (KeyRow.project == ALL) & KeyRow.expires_at.is_(None)
+        )
+        others = exists().where(lasting, KeyRow.revoked_at.is_(None), KeyRow.id != row.id)
+        is_lasting = (row.role, row.project, row.expires_at) == (Role.ADMIN, ALL, None)
+        if is_lasting and not self._session.scalar(select(others)):
             hint = "issue another admin key first: POST /v1/keys"
             raise Conflict(f"key {row.id} is the last admin key", hint=hint)
 
-    def page(self, cursor: str, limit: int) -> Sequence[KeyRow]:
+    def page(self, cursor: str, limit: int, scope: Scope = EVERYTHING) -> Sequence[KeyRow]:
         """List keys by identity, revoked ones included."""
-        found = select(KeyRow).where(KeyRow.id > cursor)
+        found = select(KeyRow).where(KeyRow.id > cursor, scope.bounds(KeyRow.project))
         return self._session.scalars(found.order_by(KeyRow.id).limit(limit)).all()
 
-    def role_of(self, key: str) -> Role:
-        """Look ``key`` up.
+    def caller(self, key: str) -> tuple[Caller, bool]:
+        """Look ``key`` up; also tell whether its use has yet to be noted for this minute.
 
         Raises:
-            Unauthenticated: Malformed, unknown or revoked; the answer does not say which.
+            Unauthenticated: Malformed, unknown, revoked or expired; the answer does not say which.
         """
         form = _FORM.fullmatch(key)
-        row = self._session.get(KeyRow, form[1]) if form else None
+        is_whole = form is not None and form[4] in (None, checksum(form[1]))
+        found = select(KeyRow, IS_LIVE, _IS_USED_ANEW).where(KeyRow.id == (form[2] if form else ""))
+        row, is_live, is_used_anew = self._session.execute(found).one_or_none() or (
+            None,
+            None,
+            None,
+        )
         expected = row.digest if row else digest("")
-        matches = hmac.compare_digest(digest(form[2] if form else "-"), expected)
-        if row is None or not matches or row.revoked_at is not None:
+        matches = hmac.compare_digest(digest(form[3] if form else "-"), expected)
+        if row is None or not (is_whole and matches and is_live):
             raise Unauthenticated("the key is not valid", hint="send a current key")
-        return Role(row.role)
+        return caller_of(row), bool(is_used_anew)
+
+    def note_use(self, key: str) -> None:
+        """Note that ``key`` let somebody in just now."""
+        used = update(KeyRow).where(KeyRow.id == key, _IS_USED_ANEW).values(last_used_at=Now())
+        self._session.execute(used.execution_options(synchronize_session=False))
+
+
+def caller_of(row: KeyRow) -> Caller:
+    return Caller(row.id, Role(row.role), Scope(row.project))
+
+
+_FIRST = (Role.WORKER, Role.ADMIN)
 
 
 def issue_missing(session: Session, directory: Path | None) -> tuple[IssuedKey, ...]:
-    """Issue one key per role at the very first start; later an admin key if its file is gone.
+    """Issue what one machine needs at the very first start; later an admin key if its file is gone.
 
-    Without a directory no file is missed: each of several services has its own.
+    Both are of all projects. Without a directory no file is missed: each of several services has
+    its own.
     """
     keys = Keys(session)
     if not keys.exist():
-        return tuple(keys.issue(role, "made at the first start") for role in reversed(Role))
+        return tuple(keys.issue(role, "made at the first start") for role in _FIRST)
     if directory is not None and not _file(directory, Role.ADMIN).exists():
         return (keys.issue(Role.ADMIN, "made because admin.key was missing"),)
     return ()

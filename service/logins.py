@@ -1,14 +1,18 @@
-"""Browser sessions: a one-time code becomes a cookie that may read, never write."""
+"""Browser sessions: a one-time code becomes a cookie that may read, never write.
+
+A session reaches as far as the key that asked for its code, and ends with it.
+"""
 
 import secrets
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from rankspace.errors import Unauthenticated
+from service.caller import Caller
 from service.clock import Now
-from service.keys import digest
-from service.tables import LoginCodeRow, LoginSessionRow
+from service.keys import IS_LIVE, caller_of, digest
+from service.tables import KeyRow, LoginCodeRow, LoginSessionRow
 
 CODE_SECONDS = 600
 SESSION_SECONDS = 12 * 3600
@@ -20,11 +24,11 @@ class Logins:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def offer(self) -> str:
-        """Make a code that is good for one login within ten minutes."""
+    def offer(self, key: str) -> str:
+        """Make a code that is good for one login within ten minutes, with the reach of ``key``."""
         code = secrets.token_urlsafe(24)
         expires = Now() + CODE_SECONDS
-        self._session.add(LoginCodeRow(digest=digest(code), expires_at=expires))
+        self._session.add(LoginCodeRow(digest=digest(code), key_id=key, expires_at=expires))
         self._forget_expired()
         return code
 
@@ -35,17 +39,24 @@ class Logins:
             Unauthenticated: Unknown, used or expired.
         """
         good = (LoginCodeRow.digest == digest(code)) & (LoginCodeRow.expires_at > Now())
-        used = self._session.execute(delete(LoginCodeRow).where(good).returning(LoginCodeRow))
-        if used.first() is None:
+        used = self._session.execute(
+            delete(LoginCodeRow).where(good).returning(LoginCodeRow.key_id)
+        )
+        key = used.scalar()
+        if key is None:
             raise Unauthenticated("the login code is not valid", hint="ask for a new one")
         secret = secrets.token_urlsafe(32)
         expires = Now() + SESSION_SECONDS
-        self._session.add(LoginSessionRow(digest=digest(secret), expires_at=expires))
+        row = LoginSessionRow(digest=digest(secret), key_id=key, expires_at=expires)
+        self._session.add(row)
         return secret
 
-    def is_open(self, secret: str) -> bool:
+    def caller(self, secret: str) -> Caller | None:
+        """Tell whose session this is; None when it is over, or its key is."""
         known = (LoginSessionRow.digest == digest(secret)) & (LoginSessionRow.expires_at > Now())
-        return bool(self._session.scalar(select(exists().where(known))))
+        owner = select(KeyRow).join(LoginSessionRow, LoginSessionRow.key_id == KeyRow.id)
+        row = self._session.scalar(owner.where(known, IS_LIVE))
+        return caller_of(row) if row else None
 
     def _forget_expired(self) -> None:
         for table in (LoginCodeRow, LoginSessionRow):

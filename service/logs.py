@@ -3,46 +3,83 @@
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
+from structlog.stdlib import ProcessorFormatter
+from structlog.typing import Processor
 
 from service.settings import Settings
 
 SECRET_NAMES = re.compile(
-    r"(authorization|cookie|secret|password|dsn|api_key|code)$", re.IGNORECASE
+    r"(authorization|cookie|[-_]key|token|secret|password|dsn|database_url|redis_url|(^|_)code)s?$",
+    re.IGNORECASE,
 )
-SECRET_VALUES = re.compile(r"rka_([a-z2-7]{8})_[a-z2-7]{32}")
+BLANK = "[redacted]"
+_BLANKED = (
+    (re.compile(r"rka_([a-z2-7]{8})_[a-z0-9_]+"), rf"rka_\1_{BLANK}"),
+    (re.compile(r"\b(Bearer|Basic)\s+[^\s'\",]+", re.IGNORECASE), rf"\1 {BLANK}"),
+    (re.compile(r"(\w://[^\s/:@]*):[^\s/@]+@"), rf"\1:{BLANK}@"),
+    (re.compile(r"((?:rka_session|[?&\s'\"]code)=)[\w%.~-]+"), rf"\1{BLANK}"),
+)
+"""Keys, credentials of a header, passwords in addresses, session cookies and login codes."""
 
 
 def configure(settings: Settings) -> None:
-    """Set up structlog for the whole process, on standard error."""
-    renderer = structlog.processors.JSONRenderer() if _is_json(settings) else _console()
+    """Set up logging for the whole process, on standard error; libraries' logs included."""
+    shared: tuple[Processor, ...] = (
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    )
+    last: tuple[Processor, ...] = (
+        structlog.processors.format_exc_info,
+        redact,
+        structlog.processors.JSONRenderer() if _is_json(settings) else _console(),
+    )
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            redact,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.getLevelNamesMapping()[settings.log_level.upper()]
-        ),
+        processors=[*shared, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+    _adopt_libraries(shared, last)
+
+
+def _adopt_libraries(shared: tuple[Processor, ...], last: tuple[Processor, ...]) -> None:
+    """Without it the standard library prints warnings and traces as they are, secrets included."""
+    handler = logging.StreamHandler(sys.stderr)
+    processors = (ProcessorFormatter.remove_processors_meta, *last)
+    handler.setFormatter(ProcessorFormatter(processors=processors, foreign_pre_chain=shared))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Blank secret fields, and keys inside of any text."""
+    """Blank secret fields at any depth, and secrets inside of any text."""
     for name, value in event.items():
-        if SECRET_NAMES.search(name):
-            event[name] = "[redacted]"
-        elif isinstance(value, str):
-            event[name] = SECRET_VALUES.sub(r"rka_\1_[redacted]", value)
+        event[name] = _redacted(name, value)
     return event
+
+
+def blank(text: str) -> str:
+    """Blank what looks like a secret in ``text``."""
+    for pattern, replacement in _BLANKED:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _redacted(name: str, value: Any) -> Any:
+    """Numbers are never secret: a lease's token is one."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if SECRET_NAMES.search(name):
+        return BLANK
+    if isinstance(value, Mapping):
+        return {key: _redacted(str(key), item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_redacted(name, item) for item in value]
+    return blank(value if isinstance(value, str) else str(value))
 
 
 def _is_json(settings: Settings) -> bool:

@@ -11,10 +11,12 @@ from service.db import Database
 from service.doorbell import Doorbell
 from service.exports.desk import ArtifactDesk
 from service.leases.desk import LeaseDesk
+from service.limits import Limits
 from service.metrics.metrics import Metrics
 from service.settings import Settings
 from service.stages.conductor import Conductor
 from service.stages.planning import Planning
+from service.webhooks.announcer import Announcer, announcer
 
 if TYPE_CHECKING:
     from service.hints import Hints
@@ -30,15 +32,18 @@ class Runtime:
     leases: LeaseDesk
     artifacts: ArtifactDesk
     hints: "Hints | None"
+    limits: Limits
+    announcer: Announcer
 
 
 def assemble(settings: Settings) -> Runtime:
     settings.data_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     database, doorbell = Database(settings.url(), connections=settings.threads), Doorbell()
-    hints = _hints(database, doorbell, settings.redis_url)
+    hints, told = _hints(database, doorbell, settings.redis_url), announcer(settings)
     metrics = Metrics()
     metrics.registry.register(BacklogGauges(database, settings.active_worker_seconds))
-    conductor = Conductor(database, doorbell, settings.active_worker_seconds, metrics)
+    active = settings.active_worker_seconds
+    conductor = Conductor(database, doorbell, active, metrics, told.announce)
     store = ArtifactStore(settings.data_directory / "artifacts")
     return Runtime(
         settings=settings,
@@ -49,6 +54,8 @@ def assemble(settings: Settings) -> Runtime:
         leases=LeaseDesk(database, doorbell, settings, metrics),
         artifacts=ArtifactDesk(database, store),
         hints=hints,
+        limits=Limits(settings),
+        announcer=told,
     )
 
 

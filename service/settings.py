@@ -26,6 +26,9 @@ class Settings(BaseSettings):
     ``redis_url``: where idle workers wait for work, ``rediss://`` for TLS; without one they wait at
     the service. ``allowed_hosts`` are further ``Host`` names beside the local ones, in the
     environment separated by commas. ``heartbeat_seconds`` follows the lease unless it is given.
+    ``secure_cookies`` says that browsers come over https though the service does not: TLS ends in
+    front of it. ``requests_per_second`` and ``request_burst`` are one key's share of each process;
+    a worker key has ten times as much, all requests from one address without a valid key a tenth.
     ``metrics_open`` lets ``/metrics`` be read without a key, for networks where only the scraper
     reaches it. ``otel`` makes a span of every request; it needs the extra of that name.
     """
@@ -38,6 +41,7 @@ class Settings(BaseSettings):
     database_url: str | None = None
     redis_url: str | None = None
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    secure_cookies: bool = False
     lease_seconds: float = Field(default=120.0, gt=0)
     heartbeat_seconds: float = Field(
         default_factory=lambda given: given["lease_seconds"] / HEARTBEATS_PER_LEASE, gt=0
@@ -48,6 +52,12 @@ class Settings(BaseSettings):
     max_body_bytes: int = 256 * KIB
     max_model_bytes: int = 8 * MIB
     max_artifact_bytes: int = 4 * GIB
+    requests_per_second: float = Field(default=50.0, gt=0)
+    request_burst: float = Field(default=200.0, ge=1)
+    polls_per_key: int = Field(default=256, ge=1)
+    webhooks: bool = False
+    webhook_url: str = ""
+    webhook_secret_file: Path | None = None
     shutdown_seconds: int = Field(default=3, ge=0)
     threads: int = Field(default=40, ge=4)
     metrics_open: bool = False

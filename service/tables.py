@@ -26,6 +26,7 @@ from sqlalchemy.types import TypeDecorator
 
 from rankspace import RankVector, TrialState
 from service.clock import Now
+from service.scope import DEFAULT_PROJECT
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -73,11 +74,18 @@ def _trial(**options: Any) -> Mapped[Any]:
     return mapped_column(Serial, ForeignKey("trials.id", ondelete="CASCADE"), **options)
 
 
+def _project() -> Mapped[Any]:
+    """Whose it is; see ``service.scope``."""
+    return mapped_column(String(63), insert_default=DEFAULT_PROJECT)
+
+
 class ModelRow(Base):
     __tablename__ = "models"
+    __table_args__ = (UniqueConstraint("project", "fingerprint"),)
 
     id: Mapped[str] = mapped_column(String(20), primary_key=True)
-    fingerprint: Mapped[str] = mapped_column(String(128), unique=True)
+    project: Mapped[str] = _project()
+    fingerprint: Mapped[str] = mapped_column(String(128))
     path: Mapped[str] = mapped_column(Text, index=True)
     document: Mapped[str] = mapped_column(Text)
     created_at: Mapped[float] = mapped_column(Double, insert_default=Now())
@@ -94,8 +102,10 @@ class StudyRow(Base):
     """
 
     __tablename__ = "studies"
+    __table_args__ = (UniqueConstraint("project", "idempotency_key"),)
 
     id: Mapped[str] = mapped_column(String(20), primary_key=True)
+    project: Mapped[str] = _project()
     model_id: Mapped[str] = mapped_column(ForeignKey("models.id"))
     model_path: Mapped[str] = mapped_column(Text)
     name: Mapped[str] = mapped_column(Text)
@@ -111,7 +121,7 @@ class StudyRow(Base):
     retries: Mapped[int] = mapped_column(insert_default=0)
     arms: Mapped[Any | None] = mapped_column(Document)
     verdict: Mapped[Any | None] = mapped_column(Document)
-    idempotency_key: Mapped[str | None] = mapped_column(String(200), unique=True)
+    idempotency_key: Mapped[str | None] = mapped_column(String(200))
     created_at: Mapped[float] = mapped_column(Double, insert_default=Now())
 
 
@@ -244,7 +254,7 @@ class PulseRow(Base):
 
 
 class KeyRow(Base):
-    """An API key: the secret itself is stored nowhere."""
+    """An API key: the secret itself is stored nowhere. ``project`` may be ``*``: of all."""
 
     __tablename__ = "api_keys"
 
@@ -252,7 +262,10 @@ class KeyRow(Base):
     digest: Mapped[str] = mapped_column(String(64))
     role: Mapped[str] = mapped_column(String(10))
     name: Mapped[str] = mapped_column(String(100))
+    project: Mapped[str] = _project()
     created_at: Mapped[float] = mapped_column(Double, insert_default=Now())
+    expires_at: Mapped[float | None] = mapped_column(Double)
+    last_used_at: Mapped[float | None] = mapped_column(Double)
     revoked_at: Mapped[float | None] = mapped_column(Double)
 
 
@@ -260,6 +273,7 @@ class LoginCodeRow(Base):
     __tablename__ = "login_codes"
 
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key_id: Mapped[str] = mapped_column(ForeignKey("api_keys.id"))
     expires_at: Mapped[float] = mapped_column(Double)
 
 
@@ -267,4 +281,22 @@ class LoginSessionRow(Base):
     __tablename__ = "login_sessions"
 
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key_id: Mapped[str] = mapped_column(ForeignKey("api_keys.id"))
     expires_at: Mapped[float] = mapped_column(Double)
+
+
+class AuditRow(Base):
+    """Append-only: what people did to this service, and who. No body, no secret."""
+
+    __tablename__ = "audit"
+    __table_args__ = (Index(None, "project", "id"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(Serial, primary_key=True)
+    key_id: Mapped[str] = mapped_column(String(8))
+    role: Mapped[str] = mapped_column(String(10))
+    project: Mapped[str] = mapped_column(String(63))
+    method: Mapped[str] = mapped_column(String(10))
+    route: Mapped[str] = mapped_column(String(100))
+    object: Mapped[str] = mapped_column(String(100))
+    status: Mapped[int]
+    created_at: Mapped[float] = mapped_column(Double, insert_default=Now())

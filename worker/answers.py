@@ -7,9 +7,13 @@ from typing import Any
 import httpx
 
 from rankspace.errors import RankspaceError, revive
+from worker.errors import Busy
 
-_PASSING = frozenset({408, 429})
+_TOO_MANY = 429
+_PASSING = frozenset({408, _TOO_MANY})
 """Refusals that, like every 5xx, may be over at the next try."""
+
+LONGEST_WAIT_SECONDS = 10.0
 
 _GATEWAYS: Mapping[int, str] = MappingProxyType(
     {401: "Unauthenticated", 403: "Forbidden", 413: "TooLarge"}
@@ -25,11 +29,20 @@ _HINTS: Mapping[int, str] = MappingProxyType(
 def error_of(answer: httpx.Response) -> RankspaceError:
     """Return the error to raise; its text is the service's own where it gave one."""
     body, status = _body(answer), answer.status_code
+    detail = str(body.get("detail") or f"{answer.request.url.path} was answered with {status}")
+    hint = str(body.get("hint") or _HINTS.get(status, ""))
+    if status == _TOO_MANY:
+        return Busy(detail, hint=hint, wait_seconds=_wait_seconds(answer))
     name = str(body.get("error") or _GATEWAYS.get(status, "Unreachable"))
     if status >= 500 or status in _PASSING:
         name = "Unreachable"
-    detail = str(body.get("detail") or f"{answer.request.url.path} was answered with {status}")
-    return revive(name, detail, str(body.get("hint") or _HINTS.get(status, "")))
+    return revive(name, detail, hint)
+
+
+def _wait_seconds(answer: httpx.Response) -> float:
+    """What ``Retry-After`` says; one second for a date or nonsense, which we never send."""
+    said = answer.headers.get("retry-after", "")
+    return min(float(said), LONGEST_WAIT_SECONDS) if said.isdecimal() else 1.0
 
 
 def _body(answer: httpx.Response) -> Mapping[str, Any]:

@@ -7,14 +7,20 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
 
 from rankspace.capabilities import Capabilities
 from rankspace.errors import InvalidInput, LeaseLost, NotFound, Unreachable, UnsupportedVersion
 from rankspace.trial import PROTOCOL, Action, Assignment
 from rankspace.wire import decode, encode
 from worker.answers import error_of
-from worker.errors import NoAnswer
+from worker.errors import Busy, NoAnswer
 from worker.report import Report
 
 CHUNK_BYTES = 1 << 20
@@ -40,7 +46,7 @@ class LeaseClient:
         self._retrying = Retrying(
             retry=retry_if_exception_type(Unreachable),
             stop=stop_after_attempt(attempts),
-            wait=wait_random_exponential(multiplier=0.2, max=5),
+            wait=_wait_seconds,
             reraise=True,
         )
 
@@ -142,6 +148,16 @@ class LeaseClient:
         if not answer.is_success:
             raise error_of(answer)
         return answer
+
+
+_backoff = wait_random_exponential(multiplier=0.2, max=5)
+
+
+def _wait_seconds(state: RetryCallState) -> float:
+    """Back off at random, and at least as long as the service asked for."""
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.wait_seconds if isinstance(error, Busy) else 0.0
+    return asked + _backoff(state)
 
 
 def _signed(report: Report) -> dict[str, Any]:

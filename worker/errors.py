@@ -7,6 +7,18 @@ class NoAnswer(Unreachable):
     """Nothing came back at all: not this request is at fault, but the way to the service."""
 
 
+class Busy(Unreachable):
+    """The service asks to come back later.
+
+    Attributes:
+        wait_seconds: When, by its own word.
+    """
+
+    def __init__(self, detail: str, *, hint: str = "", wait_seconds: float = 1.0) -> None:
+        super().__init__(detail, hint=hint)
+        self.wait_seconds = wait_seconds
+
+
 class CannotOpen(InvalidInput):
     """The model or the data cannot be opened on this machine: no fault of the trial at hand.
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from rankadaptor.client import Client
 from rankspace.errors import Unreachable
@@ -17,13 +18,15 @@ STOP_SECONDS = 10.0
 
 
 @contextmanager
-def service(home: Path, logs: Path) -> Iterator[Client]:
+def service(
+    home: Path, logs: Path, environment: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Client]:
     """Run ``rankadaptor serve`` with its files in ``home``; yield a client once it is ready."""
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
     command = ["serve", "--port", str(port), "--data", str(home)]
     command += ["--lease-seconds", "30", "--heartbeat-seconds", "5"]
-    with _running(command, logs / "service.log", {}) as process:
+    with _running(command, logs / "service.log", environment) as process:
         key = _wait_for_key(home / "admin.key", process)
         with Client(url, key) as client:
             _wait_until_ready(client, process)

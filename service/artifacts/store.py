@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from rankspace.errors import InvalidInput, NotFound
+from service.artifacts.beneath import open_beneath
 from service.keys import random_text
 
 WEIGHTS, NOTE = "adapter_model.safetensors", "README.md"
@@ -28,8 +29,13 @@ class ArtifactStore:
 
         Raises:
             InvalidInput: A name that is not on the list.
+            NotFound: Somebody put a symbolic link into the store.
         """
-        return Upload(self._path(study, trial, token, name))
+        target = self._path(study, trial, token, name)
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if target.parent.resolve() != self._root.resolve() / target.parent.relative_to(self._root):
+            raise NotFound(f"{name} would be stored elsewhere", hint="remove the symbolic link")
+        return Upload(target)
 
     def open(self, study: str, trial: int, token: int, name: str) -> BinaryIO:
         """Open a stored file, never through a symbolic link.
@@ -39,7 +45,7 @@ class ArtifactStore:
         """
         path = self._path(study, trial, token, name)
         try:
-            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            handle = open_beneath(self._root, path.relative_to(self._root))
         except OSError:
             raise NotFound(f"{name} is not stored", hint="run the recovery again") from None
         return os.fdopen(handle, "rb")
@@ -66,7 +72,6 @@ class Upload:
     """A file being received: hashed as it comes, renamed into place at the end."""
 
     def __init__(self, target: Path) -> None:
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._target = target
         self._part = target.with_name(f".{random_text(10)}{PART}")
         self._file = os.fdopen(_create(self._part), "wb")

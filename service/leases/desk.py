@@ -17,6 +17,7 @@ from service.leases.repository import Leases
 from service.leases.schemas import Beat, Heartbeat, Holding, Receipt, Report
 from service.leases.spent import spent
 from service.metrics.metrics import Metrics
+from service.scope import ALL
 from service.settings import Settings
 from service.workers.repository import Workers
 
@@ -59,14 +60,17 @@ class LeaseDesk:
             Workers(session).touch(worker)
         return silence is None or silence >= most
 
-    def has_work(self, worker: str, able: Capabilities | None = None) -> bool:
+    def has_work(self, worker: str, able: Capabilities | None = None, project: str = ALL) -> bool:
         """Look without a write transaction, for the many polls that find nothing."""
         with self._database.reading() as session:
-            return Leases(session).has_work(worker, able)
+            return Leases(session).has_work(worker, able, project)
 
-    def claim(self, worker: str, able: Capabilities | None = None) -> Assignment | None:
+    def claim(
+        self, worker: str, able: Capabilities | None = None, project: str = ALL
+    ) -> Assignment | None:
         with self._database.writing() as session:
-            trial = workflow.claim(session, worker, able, self._settings.lease_seconds)
+            lease_seconds = self._settings.lease_seconds
+            trial = workflow.claim(session, worker, able, lease_seconds, project)
             handed = assignment(session, trial, self._settings) if trial else None
         if handed:
             log.info("claimed", trial=handed.trial_id, token=handed.token, worker=worker)

@@ -10,6 +10,8 @@ from rankspace.capabilities import Capabilities
 from rankspace.trial import TRANSITIONS, TrialState
 from service.clock import Now
 from service.leases.pulse import FENCE
+from service.leases.sight import IS_SEEN, IS_TRIAL_SEEN
+from service.scope import ALL
 from service.studies.repository import ACTIVE, Studies
 from service.tables import AttemptRow, ModelRow, StudyRow, TrialRow, table_of
 from service.trials.repository import changed
@@ -25,14 +27,14 @@ _ATTEMPT = insert(table_of(AttemptRow))
 _IS_QUEUED = TrialRow.state == TrialState.QUEUED.value
 _IS_RUNNING = TrialRow.state == TrialState.RUNNING.value
 _IS_LATE = TrialRow.lease_until < Now()
-_IS_HELD = _IS_RUNNING & (TrialRow.worker == _WORKER)
+_IS_HELD = _IS_RUNNING & (TrialRow.worker == _WORKER) & IS_TRIAL_SEEN
 _FREE = select(TrialRow.id).join(StudyRow).where(_IS_QUEUED, StudyRow.state.in_(ACTIVE))
 _FITS = (StudyRow.gpu_memory_gib <= bindparam("gib")) & or_(
     StudyRow.architecture.in_(bindparam("architectures", expanding=True)),
     StudyRow.architecture == "",
     bindparam("any_architecture", type_=Boolean),
 )
-_FITTING = _FREE.where(_FITS)
+_FITTING = _FREE.where(_FITS, IS_SEEN)
 _WORK = select(1).where(or_(select(TrialRow.id).where(_IS_HELD).exists(), _FITTING.exists()))
 _HELD = select(TrialRow).where(_IS_HELD).limit(1)
 
@@ -65,20 +67,22 @@ class Leases:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def has_work(self, worker: str, able: Capabilities | None) -> bool:
+    def has_work(self, worker: str, able: Capabilities | None, project: str = ALL) -> bool:
         """Whether a claim by ``worker`` would succeed right now."""
-        return self._session.scalar(_WORK, {"worker": worker, **_needs(able)}) is not None
+        given = {"worker": worker, "project": project, **_needs(able)}
+        return self._session.scalar(_WORK, given) is not None
 
-    def held_by(self, worker: str) -> TrialRow | None:
-        return self._session.scalar(_HELD, {"worker": worker})
+    def held_by(self, worker: str, project: str = ALL) -> TrialRow | None:
+        return self._session.scalar(_HELD, {"worker": worker, "project": project})
 
-    def lock_next_study(self, able: Capabilities | None) -> str | None:
+    def lock_next_study(self, able: Capabilities | None, project: str = ALL) -> str | None:
         """Lock the active study whose queued trial is next for a worker that is ``able``.
 
         One whose model is loaded there comes first, unless another has waited for long. Studies
         somebody is writing to at this moment are passed over, unless there is no other.
         """
-        given = {**_needs(able), "resident": able.resident if able else None}
+        resident = able.resident if able else None
+        given = {**_needs(able), "resident": resident, "project": project}
         idle = self._session.scalar(_NEXT_IDLE_STUDY, given)
         if idle is not None:
             return idle

@@ -15,6 +15,7 @@ from service.events import Events
 from service.leases.racing import advise
 from service.leases.repository import Leases
 from service.leases.schemas import Beat, Claim, Heartbeat, Holding, Receipt, Report
+from service.scope import ALL
 from service.studies.repository import Studies
 from service.tables import AttemptRow, TrialRow
 from service.trials.repository import Trials
@@ -38,16 +39,20 @@ def check_protocol(claim: Claim) -> None:
 
 
 def claim(
-    session: Session, worker: str, able: Capabilities | None, lease_seconds: float
+    session: Session,
+    worker: str,
+    able: Capabilities | None,
+    lease_seconds: float,
+    project: str = ALL,
 ) -> TrialRow | None:
-    """Give ``worker`` a trial: the one it already holds, else the next it is able to run."""
+    """Give ``worker`` a trial of ``project``: the one it holds, else the next it is able to run."""
     Workers(session).touch(worker)
     leases = Leases(session)
-    held = leases.held_by(worker)
+    held = leases.held_by(worker, project)
     if held is not None:
         leases.renew(held.id, held.token, lease_seconds)
         return held
-    study = leases.lock_next_study(able)
+    study = leases.lock_next_study(able, project)
     if study is None:
         return None
     claimed = leases.claim(study, worker, lease_seconds)

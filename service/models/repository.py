@@ -6,6 +6,7 @@ from sqlalchemy import or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from rankspace.errors import NotFound
+from service.scope import EVERYTHING, Scope
 from service.tables import ModelRow
 
 
@@ -15,37 +16,41 @@ class Models:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def get(self, model: str) -> ModelRow:
+    def get(self, model: str, scope: Scope = EVERYTHING) -> ModelRow:
         """Return the row.
 
         Raises:
-            NotFound: There is no such model.
+            NotFound: There is no such model in ``scope``.
         """
         row = self._session.get(ModelRow, model)
-        if row is None:
+        if row is None or not scope.admits(row.project):
             raise NotFound(f"there is no model {model!r}", hint="GET /v1/models lists them")
         return row
 
-    def by_fingerprint(self, fingerprint: str) -> ModelRow | None:
-        return self._session.scalar(select(ModelRow).where(ModelRow.fingerprint == fingerprint))
+    def by_fingerprint(self, project: str, fingerprint: str) -> ModelRow | None:
+        mine = (ModelRow.project == project) & (ModelRow.fingerprint == fingerprint)
+        return self._session.scalar(select(ModelRow).where(mine))
 
-    def named(self, name: str) -> ModelRow | None:
+    def named(self, project: str, name: str) -> ModelRow | None:
         """Find by identity or by path; of several at one path the latest registered."""
-        found = select(ModelRow).where(or_(ModelRow.id == name, ModelRow.path == name))
+        called = or_(ModelRow.id == name, ModelRow.path == name)
+        found = select(ModelRow).where(ModelRow.project == project, called)
         return self._session.scalar(found.order_by(ModelRow.created_at.desc()).limit(1))
 
-    def paths(self) -> Sequence[str]:
-        return self._session.scalars(select(ModelRow.path).order_by(ModelRow.path)).all()
+    def paths(self, project: str) -> Sequence[str]:
+        mine = select(ModelRow.path).where(ModelRow.project == project)
+        return self._session.scalars(mine.order_by(ModelRow.path)).all()
 
     def add(self, row: ModelRow) -> None:
         self._session.add(row)
         self._session.flush()
 
-    def page(self, cursor: str | None, limit: int) -> Sequence[ModelRow]:
+    def page(self, cursor: str | None, limit: int, scope: Scope = EVERYTHING) -> Sequence[ModelRow]:
         """List models, newest first, from after ``cursor`` on."""
         order = tuple_(ModelRow.created_at, ModelRow.id)
-        found = select(ModelRow).order_by(ModelRow.created_at.desc(), ModelRow.id.desc())
+        mine = select(ModelRow).where(scope.bounds(ModelRow.project))
+        found = mine.order_by(ModelRow.created_at.desc(), ModelRow.id.desc())
         if cursor is not None:
-            last = self.get(cursor)
+            last = self.get(cursor, scope)
             found = found.where(order < tuple_(last.created_at, last.id))
         return self._session.scalars(found.limit(limit)).all()

@@ -12,9 +12,11 @@ from rankspace.errors import InvalidInput
 from service.documents import model_of, write
 from service.keys import random_text
 from service.models.repository import Models
+from service.scope import DEFAULT_PROJECT
 from service.tables import ModelRow
 
 MAX_WIDTH = 2**31
+MAX_PATH = 4096
 
 LONGEST: Mapping[str, int] = MappingProxyType({"fingerprint": 128, "architecture": 100})
 
@@ -24,35 +26,37 @@ class ModelView:
     """A registered model and its identity."""
 
     id: str
+    project: str
     model: PrunedModel
 
 
-def register(session: Session, model: PrunedModel) -> tuple[ModelView, bool]:
-    """Store ``model``; one with the same fingerprint keeps its identity and takes the new path.
+def register(
+    session: Session, model: PrunedModel, project: str = DEFAULT_PROJECT
+) -> tuple[ModelView, bool]:
+    """Store ``model``; the project's one with its fingerprint keeps its identity, the path is new.
 
     Returns:
         The model, and whether it is new.
     """
     _check(model)
     models = Models(session)
-    row = models.by_fingerprint(model.fingerprint)
+    row = models.by_fingerprint(project, model.fingerprint)
     if row is not None:
         row.path, row.document = model.path, write(model)
-        return ModelView(row.id, model), False
-    row = ModelRow(id=f"md_{random_text(10)}", fingerprint=model.fingerprint, path=model.path)
-    row.document = write(model)
+        return ModelView(row.id, project, model), False
+    row = ModelRow(id=f"md_{random_text(10)}", project=project, fingerprint=model.fingerprint)
+    row.path, row.document = model.path, write(model)
     models.add(row)
-    return ModelView(row.id, model), True
+    return ModelView(row.id, project, model), True
 
 
 def view(row: ModelRow) -> ModelView:
-    return ModelView(row.id, model_of(row.document))
+    return ModelView(row.id, row.project, model_of(row.document))
 
 
 def _check(model: PrunedModel) -> None:
     _check_texts(model)
-    if not PurePosixPath(model.path).is_absolute():
-        raise InvalidInput("path", model.path, "is not absolute", fix="start it with /")
+    _check_path(model.path)
     if model.parameters < 0:
         raise InvalidInput("parameters", model.parameters, "is negative", fix="count the weights")
     if not model.matrices:
@@ -69,6 +73,16 @@ def _check_texts(model: PrunedModel) -> None:
         if len(getattr(model, name)) > most:
             fix = f"give at most {most} characters, as rankadaptor submit does"
             raise InvalidInput(name, getattr(model, name), "is too long", fix=fix)
+
+
+def _check_path(path: str) -> None:
+    """Workers open it as it is written, so it must mean what it looks like."""
+    if not PurePosixPath(path).is_absolute():
+        raise InvalidInput("path", path, "is not absolute", fix="start it with /")
+    if path.startswith("//") or ".." in PurePosixPath(path).parts:
+        raise InvalidInput("path", path, "leads elsewhere than it says", fix="write it out")
+    if len(path) > MAX_PATH or not path.isprintable():
+        raise InvalidInput("path", path, "is no usable path", fix="rename the directory")
 
 
 def _check_matrix(field: str, matrix: Matrix) -> None:

@@ -5,20 +5,23 @@ from typing import Annotated
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi import Path as PathParameter
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from rankspace.errors import NotFound, Unauthenticated
-from service.auth import COOKIE, has_session
+from service.auth import address, session_caller
+from service.browser import check_origin, set_cookie
+from service.caller import Caller
 from service.documents import space_of
 from service.insights.calibration import study_calibration
 from service.insights.front import known_front
-from service.logins import SESSION_SECONDS, Logins
+from service.logins import Logins
 from service.pages import agreement, price
 from service.pages.charts import HEIGHT, WIDTH, curve, grid, strip
 from service.pages.words import duration, percent, verdict_words
-from service.routers.shared import Service, StudyId
+from service.routers.shared import Service
 from service.runtime import Runtime
 from service.studies.repository import Studies
 from service.studies.view import view, views
@@ -41,27 +44,31 @@ _templates.globals.update(
 
 @router.get("/")
 def list_page(request: Request, runtime: Service) -> Response:
-    if not has_session(request, runtime.database):
+    caller = session_caller(request, runtime)
+    if caller is None:
         return _to_login()
     active = runtime.settings.active_worker_seconds
     with runtime.database.reading() as session:
-        rows = Studies(session).page(None, LISTED)
+        rows = Studies(session).page(None, LISTED, caller.scope)
         return _html("studies.html", studies=views(session, rows, active))
 
 
 @router.get("/studies/{study}")
-def study_page(request: Request, runtime: Service, study: StudyId) -> Response:
-    if not has_session(request, runtime.database):
+def study_page(
+    request: Request, runtime: Service, study: Annotated[str, PathParameter(max_length=20)]
+) -> Response:
+    caller = session_caller(request, runtime)
+    if caller is None:
         return _to_login()
     try:
-        return _study_page(runtime, study)
+        return _study_page(runtime, study, caller)
     except NotFound as error:
         return _html("message.html", status=404, title="Not found", text=error.detail)
 
 
-def _study_page(runtime: Runtime, study: str) -> Response:
+def _study_page(runtime: Runtime, study: str, caller: Caller) -> Response:
     with runtime.database.reading() as session:
-        row = Studies(session).get(study)
+        row = Studies(session).get(study, caller.scope)
         shown, space = (
             view(session, row, runtime.settings.active_worker_seconds),
             space_of(row.space),
@@ -92,27 +99,24 @@ def login_page(code: Annotated[str, Query(max_length=100)] = "") -> Response:
 
 @router.post("/login")
 async def login(request: Request, runtime: Service) -> Response:
+    check_origin(request, runtime.settings)
     form = parse_qs((await request.body()).decode("utf-8", "replace"))
     code = form.get("code", [""])[0]
+    runtime.limits.admit_stranger(address(request))
     try:
-        secret = await run_in_threadpool(_redeem, runtime, code)
+        secret, request.state.caller = await run_in_threadpool(_redeem, runtime, code)
     except Unauthenticated as error:
         return _html("login.html", status=401, code="", problem=error.detail)
     answer = RedirectResponse("/", status_code=303)
-    answer.set_cookie(
-        COOKIE,
-        secret,
-        max_age=SESSION_SECONDS,
-        httponly=True,
-        samesite="strict",
-        secure=request.url.scheme == "https",
-    )
+    set_cookie(request, runtime.settings, answer, secret)
     return answer
 
 
-def _redeem(runtime: Runtime, code: str) -> str:
+def _redeem(runtime: Runtime, code: str) -> tuple[str, Caller | None]:
     with runtime.database.writing() as session:
-        return Logins(session).redeem(code)
+        logins = Logins(session)
+        secret = logins.redeem(code)
+        return secret, logins.caller(secret)
 
 
 def _to_login() -> Response:

@@ -5,15 +5,15 @@ from fastapi.responses import JSONResponse, StreamingResponse
 
 from service.auth import require
 from service.bodies import refusals, reply, route
+from service.caller import READERS, WRITERS
 from service.exports.desk import Export
-from service.keys import Role
 from service.routers.shared import Service, StudyId
 
 router = APIRouter(
     prefix="/v1/studies/{study}/export",
     tags=["export"],
-    dependencies=[Depends(require(Role.ADMIN))],
-    responses=refusals(401, 403, 404, 409),
+    dependencies=[Depends(require(READERS, WRITERS))],
+    responses=refusals(401, 403, 404, 409, 429),
 )
 
 

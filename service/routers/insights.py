@@ -7,17 +7,17 @@ from rankspace.calibration import Calibration, Noise
 from rankspace.front import Front
 from service.auth import require
 from service.bodies import refusals, reply, route
+from service.caller import READERS, WRITERS
 from service.insights.calibration import study_calibration
 from service.insights.front import study_front
 from service.insights.noise import study_noise
-from service.keys import Role
 from service.routers.shared import Service, StudyId
 
 router = APIRouter(
     prefix="/v1/studies/{study}",
     tags=["insights"],
-    dependencies=[Depends(require(Role.ADMIN))],
-    responses=refusals(401, 403, 404, 409, 422),
+    dependencies=[Depends(require(READERS, WRITERS))],
+    responses=refusals(401, 403, 404, 409, 422, 429),
 )
 
 

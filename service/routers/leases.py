@@ -10,10 +10,10 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from rankspace import Assignment
-from service.auth import require
+from service.auth import Identified, require
 from service.bodies import body_of, refusals, reply, route
+from service.caller import Caller, Role
 from service.exports.desk import ArtifactFile
-from service.keys import Role
 from service.leases.schemas import Beat, Claim, Heartbeat, Holding, Receipt, Report
 from service.leases.workflow import check_protocol
 from service.routers.shared import MAX_INTEGER, Service, TrialId
@@ -22,12 +22,13 @@ from service.stages.planning import settle
 
 COURTESY_SECONDS = 0.1
 """How long a claim waits for planning that others caused."""
+HOLDERS = (Role.ADMIN, Role.WORKER)
 
 router = APIRouter(
     prefix="/v1/leases",
     tags=["leases"],
-    dependencies=[Depends(require(Role.ADMIN, Role.WORKER))],
-    responses=refusals(401, 403, 404, 409, 413, 422, 426),
+    dependencies=[Depends(require(HOLDERS, HOLDERS))],
+    responses=refusals(401, 403, 404, 409, 413, 422, 426, 429),
 )
 
 
@@ -35,6 +36,7 @@ router = APIRouter(
 async def claim_trial(
     request: Request,
     runtime: Service,
+    caller: Identified,
     claim: Annotated[Claim, Depends(body_of(Claim))],
     wait: Annotated[float, Query(ge=0, le=30)] = 0,
 ) -> Response:
@@ -46,16 +48,17 @@ async def claim_trial(
     check_protocol(claim)
     patience = await settle(runtime.planning.asked_by(claim.worker))
     await settle(runtime.planning.under_way(), COURTESY_SECONDS)
-    assignment = await run_in_threadpool(_take, runtime, claim)
+    assignment = await run_in_threadpool(_take, runtime, caller, claim)
     if assignment is None:
         asked = await run_in_threadpool(_ask_for_offers, runtime, claim.worker)
         await settle(asked, patience)
-        assignment = await _wait(request, runtime, claim, wait)
+        with runtime.limits.polling(caller):
+            assignment = await _wait(request, runtime, caller, claim, wait)
     return reply(assignment, 201) if assignment else Response(status_code=204)
 
 
-def _take(runtime: Runtime, claim: Claim) -> Assignment | None:
-    who = claim.worker, claim.capabilities
+def _take(runtime: Runtime, caller: Caller, claim: Claim) -> Assignment | None:
+    who = claim.worker, claim.capabilities, caller.scope.project
     return runtime.leases.claim(*who) if runtime.leases.has_work(*who) else None
 
 
@@ -65,14 +68,14 @@ def _ask_for_offers(runtime: Runtime, worker: str) -> Sequence[Future[None]]:
 
 
 async def _wait(
-    request: Request, runtime: Runtime, claim: Claim, seconds: float
+    request: Request, runtime: Runtime, caller: Caller, claim: Claim, seconds: float
 ) -> Assignment | None:
     """Look at every ring, and now and then without one; waiting holds no thread and no session."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + seconds
     while True:
         seen = runtime.doorbell.rings
-        assignment = await run_in_threadpool(_take, runtime, claim)
+        assignment = await run_in_threadpool(_take, runtime, caller, claim)
         left = deadline - clock()
         if assignment or left <= 0 or runtime.doorbell.closed:
             return assignment

@@ -3,17 +3,20 @@
 from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from service.auth import require
+from rankspace.errors import Forbidden
+from service.auth import get_caller
 from service.bodies import refusals
-from service.keys import Role
+from service.caller import Role
 from service.routers.shared import Service
-
-_require_admin = require(Role.ADMIN)
 
 
 def _may_scrape(request: Request, runtime: Service) -> None:
-    if not runtime.settings.metrics_open:
-        _require_admin(request, runtime)
+    if runtime.settings.metrics_open:
+        return
+    caller = get_caller(request, runtime)
+    if caller.role is not Role.ADMIN:
+        hint = "use an admin key, or set RANKADAPTOR_METRICS_OPEN"
+        raise Forbidden(f"a {caller.role} key may not read the metrics", hint=hint)
 
 
 router = APIRouter(

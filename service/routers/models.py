@@ -6,9 +6,9 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
 from rankspace import PrunedModel
-from service.auth import require
+from service.auth import Identified, Target, require
 from service.bodies import body_of, refusals, reply, route
-from service.keys import Role
+from service.caller import READERS, WRITERS
 from service.models.repository import Models
 from service.models.workflow import ModelView, register, view
 from service.routers.shared import AfterName, Limit, Service, page, page_schema
@@ -16,31 +16,37 @@ from service.routers.shared import AfterName, Limit, Service, page, page_schema
 router = APIRouter(
     prefix="/v1/models",
     tags=["models"],
-    dependencies=[Depends(require(Role.ADMIN))],
-    responses=refusals(401, 403, 404, 413, 422),
+    dependencies=[Depends(require(READERS, WRITERS))],
+    responses=refusals(401, 403, 404, 413, 422, 429),
 )
 
 
 @router.post("", **route(ModelView, body=PrunedModel, status=201, also={200: ModelView}))
 def register_model(
-    runtime: Service, model: Annotated[PrunedModel, Depends(body_of(PrunedModel))]
+    runtime: Service,
+    project: Target,
+    model: Annotated[PrunedModel, Depends(body_of(PrunedModel))],
 ) -> JSONResponse:
     """Register a model by its description; its files stay where they are."""
     with runtime.database.writing() as session:
-        registered, is_new = register(session, model)
-    return reply(registered, 201 if is_new else 200)
+        registered, is_new = register(session, model, project)
+    at = f"{router.prefix}/{registered.id}"
+    return reply(registered, 201 if is_new else 200, at=at)
 
 
 @router.get("", **route(page_schema(ModelView)))
-def list_models(runtime: Service, after: AfterName = None, limit: Limit = 50) -> JSONResponse:
+def list_models(
+    runtime: Service, caller: Identified, after: AfterName = None, limit: Limit = 50
+) -> JSONResponse:
     """List models, newest first."""
     with runtime.database.reading() as session:
-        found = [view(row) for row in Models(session).page(after, limit + 1)]
+        rows = Models(session).page(after, limit + 1, caller.scope)
+        found = [view(row) for row in rows]
     return reply(page(found, limit, lambda model: model.id))
 
 
 @router.get("/{model}", **route(ModelView))
-def get_model(runtime: Service, model: str) -> JSONResponse:
+def get_model(runtime: Service, caller: Identified, model: str) -> JSONResponse:
     """Show one model."""
     with runtime.database.reading() as session:
-        return reply(view(Models(session).get(model)))
+        return reply(view(Models(session).get(model, caller.scope)))

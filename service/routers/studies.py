@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session
 
 from rankspace import SearchSpace, Study, Verdict
 from rankspace.errors import Conflict
-from service.auth import require
+from service.auth import Identified, Target, require
 from service.bodies import body_of, refusals, reply, route
+from service.caller import READERS, WRITERS
 from service.documents import space_of
 from service.events import Event, Events
-from service.keys import Role
 from service.routers.shared import After, AfterName, Limit, Service, StudyId, page, page_schema
 from service.runtime import Runtime
 from service.stages.planning import settle
@@ -27,34 +27,38 @@ from service.tables import StudyRow
 router = APIRouter(
     prefix="/v1/studies",
     tags=["studies"],
-    dependencies=[Depends(require(Role.ADMIN))],
-    responses=refusals(401, 403, 404, 409, 413, 422),
+    dependencies=[Depends(require(READERS, WRITERS))],
+    responses=refusals(401, 403, 404, 409, 413, 422, 429),
 )
 
 
 @router.post("", **route(StudyView, body=Study, status=201, also={200: StudyView}))
 async def submit_study(
     runtime: Service,
+    project: Target,
     study: Annotated[Study, Depends(body_of(Study))],
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> JSONResponse:
     """Start a study; 200 when this Idempotency-Key started it before."""
-    row, is_new = await run_in_threadpool(_submit, runtime, study, idempotency_key)
+    row, is_new = await run_in_threadpool(_submit, runtime, study, idempotency_key, project)
     await settle([runtime.planning.ask(row.id)])
-    return await run_in_threadpool(_show, runtime, row.id, 201 if is_new else 200)
+    return await run_in_threadpool(_show, runtime, row.id, 201 if is_new else 200, True)
 
 
-def _submit(runtime: Runtime, study: Study, key: str | None) -> tuple[StudyRow, bool]:
+def _submit(runtime: Runtime, study: Study, key: str | None, project: str) -> tuple[StudyRow, bool]:
     with runtime.database.writing() as session:
-        return submit(session, study, key)
+        return submit(session, study, key, project)
 
 
 @router.get("", **route(page_schema(StudyView)))
-def list_studies(runtime: Service, after: AfterName = None, limit: Limit = 50) -> JSONResponse:
+def list_studies(
+    runtime: Service, caller: Identified, after: AfterName = None, limit: Limit = 50
+) -> JSONResponse:
     """List studies, newest first."""
     active = runtime.settings.active_worker_seconds
     with runtime.database.reading() as session:
-        found = views(session, Studies(session).page(after, limit + 1), active)
+        rows = Studies(session).page(after, limit + 1, caller.scope)
+        found = views(session, rows, active)
     return reply(page(found, limit, lambda study: study.id))
 
 
@@ -135,7 +139,8 @@ def _write(runtime: Runtime, study: str, change: Change) -> None:
         change(session, study)
 
 
-def _show(runtime: Runtime, study: str, status: int = 200) -> JSONResponse:
+def _show(runtime: Runtime, study: str, status: int = 200, is_made: bool = False) -> JSONResponse:
     with runtime.database.reading() as session:
         row = Studies(session).get(study)
-        return reply(view(session, row, runtime.settings.active_worker_seconds), status)
+        shown = view(session, row, runtime.settings.active_worker_seconds)
+        return reply(shown, status, at=f"{router.prefix}/{study}" if is_made else None)

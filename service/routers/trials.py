@@ -11,8 +11,8 @@ from rankspace import RankVector
 from rankspace.errors import InvalidInput
 from service.auth import require
 from service.bodies import body_of, refusals, reply, route
+from service.caller import READERS, WRITERS
 from service.documents import space_of
-from service.keys import Role
 from service.routers.shared import After, Limit, Service, StudyId, page, page_schema
 from service.runtime import Runtime
 from service.stages.planning import settle
@@ -24,8 +24,8 @@ from service.trials.view import TrialView, view
 router = APIRouter(
     prefix="/v1/studies/{study}/trials",
     tags=["trials"],
-    dependencies=[Depends(require(Role.ADMIN))],
-    responses=refusals(401, 403, 404, 409, 413, 422),
+    dependencies=[Depends(require(READERS, WRITERS))],
+    responses=refusals(401, 403, 404, 409, 413, 422, 429),
 )
 
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
-from service.auth import require
+from service.auth import Identified, require
 from service.bodies import refusals, reply, route
+from service.caller import READERS
 from service.clock import timestamp
-from service.keys import Role
 from service.leases.schemas import WorkerView
 from service.logins import Logins
 from service.routers.shared import AfterName, Limit, Service, page, page_schema
@@ -17,8 +17,8 @@ from service.workers.repository import Workers
 router = APIRouter(
     prefix="/v1",
     tags=["workers"],
-    dependencies=[Depends(require(Role.ADMIN))],
-    responses=refusals(401, 403, 422),
+    dependencies=[Depends(require(READERS, READERS))],
+    responses=refusals(401, 403, 422, 429),
 )
 
 
@@ -30,10 +30,12 @@ class LoginCode:
 
 
 @router.get("/workers", **route(page_schema(WorkerView)))
-def list_workers(runtime: Service, after: AfterName = None, limit: Limit = 100) -> JSONResponse:
-    """List workers by name, with their last sign of life."""
+def list_workers(
+    runtime: Service, caller: Identified, after: AfterName = None, limit: Limit = 100
+) -> JSONResponse:
+    """List workers by name, with their last sign of life; those that worked for the project."""
     with runtime.database.reading() as session:
-        rows = Workers(session).page(after or "", limit + 1)
+        rows = Workers(session).page(after or "", limit + 1, caller.scope)
         found = [
             WorkerView(row.name, timestamp(row.first_seen), timestamp(row.last_seen))
             for row in rows
@@ -42,8 +44,8 @@ def list_workers(runtime: Service, after: AfterName = None, limit: Limit = 100) 
 
 
 @router.post("/login-codes", **route(LoginCode, status=201))
-def make_login_code(runtime: Service) -> JSONResponse:
-    """Make a code that opens the status page in a browser once."""
+def make_login_code(runtime: Service, caller: Identified) -> JSONResponse:
+    """Make a code that opens the status page in a browser once, as far as the key may read."""
     with runtime.database.writing() as session:
-        code = Logins(session).offer()
+        code = Logins(session).offer(caller.key)
     return reply(LoginCode(code), 201)

@@ -27,6 +27,9 @@ from service.trials.workflow import queue, withdraw
 
 log = structlog.get_logger(__name__)
 
+Announce = Callable[[str, StudyState], None]
+"""Hears of every turn of a study, after its commit; must return at once."""
+
 LEDGERS = 64
 """Studies whose ledgers are kept open."""
 
@@ -48,12 +51,18 @@ class Conductor:
     """
 
     def __init__(
-        self, database: Database, doorbell: Doorbell, active_seconds: float, metrics: Metrics
+        self,
+        database: Database,
+        doorbell: Doorbell,
+        active_seconds: float,
+        metrics: Metrics,
+        announce: Announce = lambda study, state: None,
     ) -> None:
         self._database = database
         self._doorbell = doorbell
         self._active_seconds = active_seconds
         self._metrics = metrics
+        self._announce = announce
         self._ledgers: OrderedDict[str, Ledger] = OrderedDict()
 
     def active(self) -> Sequence[str]:
@@ -104,6 +113,8 @@ class Conductor:
             _write(session, study, plan)
         if plan.made:
             self._doorbell.ring(plan.made)
+        if plan.turn:
+            self._announce(study, plan.turn.state)
         return plan.turn is not None
 
     def _ledger(self, session: Session, study: str) -> Ledger:
@@ -117,11 +128,13 @@ class Conductor:
     def _fail(self, study: str, error: str) -> None:
         try:
             with self._database.writing() as session:
-                Studies(session).lock(study)
-                if Studies(session).get(study).state in PLANNERS:
-                    _turn(session, study, Turn(StudyState.FAILED, error=error))
+                if Studies(session).locked(study).state not in PLANNERS:
+                    return
+                _turn(session, study, Turn(StudyState.FAILED, error=error))
         except (NotFound, SQLAlchemyError) as further:
             log.error("study has to wait", study=study, exc_info=further)
+        else:
+            self._announce(study, StudyState.FAILED)
 
 
 def _write(session: Session, study: str, plan: Plan) -> None:

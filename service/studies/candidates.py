@@ -21,9 +21,7 @@ def add_candidate(session: Session, study_id: str, vector: RankVector) -> int:
         InvalidInput: The vector is not in the study's space.
         Conflict: The search is over, or its budget is used up.
     """
-    studies = Studies(session)
-    studies.lock(study_id)
-    row = studies.get(study_id)
+    row = Studies(session).locked(study_id)
     study = study_of(row.document)
     space_of(row.space).check(vector)
     if row.stage != StudyState.SEARCHING or row.state not in (row.stage, StudyState.PAUSED):

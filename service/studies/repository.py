@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from rankspace.errors import NotFound
 from rankspace.study import StudyState
+from service.scope import EVERYTHING, Scope
 from service.tables import StudyRow, WatermarkRow, table_of
 from service.trials.repository import changed
 
@@ -38,18 +39,27 @@ class Studies:
         if self._session.execute(_LOCK, {"study": study}).first() is None:
             raise unknown(study)
 
-    def try_lock(self, study: str) -> bool:
-        """Lock ``study`` unless somebody else is writing to it at this moment."""
-        return self._session.execute(_TRY_LOCK, {"study": study}).first() is not None
-
-    def get(self, study: str) -> StudyRow:
-        """Return the row.
+    def locked(self, study: str) -> StudyRow:
+        """Lock ``study`` and return its row as it is from here on, whatever was read before.
 
         Raises:
             NotFound: There is no such study.
         """
+        self.lock(study)
+        return self._session.get_one(StudyRow, study, populate_existing=True)
+
+    def try_lock(self, study: str) -> bool:
+        """Lock ``study`` unless somebody else is writing to it at this moment."""
+        return self._session.execute(_TRY_LOCK, {"study": study}).first() is not None
+
+    def get(self, study: str, scope: Scope = EVERYTHING) -> StudyRow:
+        """Return the row.
+
+        Raises:
+            NotFound: There is no such study in ``scope``.
+        """
         row = self._session.get(StudyRow, study)
-        if row is None:
+        if row is None or not scope.admits(row.project):
             raise unknown(study)
         return row
 
@@ -57,15 +67,17 @@ class Studies:
         self._session.add(row)
         self._session.flush()
 
-    def by_idempotency_key(self, key: str) -> StudyRow | None:
-        return self._session.scalar(select(StudyRow).where(StudyRow.idempotency_key == key))
+    def by_idempotency_key(self, project: str, key: str) -> StudyRow | None:
+        mine = (StudyRow.project == project) & (StudyRow.idempotency_key == key)
+        return self._session.scalar(select(StudyRow).where(mine))
 
-    def page(self, cursor: str | None, limit: int) -> Sequence[StudyRow]:
+    def page(self, cursor: str | None, limit: int, scope: Scope = EVERYTHING) -> Sequence[StudyRow]:
         """List studies, newest first, from after ``cursor`` on."""
         order = tuple_(StudyRow.created_at, StudyRow.id)
-        found = select(StudyRow).order_by(StudyRow.created_at.desc(), StudyRow.id.desc())
+        mine = select(StudyRow).where(scope.bounds(StudyRow.project))
+        found = mine.order_by(StudyRow.created_at.desc(), StudyRow.id.desc())
         if cursor is not None:
-            last = self.get(cursor)
+            last = self.get(cursor, scope)
             found = found.where(order < tuple_(last.created_at, last.id))
         return self._session.scalars(found.limit(limit)).all()
 

@@ -16,14 +16,18 @@ from service.documents import model_of, study_of, write
 from service.events import Events
 from service.keys import random_text
 from service.models.repository import Models
+from service.scope import DEFAULT_PROJECT
 from service.studies.repository import Studies
 from service.tables import ModelRow, StudyRow
 
 MAX_RANK = 65_536
+MAX_RANKS = 256
 
 
-def submit(session: Session, study: Study, key: str | None) -> tuple[StudyRow, bool]:
-    """Store ``study`` in its first stage.
+def submit(
+    session: Session, study: Study, key: str | None, project: str = DEFAULT_PROJECT
+) -> tuple[StudyRow, bool]:
+    """Store ``study`` in its first stage; it belongs to ``project``, and so must its model.
 
     Returns:
         The row, and whether it is new; with an idempotency key seen before it is not.
@@ -32,17 +36,17 @@ def submit(session: Session, study: Study, key: str | None) -> tuple[StudyRow, b
         InvalidInput: A field that cannot be used.
         Conflict: The idempotency key was used for another study.
     """
-    earlier = Studies(session).by_idempotency_key(key) if key else None
+    earlier = Studies(session).by_idempotency_key(project, key) if key else None
     if earlier is not None:
         return _same(earlier, study), False
     _check_ranks(study.search)
-    model = _model(session, study.model)
+    model = _model(session, study.model, project)
     described = model_of(model.document)
     space = search_space(described, study.recipe.modules, study.search)
     context = context_of(described, study, space)
     belief = _belief(space, study.search, context)
     row = StudyRow(id=f"st_{random_text(10)}", model_id=model.id, name=study.name)
-    row.model_path = model.path
+    row.project, row.model_path = project, model.path
     row.document, row.space, row.idempotency_key = write(study), write(space), key
     row.gpu_memory_gib, row.architecture = study.gpu_memory_gib, described.architecture
     row.context, row.belief = write(context), write(belief) if belief else None
@@ -75,18 +79,24 @@ def _same(row: StudyRow, study: Study) -> StudyRow:
     return row
 
 
-def _model(session: Session, name: str) -> ModelRow:
+def _model(session: Session, name: str, project: str) -> ModelRow:
     models = Models(session)
-    row = models.named(name)
+    row = models.named(project, name)
     if row is None:
-        near = difflib.get_close_matches(name, models.paths(), n=1, cutoff=0.5)
+        near = difflib.get_close_matches(name, models.paths(project), n=1, cutoff=0.5)
         fix = f"did you mean {near[0]}?" if near else "register it first: POST /v1/models"
         raise InvalidInput("model", name, "is not registered", fix=fix)
     return row
 
 
 def _check_ranks(search: Search) -> None:
-    """No matrix is so wide; beyond it, parameter counts leave every table."""
+    """No matrix is so wide; beyond it, parameter counts leave every table.
+
+    Planning takes a time that grows with the number of ranks.
+    """
+    if len(search.ranks) > MAX_RANKS:
+        fix = f"use {MAX_RANKS} or fewer"
+        raise InvalidInput("search.ranks", len(search.ranks), "are too many", fix=fix)
     ranks = {"ranks": search.ranks, **{f"fixed.{name}": [r] for name, r in search.fixed.items()}}
     for field, values in ranks.items():
         if max(values, default=0) > MAX_RANK:

@@ -31,6 +31,7 @@ class StudyView:
     """Attributes: see ``docs/rest.md``."""
 
     id: str
+    project: str
     name: str
     state: StudyState
     stage: StudyState
@@ -67,6 +68,7 @@ def _view(session: Session, row: StudyRow, tally: Tally, workers: int) -> StudyV
     going = row.state == row.stage and stage is not StudyState.DONE
     return StudyView(
         id=row.id,
+        project=row.project,
         name=row.name,
         state=StudyState(row.state),
         stage=stage,

@@ -21,7 +21,7 @@ def pause(session: Session, study: str) -> StudyRow:
     Raises:
         Conflict: The study is over.
     """
-    row = _locked(session, study)
+    row = Studies(session).locked(study)
     if row.state != StudyState.PAUSED:
         _require(row, *ACTIVE)
         row.state = StudyState.PAUSED.value
@@ -35,7 +35,7 @@ def resume(session: Session, study: str) -> StudyRow:
     Raises:
         Conflict: The study is over, or its search has failed with all its trials.
     """
-    row = _locked(session, study)
+    row = Studies(session).locked(study)
     if row.state in RESUMABLE:
         _check_retry(session, row)
         row.retries += int(row.state == StudyState.FAILED)
@@ -53,7 +53,7 @@ def cancel(session: Session, study: str) -> StudyRow:
     Raises:
         Conflict: The study is already done.
     """
-    row = _locked(session, study)
+    row = Studies(session).locked(study)
     if row.state != StudyState.CANCELLED:
         _require(row, *ACTIVE, *RESUMABLE)
         row.state = StudyState.CANCELLED.value
@@ -68,15 +68,9 @@ def delete(session: Session, study: str) -> None:
     Raises:
         Conflict: It still goes on.
     """
-    row = _locked(session, study)
+    row = Studies(session).locked(study)
     _require(row, *OVER)
     Studies(session).delete(study)
-
-
-def _locked(session: Session, study: str) -> StudyRow:
-    studies = Studies(session)
-    studies.lock(study)
-    return studies.get(study)
 
 
 def _check_retry(session: Session, row: StudyRow) -> None:

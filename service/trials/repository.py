@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from rankspace import Purpose, RankVector, TrialState
 from service.clock import Now
-from service.tables import AttemptRow, ObservationRow, TrialRow, table_of
+from service.scope import Scope
+from service.tables import AttemptRow, ObservationRow, StudyRow, TrialRow, table_of
 from service.trials.planned import PlannedTrial, Run
 
 _LAST = select(func.max(ObservationRow.sequence)).where(
@@ -27,6 +28,12 @@ class Trials:
 
     def get(self, trial: int) -> TrialRow | None:
         return self._session.get(TrialRow, trial)
+
+    def is_within(self, trial: int, scope: Scope) -> bool:
+        """Whether there is such a trial in a study of ``scope``."""
+        found = select(TrialRow.id).join(StudyRow, StudyRow.id == TrialRow.study_id)
+        seen = found.where(TrialRow.id == trial, scope.bounds(StudyRow.project))
+        return self._session.scalar(seen) is not None
 
     def queue(self, study: str, planned: PlannedTrial) -> int:
         values = {**_columns(planned), "study_id": study, "state": TrialState.QUEUED.value}

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import ColumnElement, bindparam, exists, func, select, true, update
 from sqlalchemy.orm import Session
 
 from service.clock import Now
-from service.tables import WorkerRow, table_of
+from service.scope import EVERYTHING, Scope
+from service.tables import AttemptRow, StudyRow, TrialRow, WorkerRow, table_of
 from service.trials.repository import changed
 from service.upsert import insert_new
 
@@ -35,7 +36,17 @@ class Workers:
         """Count those seen lately."""
         return int(self._session.scalar(_ALIVE, {"within_seconds": within_seconds}) or 0)
 
-    def page(self, cursor: str, limit: int) -> Sequence[WorkerRow]:
-        """List workers by name."""
-        named = select(WorkerRow).where(WorkerRow.name > cursor)
+    def page(self, cursor: str, limit: int, scope: Scope = EVERYTHING) -> Sequence[WorkerRow]:
+        """List workers by name: those that ever held a trial in ``scope``."""
+        named = select(WorkerRow).where(WorkerRow.name > cursor, _has_worked_in(scope))
         return self._session.scalars(named.order_by(WorkerRow.name).limit(limit)).all()
+
+
+def _has_worked_in(scope: Scope) -> ColumnElement[bool]:
+    worked = (
+        select(AttemptRow.trial_id)
+        .join(TrialRow, TrialRow.id == AttemptRow.trial_id)
+        .join(StudyRow, StudyRow.id == TrialRow.study_id)
+        .where(AttemptRow.worker == WorkerRow.name, StudyRow.project == scope.project)
+    )
+    return true() if scope.is_everything else exists(worked)

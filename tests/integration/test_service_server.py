@@ -5,6 +5,7 @@ import hashlib
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -31,13 +32,17 @@ def _free_port() -> int:
 class Process:
     """``run(Settings())`` in a process of its own, in an unrelated working directory."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, **environment: str) -> None:
         self.directory, self.port = directory, _free_port()
-        self._environment = os.environ | {
-            "RANKADAPTOR_DATA_DIRECTORY": str(directory),
-            "RANKADAPTOR_PORT": str(self.port),
-            "RANKADAPTOR_LOG_LEVEL": "debug",
-        }
+        self._environment = (
+            os.environ
+            | environment
+            | {
+                "RANKADAPTOR_DATA_DIRECTORY": str(directory),
+                "RANKADAPTOR_PORT": str(self.port),
+                "RANKADAPTOR_LOG_LEVEL": "debug",
+            }
+        )
         self.start()
 
     def start(self) -> None:
@@ -171,9 +176,38 @@ def test_sigterm_ends_a_long_poll_at_once(process: Process) -> None:
         assert output.strip() == b"204"
 
 
-def test_the_log_holds_no_secret(process: Process) -> None:
-    """Every way a secret comes in or goes out: keys good and bad, a login, an upload, an error."""
+def _break_database(process: Process) -> None:
+    """From here on, the service meets errors that it does not expect."""
+    with contextlib.closing(sqlite3.connect(process.directory / "rankadaptor.sqlite")) as database:
+        database.execute("PRAGMA foreign_keys=OFF")
+        for table in ("login_codes", "models", "workers"):
+            database.execute(f"ALTER TABLE {table} RENAME TO lost_{table}")
+
+
+WEBHOOK = "c4n4ry-of-sixteen"
+
+
+@pytest.fixture
+def hooked(tmp_path: Path) -> Iterator[Process]:
+    """A service that tries to tell of every end, at an address that it may not go to."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "secret").write_text(WEBHOOK)
+    process = Process(
+        tmp_path / "data",
+        RANKADAPTOR_WEBHOOKS="true",
+        RANKADAPTOR_WEBHOOK_URL="https://127.0.0.1:9/hook",
+        RANKADAPTOR_WEBHOOK_SECRET_FILE=str(tmp_path / "secret"),
+    )
+    yield process
+    if process.running.poll() is None:
+        process.stop(signal.SIGKILL)
+
+
+def test_the_log_holds_no_secret(hooked: Process) -> None:
+    """Every way a secret comes in or goes out: keys good and bad, a login, an upload, errors."""
+    process = hooked
     _submit(process)
+    _run(process)
     with process.client("admin") as admin, process.client("worker") as worker:
         issued = admin.post("/v1/keys", json={"role": "worker", "name": "box"}).json()
         code = admin.post("/v1/login-codes").json()["code"]
@@ -183,14 +217,43 @@ def test_the_log_holds_no_secret(process: Process) -> None:
         refused = worker.get("/v1/studies", headers={"Authorization": f"Bearer {issued['key']}"})
         assert refused.status_code == 401
         worker.post("/v1/leases", json={"worker": issued["key"], "protocol": 1}).raise_for_status()
+        admin.delete(f"/v1/keys/{issued['key']}")
+        _break_database(process)
+        failed = [
+            admin.post("/login", data={"code": code}),
+            admin.get(f"/v1/models/{issued['key']}"),
+            worker.post("/v1/leases", json={"worker": issued["key"][:-1], "protocol": 1}),
+        ]
+        assert {answer.status_code for answer in failed} == {503}
+        admin.post("/v1/models", content=b'{"path": "' + issued["key"].encode())
     process.stop(signal.SIGTERM)
     log = (process.directory.parent / "log").read_text()
-    for said in ('"event": "claimed"', '"event": "issued a key"', '"event": "revoked a key"'):
+    for said in (
+        '"event": "claimed"',
+        '"event": "issued a key"',
+        '"event": "revoked a key"',
+        "database unavailable",
+        "webhook not delivered",
+    ):
         assert said in log
     keys = [(process.directory / f"{role}.key").read_text().strip() for role in ("admin", "worker")]
-    secrets = [key.rpartition("_")[2] for key in (*keys, issued["key"])]
-    for secret in (*secrets, code, cookie):
+    secrets = [key.split("_")[2] for key in (*keys, issued["key"])]
+    for secret in (*secrets, code, cookie, WEBHOOK):
         assert secret not in log
+
+
+def test_the_database_s_password_is_not_told(tmp_path: Path) -> None:
+    environment = os.environ | {
+        "RANKADAPTOR_DATA_DIRECTORY": str(tmp_path),
+        "RANKADAPTOR_DATABASE_URL": f"postgresql+psycopg://u:c4n4ry@127.0.0.1:{_free_port()}/x",
+        "RANKADAPTOR_PORT": str(_free_port()),
+    }
+    failed = subprocess.run(
+        [sys.executable, "-c", SERVE], env=environment, capture_output=True, check=False, timeout=60
+    )
+    assert failed.returncode != 0
+    assert b"connect" in failed.stderr
+    assert b"c4n4ry" not in failed.stderr + failed.stdout
 
 
 def test_a_taken_port_ends_with_the_reason(process: Process, tmp_path: Path) -> None:

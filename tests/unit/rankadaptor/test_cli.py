@@ -29,6 +29,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         (errors.LeaseLost("x"), ExitCode.CONFLICT),
         (errors.Forbidden("x"), ExitCode.REFUSED),
         (errors.Unreachable("x"), ExitCode.UNREACHABLE),
+        (errors.TooManyRequests("x"), ExitCode.UNREACHABLE),
         (errors.TrialFailed("x"), ExitCode.FAILURE),
     ],
 )

@@ -30,6 +30,8 @@ def settings(directory: Path, **changes: Any) -> Settings:
         "lease_seconds": 60.0,
         "steward_seconds": 3600.0,  # tests tend by hand
         "poll_seconds": 0.05,
+        "requests_per_second": 1e6,
+        "request_burst": 1e6,
         "log_level": "error",
     }
     if (address := directory / DATABASE_URL).exists():
@@ -126,6 +128,12 @@ class Service:
         secret = (self.directory / f"{role}.key").read_text().strip()
         return {"Authorization": f"Bearer {secret}"}
 
+    def issue(self, role: str, project: str | None = None, **more: Any) -> dict[str, str]:
+        """A new key, as the header that sends it."""
+        answer = self.post("/v1/keys", {"role": role, "name": "x", "project": project, **more})
+        assert answer.status_code == 201, answer.text
+        return {"Authorization": f"Bearer {answer.json()['key']}"}
+
     def get(self, path: str) -> Any:
         answer = self.client.get(path, headers=self.key("admin"))
         assert answer.status_code == 200, answer.text
@@ -134,9 +142,10 @@ class Service:
     def post(self, path: str, body: Any = None, role: str = "admin", **more: Any) -> Any:
         return self.client.post(path, json=body, headers=self.key(role), **more)
 
-    def submit(self, **changes: Any) -> str:
-        assert self.post("/v1/models", model()).status_code in (200, 201)
-        answer = self.post("/v1/studies", study(**changes))
+    def submit(self, project: str = "default", **changes: Any) -> str:
+        query = f"?project={project}"
+        assert self.post(f"/v1/models{query}", model()).status_code in (200, 201)
+        answer = self.post(f"/v1/studies{query}", study(**changes))
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
 

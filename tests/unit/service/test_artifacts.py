@@ -1,14 +1,17 @@
 """Uploads: whole, checked, only from the holder, only under known names."""
 
+import contextlib
 import hashlib
+import os
 import time
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
 
 from rankspace import RankVector
-from rankspace.errors import NotFound
+from rankspace.errors import InvalidInput, NotFound
+from service.artifacts.beneath import open_beneath
 from service.artifacts.store import ArtifactStore, Upload
 from service.studies.repository import Studies
 from service.tables import TrialRow
@@ -98,6 +101,76 @@ def test_a_symbolic_link_is_not_followed(tmp_path: Path) -> None:
     (folder / "README.md").symlink_to(secret)
     with pytest.raises(NotFound):
         store.open("st_aaaaaaaaaa", 1, 1, "README.md")
+
+
+STUDY = "st_aaaaaaaaaa"
+
+
+def _store(root: Path) -> tuple[ArtifactStore, Path]:
+    """A store, and a directory beside it that is nobody's business."""
+    (root / "store").mkdir()
+    outside = root / "outside" / "1-1"
+    outside.mkdir(parents=True)
+    (outside / "README.md").write_text("secret")
+    return ArtifactStore(root / "store"), root / "outside"
+
+
+@pytest.mark.parametrize("linked", ["study", "trial"])
+def test_no_folder_on_the_way_is_a_symbolic_link(tmp_path: Path, linked: str) -> None:
+    store, outside = _store(tmp_path)
+    link = tmp_path / "store" / STUDY
+    if linked == "trial":
+        link.mkdir()
+        link, outside = link / "1-1", outside / "1-1"
+    link.symlink_to(outside)
+    with pytest.raises(NotFound):
+        store.open(STUDY, 1, 1, "README.md")
+    with pytest.raises(NotFound):
+        store.begin(STUDY, 1, 1, "README.md")
+    store.forget(STUDY)
+    kept = tmp_path / "outside" / "1-1" / "README.md"
+    assert kept.read_text() == "secret"
+
+
+def test_a_pipe_in_the_store_holds_nobody_up(tmp_path: Path) -> None:
+    store, _ = _store(tmp_path)
+    folder = tmp_path / "store" / STUDY / "1-1"
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / "README.md")
+    with pytest.raises(NotFound):
+        store.open(STUDY, 1, 1, "README.md")
+
+
+@pytest.mark.parametrize(
+    "path", ["../outside/1-1/README.md", "/etc/passwd", "a/../../outside/1-1/README.md", "a\0b"]
+)
+def test_nothing_outside_of_a_directory_is_below_it(tmp_path: Path, path: str) -> None:
+    _store(tmp_path)
+    (tmp_path / "store" / "a").mkdir()
+    with pytest.raises(FileNotFoundError):
+        open_beneath(tmp_path / "store", PurePath(path))
+
+
+@pytest.mark.parametrize(
+    "name", ["../README.md", "/etc/passwd", "README.md\0", "", ".", "readme.md"]
+)
+def test_only_names_on_the_list_are_names(tmp_path: Path, name: str) -> None:
+    store, _ = _store(tmp_path)
+    for use in (store.open, store.begin):
+        with pytest.raises(InvalidInput, match="name"):
+            use(STUDY, 1, 1, name)
+
+
+def test_descriptors_are_not_left_open(tmp_path: Path) -> None:
+    store, _ = _store(tmp_path)
+    folder = tmp_path / "store" / STUDY / "1-1"
+    folder.mkdir(parents=True)
+    (folder / "README.md").write_text("note")
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    for name in ("README.md", "adapter_config.json"):
+        with contextlib.suppress(NotFound), store.open(STUDY, 1, 1, name) as file:
+            assert file.read() == b"note"
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
 
 
 def test_a_recovery_is_not_done_before_its_files_are_there(service: Service) -> None:

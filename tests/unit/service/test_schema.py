@@ -4,17 +4,18 @@ import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect, text
+from sqlalchemy import insert, inspect, text
 
 from rankspace.errors import UnsupportedVersion
 from service import schema
 from service.db import Database
-from service.tables import Base
+from service.tables import Base, KeyRow, ModelRow
 from tests.services import Postgres
 from tests.unit.service.driver import DATABASE_URL, start
 
@@ -129,6 +130,63 @@ def test_studies_of_the_second_schema_keep_what_their_offers_rest_on(database: D
     with database.engine.connect() as connection:
         assert connection.scalar(text("SELECT count(*) FROM model_states")) == 0
         assert connection.scalar(text("SELECT name FROM studies")) == "x"
+    database.close()
+
+
+EARLIER = (
+    "INSERT INTO models VALUES ('md', 'f', '/model', '{}', 1.0)",
+    STUDY,
+    "UPDATE studies SET idempotency_key = 'k'",
+    "INSERT INTO trials (id, study_id, purpose, proposed, rank_vector, seed, steps, epochs, split, "
+    "keep_adapter, priority, reason, state, token, expiries, created_at) VALUES "
+    "(7, 'st', 'search', 1, '[1]', 0, 1, 0, 'selection', 0, 0, '', 'queued', 0, 0, 1.0)",
+    "INSERT INTO api_keys VALUES ('aaaaaaaa', 'd', 'admin', 1.0, NULL, 'first')",
+    "INSERT INTO login_sessions VALUES ('s', 9e9)",
+)
+
+
+def test_what_was_there_before_projects_is_in_the_default_one(database: Database) -> None:
+    config = schema.configuration(database.engine)
+    command.upgrade(config, "0003")
+    with database.engine.begin() as connection:
+        for statement in EARLIER:
+            connection.execute(text(statement))
+    schema.upgrade(database)
+    with database.engine.connect() as connection:
+        for table in ("models", "studies"):
+            assert connection.scalar(text(f"SELECT project FROM {table}")) == "default"
+        assert connection.scalar(text("SELECT project FROM api_keys")) == "*"
+        assert connection.scalar(text("SELECT id FROM trials")) == 7  # nothing cascaded
+        assert connection.scalar(text("SELECT count(*) FROM login_sessions")) == 0
+        assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
+        assert connection.scalar(text("PRAGMA foreign_keys")) == 1
+    database.close()
+
+
+def test_the_program_before_projects_gets_no_key_it_would_let_too_far(database: Database) -> None:
+    config = schema.configuration(database.engine)
+    schema.upgrade(database)
+    keys: list[tuple[Any, ...]] = [
+        ("a", "admin", "*", None),
+        ("b", "admin", "x", None),
+        ("c", "member", "x", None),
+    ]
+    keys += [("d", "worker", "*", 9e9), ("e", "worker", "*", None)]
+    with database.engine.begin() as connection:
+        for key in keys:
+            row = dict(zip(("id", "role", "project", "expires_at"), key, strict=True))
+            connection.execute(insert(KeyRow).values(digest="d", name="", **row))
+        for project in ("default", "other"):
+            model = {"id": project, "project": project, "fingerprint": "f"}
+            connection.execute(insert(ModelRow).values(path="/m", document="{}", **model))
+    command.downgrade(config, "0003")
+    with database.engine.connect() as connection:
+        left = connection.scalars(text("SELECT id FROM api_keys ORDER BY id"))
+        assert left.all() == ["a", "e"]
+        assert connection.scalars(text("SELECT fingerprint FROM models ORDER BY id")).all() == [
+            "f",
+            "f:other",
+        ]
     database.close()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from structlog.testing import capture_logs
 
@@ -21,8 +22,9 @@ from rankspace.errors import (
 )
 from rankspace.trial import Action
 from rankspace.wire import decode, encode
+from worker.answers import error_of
 from worker.client import LeaseClient
-from worker.errors import NoAnswer
+from worker.errors import Busy, NoAnswer
 from worker.heartbeat import Heartbeat
 from worker.report import Report, done
 from worker.spool import Spool
@@ -129,6 +131,24 @@ def test_a_passing_fault_is_retried(service: Any, assign: Assign) -> None:
     with LeaseClient(service.url, "k", "w", attempts=3) as patient:
         assert patient.report(done(assign(), "w", MEASUREMENT, 0.0, ())) == "accepted"
     assert len(service.bodies("report")) == 2
+
+
+def test_a_busy_service_is_asked_again_when_it_says(service: Any, assign: Assign) -> None:
+    service.say("report", (429, {"error": "TooManyRequests", "detail": "wait"}), ACCEPTED)
+    begin = time.monotonic()
+    with LeaseClient(service.url, "k", "w", attempts=3) as patient:
+        assert patient.report(done(assign(), "w", MEASUREMENT, 0.0, ())) == "accepted"
+    assert time.monotonic() - begin >= 1.0
+
+
+@pytest.mark.parametrize(
+    ("said", "waits"), [("7", 7.0), ("3600", 10.0), ("Wed, 21 Oct 2026 07:28:00 GMT", 1.0)]
+)
+def test_the_wait_is_the_service_s_own_within_reason(said: str, waits: float) -> None:
+    request = httpx.Request("POST", "http://service/v1/leases")
+    error = error_of(httpx.Response(429, headers={"Retry-After": said}, request=request))
+    assert isinstance(error, Busy)
+    assert error.wait_seconds == waits
 
 
 def test_nobody_there_is_unreachable() -> None:

@@ -1,0 +1,77 @@
+"""``rankadaptor keys``: let people and workers in, and out again."""
+
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from rankadaptor.client import JSON
+from rankadaptor.commands.options import Json, Url, connect
+from rankadaptor.screen import emit, err
+
+app = typer.Typer(no_args_is_help=True, help="Issue, list and revoke API keys; needs an admin key.")
+
+
+@app.command()
+def issue(
+    role: Annotated[str, typer.Argument(help="admin, member, viewer or worker.")],
+    name: Annotated[str, typer.Argument(help="Who will use it.")],
+    project: Annotated[
+        str | None,
+        typer.Option(help="Where; * is everywhere, for admins and workers [your own, or default]."),
+    ] = None,
+    days: Annotated[
+        float | None, typer.Option(help="How long it lets in [until it is revoked].")
+    ] = None,
+    url: Url = None,
+    json_: Json = False,
+) -> None:
+    """Issue a key and print it, this once."""
+    with connect(url) as client:
+        issued = client.issue_key(role, name, project=project, days=days)
+    if not json_:
+        place = f"role {issued['role']}, project {issued['project']}"
+        err.print(f"key {issued['id']}, {place}; keep it, nobody can show it again", style="dim")
+    emit(json_, issued, lambda: Text(issued["key"], overflow="ignore", no_wrap=True))
+
+
+@app.command("list")
+def list_keys(url: Url = None, json_: Json = False) -> None:
+    """List the keys, revoked ones included."""
+    with connect(url) as client:
+        found = list(client.api_keys())
+    emit(json_, found, lambda: _table(found))
+
+
+@app.command()
+def revoke(
+    key: Annotated[str, typer.Argument(metavar="ID", help="Id of the key, not the key itself.")],
+    url: Url = None,
+    json_: Json = False,
+) -> None:
+    """Let a key in no more, and nobody who logged in with it."""
+    with connect(url) as client:
+        client.revoke_key(key)
+    emit(json_, {"revoked": key}, lambda: Text(f"key {key} is revoked"))
+
+
+def _table(keys: list[JSON]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title="keys", title_justify="left", pad_edge=False)
+    for column in ("id", "role", "project", "name", "last used", "ends"):
+        table.add_column(column, no_wrap=column != "name", overflow="fold")
+    for key in keys:
+        names = (Text(key[column]) for column in ("id", "role", "project", "name"))
+        table.add_row(*names, _day(key["last_used_at"]), _end(key))
+    return table
+
+
+def _end(key: JSON) -> Text:
+    if key["revoked_at"]:
+        return Text(f"revoked {_day(key['revoked_at'])}", style="red")
+    return Text(_day(key["expires_at"]))
+
+
+def _day(at: str | None) -> str:
+    return at[:10] if at else ""

@@ -1,0 +1,27 @@
+"""Route of the audit."""
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import JSONResponse
+
+from service.audit import Audit, Entry
+from service.auth import Identified, require
+from service.bodies import refusals, reply, route
+from service.caller import Role
+from service.routers.shared import After, Limit, Service, page, page_schema
+
+router = APIRouter(
+    prefix="/v1/audit",
+    tags=["audit"],
+    dependencies=[Depends(require((Role.ADMIN,), (Role.ADMIN,)))],
+    responses=refusals(401, 403, 422, 429),
+)
+
+
+@router.get("", **route(page_schema(Entry)))
+def list_audit(
+    runtime: Service, caller: Identified, after: After = 0, limit: Limit = 100
+) -> JSONResponse:
+    """List what people changed, or tried to, oldest first."""
+    with runtime.database.reading() as session:
+        found = Audit(session).after(after, limit + 1, caller.scope)
+    return reply(page(found, limit, lambda entry: entry.id))

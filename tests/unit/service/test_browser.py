@@ -1,0 +1,89 @@
+"""The browser's side: a cookie that only its host gets, and a form that only its page sends."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from tests.unit.service.driver import Service, start
+
+
+def _log_in(service: Service, client: Any = None, **headers: str) -> Any:
+    code = service.post("/v1/login-codes").json()["code"]
+    client = client or service.client
+    return client.post("/login", data={"code": code}, headers=headers, follow_redirects=False)
+
+
+def _cookie(answer: Any) -> tuple[str, set[str]]:
+    pair, *flags = answer.headers["set-cookie"].split("; ")
+    return pair.partition("=")[0], {flag.lower() for flag in flags}
+
+
+def test_on_this_machine_the_cookie_is_plain(service: Service) -> None:
+    name, flags = _cookie(_log_in(service))
+    assert name == "rka_session"
+    assert {"httponly", "samesite=strict", "path=/"} <= flags
+    assert "secure" not in flags
+
+
+def test_over_https_the_cookie_is_its_host_s_alone(service: Service) -> None:
+    client = TestClient(service.app, base_url="https://localhost")
+    name, flags = _cookie(_log_in(service, client))
+    assert name == "__Host-rka_session"
+    assert {"httponly", "samesite=strict", "path=/", "secure"} <= flags
+    assert not any(flag.startswith("domain") for flag in flags)
+    assert client.get("/", follow_redirects=False).status_code == 200
+
+
+def test_tls_in_front_of_the_service_can_be_told(directory: Path) -> None:
+    service = start(directory, secure_cookies=True)
+    with service.client:
+        answer = _log_in(service)
+        name, flags = _cookie(answer)
+        assert (name, "secure" in flags) == ("__Host-rka_session", True)
+        secret = answer.headers["set-cookie"].partition("=")[2].partition(";")[0]
+        for sent, status in (("rka_session", 303), ("__Host-rka_session", 200)):
+            headers = {"Cookie": f"{sent}={secret}"}
+            page = service.client.get("/", headers=headers, follow_redirects=False)
+            assert page.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 303),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "null"}, 303),
+        ({"Sec-Fetch-Site": "none"}, 303),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": "http://testserver"}, 403),
+        ({"Origin": "http://testserver"}, 303),
+        ({"Origin": "https://front.example"}, 303),
+        ({"Origin": "http://testserver:81"}, 403),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "https://front.example.evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": ""}, 403),
+    ],
+)
+def test_a_form_of_another_site_logs_nobody_in(
+    directory: Path, headers: dict[str, str], status: int
+) -> None:
+    service = start(directory, allowed_hosts=("Front.example",))
+    with service.client:
+        assert _log_in(service, **headers).status_code == status
+
+
+def test_a_refused_form_leaves_the_code_good(service: Service) -> None:
+    code = service.post("/v1/login-codes").json()["code"]
+    statuses = [
+        service.client.post("/login", data={"code": code}, headers=headers).status_code
+        for headers in ({"Origin": "https://evil.example"}, {})
+    ]
+    assert statuses == [403, 200]
+
+
+def test_the_form_tells_its_origin(service: Service) -> None:
+    """With a policy of no-referrer browsers would send ``Origin: null``."""
+    assert service.client.get("/login").headers["referrer-policy"] == "same-origin"
