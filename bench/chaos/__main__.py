@@ -51,7 +51,8 @@ def main() -> None:
     with_mutants = not (options.quick or options.no_mutants)
     caught = [_is_caught(name, options.seed) for name in MUTANTS] if with_mutants else []
     if options.json and outcome is not None:
-        options.json.write_text(json.dumps(asdict(outcome), indent=1), encoding="utf-8")
+        figures = {**vars(outcome), "findings": asdict(outcome.findings)}
+        options.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
     if outcome is not None:
         print(_last_line(outcome, caught))
     bad = outcome is not None and (outcome.findings.all or outcome.problems)
