@@ -99,14 +99,15 @@ async def _run(
     async with clients[0] as admin, clients[1] as worker:
         load = Load(admin, worker)
         leases = await _staff(load, options.workers)
-        cookies = await _log_in(admin)
-        await load.ask(admin, "GET", f"/studies/{study}", cookies=cookies)
+        browser = {"Cookie": await _log_in(admin)}
+        for insight in ("front", "calibration"):
+            await load.ask(admin, "GET", f"/v1/studies/{study}/{insight}")
         load.seconds.clear()  # the first look at a long history is told by bench.latency
         first = _mebibytes(home)
         end = time.monotonic() + options.seconds
         await asyncio.gather(
             *(_beat(load, leases, at, end) for at in range(options.workers)),
-            *(_watch(load, study, cookies, end) for _ in range(options.pages)),
+            *(_watch(load, study, browser, end) for _ in range(options.pages)),
             _turn_over(load, leases, end),
             _administer(load, study, end),
         )
@@ -125,10 +126,12 @@ async def _claim(load: Load, name: str) -> Mapping[str, Any]:
             return {**answer.json(), "worker": name}
 
 
-async def _log_in(admin: httpx.AsyncClient) -> dict[str, str]:
+async def _log_in(admin: httpx.AsyncClient) -> str:
+    """Return the header of a browser's session."""
     code = (await admin.post("/v1/login-codes")).raise_for_status().json()["code"]
     answer = await admin.post("/login", data={"code": code})
-    return dict(answer.cookies)
+    admin.cookies.clear()
+    return "; ".join(f"{name}={value}" for name, value in answer.cookies.items())
 
 
 async def _beat(load: Load, leases: list[Mapping[str, Any]], at: int, end: float) -> None:
@@ -153,14 +156,14 @@ async def _turn_over(load: Load, leases: list[Mapping[str, Any]], end: float) ->
         leases[at] = await _claim(load, lease["worker"])
 
 
-async def _watch(load: Load, study: str, cookies: Mapping[str, str], end: float) -> None:
+async def _watch(load: Load, study: str, browser: Mapping[str, str], end: float) -> None:
     """A browser with the study's page open."""
     await asyncio.sleep(random.uniform(0, PAGE_SECONDS))
     known = None
     while time.monotonic() < end:
-        seen = await load.ask(load.admin, "GET", f"/v1/studies/{study}", cookies=cookies)
+        seen = await load.ask(load.admin, "GET", f"/v1/studies/{study}", headers=browser)
         if known is not None and seen.text != known:
-            await load.ask(load.admin, "GET", f"/studies/{study}", cookies=cookies)
+            await load.ask(load.admin, "GET", f"/studies/{study}", headers=browser)
         known = seen.text
         await asyncio.sleep(PAGE_SECONDS)
 

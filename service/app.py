@@ -115,6 +115,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             await run_in_threadpool(runtime.hints.stop)
         await run_in_threadpool(runtime.planning.close)
         await run_in_threadpool(runtime.announcer.close)
+        await run_in_threadpool(runtime.insights.close)
         runtime.database.close()
 
 

@@ -10,6 +10,7 @@ from service.backlog.gauges import BacklogGauges
 from service.db import Database
 from service.doorbell import Doorbell
 from service.exports.desk import ArtifactDesk
+from service.insights.desk import InsightDesk
 from service.leases.desk import LeaseDesk
 from service.limits import Limits
 from service.metrics.metrics import Metrics
@@ -31,6 +32,7 @@ class Runtime:
     planning: Planning
     leases: LeaseDesk
     artifacts: ArtifactDesk
+    insights: InsightDesk
     hints: "Hints | None"
     limits: Limits
     announcer: Announcer
@@ -44,15 +46,17 @@ def assemble(settings: Settings) -> Runtime:
     metrics.registry.register(BacklogGauges(database, settings.active_worker_seconds))
     active = settings.active_worker_seconds
     conductor = Conductor(database, doorbell, active, metrics, told.announce)
+    planning = Planning(conductor)
     store = ArtifactStore(settings.data_directory / "artifacts")
     return Runtime(
         settings=settings,
         metrics=metrics,
         database=database,
         doorbell=doorbell,
-        planning=Planning(conductor),
+        planning=planning,
         leases=LeaseDesk(database, doorbell, settings, metrics),
         artifacts=ArtifactDesk(database, store),
+        insights=InsightDesk(database, settings.fresh_seconds, planning.known),
         hints=hints,
         limits=Limits(settings),
         announcer=told,

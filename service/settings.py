@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     steward_seconds: float = Field(default=1.0, gt=0)
     active_worker_seconds: float = Field(default=60.0, gt=0)
     poll_seconds: float = Field(default=0.5, gt=0)
+    fresh_seconds: float = Field(default=0.05, gt=0)
     max_body_bytes: int = 256 * KIB
     max_model_bytes: int = 8 * MIB
     max_artifact_bytes: int = 4 * GIB

@@ -7,19 +7,19 @@ from perfmodel.calibration import Result, calibrate
 from rankspace import Purpose
 from rankspace.calibration import Calibration
 from service.documents import study_of
-from service.insights.knowledge import knowledge
+from service.insights.knowledge import Planned, knowledge, nobody
 from service.insights.noise import known_noise
 from service.studies.repository import Studies
 from service.tables import ObservationRow, TrialRow
 
 
-def study_calibration(session: Session, study: str) -> Calibration:
+def study_calibration(session: Session, study: str, planned: Planned = nobody) -> Calibration:
     """Judge what was predicted of the study's search trials.
 
     Raises:
         NotFound: There is no such study.
     """
-    return calibrate(_results(session, study), known_noise(knowledge(session, study)))
+    return calibrate(_results(session, study), known_noise(knowledge(session, study, planned)))
 
 
 def _results(session: Session, study: str) -> list[Result]:

@@ -11,27 +11,25 @@ from rankspace import Verdict
 from rankspace.errors import Conflict
 from rankspace.front import Front, Verified
 from rankspace.wire import decode
-from service.insights.knowledge import knowledge
+from service.insights.knowledge import Planned, knowledge, nobody
 from service.studies.repository import Studies
 
 
-def study_front(session: Session, study: str) -> Front:
-    """Draw up the front.
+def front_of(study: str, found: Front | None) -> Front:
+    """Return what was found.
 
     Raises:
-        NotFound: There is no such study.
-        Conflict: No trial has a score yet.
+        Conflict: No trial of ``study`` has a score yet.
     """
-    found = known_front(session, study)
     if found is None:
         raise Conflict(f"study {study} has no score yet", hint="wait for its first trial")
     return found
 
 
-def known_front(session: Session, study: str) -> Front | None:
+def known_front(session: Session, study: str, planned: Planned = nobody) -> Front | None:
     """Return the front, or None before there is a score."""
     row = Studies(session).get(study)
-    found = _front(_Known(knowledge(session, study)))
+    found = _front(_Known(knowledge(session, study, planned)))
     if found is None or row.verdict is None:
         return found
     return replace(found, verified=_verified(decode(Verdict, row.verdict)))

@@ -1,20 +1,34 @@
 """What the performance model of a study knows now, for whoever only looks."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from threading import Lock
-from typing import Any
+from typing import Any, TypeAlias
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from perfmodel import ModelState
-from service.stages.ledger import Ledger
+from service.stages.ledger import Known, Ledger
 from service.studies.repository import Studies
+from service.tables import ObservationRow
+
+Planned: TypeAlias = Callable[[str], Known | None]
+"""What the planning of this process knows of a study; None where it does not plan it."""
+
+PATIENCE_SECONDS, LOOK_SECONDS = 2.0, 0.01
+"""How long the planning may take to learn the results there are."""
+
+
+def nobody(_study: str) -> None:
+    """No planning in this process."""
 
 
 @dataclass(slots=True)
 class _Shelf:
-    """One study's ledger, apart from that of the planning; use it under its lock."""
+    """One study's ledger where nobody plans it; use it under its lock."""
 
     lock: Lock = field(default_factory=Lock)
     ledger: Ledger | None = None
@@ -25,15 +39,33 @@ def _shelf(engine: Any, study: str) -> _Shelf:
     return _Shelf()
 
 
-def knowledge(session: Session, study: str) -> ModelState:
+def knowledge(session: Session, study: str, planned: Planned = nobody) -> ModelState:
     """Return the state with every result so far: the same object as long as none was added.
+
+    A state with thousands of results is large and slow to make, so that of the planning is used
+    where there is one; states do not change, so looking at it disturbs nobody.
 
     Raises:
         NotFound: There is no such study.
     """
     Studies(session).get(study)
+    known = _caught_up(session, study, planned)
+    if known is not None:
+        return known.state
     shelf = _shelf(session.get_bind(), study)
     with shelf.lock:
         shelf.ledger = shelf.ledger or Ledger.open(session, study)
         shelf.ledger.catch_up(session)
         return shelf.ledger.state
+
+
+def _caught_up(session: Session, study: str, planned: Planned) -> Known | None:
+    """What the planning knows once it has learned what this session sees, or soon would have."""
+    mine = select(func.max(ObservationRow.sequence)).where(ObservationRow.study_id == study)
+    there = int(session.scalar(mine) or 0)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (known := planned(study)) is not None and known.sequence < there:
+        if time.monotonic() >= deadline:
+            break
+        time.sleep(LOOK_SECONDS)
+    return known

@@ -6,17 +6,17 @@ import perfmodel
 from perfmodel import ModelState
 from rankspace.calibration import Noise
 from rankspace.errors import Conflict
-from service.insights.knowledge import knowledge
+from service.insights.knowledge import Planned, knowledge, nobody
 
 
-def study_noise(session: Session, study: str) -> Noise:
+def study_noise(session: Session, study: str, planned: Planned = nobody) -> Noise:
     """Estimate the noise.
 
     Raises:
         NotFound: There is no such study.
         Conflict: Too few trials have a score.
     """
-    found = known_noise(knowledge(session, study))
+    found = known_noise(knowledge(session, study, planned))
     if found is None:
         raise Conflict(f"study {study} has too few scores", hint="wait for its first trials")
     return found

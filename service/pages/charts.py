@@ -43,6 +43,10 @@ class Grid:
     rows: tuple[tuple[str, tuple[tuple[int, int] | None, ...]], ...]
 
 
+DOTS = 800
+"""Trials drawn at most, evenly chosen; the line of the best so far knows them all."""
+
+
 def curve(scores: Sequence[float], uniform: float | None) -> Curve | None:
     """Plot what was found so far, in the order of acceptance; None before there are two points."""
     if len(scores) < 2:
@@ -56,7 +60,7 @@ def curve(scores: Sequence[float], uniform: float | None) -> Curve | None:
 
     dots = tuple(place(index, score) for index, score in enumerate(scores))
     level = None if uniform is None else place(0, uniform)[1]
-    return Curve(dots, _steps(dots), level, low, high)
+    return Curve(dots[:: len(dots) // DOTS + 1], _steps(dots), level, low, high)
 
 
 def _steps(dots: Sequence[tuple[float, float]]) -> str:
@@ -64,9 +68,10 @@ def _steps(dots: Sequence[tuple[float, float]]) -> str:
     best = dots[0][1]
     points: list[str] = []
     for x, y in dots:
-        points.append(f"{x},{best}")
-        best = min(best, y)
-        points.append(f"{x},{best}")
+        if y < best or x in (dots[0][0], dots[-1][0]):
+            points.append(f"{x},{best}")
+            best = min(best, y)
+            points.append(f"{x},{best}")
     return " ".join(points)
 
 

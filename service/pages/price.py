@@ -8,6 +8,8 @@ from service.pages.axis import Axis
 
 WIDTH, HEIGHT = 980.0, 340.0
 LEFT, RIGHT, TOP, BOTTOM = 62.0, 16.0, 26.0, 38.0
+TRIED = 600
+"""Latest tried vectors drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ def price(found: Front | None) -> Price | None:
         uniform_line=_line(uniforms),
         uniform=_dot(found.uniform, x, y),
         cheapest=_dot(found.cheapest, x, y) if found.cheapest else None,
-        tried=tuple((x.place(dot.parameters), y.place(dot.mean)) for dot in found.tried),
+        tried=tuple((x.place(dot.parameters), y.place(dot.mean)) for dot in found.tried[-TRIED:]),
         across=x.ticks(6),
         up=y.ticks(),
     )

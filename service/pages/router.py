@@ -10,13 +10,14 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from rankspace.calibration import Calibration
 from rankspace.errors import NotFound, Unauthenticated
+from rankspace.front import Front
 from service.auth import address, session_caller
 from service.browser import check_origin, set_cookie
 from service.caller import Caller
 from service.documents import space_of
-from service.insights.calibration import study_calibration
-from service.insights.front import known_front
+from service.insights.desk import Computing
 from service.logins import Logins
 from service.pages import agreement, price
 from service.pages.charts import HEIGHT, WIDTH, curve, grid, strip
@@ -26,6 +27,9 @@ from service.runtime import Runtime
 from service.studies.repository import Studies
 from service.studies.view import view, views
 from service.trials.repository import Trials
+
+PAGE_PATIENCE_SECONDS = 0.15
+"""How long a page waits for what was never computed; the next look shows it."""
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 LISTED = 100
@@ -68,15 +72,22 @@ def study_page(
 
 def _study_page(runtime: Runtime, study: str, caller: Caller) -> Response:
     with runtime.database.reading() as session:
-        row = Studies(session).get(study, caller.scope)
+        Studies(session).get(study, caller.scope)
+    drawn = runtime.insights.shared("page", study, lambda: _drawn(runtime, study))
+    return HTMLResponse(drawn)
+
+
+def _drawn(runtime: Runtime, study: str) -> str:
+    """The same for everybody who may see the study."""
+    front, calibration, is_computing = _insights(runtime, study)
+    with runtime.database.reading() as session:
+        row = Studies(session).get(study)
         shown, space = (
             view(session, row, runtime.settings.active_worker_seconds),
             space_of(row.space),
         )
         trials = Trials(session)
-        front, calibration = known_front(session, study), study_calibration(session, study)
-        return _html(
-            "study.html",
+        return _templates.get_template("study.html").render(
             study=shown,
             space=space,
             curve=curve(trials.search_scores(study), shown.uniform_score),
@@ -86,9 +97,19 @@ def _study_page(runtime: Runtime, study: str, caller: Caller) -> Response:
             prices=price.price(front),
             price_frame=price,
             calibration=calibration,
-            agrees=agreement.agreement(calibration),
+            agrees=agreement.agreement(calibration) if calibration else None,
             agreement_frame=agreement,
+            is_computing=is_computing,
         )
+
+
+def _insights(runtime: Runtime, study: str) -> tuple[Front | None, Calibration | None, bool]:
+    """What is known soon enough for a page, and whether there is more to come."""
+    try:
+        front = runtime.insights.front(study, PAGE_PATIENCE_SECONDS)
+        return front, runtime.insights.calibration(study, PAGE_PATIENCE_SECONDS), False
+    except Computing:
+        return None, None, True
 
 
 @router.get("/login")

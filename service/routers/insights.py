@@ -8,8 +8,7 @@ from rankspace.front import Front
 from service.auth import require
 from service.bodies import refusals, reply, route
 from service.caller import READERS, WRITERS
-from service.insights.calibration import study_calibration
-from service.insights.front import study_front
+from service.insights.front import front_of
 from service.insights.noise import study_noise
 from service.routers.shared import Service, StudyId
 
@@ -24,19 +23,17 @@ router = APIRouter(
 @router.get("/calibration", **route(Calibration))
 def get_calibration(runtime: Service, study: StudyId) -> JSONResponse:
     """Show what the predictions were worth, judged by the results that came after."""
-    with runtime.database.reading() as session:
-        return reply(study_calibration(session, study))
+    return reply(runtime.insights.calibration(study))
 
 
 @router.get("/front", **route(Front))
 def get_front(runtime: Service, study: StudyId) -> JSONResponse:
     """Show score against trainable parameters; 409 before there is a score."""
-    with runtime.database.reading() as session:
-        return reply(study_front(session, study))
+    return reply(front_of(study, runtime.insights.front(study)))
 
 
 @router.get("/noise", **route(Noise))
 def get_noise(runtime: Service, study: StudyId) -> JSONResponse:
     """Show what two equally good vectors' scores differ by; 409 while too few have one."""
     with runtime.database.reading() as session:
-        return reply(study_noise(session, study))
+        return reply(study_noise(session, study, runtime.planning.known))

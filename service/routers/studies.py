@@ -65,7 +65,7 @@ def list_studies(
 @router.get("/{study}", **route(StudyView))
 def get_study(runtime: Service, study: StudyId) -> JSONResponse:
     """Show one study."""
-    return _show(runtime, study)
+    return runtime.insights.shared("document", study, lambda: _show(runtime, study))
 
 
 @router.get("/{study}/space", **route(SearchSpace))

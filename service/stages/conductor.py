@@ -16,7 +16,7 @@ from service.doorbell import Doorbell
 from service.events import Events
 from service.metrics.metrics import Metrics
 from service.stages.basis import Basis, read_basis
-from service.stages.ledger import Ledger
+from service.stages.ledger import Known, Ledger
 from service.stages.plan import Plan, Proposed, Turn
 from service.stages.recovering import plan_recovery
 from service.stages.searching import plan_search
@@ -64,6 +64,11 @@ class Conductor:
         self._metrics = metrics
         self._announce = announce
         self._ledgers: OrderedDict[str, Ledger] = OrderedDict()
+        self._known: dict[str, Known] = {}
+
+    def known(self, study: str) -> Known | None:
+        """What the model of a study knows that is planned here; from any thread."""
+        return self._known.get(study)
 
     def active(self) -> Sequence[str]:
         """Studies that go on by themselves, oldest first."""
@@ -76,12 +81,12 @@ class Conductor:
             while self._timed_step(study):
                 pass
         except NotFound:
-            self._ledgers.pop(study, None)  # deleted meanwhile
+            self._close(study)  # deleted meanwhile
         except SQLAlchemyError as error:
-            self._ledgers.pop(study, None)
+            self._close(study)
             log.error("study has to wait", study=study, exc_info=error)  # the steward retries
         except Exception as error:
-            self._ledgers.pop(study, None)
+            self._close(study)
             log.error("study cannot go on", study=study, exc_info=error)
             self._fail(study, f"the study cannot go on: {type(error).__name__}: {error}")
 
@@ -105,6 +110,7 @@ class Conductor:
             basis = read_basis(session, self._ledger(session, study), self._active_seconds)
         planner = PLANNERS.get(basis.head.state)
         plan = planner(basis) if planner else Plan()
+        self._known[study] = basis.ledger.known
         if plan.is_empty:
             return False
         with self._database.writing() as session:
@@ -122,8 +128,12 @@ class Conductor:
         ledger = self._ledgers.pop(study, None) or Ledger.open(session, study)
         self._ledgers[study] = ledger
         while len(self._ledgers) > LEDGERS:
-            self._ledgers.popitem(last=False)
+            self._close(next(iter(self._ledgers)))
         return ledger
+
+    def _close(self, study: str) -> None:
+        self._ledgers.pop(study, None)
+        self._known.pop(study, None)
 
     def _fail(self, study: str, error: str) -> None:
         try:

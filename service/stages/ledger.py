@@ -17,6 +17,14 @@ from service.studies.repository import Studies
 from service.trials.results import Result, results_after
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a ledger knew at one moment: the place of the last result, and the model's state."""
+
+    sequence: int
+    state: ModelState
+
+
 @dataclass(slots=True)
 class Ledger:
     """One study's finished trials; mutable, for one thread.
@@ -65,6 +73,11 @@ class Ledger:
         context, belief = context_of(row.context), belief_of(row.belief)
         state = first_state(space, document.search, context, belief)
         return cls(study, document, space, state)
+
+    @property
+    def known(self) -> Known:
+        """For other threads: it stays as it is while the ledger goes on."""
+        return Known(self.sequence, self.state)
 
     @property
     def searched(self) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from service.stages.conductor import Conductor
+from service.stages.ledger import Known
 
 PATIENCE_SECONDS = 5.0
 """How long a request waits for planning: half of what a worker waits for its answer."""
@@ -57,6 +58,10 @@ class Planning:
     def ask_all(self) -> tuple[Future[None], ...]:
         """Have every study carried on that goes on by itself."""
         return tuple(self.ask(study) for study in self._conductor.active())
+
+    def known(self, study: str) -> Known | None:
+        """What the model of a study knows that is planned here."""
+        return self._conductor.known(study)
 
     def under_way(self) -> tuple[Future[None], ...]:
         """What was asked and is not done."""
