@@ -138,6 +138,9 @@ async def _beat(load: Load, leases: list[Mapping[str, Any]], at: int, end: float
     await asyncio.sleep(random.uniform(0, HEARTBEAT_SECONDS))
     while time.monotonic() < end:
         lease = leases[at]
+        if not lease:  # it is reporting
+            await asyncio.sleep(0.5)
+            continue
         body = {name: lease[name] for name in ("worker", "token", "study_id")}
         interim = [[step, 2.0 / (step + 1)] for step in range(4)]
         path = f"/v1/leases/{lease['trial_id']}/heartbeat"
@@ -150,7 +153,7 @@ async def _turn_over(load: Load, leases: list[Mapping[str, Any]], end: float) ->
     while time.monotonic() < end:
         await asyncio.sleep(random.expovariate(REPORTS_PER_SECOND))
         at = random.randrange(len(leases))
-        lease = leases[at]
+        lease, leases[at] = leases[at], {}
         path, body = report(lease, lease["worker"])
         await load.ask(load.worker, "POST", path, json=body)
         leases[at] = await _claim(load, lease["worker"])

@@ -14,6 +14,9 @@ from rankspace.errors import InvalidInput
 
 BUSY_MILLISECONDS = 10_000
 
+CACHE_KIBIBYTES = 1024
+"""Of each of SQLite's connections, which are many; the file itself is in the system's cache."""
+
 _ADDRESS = "use sqlite:///FILE or postgresql://USER@HOST/NAME"
 
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
@@ -142,6 +145,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
         f"busy_timeout={BUSY_MILLISECONDS}",
         "foreign_keys=ON",
         "synchronous=FULL",
+        f"cache_size=-{CACHE_KIBIBYTES}",
     ):
         connection.execute(f"PRAGMA {pragma}")
 

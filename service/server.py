@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from rankspace.errors import InvalidInput
 from service import logs
+from service.allocation import use_few_arenas
 from service.app import create_app
 from service.runtime import Runtime
 from service.settings import Settings
@@ -29,6 +30,7 @@ def run(settings: Settings) -> None:
     settings.check()
     with listen(settings.host, settings.port) as listening:
         logs.configure(settings)
+        use_few_arenas()
         app = create_app(settings)
         port = listening.getsockname()[1]
         log.info(

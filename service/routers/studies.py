@@ -56,10 +56,14 @@ def list_studies(
 ) -> JSONResponse:
     """List studies, newest first."""
     active = runtime.settings.active_worker_seconds
-    with runtime.database.reading() as session:
-        rows = Studies(session).page(after, limit + 1, caller.scope)
-        found = views(session, rows, active)
-    return reply(page(found, limit, lambda study: study.id))
+
+    def listed() -> JSONResponse:
+        with runtime.database.reading() as session:
+            rows = Studies(session).page(after, limit + 1, caller.scope)
+            found = views(session, rows, active)
+        return reply(page(found, limit, lambda study: study.id))
+
+    return runtime.insights.shared(f"list {caller.scope.project} {limit}", after or "", listed)
 
 
 @router.get("/{study}", **route(StudyView))
