@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -221,6 +221,7 @@ def test_any_order_of_moves(lone: Service) -> None:
             stateful_step_count=30,
             deadline=None,
             derandomize=True,
+            phases=[Phase.generate],  # shrinking takes minutes, and thirty moves can be read
             suppress_health_check=list(HealthCheck),
         ),
     )
