@@ -58,7 +58,21 @@ def migrated_postgres(postgres: Postgres, tmp_path_factory: pytest.TempPathFacto
     return directory
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+_ABOVE = ("racing", "bad_input", "browser", "plots", "pages", "fuzz", "limits")
+ABOVE_THE_DATABASE = frozenset(f"test_{name}" for name in _ABOVE)
+"""Modules whose tests are about what is done with rows, not about how they are kept."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what needs a database on both kinds, unless the test chose one itself."""
+    chosen = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    if "directory" in metafunc.fixturenames and "directory" not in chosen:
+        is_above = metafunc.module.__name__.rpartition(".")[2] in ABOVE_THE_DATABASE
+        kinds = ["sqlite"] if is_above else ["sqlite", "postgresql"]
+        metafunc.parametrize("directory", kinds, indirect=True)
+
+
+@pytest.fixture
 def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     """An own copy of the migrated data directory and its database."""
     if request.param == "sqlite":
