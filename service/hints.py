@@ -135,7 +135,8 @@ class Hints:
 
     def _note(self, is_up: bool, error: Exception | None = None) -> None:
         if is_up is not self.is_up:
-            log.log(20 if is_up else 40, "redis", up=is_up, problem=str(error or "") or None)
+            say = log.info if is_up else log.error
+            say("redis", up=is_up, problem=str(error or "") or None)
         self.is_up = is_up
 
     def _queued(self) -> list[Queued]:

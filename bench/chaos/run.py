@@ -59,7 +59,6 @@ class Outcome:
         faults: Committed, by kind.
         kinds: Events of the history by kind.
         refills: Seconds until the board in Redis was right again.
-        reoffers: Seconds from the last sign of life of a claim that expired to its expiry.
         mebibytes: Memory of each replica at the end.
         problems: Of the run itself.
     """

@@ -2,16 +2,14 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from rankadaptor.client import Client
+from tests.services import free_port, wait_for
 
 LEASE_SECONDS = 6.0
 
@@ -23,9 +21,7 @@ class Fleet:
         self.home = home
         self.logs = home / "logs"
         self.logs.mkdir(parents=True)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
@@ -80,13 +76,3 @@ class Fleet:
                 stdout=log,
                 stderr=log,
             )
-
-
-def wait_for(condition: Callable[[], Any], seconds: float) -> Any:
-    """Return what ``condition`` returns once it is true; fail after ``seconds``."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if result := condition():
-            return result
-        time.sleep(0.05)
-    raise AssertionError(f"{condition} did not come true within {seconds} s")

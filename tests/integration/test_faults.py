@@ -14,7 +14,8 @@ from pruning.description import describe
 from rankadaptor.client import Client
 from service.replay import replay
 from tests.integration.conftest import stories_study
-from tests.integration.fleet import LEASE_SECONDS, Fleet, wait_for
+from tests.integration.fleet import LEASE_SECONDS, Fleet
+from tests.services import wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.services import free_port
 from tests.unit.service.driver import holding, measurement, model, score, study
 
 pytestmark = pytest.mark.integration
@@ -23,17 +23,11 @@ pytestmark = pytest.mark.integration
 SERVE = "from service.server import run; from service.settings import Settings; run(Settings())"
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Process:
     """``run(Settings())`` in a process of its own, in an unrelated working directory."""
 
     def __init__(self, directory: Path, **environment: str) -> None:
-        self.directory, self.port = directory, _free_port()
+        self.directory, self.port = directory, free_port()
         self._environment = (
             os.environ
             | environment
@@ -245,8 +239,8 @@ def test_the_log_holds_no_secret(hooked: Process) -> None:
 def test_the_database_s_password_is_not_told(tmp_path: Path) -> None:
     environment = os.environ | {
         "RANKADAPTOR_DATA_DIRECTORY": str(tmp_path),
-        "RANKADAPTOR_DATABASE_URL": f"postgresql+psycopg://u:c4n4ry@127.0.0.1:{_free_port()}/x",
-        "RANKADAPTOR_PORT": str(_free_port()),
+        "RANKADAPTOR_DATABASE_URL": f"postgresql+psycopg://u:c4n4ry@127.0.0.1:{free_port()}/x",
+        "RANKADAPTOR_PORT": str(free_port()),
     }
     failed = subprocess.run(
         [sys.executable, "-c", SERVE], env=environment, capture_output=True, check=False, timeout=60
