@@ -88,7 +88,9 @@ def test_deleting_the_study_deletes_its_files(service: Service) -> None:
     identity, lease = _until_recovery(service)
     _upload(service, lease)
     service.report(lease, -2.0, upload=False)
-    service.client.delete(f"/v1/studies/{identity}", headers=service.key("admin"))
+    assert service.claim() is None  # by now the study is over
+    answer = service.client.delete(f"/v1/studies/{identity}", headers=service.key("admin"))
+    assert answer.status_code == 204, answer.text
     assert list((service.directory / "artifacts").iterdir()) == []
 
 
