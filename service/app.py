@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 
-from service import errors, pages, tracing
+from service import errors, openapi, pages, tracing
 from service.audit import AuditTrail
 from service.guards import BodyLimit, HostGuard, NulGuard, SecurityHeaders
 from service.keys import issue_missing, store
@@ -69,9 +69,10 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.runtime = runtime
     app.state.steward = _steward(runtime)
-    errors.install(app)
+    errors.install(app, ROUTERS)
     for router in ROUTERS:
         app.include_router(router)
+    openapi.describe(app)
     app.mount("/static", StaticFiles(directory=Path(pages.__file__).parent / "static"))
     app.add_middleware(AuditTrail, database=runtime.database)
     app.add_middleware(NulGuard)

@@ -116,9 +116,13 @@ def route(
     }
 
 
+ANYWHERE = (400, 403, 413, 422)
+"""What the guards and the reading of a request may answer before any route sees it."""
+
+
 def refusals(*codes: int) -> dict[int | str, dict[str, Any]]:
-    """The error answers of a router, for OpenAPI."""
-    return {code: _described(code, ErrorBody) for code in codes}
+    """The error answers of a router, beside those of ``ANYWHERE``, for OpenAPI."""
+    return {code: _described(code, ErrorBody) for code in sorted({*ANYWHERE, *codes})}
 
 
 def _described(code: int, kind: Any) -> dict[str, Any]:

@@ -1,19 +1,20 @@
 """Errors become HTTP in this one place: class to status, and the one form of an error body."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from rankspace import errors
 from rankspace.wire import encode
@@ -67,7 +68,9 @@ def answer(error: errors.RankspaceError) -> JSONResponse:
     return JSONResponse(encode(body), status, headers=headers.get(status))
 
 
-def install(app: FastAPI) -> None:
+def install(app: FastAPI, routers: Sequence[APIRouter]) -> None:
+    """Have ``app``, made of ``routers``, answer every error in the one form."""
+    app.state.routes = [route for router in routers for route in router.routes]
     app.add_exception_handler(errors.RankspaceError, _expected)
     app.add_exception_handler(RequestValidationError, _invalid_parameter)
     app.add_exception_handler(HTTPException, _http)
@@ -91,14 +94,25 @@ def _invalid_parameter(_request: Request, error: Exception) -> JSONResponse:
     )
 
 
-def _http(_request: Request, error: Exception) -> JSONResponse:
+def _http(request: Request, error: Exception) -> JSONResponse:
     """What the framework refuses by itself: unknown routes and methods."""
     assert isinstance(error, HTTPException)
+    headers = {"Allow": _allowed(request)} if error.status_code == 405 else error.headers
     phrase = HTTPStatus(error.status_code).phrase
     hint = "GET /v1/openapi.json lists every route" if error.status_code in (404, 405) else ""
     name = "NotFound" if error.status_code == 404 else phrase.replace(" ", "")
     body = ErrorBody(name, phrase.lower(), hint)
-    return JSONResponse(encode(body), error.status_code, headers=error.headers)
+    return JSONResponse(encode(body), error.status_code, headers=headers)
+
+
+def _allowed(request: Request) -> str:
+    """All methods of the path: the framework names those of one route of it only."""
+    found = (
+        route.methods or ()
+        for route in request.app.state.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+    )
+    return ", ".join(sorted(set[str]().union(*found)))
 
 
 def _database(_request: Request, error: Exception) -> JSONResponse:

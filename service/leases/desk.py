@@ -135,7 +135,8 @@ class LeaseDesk:
             return
         with self._database.writing() as session:
             away = beat(session)
-            if away > max(lease / ABSENCES_PER_LEASE, self._between(since)):
-                Leases(session).grant_grace(lease)
-                log.info("leases renewed", absent_seconds=round(away, 1))
+            is_absence = away > max(lease / ABSENCES_PER_LEASE, self._between(since))
+            renewed = Leases(session).grant_grace(lease) if is_absence else 0
+        if renewed:
+            log.info("leases renewed", leases=renewed, absent_seconds=round(away, 1))
         self._beaten = time.monotonic()

@@ -14,7 +14,7 @@ from service.leases.sight import IS_SEEN, IS_TRIAL_SEEN
 from service.scope import ALL
 from service.studies.repository import ACTIVE, Studies
 from service.tables import AttemptRow, ModelRow, StudyRow, TrialRow, table_of
-from service.trials.repository import changed
+from service.trials.repository import affected, changed
 
 PATIENCE_SECONDS = 600.0
 """How long a trial may wait for workers that have another model at hand."""
@@ -141,11 +141,15 @@ class Leases:
         mine = select(TrialRow).where(TrialRow.study_id == study, _IS_RUNNING, _IS_LATE)
         return self._session.scalars(mine.order_by(TrialRow.id)).all()
 
-    def grant_grace(self, lease_seconds: float) -> None:
-        """Give every holder a full lease from now: the service's own absence is not theirs."""
+    def grant_grace(self, lease_seconds: float) -> int:
+        """Give every holder a full lease from now: the service's own absence is not theirs.
+
+        Returns:
+            How many that helped.
+        """
         short = TrialRow.lease_until < Now() + lease_seconds
         running = update(TrialRow).where(_IS_RUNNING, short)
-        self._session.execute(running.values(lease_until=Now() + lease_seconds))
+        return affected(self._session.execute(running.values(lease_until=Now() + lease_seconds)))
 
     def attempt(self, trial: int, token: int, worker: str) -> AttemptRow | None:
         """The claim (trial, token), if it was ``worker``'s."""

@@ -13,7 +13,7 @@ router = APIRouter(
     prefix="/v1/audit",
     tags=["audit"],
     dependencies=[Depends(require((Role.ADMIN,), (Role.ADMIN,)))],
-    responses=refusals(401, 403, 422, 429),
+    responses=refusals(401, 429),
 )
 
 

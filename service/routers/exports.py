@@ -13,7 +13,7 @@ router = APIRouter(
     prefix="/v1/studies/{study}/export",
     tags=["export"],
     dependencies=[Depends(require(READERS, WRITERS))],
-    responses=refusals(401, 403, 404, 409, 429),
+    responses=refusals(401, 404, 409, 429),
 )
 
 

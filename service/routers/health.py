@@ -8,11 +8,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from rankspace.errors import Unreachable
 from service.bodies import refusals, reply, route
+from service.errors import ErrorBody
 from service.routers.shared import Service
 from service.schema import is_current
 from service.steward import Steward
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], responses=refusals())
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ async def livez() -> JSONResponse:
     return reply(Health("alive"))
 
 
-@router.get("/readyz", **{**route(Health), "responses": refusals(503)})
+@router.get("/readyz", **route(Health, also={503: ErrorBody}))
 def readyz(request: Request, runtime: Service) -> JSONResponse:
     """Answer when the database can be written, its schema is current and the steward works."""
     try:

@@ -16,7 +16,7 @@ router = APIRouter(
     prefix="/v1/studies/{study}",
     tags=["insights"],
     dependencies=[Depends(require(READERS, WRITERS))],
-    responses=refusals(401, 403, 404, 409, 422, 429),
+    responses=refusals(401, 404, 409, 429),
 )
 
 

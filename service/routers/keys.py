@@ -27,7 +27,7 @@ router = APIRouter(
     prefix="/v1/keys",
     tags=["keys"],
     dependencies=[Depends(require((Role.ADMIN,), (Role.ADMIN,)))],
-    responses=refusals(401, 403, 404, 409, 413, 422, 429),
+    responses=refusals(401, 404, 409, 429),
 )
 
 

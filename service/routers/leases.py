@@ -28,7 +28,7 @@ router = APIRouter(
     prefix="/v1/leases",
     tags=["leases"],
     dependencies=[Depends(require(HOLDERS, HOLDERS))],
-    responses=refusals(401, 403, 404, 409, 413, 422, 426, 429),
+    responses=refusals(401, 404, 409, 426, 429),
 )
 
 

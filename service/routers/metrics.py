@@ -19,9 +19,7 @@ def _may_scrape(request: Request, runtime: Service) -> None:
         raise Forbidden(f"a {caller.role} key may not read the metrics", hint=hint)
 
 
-router = APIRouter(
-    tags=["health"], dependencies=[Depends(_may_scrape)], responses=refusals(401, 403)
-)
+router = APIRouter(tags=["health"], dependencies=[Depends(_may_scrape)], responses=refusals(401))
 
 
 @router.get(

@@ -17,7 +17,7 @@ router = APIRouter(
     prefix="/v1/models",
     tags=["models"],
     dependencies=[Depends(require(READERS, WRITERS))],
-    responses=refusals(401, 403, 404, 413, 422, 429),
+    responses=refusals(401, 404, 429),
 )
 
 

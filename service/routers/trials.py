@@ -25,7 +25,7 @@ router = APIRouter(
     prefix="/v1/studies/{study}/trials",
     tags=["trials"],
     dependencies=[Depends(require(READERS, WRITERS))],
-    responses=refusals(401, 403, 404, 409, 413, 422, 429),
+    responses=refusals(401, 404, 409, 429),
 )
 
 

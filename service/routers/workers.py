@@ -18,7 +18,7 @@ router = APIRouter(
     prefix="/v1",
     tags=["workers"],
     dependencies=[Depends(require(READERS, READERS))],
-    responses=refusals(401, 403, 422, 429),
+    responses=refusals(401, 429),
 )
 
 

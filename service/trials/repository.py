@@ -186,5 +186,10 @@ def _columns(planned: PlannedTrial) -> dict[str, Any]:
 
 def changed(result: Any) -> bool:
     """Whether a conditional update met its condition."""
+    return affected(result) > 0
+
+
+def affected(result: Any) -> int:
+    """How many rows an update changed."""
     assert isinstance(result, CursorResult)
-    return bool(result.rowcount)
+    return result.rowcount
