@@ -102,7 +102,9 @@ def _engine(url: str, connections: int) -> Engine:
     """
     address = _address(url)
     if address.get_backend_name() == "sqlite":
-        engine = create_engine(address, pool_size=connections, max_overflow=10)
+        engine = create_engine(
+            address, pool_size=connections, max_overflow=10, hide_parameters=True
+        )
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -113,6 +115,7 @@ def _engine(url: str, connections: int) -> Engine:
         pool_timeout=10,
         pool_pre_ping=True,  # the server may have been restarted since
         connect_args=POSTGRES_CONNECTION,
+        hide_parameters=True,  # errors go to the log, and digests of secrets are parameters
     )
 
 

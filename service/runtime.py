@@ -16,6 +16,7 @@ from service.insights.desk import InsightDesk
 from service.leases.desk import LeaseDesk
 from service.limits import Limits
 from service.metrics.metrics import Metrics
+from service.readiness import Readiness
 from service.settings import Settings
 from service.stages.conductor import Conductor
 from service.stages.planning import Planning
@@ -38,6 +39,7 @@ class Runtime:
     hints: "Hints | None"
     limits: Limits
     announcer: Announcer
+    readiness: Readiness
 
 
 def assemble(settings: Settings) -> Runtime:
@@ -62,6 +64,7 @@ def assemble(settings: Settings) -> Runtime:
         hints=hints,
         limits=Limits(settings),
         announcer=told,
+        readiness=Readiness(database),
     )
 
 

@@ -14,6 +14,9 @@ AWAY_SECONDS = 15.0
 """How long the service's own waiting is used after Redis did not answer."""
 
 CONNECT_SECONDS = 2.0
+LONGEST_SECONDS = 30.0
+"""One wait lasts no longer: the connection's own patience must be longer still."""
+
 GRACE_SECONDS = 5.0
 """How much later than promised Redis may answer."""
 
@@ -44,7 +47,11 @@ class RedisHints:
             raise InvalidInput("redis_url", "***", "needs the redis package", fix=fix)
         from redis import Redis  # noqa: PLC0415  # only workers that use it need it
 
-        self._redis = Redis.from_url(url, socket_connect_timeout=CONNECT_SECONDS)
+        self._redis = Redis.from_url(
+            url,
+            socket_connect_timeout=CONNECT_SECONDS,
+            socket_timeout=LONGEST_SECONDS + GRACE_SECONDS,
+        )
         self._away_until = 0.0
 
     @property
@@ -56,9 +63,7 @@ class RedisHints:
         """Return True at the first hint on ``routes``, False without one or without Redis."""
         from redis.exceptions import RedisError  # noqa: PLC0415
 
-        timeout = max(seconds, 0.01)
-        connection = self._redis.connection_pool.connection_kwargs
-        connection["socket_timeout"] = timeout + GRACE_SECONDS
+        timeout = min(max(seconds, 0.01), LONGEST_SECONDS)
         try:
             return self._redis.bzpopmin(list(routes), timeout=timeout) is not None
         except RedisError as error:

@@ -4,13 +4,11 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import SQLAlchemyError
 
 from rankspace.errors import Unreachable
 from service.bodies import refusals, reply, route
 from service.errors import ErrorBody
 from service.routers.shared import Service
-from service.schema import is_current
 from service.steward import Steward
 
 router = APIRouter(tags=["health"], responses=refusals())
@@ -30,13 +28,9 @@ async def livez() -> JSONResponse:
 @router.get("/readyz", **route(Health, also={503: ErrorBody}))
 def readyz(request: Request, runtime: Service) -> JSONResponse:
     """Answer when the database can be written, its schema is current and the steward works."""
-    try:
-        with runtime.database.writing():
-            current = is_current(runtime.database)
-    except SQLAlchemyError:
-        raise Unreachable("the database cannot be written", hint="see the service's log") from None
+    runtime.readiness.check()
     steward: Steward = request.app.state.steward
-    if not current or not steward.is_alive or runtime.doorbell.closed:
+    if not steward.is_alive or runtime.doorbell.closed:
         raise Unreachable("the service is not ready", hint="try again")
     if steward.is_late:
         problem = f"the steward has not succeeded for {steward.age:.0f} seconds"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from service import steward
 from tests.unit.service.driver import Service, start
@@ -48,6 +48,18 @@ def test_a_slow_steward_is_given_ten_of_its_intervals(
     with start(directory, steward_seconds=3600.0).client as client:
         time.sleep(0.1)
         assert client.get("/readyz").status_code == 200
+
+
+def test_strangers_make_it_write_once_a_second(service: Service) -> None:
+    writes: list[Any] = []
+
+    def begun(connection: Any) -> None:
+        writes.append(connection)
+
+    event.listen(service.app.state.runtime.database.engine, "begin", begun)
+    for _ in range(50):
+        assert service.client.get("/readyz").status_code == 200
+    assert 0 < len(writes) <= 25
 
 
 def test_an_older_schema_is_not_ready(service: Service) -> None:

@@ -1,0 +1,47 @@
+"""Readiness: whether the database can be written. Looked up for all who ask within a second.
+
+The question needs no key, so it must not be a way to make the service write all day.
+"""
+
+import math
+import threading
+import time
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from rankspace.errors import Unreachable
+from service.db import Database
+from service.schema import is_current
+
+FRESH_SECONDS = 1.0
+
+
+class Readiness:
+    """Remembers the last good answer; a bad one is looked up again every time."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._good_at = -math.inf
+
+    def check(self) -> None:
+        """Return if the database was just found well.
+
+        Raises:
+            Unreachable: It cannot be written, or its schema is another version's.
+        """
+        with self._lock:
+            if time.monotonic() - self._good_at < FRESH_SECONDS:
+                return
+            self._look()
+            self._good_at = time.monotonic()
+
+    def _look(self) -> None:
+        try:
+            with self._database.writing():
+                current = is_current(self._database)
+        except SQLAlchemyError:
+            hint = "see the service's log"
+            raise Unreachable("the database cannot be written", hint=hint) from None
+        if not current:
+            raise Unreachable("the schema is another version's", hint="rankadaptor db check")
