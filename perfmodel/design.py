@@ -11,13 +11,15 @@ CONTRAST = 2.0
 """Standard deviation of the pretended utilities' logarithm: large, so that a contrast gives most
 layers nearly all or nearly nothing."""
 
-SHARE = 0.2
-"""Part of the trials that goes to the design."""
+SHARE, TAUGHT_SHARE = 0.2, 0.1
+"""Part of the trials that goes to the design: without a prior, and with one, which knows already
+some of what the contrasts would tell (`python -m bench.meta`)."""
 
 
-def design_size(trials: int, layers: int) -> int:
+def design_size(trials: int, layers: int, *, is_taught: bool = False) -> int:
     """How many of ``trials`` go to the design, uniform included, at least 3."""
-    return int(np.clip(SHARE * trials, 3, 2 + 2 * layers))
+    share = TAUGHT_SHARE if is_taught else SHARE
+    return int(np.clip(share * trials, 3, 2 + 2 * layers))
 
 
 def design(
@@ -33,7 +35,7 @@ def design(
     rng = np.random.default_rng(np.random.SeedSequence([seed, 2**32 - 1]))
     expected = _expected(basis)
     found = {space.uniform(): None}
-    if basis.log_worth.any():
+    if is_taught(basis):
         found[allocator.best(expected)] = None
     for _ in range(4 * count):
         factors = CONTRAST * rng.standard_normal((len(space.layers), 1))
@@ -42,6 +44,11 @@ def design(
         if len(found) >= count:
             break
     return tuple(found)[:count]
+
+
+def is_taught(basis: Basis) -> bool:
+    """Whether a prior expects layers to differ."""
+    return bool(basis.log_worth.any())
 
 
 def _expected(basis: Basis) -> Floats:

@@ -5,7 +5,7 @@ from functools import cached_property
 
 from perfmodel.basis import Basis
 from perfmodel.belief import Belief
-from perfmodel.design import design, design_size
+from perfmodel.design import design, design_size, is_taught
 from perfmodel.knapsack import Allocator
 from rankspace import RankVector, SearchSpace
 
@@ -41,5 +41,6 @@ class Ground:
     @cached_property
     def design(self) -> tuple[RankVector, ...]:
         """The first trials, uniform first."""
-        count = design_size(self.trials, len(self.space.layers))
+        layers, taught = len(self.space.layers), is_taught(self.basis)
+        count = design_size(self.trials, layers, is_taught=taught)
         return design(self.space, self.basis, self.allocator, count, self.seed)

@@ -52,3 +52,7 @@ def test_a_tiny_space_has_a_tiny_design() -> None:
 def test_the_design_takes_a_fifth_of_the_trials_within_limits() -> None:
     assert [design_size(trials, 56) for trials in (4, 40, 1000)] == [3, 8, 114]
     assert design_size(40, 1) == 4
+
+
+def test_who_was_taught_asks_half_as_much() -> None:
+    assert [design_size(trials, 56, is_taught=True) for trials in (4, 40, 1000)] == [3, 4, 100]
