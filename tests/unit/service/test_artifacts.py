@@ -88,7 +88,9 @@ def test_deleting_the_study_deletes_its_files(service: Service) -> None:
     identity, lease = _until_recovery(service)
     _upload(service, lease)
     service.report(lease, -2.0, upload=False)
-    service.client.delete(f"/v1/studies/{identity}", headers=service.key("admin"))
+    service.app.state.runtime.planning.ask(identity).result(30)  # a report does not wait for it
+    answer = service.client.delete(f"/v1/studies/{identity}", headers=service.key("admin"))
+    assert answer.status_code == 204, answer.text
     assert list((service.directory / "artifacts").iterdir()) == []
 
 
@@ -188,6 +190,7 @@ def test_a_vector_without_adapters_leaves_a_note(service: Service) -> None:
     _, lease = _until_recovery(service)
     with service.app.state.runtime.database.writing() as session:
         session.get_one(TrialRow, lease["trial_id"]).rank_vector = RankVector((0,) * 12)
+    lease["rank_vector"]["ranks"] = [0] * 12
     assert service.report(lease, -2.0, upload=False).status_code == 422
     _upload(service, lease, name="README.md")
     assert service.report(lease, -2.0, upload=False).json() == {"status": "accepted"}
