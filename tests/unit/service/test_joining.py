@@ -1,5 +1,6 @@
 """A worker exchanges a join token for a key of its own, once, and speaks for itself only."""
 
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from service.clock import Now
+from service.joining.workflow import join
 from service.tables import JoinTokenRow, KeyRow
 from tests.unit.service.driver import Service, holding, measurement, start
 
@@ -126,6 +128,17 @@ def test_of_many_that_race_for_the_last_use_one_wins(service: Service) -> None:
         codes = list(pool.map(lambda n: _join(service, token, f"gpu-{n}").status_code, range(6)))
     assert sorted(codes) == [201] + [401] * 5
     assert len(_bound(service)) == 1
+
+
+def test_a_use_that_is_not_committed_yet_counts(service: Service) -> None:
+    token, database = _token(service)["token"], service.app.state.runtime.database
+    with ThreadPoolExecutor(1) as pool:
+        with database.writing() as session:
+            join(session, token, "gpu-0")
+            other = pool.submit(_join, service, token, "gpu-1")
+            time.sleep(0.3)  # it has seen a good token by now, and waits for this transaction
+        assert other.result(30).status_code == 401
+    assert _bound(service) == ["gpu-0"]
 
 
 def test_of_many_that_race_for_a_name_one_wins_and_the_others_keep_their_tokens(

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from rankspace import Measurement
+from rankspace.errors import Quarantined
 from service.leases.sense import Bounds, Senseless
 from tests.unit.service.driver import Service, measurement, model, outcome
 from tests.unit.service.scraping import scrape
@@ -243,6 +244,9 @@ def test_it_is_refused_while_it_waits_for_work(service: Service) -> None:
     assert _ask(service, "w1").status_code == 204
     _hand(service, "quarantine", "w1", reason="noisy")
     assert _ask(service, "w1").status_code == 403
+    service.submit(search=SEARCH)
+    with pytest.raises(Quarantined, match="noisy"):  # what a claim that waits comes to
+        service.app.state.runtime.leases.claim("w1")
 
 
 def test_it_counts_as_quarantined_and_not_as_active(service: Service) -> None:
