@@ -6,7 +6,7 @@ import typer
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from rankadaptor.commands import db, insights, keys, meta, studies
+from rankadaptor.commands import db, insights, keys, meta, studies, workers
 from rankadaptor.commands.compress import compress
 from rankadaptor.commands.demo import demo
 from rankadaptor.commands.profile import profile
@@ -48,6 +48,7 @@ app = typer.Typer(
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(keys.app, name="keys")
+app.add_typer(workers.app, name="workers")
 app.add_typer(meta.app, name="meta")
 app.add_typer(db.app, name="db")
 

@@ -133,6 +133,27 @@ class Client:
     def workers(self) -> Iterator[JSON]:
         return self._pages("/v1/workers")
 
+    def quarantine(self, worker: str, reason: str) -> JSON:
+        """Give a worker no more trials."""
+        path = f"/v1/workers/{quote(worker, safe='')}/quarantine"
+        return self._json("POST", path, body={"reason": reason})
+
+    def reinstate(self, worker: str) -> JSON:
+        return self._json("POST", f"/v1/workers/{quote(worker, safe='')}/reinstate")
+
+    def issue_join_token(
+        self, name: str, *, project: str | None = None, uses: int = 1, hours: float = 24.0
+    ) -> JSON:
+        """Issue a join token; the answer's ``token`` is the secret, shown this once."""
+        body = {"name": name, "project": project, "uses": uses, "hours": hours}
+        return self._json("POST", "/v1/join-tokens", body=body)
+
+    def join_tokens(self) -> Iterator[JSON]:
+        return self._pages("/v1/join-tokens")
+
+    def revoke_join_token(self, token_id: str) -> None:
+        self._send("DELETE", f"/v1/join-tokens/{quote(token_id, safe='')}")
+
     def issue_key(
         self, role: str, name: str, *, project: str | None = None, days: float | None = None
     ) -> JSON:

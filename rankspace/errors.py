@@ -7,6 +7,8 @@ RankspaceError
 │   └── InvalidContainer     the model's files do not agree with each other
 ├── Unauthenticated          send a valid key                              (HTTP 401)
 ├── Forbidden                this key may not do that                      (HTTP 403)
+│   ├── WrongWorker          the key is bound to another worker
+│   └── Quarantined          the worker gets no trials: mend it, have it reinstated
 ├── NotFound                 there is no such thing                        (HTTP 404)
 ├── Conflict                 true now, perhaps not later                   (HTTP 409)
 │   └── LeaseLost            someone else holds the trial: drop it, go on
@@ -62,6 +64,14 @@ class Unauthenticated(RankspaceError): ...
 
 
 class Forbidden(RankspaceError): ...
+
+
+class WrongWorker(Forbidden):
+    """A key that is bound to one worker was used in the name of another."""
+
+
+class Quarantined(Forbidden):
+    """The worker gets no trials until an admin reinstates it; it may go on asking."""
 
 
 class NotFound(RankspaceError): ...

@@ -24,6 +24,7 @@ from service.leases.pulse import ONLY
 from service.tables import (
     AttemptRow,
     Base,
+    JoinTokenRow,
     LoginCodeRow,
     LoginSessionRow,
     PulseRow,
@@ -36,8 +37,8 @@ BATCH = 1_000
 FENCED = 1_000_000
 """More claims than anybody makes of one trial after a backup."""
 
-_LEFT_OUT = {table_of(LoginCodeRow), table_of(LoginSessionRow)}
-"""Good for minutes or hours, and secrets."""
+_LEFT_OUT = {table_of(row) for row in (LoginCodeRow, LoginSessionRow, JoinTokenRow)}
+"""Good for minutes or hours, and secrets; a join token that was used up must not come back."""
 
 
 def backup(database: Database, path: Path) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rankspace.errors import Forbidden
+from rankspace.errors import Forbidden, WrongWorker
 from service.scope import DEFAULT_PROJECT, Scope, check_project
 
 
@@ -28,11 +28,25 @@ class Caller:
         key: Identity of the key, which is no secret.
         role: What it may do.
         scope: Where.
+        worker: The one worker it speaks for; None for any.
     """
 
     key: str
     role: Role
     scope: Scope
+    worker: str | None = None
+
+    def check_worker(self, name: str) -> None:
+        """Let a bound key speak for its own worker only.
+
+        Raises:
+            WrongWorker: ``name`` is another's.
+        """
+        if self.worker not in (None, name):
+            raise WrongWorker(
+                f"key {self.key} is bound to worker {self.worker!r}, not {name!r}",
+                hint=f"set RANKADAPTOR_WORKER={self.worker}, or have {name!r} join with a token",
+            )
 
     def target(self, project: str | None) -> str:
         """Return the project of what the caller makes: its own, or for a key of all any.

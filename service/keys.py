@@ -29,7 +29,8 @@ log = structlog.get_logger(__name__)
 ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 DAY_SECONDS = 86_400
 USE_SECONDS = 60.0  # how exactly the last use is known
-_FORM = re.compile(r"(rka_([a-z2-7]{8})_([a-z2-7]{32}))(?:_([0-9a-f]{8}))?")
+PREFIX = "rka"
+_FORM = re.compile(rf"({PREFIX}_([a-z2-7]{{8}})_([a-z2-7]{{32}}))(?:_([0-9a-f]{{8}}))?")
 
 IS_LIVE = KeyRow.revoked_at.is_(None) & or_(KeyRow.expires_at.is_(None), KeyRow.expires_at > Now())
 _IS_USED_ANEW = or_(KeyRow.last_used_at.is_(None), KeyRow.last_used_at < Now() - USE_SECONDS)
@@ -49,6 +50,12 @@ def checksum(unsigned: str) -> str:
     return f"{zlib.crc32(unsigned.encode()):08x}"
 
 
+def signed(prefix: str, identity: str, secret: str) -> str:
+    """Write a secret the way its owner keeps it, checksum included."""
+    unsigned = f"{prefix}_{identity}_{secret}"
+    return f"{unsigned}_{checksum(unsigned)}"
+
+
 @dataclass(frozen=True, slots=True)
 class IssuedKey:
     """A key as its owner sees it once; ``key`` is the secret."""
@@ -59,6 +66,7 @@ class IssuedKey:
     key: str
     project: str
     expires_at: str | None
+    worker: str | None = None
 
 
 class Keys:
@@ -74,15 +82,32 @@ class Keys:
         self, role: Role, name: str, project: str = ALL, days: float | None = None
     ) -> IssuedKey:
         """Store a new key and return it; this is the only time its secret is seen."""
-        row = KeyRow(id=random_text(8), role=role.value, name=name, project=project)
-        secret = random_text(32)
-        row.digest = digest(secret)
+        row = KeyRow(role=role.value, name=name, project=project)
         row.expires_at = None if days is None else Now() + days * DAY_SECONDS
+        return self._store(row)
+
+    def bind(self, worker: str, name: str, project: str) -> IssuedKey:
+        """Store a new key that speaks for ``worker`` only; who calls has locked that worker.
+
+        Raises:
+            Conflict: The worker has such a key already.
+        """
+        mine = select(KeyRow.id).where(KeyRow.worker == worker, IS_LIVE).limit(1)
+        other = self._session.scalar(mine)
+        if other is not None:
+            hint = f"revoke it first: rankadaptor keys revoke {other}; or choose another name"
+            raise Conflict(f"worker {worker!r} has the key {other} already", hint=hint)
+        return self._store(
+            KeyRow(role=Role.WORKER.value, name=name, project=project, worker=worker)
+        )
+
+    def _store(self, row: KeyRow) -> IssuedKey:
+        row.id, secret = random_text(8), random_text(32)
+        row.digest = digest(secret)
         self._session.add(row)
         self._session.flush()
-        unsigned = f"rka_{row.id}_{secret}"
-        shown = f"{unsigned}_{checksum(unsigned)}"
-        return IssuedKey(row.id, role, name, shown, project, timestamp(row.expires_at))
+        shown, expires = signed(PREFIX, row.id, secret), timestamp(row.expires_at)
+        return IssuedKey(row.id, Role(row.role), row.name, shown, row.project, expires, row.worker)
 
     def revoke(self, key: str, scope: Scope = EVERYTHING) -> None:
         """Let the key with this identity in no more; repeating it changes nothing.
@@ -141,7 +166,7 @@ class Keys:
 
 
 def caller_of(row: KeyRow) -> Caller:
-    return Caller(row.id, Role(row.role), Scope(row.project))
+    return Caller(row.id, Role(row.role), Scope(row.project), row.worker)
 
 
 _FIRST = (Role.WORKER, Role.ADMIN)

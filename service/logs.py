@@ -18,12 +18,12 @@ SECRET_NAMES = re.compile(
 )
 BLANK = "[redacted]"
 _BLANKED = (
-    (re.compile(r"rka_([a-z2-7]{8})_[a-z0-9_]+"), rf"rka_\1_{BLANK}"),
+    (re.compile(r"(rk[aj])_([a-z2-7]{8})_[a-z0-9_]+"), rf"\1_\2_{BLANK}"),
     (re.compile(r"\b(Bearer|Basic)\s+[^\s'\",]+", re.IGNORECASE), rf"\1 {BLANK}"),
     (re.compile(r"(\w://[^\s/:@]*):[^\s/@]+@"), rf"\1:{BLANK}@"),
     (re.compile(r"((?:rka_session|[?&\s'\"]code)=)[\w%.~-]+"), rf"\1{BLANK}"),
 )
-"""Keys, credentials of a header, passwords in addresses, session cookies and login codes."""
+"""Keys, join tokens, a header's credentials, passwords in addresses, cookies and login codes."""
 
 
 def configure(settings: Settings) -> None:

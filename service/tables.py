@@ -26,7 +26,7 @@ from sqlalchemy.types import TypeDecorator
 
 from rankspace import RankVector, TrialState
 from service.clock import Now
-from service.scope import DEFAULT_PROJECT
+from service.scope import ALL, DEFAULT_PROJECT
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -233,11 +233,23 @@ class ArtifactRow(Base):
 
 
 class WorkerRow(Base):
+    """A worker, by the name it gives itself.
+
+    ``project`` is that of the keys it came with, ``*`` once there were several. ``struck_at`` is
+    when it reported the first failure since its last good result, ``refusals`` counts the senseless
+    reports since. A worker with a ``quarantined_at`` gets no trial.
+    """
+
     __tablename__ = "workers"
 
     name: Mapped[str] = mapped_column(String(200), primary_key=True)
     first_seen: Mapped[float] = mapped_column(Double, insert_default=Now())
     last_seen: Mapped[float] = mapped_column(Double, insert_default=Now())
+    project: Mapped[str] = mapped_column(String(63), server_default=ALL)
+    struck_at: Mapped[float | None] = mapped_column(Double)
+    refusals: Mapped[int] = mapped_column(server_default="0")
+    quarantined_at: Mapped[float | None] = mapped_column(Double)
+    quarantine_reason: Mapped[str | None] = mapped_column(Text)
 
 
 class PulseRow(Base):
@@ -254,7 +266,10 @@ class PulseRow(Base):
 
 
 class KeyRow(Base):
-    """An API key: the secret itself is stored nowhere. ``project`` may be ``*``: of all."""
+    """An API key: the secret itself is stored nowhere. ``project`` may be ``*``: of all.
+
+    One with a ``worker`` speaks for the worker of that name only.
+    """
 
     __tablename__ = "api_keys"
 
@@ -266,6 +281,22 @@ class KeyRow(Base):
     created_at: Mapped[float] = mapped_column(Double, insert_default=Now())
     expires_at: Mapped[float | None] = mapped_column(Double)
     last_used_at: Mapped[float | None] = mapped_column(Double)
+    revoked_at: Mapped[float | None] = mapped_column(Double)
+    worker: Mapped[str | None] = mapped_column(String(200))
+
+
+class JoinTokenRow(Base):
+    """What a worker exchanges for a key of its own; the secret itself is stored nowhere."""
+
+    __tablename__ = "join_tokens"
+
+    id: Mapped[str] = mapped_column(String(8), primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(100))
+    project: Mapped[str] = mapped_column(String(63))
+    uses_left: Mapped[int]
+    created_at: Mapped[float] = mapped_column(Double, insert_default=Now())
+    expires_at: Mapped[float] = mapped_column(Double)
     revoked_at: Mapped[float | None] = mapped_column(Double)
 
 

@@ -33,12 +33,12 @@ class LeaseClient:
 
     Every method raises Unreachable when the service cannot serve it in ``attempts`` tries
     (NoAnswer when nothing comes back at all), Unauthenticated or Forbidden when it refuses the
-    key, UnsupportedVersion when worker and service speak different protocols, LeaseLost when the
-    trial is someone else's by now.
+    key, Quarantined when it gives this worker no trials, UnsupportedVersion when worker and
+    service speak different protocols, LeaseLost when the trial is someone else's by now.
     """
 
-    def __init__(self, url: str, key: str, worker: str, *, attempts: int = 3) -> None:
-        headers = {"Authorization": f"Bearer {key}"}
+    def __init__(self, url: str, key: str | None, worker: str, *, attempts: int = 3) -> None:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._http = httpx.Client(
             base_url=url, headers=headers, timeout=TIMEOUT_SECONDS, trust_env=False
         )
@@ -60,6 +60,21 @@ class LeaseClient:
         trace: TracebackType | None,
     ) -> None:
         self._http.close()
+
+    def join(self, token: str) -> str:
+        """Exchange a join token for a key that is bound to this worker; needs none itself.
+
+        Raises:
+            Conflict: Somebody has a key for that name.
+        """
+        body = {"token": token, "worker": self._worker}
+        answer = _json(self._send("POST", "/v1/workers/join", json=body))
+        if not isinstance(answer, dict) or not str(answer.get("key")).startswith("rka_"):
+            raise UnsupportedVersion(
+                "the service answered a join token with something that is no key",
+                hint="install the same version of rankadaptor on both sides",
+            )
+        return str(answer["key"])
 
     def claim(self, wait_seconds: float, able: Capabilities | None = None) -> Assignment | None:
         """Ask for a trial the worker is ``able`` to run.

@@ -9,9 +9,9 @@ from typing import Any
 import structlog
 
 _SECRET_NAMES = re.compile(
-    r"(authorization|cookie|secret|password|dsn|api_key|code)$", re.IGNORECASE
+    r"(authorization|cookie|secret|password|dsn|api_key|join_token|code)$", re.IGNORECASE
 )
-_SECRET_VALUES = re.compile(r"rka_([a-z2-7]{8})_[a-z2-7]{32}")
+_SECRET_VALUES = re.compile(r"(rk[aj])_([a-z2-7]{8})_[a-z2-7]{32}")
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
 
 
@@ -38,5 +38,5 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
         if _SECRET_NAMES.search(name):
             event[name] = "[redacted]"
         elif isinstance(value, str):
-            event[name] = _SECRET_VALUES.sub(r"rka_\1_[redacted]", value)
+            event[name] = _SECRET_VALUES.sub(r"\1_\2_[redacted]", value)
     return event

@@ -9,7 +9,7 @@ from typing import Protocol
 import structlog
 
 from rankspace.capabilities import Capabilities
-from rankspace.errors import LeaseLost, RankspaceError, Unreachable
+from rankspace.errors import LeaseLost, Quarantined, RankspaceError, Unreachable
 from rankspace.observation import Measurement
 from rankspace.routes import served
 from rankspace.trial import Action, Assignment
@@ -61,6 +61,7 @@ class Patience:
         until_idle_seconds: Leave when there was no work for so long; None for never.
         grace_seconds: Once asked to leave, finish a trial whose training is over so soon.
         stuck_seconds: End the process when a trial has not moved for so long.
+        quarantine_seconds: Pause between claims while the service gives this worker no trials.
     """
 
     wait_seconds: float = 20.0
@@ -69,6 +70,7 @@ class Patience:
     until_idle_seconds: float | None = None
     grace_seconds: float = 0.0
     stuck_seconds: float = 3600.0
+    quarantine_seconds: float = 60.0
 
 
 class Worker:
@@ -108,6 +110,7 @@ class Worker:
         self._trials = 0
         self._idle_since = time.monotonic()
         self._broken: RankspaceError | None = None
+        self._is_quarantined = False
 
     def run(self) -> int:
         """Work; return the number of trials run.
@@ -150,15 +153,29 @@ class Worker:
         try:
             with self._drain.interruptible():
                 asked = True
-                return self._ask()
+                found = self._ask()
+            self._note_quarantine(None)
+            return found
         except Drained:
             if asked:
                 self._return_granted()
             raise
+        except Quarantined as error:
+            self._note_quarantine(error)
+            self._drain.sleep(self._patience.quarantine_seconds)
+            return None
         except Unreachable as error:
             log.warning("service_away", problem=error.detail)
         self._drain.sleep(self._patience.away_seconds)
         return None
+
+    def _note_quarantine(self, error: Quarantined | None) -> None:
+        """Log the beginning and the end, not every time it asks."""
+        if error is not None and not self._is_quarantined:
+            log.error("worker_quarantined", problem=error.detail, fix=error.hint)
+        if error is None and self._is_quarantined:
+            log.info("worker_reinstated")
+        self._is_quarantined = error is not None
 
     def _ask(self) -> Assignment | None:
         able, wait = self._evaluator.capabilities(), self._wait_seconds()

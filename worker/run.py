@@ -1,30 +1,44 @@
 """Wiring: from settings to a working worker."""
 
+from pathlib import Path
+
 import structlog
 import torch
 
-from rankspace.errors import InvalidInput, RankspaceError
+from rankspace.errors import InvalidInput, RankspaceError, Unauthenticated
 from worker import logs
 from worker.client import LeaseClient
-from worker.drain import Drain
+from worker.drain import Drain, Drained
 from worker.evaluation import Evaluator
 from worker.hints import RedisHints
+from worker.joining import key_of
 from worker.loop import Patience, Worker
+from worker.own_key import OwnKey
 from worker.settings import Settings
 from worker.spool import Spool
 
 log = structlog.get_logger(__name__)
 
 
-def run(settings: Settings) -> int:
+def run(settings: Settings, local_key: Path | None = None) -> int:
     """Work until drained or out of patience; return the exit status, 0.
+
+    Args:
+        settings: How.
+        local_key: File with a key for want of another.
 
     Raises:
         RankspaceError: The operator must act first; it is in the log, too.
     """
     logs.configure(settings.log_format, settings.log_level)
     try:
-        _work(settings)
+        try:
+            _work(settings, local_key)
+        except Unauthenticated as error:
+            own = OwnKey.of(settings)
+            if own is None or own.read() is None:
+                raise
+            raise own.refused(error) from error
     except RankspaceError as error:
         log.error("worker_stopped", problem=error.detail, fix=error.hint)
         raise
@@ -43,7 +57,7 @@ def device_of(settings: Settings) -> torch.device:
     return torch.device("cuda" if available and settings.device != "cpu" else "cpu")
 
 
-def _work(settings: Settings) -> None:
+def _work(settings: Settings, local_key: Path | None) -> None:
     device = device_of(settings)
     if settings.cpu_threads is not None:
         torch.set_num_threads(settings.cpu_threads)
@@ -52,7 +66,12 @@ def _work(settings: Settings) -> None:
     spool = Spool(settings.spool_directory)
     spool.sweep()
     log.info("worker_started", worker=settings.worker, url=settings.url, device=str(device))
-    with _client(settings, attempts=3) as service, _client(settings, attempts=1) as renewer:
+    try:
+        key = key_of(settings, drain, local_key)
+    except Drained:
+        log.info("worker_left", trials=0)
+        return
+    with _client(settings, key, 3) as service, _client(settings, key, 1) as renewer:
         trials = Worker(
             settings.worker,
             service,
@@ -66,8 +85,8 @@ def _work(settings: Settings) -> None:
     log.info("worker_left", trials=trials)
 
 
-def _client(settings: Settings, *, attempts: int) -> LeaseClient:
-    return LeaseClient(settings.url, settings.secret(), settings.worker, attempts=attempts)
+def _client(settings: Settings, key: str, attempts: int) -> LeaseClient:
+    return LeaseClient(settings.url, key, settings.worker, attempts=attempts)
 
 
 def _patience(settings: Settings) -> Patience:

@@ -28,11 +28,14 @@ class Settings(BaseSettings):
         url: Address of the service.
         redis_url: Where to wait for work; without it, at the service. ``rediss://`` for TLS.
         key: A key of role worker; or ``key_file``, which holds one.
-        worker: Name under which leases are held; must not be shared by two running workers.
+        join_token: What is exchanged for a key at the first start, if none is given; or
+            ``join_token_file``, which holds it.
+        worker: Name under which leases are held; must not be shared by two running workers. A
+            worker that joins needs one that stays.
         device: ``auto`` takes a GPU where there is one.
         cpu_threads: Threads of one operation on the CPU; None leaves it to torch.
-        spool_directory: Where undelivered reports wait; workers may share it, and deliver
-            what another one left behind.
+        spool_directory: Where undelivered reports wait, and the key of a worker that joined;
+            workers may share it, and deliver what another one left behind.
         wait_seconds: How long one claim may wait for work.
         away_seconds: Pause after the service did not answer.
         max_trials: Leave after so many trials.
@@ -49,6 +52,8 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = None
     key: SecretStr | None = None
     key_file: Path | None = None
+    join_token: SecretStr | None = None
+    join_token_file: Path | None = None
     worker: str = Field(default_factory=_name, min_length=1, max_length=200)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     cpu_threads: int | None = Field(default=None, ge=1)
@@ -62,19 +67,35 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
-    def secret(self) -> str:
-        """The key itself.
+    def secret(self, local: Path | None = None) -> str:
+        """The key itself; ``local`` is a file that has one if none is given.
 
         Raises:
             InvalidInput: There is none, or its file cannot be read.
         """
         if self.key is not None:
             return self.key.get_secret_value()
-        if self.key_file is None:
-            raise InvalidInput("key", None, "is missing", fix="set RANKADAPTOR_KEY or _KEY_FILE")
-        try:
-            return self.key_file.read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise InvalidInput(
-                "key_file", str(self.key_file), f"cannot be read: {error.strerror}", fix="create it"
-            ) from error
+        file = self.key_file or local
+        if file is None:
+            fix = "set RANKADAPTOR_KEY or _KEY_FILE, or RANKADAPTOR_JOIN_TOKEN or _JOIN_TOKEN_FILE"
+            raise InvalidInput("key", None, "is missing", fix=fix)
+        return _read("key_file", file)
+
+    def token(self) -> str | None:
+        """The join token itself, if there is one.
+
+        Raises:
+            InvalidInput: Its file cannot be read.
+        """
+        if self.join_token is not None:
+            return self.join_token.get_secret_value()
+        file = self.join_token_file
+        return None if file is None else _read("join_token_file", file)
+
+
+def _read(field: str, file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+        raise InvalidInput(field, str(file), problem, fix="create it") from error

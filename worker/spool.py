@@ -21,6 +21,7 @@ from rankspace.errors import (
     Unauthenticated,
     Unreachable,
     UnsupportedVersion,
+    WrongWorker,
 )
 from rankspace.trial import Assignment
 from rankspace.wire import pack, unpack
@@ -44,7 +45,8 @@ class Spool:
 
     Every report is written here before it is sent, so neither a crash nor an absent service
     loses a finished trial. Files are readable by their owner only. Workers of several services
-    may share the directory: a report waits for the service that knows its study.
+    may share the directory: a report waits for the service that knows its study, and for a key
+    that may speak for its worker.
     """
 
     def __init__(self, directory: Path, clock: Callable[[], float] = time.time) -> None:
@@ -53,7 +55,7 @@ class Spool:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._clock = clock
         self._unknown: set[str] = set()
-        """Reports the service said are not its own; it is not asked again."""
+        """Reports the service said are not its own, or not this key's; it is not asked again."""
 
     def sweep(self) -> None:
         """Remove adapters that a crash left without a report, once they are a day old."""
@@ -110,6 +112,9 @@ class Spool:
             self._settle(client, report)
         except NotFound as error:
             log.info("report_of_another_service", study=report.study_id, problem=error.detail)
+            self._unknown.add(report.name)
+        except WrongWorker as error:  # that worker comes back, or an admin deals with it
+            log.info("report_of_another_worker", worker=report.worker, problem=error.detail)
             self._unknown.add(report.name)
         except Unreachable as error:
             log.warning("report_waits", trial=report.trial_id, problem=error.detail)

@@ -91,7 +91,10 @@ class SleepingEvaluator:
         if assignment.keep_adapter and adapter_directory is not None:
             _save(adapter_directory, any(assignment.rank_vector.ranks))
         value = score_of(assignment)
-        return Measurement(value, -value, 1.0, 10, 100, 64, {"train": seconds})
+        price = assignment.rank_vector.parameters(
+            [layer.parameters_per_rank for layer in assignment.layers]
+        )
+        return Measurement(value, -value, 1.0, 10, 100, price, {"train": seconds})
 
 
 class JournalingClient(LeaseClient):

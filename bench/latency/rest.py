@@ -45,6 +45,7 @@ HERE = Path(__file__).resolve().parents[2]
 KINDS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 WIDTHS = {"gate_proj": (64, 176), "up_proj": (64, 176), "down_proj": (176, 64)}
 LAYERS = 128
+COSTS = tuple(sum(WIDTHS.get(KINDS[at % len(KINDS)], (64, 64))) for at in range(LAYERS))
 HISTORIES, QUICK = (10, 1_000, 10_000), (10, 200)
 CYCLES, QUICK_CYCLES = 60, 12
 CREWS = (1, 4)
@@ -302,7 +303,7 @@ class _Finished:
     @property
     def observations(self) -> dict[str, Any]:
         numbers = {"sequence": self.sequence, "token": 1, "score": self.score}
-        measured = _measurement(self.score)
+        measured = _measurement(self.score, self.vector.ranks)
         return {"trial_id": self.trial, "study_id": self.study, **numbers, "measurement": measured}
 
     @property
@@ -317,15 +318,15 @@ class _Finished:
         )
 
 
-def _measurement(score: float) -> dict[str, Any]:
+def _measurement(score: float, ranks: Sequence[int]) -> dict[str, Any]:
     return {
         "score": score,
         "loss": -score,
         "train_loss": 1.0,
         "steps": STEPS,
         "tokens": 100,
-        "parameters": 64,
-        "seconds": {"load": 0.0, "attach": 0.1, "train": 0.8, "evaluate": 0.1},
+        "parameters": RankVector(tuple(ranks)).parameters(COSTS),
+        "seconds": {"load": 0.0, "attach": 0.0, "train": 0.001, "evaluate": 0.0},
         "peak_bytes": 0,
         "versions": {},
     }
@@ -362,9 +363,10 @@ def _report(client: httpx.Client, worker: str, lease: Mapping[str, Any]) -> floa
 
 def report(lease: Mapping[str, Any], worker: str) -> tuple[str, dict[str, Any]]:
     """Where to send the lease's result, and what."""
-    score = _score(lease["rank_vector"]["ranks"], lease["trial_id"])
+    ranks = lease["rank_vector"]["ranks"]
+    measured = _measurement(_score(ranks, lease["trial_id"]), ranks)
     held = {name: lease[name] for name in ("token", "study_id")}
-    body = {**held, "worker": worker, "outcome": "done", "measurement": _measurement(score)}
+    body = {**held, "worker": worker, "outcome": "done", "measurement": measured}
     return f"/v1/leases/{lease['trial_id']}/report", body
 
 

@@ -59,11 +59,63 @@ def revoke(
 
 def _table(keys: list[JSON]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title="keys", title_justify="left", pad_edge=False)
-    for column in ("id", "role", "project", "name", "last used", "ends"):
+    for column in ("id", "role", "project", "name", "worker", "last used", "ends"):
         table.add_column(column, no_wrap=column != "name", overflow="fold")
     for key in keys:
         names = (Text(key[column]) for column in ("id", "role", "project", "name"))
-        table.add_row(*names, _day(key["last_used_at"]), _end(key))
+        worker = Text(key["worker"] or "")
+        table.add_row(*names, worker, _day(key["last_used_at"]), _end(key))
+    return table
+
+
+@app.command("join-token")
+def issue_join_token(
+    name: Annotated[str, typer.Argument(help="What for, for the list.")],
+    project: Annotated[
+        str | None,
+        typer.Option(help="Of the workers; * is everywhere [your own, or default]."),
+    ] = None,
+    uses: Annotated[int, typer.Option(help="How many workers may join.")] = 1,
+    hours: Annotated[float, typer.Option(help="How long.")] = 24.0,
+    url: Url = None,
+    json_: Json = False,
+) -> None:
+    """Issue a token that workers exchange for keys of their own, and print it, this once."""
+    with connect(url) as client:
+        issued = client.issue_join_token(name, project=project, uses=uses, hours=hours)
+    if not json_:
+        place = f"project {issued['project']}, good for {uses} until {issued['expires_at']}"
+        err.print(f"join token {issued['id']}, {place}", style="dim")
+    emit(json_, issued, lambda: Text(issued["token"], overflow="ignore", no_wrap=True))
+
+
+@app.command("join-tokens")
+def list_join_tokens(url: Url = None, json_: Json = False) -> None:
+    """List the join tokens, those that are good no more included."""
+    with connect(url) as client:
+        found = list(client.join_tokens())
+    emit(json_, found, lambda: _tokens(found))
+
+
+@app.command("revoke-join-token")
+def revoke_join_token(
+    token: Annotated[str, typer.Argument(metavar="ID", help="Id of the token, not itself.")],
+    url: Url = None,
+    json_: Json = False,
+) -> None:
+    """Let a join token make no more keys; those it made stay good."""
+    with connect(url) as client:
+        client.revoke_join_token(token)
+    emit(json_, {"revoked": token}, lambda: Text(f"join token {token} is revoked"))
+
+
+def _tokens(tokens: list[JSON]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title="join tokens", title_justify="left", pad_edge=False)
+    for column in ("id", "project", "name", "uses left", "ends"):
+        table.add_column(column, no_wrap=column != "name", overflow="fold")
+    for token in tokens:
+        names = (Text(token[column]) for column in ("id", "project", "name"))
+        table.add_row(*names, str(token["uses_left"]), _end(token))
     return table
 
 

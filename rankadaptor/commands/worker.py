@@ -14,7 +14,16 @@ def worker(
     key_file: Annotated[
         Path | None, typer.Option(help="File with a worker's key [RANKADAPTOR_KEY_FILE].")
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Name of this worker; unique.")] = None,
+    join_token_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with a join token, for the first start of a worker with a --name "
+            "[RANKADAPTOR_JOIN_TOKEN_FILE, or the token itself in RANKADAPTOR_JOIN_TOKEN]."
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of this worker; unique [RANKADAPTOR_WORKER].")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda [auto].")] = None,
     cpu_threads: Annotated[int | None, typer.Option(help="Threads on a CPU.")] = None,
     max_trials: Annotated[int | None, typer.Option(help="Leave after so many trials.")] = None,
@@ -28,7 +37,8 @@ def worker(
 
     given: dict[str, Any] = {
         "url": url,
-        "key_file": key_file or _local_key(),
+        "key_file": key_file,
+        "join_token_file": join_token_file,
         "worker": name,
         "device": device,
         "cpu_threads": cpu_threads,
@@ -36,7 +46,7 @@ def worker(
         "until_idle_seconds": until_idle_seconds,
     }
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
-    raise typer.Exit(run(settings))
+    raise typer.Exit(run(settings, _local_key()))
 
 
 def _local_key() -> Path | None:

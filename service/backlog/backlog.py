@@ -20,6 +20,9 @@ _WAITING = (
     .group_by(TrialRow.purpose)
 )
 
+STILL_ASKS_SECONDS = 600.0
+"""A worker in quarantine asks every minute; one that was switched off is nobody's trouble."""
+
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
@@ -30,13 +33,15 @@ class Backlog:
         queued: Number of trials a worker could claim, by purpose; those of a paused study
             wait for a person and do not count.
         oldest_seconds: How long the oldest of them has existed; 0 when there is none.
-        workers: Workers seen lately.
+        workers: Workers seen lately that get trials.
+        quarantined: Workers that still ask and get none.
     """
 
     trials: Mapping[str, int]
     queued: Mapping[str, int]
     oldest_seconds: float
     workers: int
+    quarantined: int
 
 
 def read_backlog(session: Session, active_seconds: float) -> Backlog:
@@ -47,4 +52,5 @@ def read_backlog(session: Session, active_seconds: float) -> Backlog:
         queued={purpose: count for purpose, count, _ in waiting},
         oldest_seconds=max((age for _, _, age in waiting), default=0.0),
         workers=Workers(session).active(active_seconds),
+        quarantined=Workers(session).quarantined(STILL_ASKS_SECONDS),
     )

@@ -39,6 +39,7 @@ class BacklogGauges(Collector):
         yield _by("queue_depth", "Trials a worker could claim.", "purpose", Purpose, backlog.queued)
         yield _gauge("oldest_queued_seconds", "Age of the oldest of them.", backlog.oldest_seconds)
         yield _gauge("workers_active", "Workers seen lately.", backlog.workers)
+        yield _gauge("workers_quarantined", "Workers that get no trials.", backlog.quarantined)
 
     def _backlog(self) -> Backlog:
         with self._lock:

@@ -7,7 +7,7 @@ import structlog
 
 from rankspace import Assignment
 from rankspace.capabilities import Capabilities
-from rankspace.errors import LeaseLost
+from rankspace.errors import InvalidInput, LeaseLost
 from service.db import Database
 from service.doorbell import Doorbell
 from service.leases import workflow
@@ -15,8 +15,10 @@ from service.leases.assignment import assignment
 from service.leases.pulse import beat
 from service.leases.repository import Leases
 from service.leases.schemas import Beat, Heartbeat, Holding, Receipt, Report
+from service.leases.sense import Senseless
 from service.leases.spent import spent
 from service.metrics.metrics import Metrics
+from service.quarantine import rules as quarantine
 from service.scope import ALL
 from service.settings import Settings
 from service.workers.repository import Workers
@@ -45,20 +47,35 @@ class LeaseDesk:
         self._beaten = -math.inf
         self._metrics = metrics
 
-    def touch(self, worker: str) -> bool:
+    def admit(self, worker: str, project: str = ALL) -> None:
+        """Refuse a worker in quarantine that holds no trial; it is noted as seen all the same.
+
+        Raises:
+            Quarantined: It is one.
+        """
+        with self._database.reading() as session:
+            is_free = Workers(session).quarantine(worker) is None
+            if is_free or Leases(session).held_by(worker, project):
+                return
+        with self._database.writing() as session:
+            Workers(session).touch(worker, project)
+        with self._database.reading() as session:
+            quarantine.check(session, worker)
+
+    def touch(self, worker: str, project: str = ALL) -> bool:
         """Note a sign of life of a worker that found nothing to do.
 
         Returns:
             Whether it counts as active only from now on.
         """
         with self._database.reading() as session:
-            silence = Workers(session).silence(worker)
+            silence, place = Workers(session).silence(worker) or (math.inf, "")
         most = self._settings.active_worker_seconds
-        if silence is not None and silence < most / TOUCHES:
+        if silence < most / TOUCHES and place in (project, ALL):
             return False
         with self._database.writing() as session:
-            Workers(session).touch(worker)
-        return silence is None or silence >= most
+            Workers(session).touch(worker, project)
+        return silence >= most
 
     def has_work(self, worker: str, able: Capabilities | None = None, project: str = ALL) -> bool:
         """Look without a write transaction, for the many polls that find nothing."""
@@ -89,6 +106,11 @@ class LeaseDesk:
         except LeaseLost:
             self._metrics.stale_reports.inc()
             raise
+        except Senseless as error:
+            log.warning("senseless", trial=trial, worker=given.worker, problem=error.detail)
+            with self._database.writing() as session:
+                workflow.distrust(session, given, error)
+            raise InvalidInput(error.field, error.value, error.problem, fix=error.hint) from None
         log.info("reported", trial=trial, outcome=given.outcome, status=receipt.status)
         if receipt.status == "duplicate":
             self._metrics.duplicate_reports.inc()

@@ -156,6 +156,10 @@ class Leases:
         row = self._session.get(AttemptRow, (trial, token))
         return row if row is not None and row.worker == worker else None
 
+    def age(self, attempt: AttemptRow) -> float:
+        """Seconds since the claim."""
+        return float(self._session.scalar(select(Now() - attempt.started_at)) or 0.0)
+
     def end_attempt(self, trial: int, token: int, outcome: str, error: str | None = None) -> None:
         mine = (AttemptRow.trial_id == trial) & (AttemptRow.token == token)
         spent = Now() - AttemptRow.started_at

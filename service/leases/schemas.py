@@ -25,7 +25,7 @@ class Claim:
     capabilities: Capabilities | None = None
 
     def __post_init__(self) -> None:
-        check_worker(self.worker)
+        check_name(self.worker)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,18 +96,16 @@ class Receipt:
     status: Literal["accepted", "duplicate"]
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerView:
-    """A worker and its last sign of life."""
-
-    name: str
-    first_seen: str | None
-    last_seen: str | None
-
-
 def check_worker(name: str) -> None:
     if not 1 <= len(name) <= 200 or not name.isprintable():
         raise InvalidInput("worker", name, "must be 1 to 200 printable characters", fix="rename it")
+
+
+def check_name(name: str) -> None:
+    """Check a name that a worker comes with, which has to fit into an address."""
+    check_worker(name)
+    if "/" in name:
+        raise InvalidInput("worker", name, "has a slash", fix="rename it")
 
 
 def check_token(token: int) -> None:

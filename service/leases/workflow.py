@@ -11,10 +11,13 @@ from rankspace.trial import FINISHED, LEAST_PROTOCOL, PROTOCOL, Action, TrialSta
 from rankspace.wire import encode
 from service.artifacts.repository import Artifacts
 from service.artifacts.store import NOTE, WEIGHTS
+from service.documents import space_of
 from service.events import Events
 from service.leases.racing import advise
 from service.leases.repository import Leases
 from service.leases.schemas import Beat, Claim, Heartbeat, Holding, Receipt, Report
+from service.leases.sense import Bounds, Senseless
+from service.quarantine import rules as quarantine
 from service.scope import ALL
 from service.studies.repository import Studies
 from service.tables import AttemptRow, TrialRow
@@ -45,13 +48,18 @@ def claim(
     lease_seconds: float,
     project: str = ALL,
 ) -> TrialRow | None:
-    """Give ``worker`` a trial of ``project``: the one it holds, else the next it is able to run."""
-    Workers(session).touch(worker)
+    """Give ``worker`` a trial of ``project``: the one it holds, else the next it is able to run.
+
+    Raises:
+        Quarantined: It holds none and is to get none.
+    """
+    Workers(session).touch(worker, project)
     leases = Leases(session)
     held = leases.held_by(worker, project)
     if held is not None:
         leases.renew(held.id, held.token, lease_seconds)
         return held
+    quarantine.check(session, worker)
     study = leases.lock_next_study(able, project)
     if study is None:
         return None
@@ -93,6 +101,7 @@ def report(session: Session, trial: int, given: Report) -> Receipt:
     Raises:
         NotFound: The trial is not one of this service's study.
         LeaseLost: A newer claim exists, or the trial ended without this report.
+        Senseless: The measurement cannot be this trial's.
         InvalidInput: The trial keeps its adapter, and none was uploaded.
     """
     Workers(session).touch(given.worker)
@@ -104,11 +113,37 @@ def report(session: Session, trial: int, given: Report) -> Receipt:
     state = TrialState(given.outcome)
     if not leases.finish(trial, given.token, state, given.error):
         raise _lost(trial, given.token)
-    if state is TrialState.DONE:
+    if state is TrialState.DONE and given.measurement is not None:
+        _bounds(session, row, attempt).check(given.measurement)
         _check_upload(session, row, given.token)
     leases.end_attempt(trial, given.token, given.outcome, given.error)
     _accept(session, row, given)
+    _judge(session, row, given)
     return Receipt("accepted")
+
+
+def _bounds(session: Session, row: TrialRow, attempt: AttemptRow) -> Bounds:
+    space = space_of(Studies(session).space(row.study_id))
+    held = Leases(session).age(attempt)
+    return Bounds(space.parameters(row.rank_vector), row.steps, held)
+
+
+def _judge(session: Session, row: TrialRow, given: Report) -> None:
+    if given.outcome == "done":
+        quarantine.note_success(session, given.worker)
+    else:
+        quarantine.note_failure(session, given.worker, row, given.error)
+
+
+def distrust(session: Session, given: Report, error: Senseless) -> None:
+    """Hold a senseless report against its worker, unless the study may be at fault.
+
+    What a vector costs follows from a description that a person gave: a wrong one must not put
+    everybody in quarantine, so somebody else has to have shown that it is right.
+    """
+    is_price = error.field == "measurement.parameters"
+    if not is_price or Trials(session).has_result_of_other(given.study_id, given.worker):
+        quarantine.note_refusal(session, given.worker, given.study_id, error.detail)
 
 
 def _check_upload(session: Session, row: TrialRow, token: int) -> None:

@@ -79,7 +79,10 @@ class KeyOrder:
 
 @dataclass(frozen=True, slots=True)
 class KeyView:
-    """A key without its secret, which nobody knows any more; ``last_used_at`` is a minute exact."""
+    """A key without its secret, which nobody knows any more; ``last_used_at`` is a minute exact.
+
+    One with a ``worker`` is bound to the worker of that name.
+    """
 
     id: str
     role: Role
@@ -89,6 +92,7 @@ class KeyView:
     expires_at: str | None
     last_used_at: str | None
     revoked_at: str | None
+    worker: str | None
 
 
 def _view(row: KeyRow) -> KeyView:
@@ -101,6 +105,7 @@ def _view(row: KeyRow) -> KeyView:
         expires_at=timestamp(row.expires_at),
         last_used_at=timestamp(row.last_used_at),
         revoked_at=timestamp(row.revoked_at),
+        worker=row.worker,
     )
 
 

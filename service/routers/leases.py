@@ -1,9 +1,9 @@
 """Routes of the lease protocol, for workers."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -23,6 +23,7 @@ from service.stages.planning import settle
 COURTESY_SECONDS = 0.1
 """How long a claim waits for planning that others caused."""
 HOLDERS = (Role.ADMIN, Role.WORKER)
+Spoken = TypeVar("Spoken", Claim, Heartbeat, Report, Holding)
 
 router = APIRouter(
     prefix="/v1/leases",
@@ -32,12 +33,22 @@ router = APIRouter(
 )
 
 
+def _own(kind: type[Spoken]) -> Callable[[Caller, Spoken], Spoken]:
+    """Make the dependency that reads a body in the name of a worker the caller may speak for."""
+
+    def checked(caller: Identified, given: Annotated[Spoken, Depends(body_of(kind))]) -> Spoken:
+        caller.check_worker(given.worker)
+        return given
+
+    return checked
+
+
 @router.post("", **route(Assignment, body=Claim, status=201, also={204: None}))
 async def claim_trial(
     request: Request,
     runtime: Service,
     caller: Identified,
-    claim: Annotated[Claim, Depends(body_of(Claim))],
+    claim: Annotated[Claim, Depends(_own(Claim))],
     wait: Annotated[float, Query(ge=0, le=30)] = 0,
 ) -> Response:
     """Lease the next trial, waiting up to ``wait`` seconds for one; 204 when there is none.
@@ -46,11 +57,12 @@ async def claim_trial(
     the same trials, and a moment for that of others, so that most offers know most results.
     """
     check_protocol(claim)
+    await run_in_threadpool(runtime.leases.admit, claim.worker, caller.scope.project)
     patience = await settle(runtime.planning.asked_by(claim.worker))
     await settle(runtime.planning.under_way(), COURTESY_SECONDS)
     assignment = await run_in_threadpool(_take, runtime, caller, claim)
     if assignment is None:
-        asked = await run_in_threadpool(_ask_for_offers, runtime, claim.worker)
+        asked = await run_in_threadpool(_ask_for_offers, runtime, caller, claim)
         await settle(asked, patience)
         with runtime.limits.polling(caller):
             assignment = await _wait(request, runtime, caller, claim, wait)
@@ -62,9 +74,10 @@ def _take(runtime: Runtime, caller: Caller, claim: Claim) -> Assignment | None:
     return runtime.leases.claim(*who) if runtime.leases.has_work(*who) else None
 
 
-def _ask_for_offers(runtime: Runtime, worker: str) -> Sequence[Future[None]]:
+def _ask_for_offers(runtime: Runtime, caller: Caller, claim: Claim) -> Sequence[Future[None]]:
     # There are as many offers as workers are seen, and what else asks for planning does so itself.
-    return runtime.planning.ask_all() if runtime.leases.touch(worker) else ()
+    is_new = runtime.leases.touch(claim.worker, caller.scope.project)
+    return runtime.planning.ask_all() if is_new else ()
 
 
 async def _wait(
@@ -86,7 +99,7 @@ async def _wait(
 
 @router.post("/{trial}/heartbeat", **route(Beat, body=Heartbeat))
 def heartbeat(
-    runtime: Service, trial: TrialId, beat: Annotated[Heartbeat, Depends(body_of(Heartbeat))]
+    runtime: Service, trial: TrialId, beat: Annotated[Heartbeat, Depends(_own(Heartbeat))]
 ) -> JSONResponse:
     """Renew the lease and hear what to do; 409 LeaseLost when the trial is someone else's."""
     return reply(runtime.leases.heartbeat(trial, beat))
@@ -94,7 +107,7 @@ def heartbeat(
 
 @router.post("/{trial}/report", **route(Receipt, body=Report))
 def report(
-    runtime: Service, trial: TrialId, given: Annotated[Report, Depends(body_of(Report))]
+    runtime: Service, trial: TrialId, given: Annotated[Report, Depends(_own(Report))]
 ) -> JSONResponse:
     """Deliver the trial's one result; repeating it is safe."""
     receipt = runtime.leases.report(trial, given)
@@ -105,7 +118,7 @@ def report(
 
 @router.post("/{trial}/release", **route(None, body=Holding, status=204))
 def release(
-    runtime: Service, trial: TrialId, holding: Annotated[Holding, Depends(body_of(Holding))]
+    runtime: Service, trial: TrialId, holding: Annotated[Holding, Depends(_own(Holding))]
 ) -> Response:
     """Give the trial back unfinished; another worker may take it."""
     runtime.leases.release(trial, holding)
@@ -113,10 +126,12 @@ def release(
 
 
 def _holding(
+    caller: Identified,
     worker: Annotated[str, Query(min_length=1, max_length=200)],
     token: Annotated[int, Query(ge=1, le=MAX_INTEGER)],
     study_id: Annotated[str, Query(max_length=20)],
 ) -> Holding:
+    caller.check_worker(worker)
     return Holding(worker, token, study_id)
 
 

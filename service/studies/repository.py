@@ -63,6 +63,10 @@ class Studies:
             raise unknown(study)
         return row
 
+    def space(self, study: str) -> str:
+        """The document of the search space alone."""
+        return self._session.scalars(select(StudyRow.space).where(StudyRow.id == study)).one()
+
     def add(self, row: StudyRow) -> None:
         self._session.add(row)
         self._session.flush()

@@ -82,6 +82,12 @@ class Trials:
         pairs = select(TrialRow.rank_vector, TrialRow.seed).where(TrialRow.study_id == study, mine)
         return [(vector, seed) for vector, seed in self._session.execute(pairs)]
 
+    def has_result_of_other(self, study: str, worker: str) -> bool:
+        """Whether another worker has finished a trial of ``study`` well."""
+        mine = (TrialRow.study_id == study) & (TrialRow.state == TrialState.DONE)
+        found = select(TrialRow.id).where(mine, TrialRow.worker != worker).limit(1)
+        return self._session.scalar(found) is not None
+
     def cancel_all(self, study: str) -> None:
         """Cancel every trial of ``study`` that is not finished, and close its attempts."""
         mine = TrialRow.study_id == study

@@ -1,20 +1,65 @@
-"""Queries on workers: who there is, and when each was last seen."""
+"""Queries on workers: who there is, when each was last seen, and who gets no trials."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, exists, func, select, true, update
-from sqlalchemy.orm import Session
+from sqlalchemy import (
+    ColumnElement,
+    bindparam,
+    case,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.orm import Session, aliased
 
+from rankspace import TrialState
+from rankspace.errors import NotFound
 from service.clock import Now
-from service.scope import EVERYTHING, Scope
+from service.scope import ALL, EVERYTHING, Scope
 from service.tables import AttemptRow, StudyRow, TrialRow, WorkerRow, table_of
 from service.trials.repository import changed
 from service.upsert import insert_new
 
 _WORKERS = table_of(WorkerRow)
 _SEEN = update(_WORKERS).where(_WORKERS.c.name == bindparam("worker")).values(last_seen=Now())
-_SILENCE = select(Now() - WorkerRow.last_seen).where(WorkerRow.name == bindparam("worker"))
-_ALIVE = select(func.count()).where(WorkerRow.last_seen > Now() - bindparam("within_seconds"))
+_IS_SAME = _WORKERS.c.project == bindparam("place")
+_SEEN_THERE = _SEEN.values(project=case((_IS_SAME, _WORKERS.c.project), else_=literal(ALL)))
+_LAST = select(Now() - WorkerRow.last_seen, WorkerRow.project)
+_SILENCE = _LAST.where(WorkerRow.name == bindparam("worker"))
+_IS_QUARANTINED = WorkerRow.quarantined_at.is_not(None)
+_IS_ALIVE = WorkerRow.last_seen > Now() - bindparam("within_seconds")
+_ALIVE = select(func.count()).where(_IS_ALIVE, ~_IS_QUARANTINED)
+_SHUT_OUT = select(func.count()).where(_IS_ALIVE, _IS_QUARANTINED)
+_REASON = select(WorkerRow.quarantine_reason).where(
+    WorkerRow.name == bindparam("worker"), _IS_QUARANTINED
+)
+
+_IS_MARKED = select(1).where(
+    WorkerRow.name == bindparam("worker"),
+    or_(WorkerRow.struck_at.is_not(None), WorkerRow.refusals > 0),
+)
+
+_OTHER = aliased(TrialRow)
+_SINCE = select(WorkerRow.struck_at).where(WorkerRow.name == bindparam("worker")).scalar_subquery()
+_WORKS_ELSEWHERE = exists(
+    select(1).where(
+        _OTHER.study_id == TrialRow.study_id,
+        _OTHER.state == TrialState.DONE.value,
+        _OTHER.worker != bindparam("worker"),
+        _OTHER.finished_at >= _SINCE,
+    )
+)
+_STRIKES = select(func.count()).where(
+    TrialRow.worker == bindparam("worker"),
+    TrialRow.state == TrialState.FAILED.value,
+    TrialRow.finished_at >= _SINCE,
+    _WORKS_ELSEWHERE,
+)
 
 
 class Workers:
@@ -23,30 +68,94 @@ class Workers:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def touch(self, worker: str) -> None:
-        """Note a sign of life; requests of one worker take turns from here on."""
-        if not changed(self._session.execute(_SEEN, {"worker": worker})):
-            insert_new(self._session, _WORKERS, name=worker)
+    def touch(self, worker: str, project: str | None = None) -> None:
+        """Note a sign of life; requests of one worker take turns from here on.
 
-    def silence(self, worker: str) -> float | None:
-        """Seconds since its last sign of life; None if it never gave one."""
-        return self._session.scalar(_SILENCE, {"worker": worker})
+        ``project`` is that of the key it came with: whoever comes with keys of several is nobody's
+        in particular from then on.
+        """
+        seen = _SEEN if project is None else _SEEN_THERE
+        there = {} if project is None else {"place": project}
+        if not changed(self._session.execute(seen, {"worker": worker, **there})):
+            self.add(worker, project or ALL)
+
+    def add(self, worker: str, project: str) -> None:
+        """Make a worker of ``project``, unless there is one of this name."""
+        insert_new(self._session, _WORKERS, name=worker, project=project)
+
+    def get(self, worker: str, scope: Scope = EVERYTHING) -> WorkerRow:
+        """Return the worker, as ``scope`` may see it.
+
+        Raises:
+            NotFound: There is none.
+        """
+        found = select(WorkerRow).where(WorkerRow.name == worker, _is_known_in(scope))
+        row = self._session.scalar(found.execution_options(populate_existing=True))
+        if row is None:
+            raise NotFound(f"there is no worker {worker!r}", hint="GET /v1/workers lists them")
+        return row
+
+    def quarantine(self, worker: str) -> str | None:
+        """Why it gets no trials; None when it does."""
+        return self._session.scalar(_REASON, {"worker": worker})
+
+    def shut_out(self, worker: str, reason: str) -> None:
+        """Put it in quarantine; one that is there already stays, for the new reason."""
+        since = func.coalesce(WorkerRow.quarantined_at, Now())
+        self._set(worker, quarantined_at=since, quarantine_reason=reason)
+
+    def reinstate(self, worker: str) -> None:
+        """Take it out of quarantine, if it is there, and forget why."""
+        self._set(worker, quarantined_at=None, quarantine_reason=None, struck_at=None, refusals=0)
+
+    def forgive(self, worker: str) -> None:
+        """Forget failures and refusals."""
+        if self._session.scalar(_IS_MARKED, {"worker": worker}):
+            self._set(worker, struck_at=None, refusals=0)
+
+    def refuse(self, worker: str) -> int:
+        """Count a refused report; return how many there are since the last good one."""
+        self._set(worker, refusals=WorkerRow.refusals + 1)
+        return self.get(worker).refusals
+
+    def strike(self, worker: str, trial: int) -> int:
+        """Note that ``trial`` failed; return how many count since the last good result.
+
+        Those count of whose study another worker has finished a trial since the first failure.
+        """
+        failed_at = select(TrialRow.finished_at).where(TrialRow.id == trial).scalar_subquery()
+        self._set(worker, struck_at=func.coalesce(WorkerRow.struck_at, failed_at))
+        return int(self._session.scalar(_STRIKES, {"worker": worker}) or 0)
+
+    def _set(self, worker: str, **values: Any) -> None:
+        mine = update(WorkerRow).where(WorkerRow.name == worker).values(**values)
+        self._session.execute(mine.execution_options(synchronize_session=False))
+
+    def quarantined(self, within_seconds: float) -> int:
+        """Count those in quarantine that were seen lately."""
+        return int(self._session.scalar(_SHUT_OUT, {"within_seconds": within_seconds}) or 0)
+
+    def silence(self, worker: str) -> tuple[float, str] | None:
+        """Seconds since its last sign of life, and its project; None if it never gave one."""
+        last = self._session.execute(_SILENCE, {"worker": worker}).one_or_none()
+        return None if last is None else (last[0], last[1])
 
     def active(self, within_seconds: float) -> int:
-        """Count those seen lately."""
+        """Count those seen lately that get trials."""
         return int(self._session.scalar(_ALIVE, {"within_seconds": within_seconds}) or 0)
 
     def page(self, cursor: str, limit: int, scope: Scope = EVERYTHING) -> Sequence[WorkerRow]:
-        """List workers by name: those that ever held a trial in ``scope``."""
-        named = select(WorkerRow).where(WorkerRow.name > cursor, _has_worked_in(scope))
+        """List workers by name: those of ``scope``, and those that ever held a trial there."""
+        named = select(WorkerRow).where(WorkerRow.name > cursor, _is_known_in(scope))
         return self._session.scalars(named.order_by(WorkerRow.name).limit(limit)).all()
 
 
-def _has_worked_in(scope: Scope) -> ColumnElement[bool]:
+def _is_known_in(scope: Scope) -> ColumnElement[bool]:
     worked = (
         select(AttemptRow.trial_id)
         .join(TrialRow, TrialRow.id == AttemptRow.trial_id)
         .join(StudyRow, StudyRow.id == TrialRow.study_id)
         .where(AttemptRow.worker == WorkerRow.name, StudyRow.project == scope.project)
     )
-    return true() if scope.is_everything else exists(worked)
+    mine = WorkerRow.project == scope.project
+    return true() if scope.is_everything else or_(mine, exists(worked))

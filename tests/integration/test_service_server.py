@@ -107,7 +107,7 @@ def _report(worker: httpx.Client, lease: Any) -> httpx.Response:
     body = {
         **holding(lease),
         "outcome": "done",
-        "measurement": measurement(score(lease)),
+        "measurement": measurement(score(lease), lease),
     }
     return worker.post(f"/v1/leases/{lease['trial_id']}/report", json=body)
 

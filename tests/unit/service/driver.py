@@ -100,19 +100,28 @@ def outcome(assignment: Mapping[str, Any], value: float | None) -> dict[str, Any
     return {
         **holding(assignment),
         "outcome": "failed" if value is None else "done",
-        "measurement": None if value is None else measurement(value),
+        "measurement": None if value is None else measurement(value, assignment),
         "error": "the loss is NaN" if value is None else None,
     }
 
 
-def measurement(value: float) -> dict[str, Any]:
+def price(assignment: Mapping[str, Any]) -> int:
+    """Trainable parameters of the vector."""
+    ranks, layers = assignment["rank_vector"]["ranks"], assignment["layers"]
+    return sum(
+        rank * int(layer["parameters_per_rank"]) for layer, rank in zip(layers, ranks, strict=True)
+    )
+
+
+def measurement(value: float, assignment: Mapping[str, Any]) -> dict[str, Any]:
+    """What a worker measures that ran all steps in a tenth of a second."""
     return {
         "score": value,
         "loss": -value,
         "train_loss": 1.0,
         "steps": 10,
         "tokens": 100,
-        "parameters": 64,
+        "parameters": price(assignment),
         "seconds": {"train": 0.1},
     }
 

@@ -52,6 +52,7 @@ def page(status: int, foreign: int | None = None) -> Row:
 
 
 CLAIM = {"worker": "matrix", "protocol": 1}
+JOIN = {"token": "a fresh one", "worker": "a new one"}
 ORDER = {"role": "viewer", "name": "x"}
 STUDY = "/v1/studies/{study}"
 TRIAL = "/v1/leases/{trial}"
@@ -86,6 +87,9 @@ TABLE: Mapping[str, Row] = {
     f"GET {STUDY}/export": read(409),
     f"GET {STUDY}/export/{{name}}": read(409),
     "GET /v1/workers": read(of_object=False),
+    "POST /v1/workers/join": Row(tuple(Role), 201, stranger=201, session=201, body=JOIN),
+    "POST /v1/workers/{worker}/quarantine": change(200, {"reason": "on fire"}, ADMIN),
+    "POST /v1/workers/{worker}/reinstate": change(200, roles=ADMIN),
     "POST /v1/login-codes": Row(READ, 201),
     "POST /v1/leases": Row(LEASE, 201, body=CLAIM),
     f"POST {TRIAL}/heartbeat": change(200, {}, LEASE),
@@ -94,6 +98,9 @@ TABLE: Mapping[str, Row] = {
     f"PUT {TRIAL}/artifacts/{{name}}": change(409, None, LEASE),  # a search trial keeps none
     "GET /v1/keys": Row(ADMIN, 200, session=403),
     "POST /v1/keys": Row(ADMIN, 201, body=ORDER),
+    "GET /v1/join-tokens": Row(ADMIN, 200, session=403),
+    "POST /v1/join-tokens": Row(ADMIN, 201, body={"name": "x"}),
+    "DELETE /v1/join-tokens/{token}": change(204, roles=ADMIN),
     "GET /v1/audit": Row(ADMIN, 200, session=403),
     "GET /metrics": Row(ADMIN, 200, session=403),
     "DELETE /v1/keys/{key}": change(204, roles=ADMIN),

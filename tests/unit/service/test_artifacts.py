@@ -190,6 +190,7 @@ def test_a_vector_without_adapters_leaves_a_note(service: Service) -> None:
     _, lease = _until_recovery(service)
     with service.app.state.runtime.database.writing() as session:
         session.get_one(TrialRow, lease["trial_id"]).rank_vector = RankVector((0,) * 12)
+    lease["rank_vector"]["ranks"] = [0] * 12
     assert service.report(lease, -2.0, upload=False).status_code == 422
     _upload(service, lease, name="README.md")
     assert service.report(lease, -2.0, upload=False).json() == {"status": "accepted"}

@@ -17,6 +17,12 @@ from tests.unit.service.driver import Service, holding, model, outcome, start, s
 
 BODIES = 300
 REPORT = {"outcome": "failed", "error": "NaN"}
+LEASE = {
+    "token": 1,
+    "study_id": "st",
+    "rank_vector": {"ranks": [0]},
+    "layers": [{"parameters_per_rank": 1}],
+}
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +48,8 @@ def _doors(service: Service) -> list[Door]:
     claims = [{"worker": "w1", "protocol": 1}]
     reports = [outcome(lease, -1.0), {**held, **REPORT}]
     keys = [{"role": "viewer", "name": "x", "project": "a", "days": 2.5}]
+    tokens = [{"name": "x", "project": "a", "uses": 2, "hours": 0.5}]
+    token = service.post("/v1/join-tokens", {"name": "x", "uses": 1000}).json()["token"]
     return [
         Door("POST", "/v1/models", "admin", [model()]),
         Door("POST", "/v1/studies", "admin", [study()]),
@@ -51,6 +59,9 @@ def _doors(service: Service) -> list[Door]:
         Door("POST", f"{path}/report", "worker", reports),
         Door("POST", f"{path}/release", "worker", [held]),
         Door("POST", "/v1/keys", "admin", keys),
+        Door("POST", "/v1/join-tokens", "admin", tokens),
+        Door("POST", "/v1/workers/join", "admin", [{"token": token, "worker": "w9"}]),
+        Door("POST", "/v1/workers/w1/quarantine", "admin", [{"reason": "on fire"}]),
     ]
 
 
@@ -69,7 +80,7 @@ def test_damaged_bodies_are_refused_in_our_words(service: Service) -> None:
 
 def test_the_damage_is_real() -> None:
     """Of bodies for one route, most are no longer what they were, and some are no JSON at all."""
-    chance, good = random.Random(0), outcome({"token": 1, "study_id": "st"}, -1.0)
+    chance, good = random.Random(0), outcome(LEASE, -1.0)
     bodies = [damaged(good, chance) for _ in range(200)]
     assert len(set(bodies)) > 120
     assert 10 < sum(not _is_json(body) for body in bodies) < 120

@@ -58,7 +58,7 @@ def test_trials_cut_short_are_not_held_against_the_model(service: Service) -> No
     study = service.submit(search=SEARCH)
     service.work(8)
     lease = service.claim()
-    body = {**outcome(lease, -9.0), "measurement": {**measurement(-9.0), "steps": 3}}
+    body = {**outcome(lease, -9.0), "measurement": {**measurement(-9.0, lease), "steps": 3}}
     service.post(f"/v1/leases/{lease['trial_id']}/report", body, "worker")
     found = decode(Calibration, service.get(f"/v1/studies/{study}/calibration"))
     assert lease["trial_id"] not in {point.trial for point in found.points}

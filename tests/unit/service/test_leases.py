@@ -139,7 +139,7 @@ def test_a_trial_of_another_study_is_not_found(service: Service, verb: str) -> N
     for study in (mine, "st_aaaaaaaaaa", ""):
         body: dict[str, Any] = holding(lease, study_id=study)
         if verb == "report":
-            body |= {"outcome": "done", "measurement": measurement(-0.001)}
+            body |= {"outcome": "done", "measurement": measurement(-0.001, lease)}
         answer = service.post(f"/v1/leases/{lease['trial_id']}/{verb}", body, "worker")
         assert (answer.status_code, answer.json()["error"]) == (404, "NotFound")
     assert _trial(service, other, lease["trial_id"])["state"] == "running"
@@ -167,7 +167,7 @@ def test_an_interim_loss_sent_again_is_kept_once(service: Service) -> None:
 
 def test_an_offer_nobody_claimed_cannot_be_reported(service: Service) -> None:
     held = {"worker": "w1", "token": 0, "study_id": service.submit()}
-    body = {**held, "outcome": "done", "measurement": measurement(1.0)}
+    body = {**held, "outcome": "failed", "error": "NaN"}
     answer = service.post("/v1/leases/1/report", body, "worker")
     assert answer.status_code == 422
     assert "token" in answer.json()["detail"]

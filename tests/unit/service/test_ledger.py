@@ -79,7 +79,7 @@ def test_a_trial_cut_short_is_learned_at_the_share_it_was_trained_for(service: S
     identity = service.submit()  # 10 steps a trial, 20 the full recipe
     service.work(2)
     lease = service.claim()
-    cut = {**outcome(lease, -2.5), "measurement": {**measurement(-2.5), "steps": 3}}
+    cut = {**outcome(lease, -2.5), "measurement": {**measurement(-2.5, lease), "steps": 3}}
     service.post(f"/v1/leases/{lease['trial_id']}/report", cut, "worker")
     service.work(1, measure=lambda _: None)
     service.work(3)

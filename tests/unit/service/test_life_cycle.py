@@ -26,10 +26,11 @@ from service.clock import Now
 from service.leases import workflow
 from service.leases.schemas import Heartbeat, Holding, Report
 from service.tables import EventRow, ObservationRow, TrialRow
-from tests.unit.service.driver import Service, measurement, start
+from tests.unit.service.driver import Service, measurement, model, start
 
 WORKERS = [f"w{number}" for number in range(4)]
 LEASE_SECONDS = 60.0
+NOTHING = measurement(-1.0, {"rank_vector": {"ranks": []}, "layers": []})
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Lease:
     token: int
     worker: str
     study: str
+    price: int = 0
 
 
 class LifeCycle(RuleBasedStateMachine):
@@ -80,7 +82,7 @@ class LifeCycle(RuleBasedStateMachine):
         self.service.app.state.runtime.planning.ask(self.study).result(30)
         with self.database.writing() as session:
             row = workflow.claim(session, worker, None, LEASE_SECONDS)
-            found = None if row is None else Lease(row.id, row.token, worker, row.study_id)
+            found = None if row is None else _lease(row, worker)
         before = self._holds(worker)
         if before is not None:
             assert found == before
@@ -193,13 +195,19 @@ class LifeCycle(RuleBasedStateMachine):
             )
 
 
+def _lease(row: TrialRow, worker: str) -> Lease:
+    costs = [matrix["d_in"] + matrix["d_out"] for matrix in model()["matrices"]]
+    price = row.rank_vector.parameters(costs)
+    return Lease(row.id, row.token, worker, row.study_id, price)
+
+
 def _body(lease: Lease, *, fails: bool) -> dict[str, Any]:
     return {
         "worker": lease.worker,
         "token": lease.token,
         "study_id": lease.study,
         "outcome": "failed" if fails else "done",
-        "measurement": None if fails else measurement(-1.0),
+        "measurement": None if fails else {**NOTHING, "parameters": lease.price},
         "error": "on purpose" if fails else None,
     }
 

@@ -54,6 +54,11 @@ def test_secrets_are_blanked(event: dict[str, Any]) -> None:
     assert "[redacted]" in logged
 
 
+def test_a_join_token_is_blanked() -> None:
+    token = f"rkj_abcdefgh_{'a' * 32}_0123abcd"
+    assert blank(f"token {token} was used") == "token rkj_abcdefgh_[redacted] was used"
+
+
 @pytest.mark.parametrize("key", [KEY, KEY[:-9], f"{KEY}_0123abcd", f"{KEY}_0123"])
 def test_of_a_key_its_identity_is_left(key: str) -> None:
     assert blank(f"key {key} was refused") == "key rka_abcdefgh_[redacted] was refused"

@@ -79,7 +79,7 @@ def test_a_worker_of_a_project_claims_only_its_trials(service: Service) -> None:
 def test_a_foreign_trial_is_answered_as_one_that_is_not_there(service: Service) -> None:
     service.submit("theirs")
     lease, ours = service.claim(), service.issue("worker", "ours")
-    body = {**holding(lease), "outcome": "done", "measurement": measurement(-1.0)}
+    body = {**holding(lease), "outcome": "done", "measurement": measurement(-1.0, lease)}
     answers = [
         service.client.post(f"/v1/leases/{trial}/{verb}", json=body, headers=ours)
         for verb in ("heartbeat", "report", "release")

@@ -34,7 +34,7 @@ def run(service: Service, lease: Any, steps: int = STEPS, extra: float = 0.0) ->
     """Report a trial whose interim losses announced its score."""
     value = score(lease) + extra
     beat(service, lease, -value, steps)
-    body = {**outcome(lease, value), "measurement": {**measurement(value), "steps": steps}}
+    body = {**outcome(lease, value), "measurement": {**measurement(value, lease), "steps": steps}}
     path = f"/v1/leases/{lease['trial_id']}/report"
     assert service.post(path, body, "worker").json() == {"status": "accepted"}
 

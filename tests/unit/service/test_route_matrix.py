@@ -79,12 +79,27 @@ class Cast:
             names["model"] = self._model(project)
         if "{key}" in route:
             names["key"] = _key_id(self.service.issue("viewer", project))
+        if "{worker}" in route:
+            names["worker"] = self._worker(project)
+        if "token" in route or "join" in route:
+            body, names["token"] = self._join(route, project, body)
         return names, {"data" if route == "POST /login" else "json": body} if body else {}
 
     def _model(self, project: str) -> str:
         self.service.submit(project)
         models = self.service.get("/v1/models")["items"]
         return str(next(item["id"] for item in models if item["project"] == project))
+
+    def _worker(self, project: str) -> str:
+        claim = {"worker": f"worker-{next(_number)}", "protocol": 1}
+        self.service.client.post("/v1/leases", json=claim, headers=self.workers[project])
+        return str(claim["worker"])
+
+    def _join(self, route: str, project: str, body: Any) -> tuple[Any, str]:
+        issued = self.service.post("/v1/join-tokens", {"name": "x", "project": project}).json()
+        if route.endswith("/join"):
+            body = {"token": issued["token"], "worker": f"new-{next(_number)}"}
+        return body, str(issued["id"])
 
     def _lease(
         self, names: dict[str, Any], project: str, body: Any

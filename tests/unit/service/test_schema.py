@@ -190,6 +190,26 @@ def test_the_program_before_projects_gets_no_key_it_would_let_too_far(database: 
     database.close()
 
 
+def test_the_program_before_join_tokens_goes_on_and_gets_no_bound_key(either: Database) -> None:
+    config = schema.configuration(either.engine)
+    schema.upgrade(either)
+    with either.engine.begin() as connection:
+        for statement in (
+            "INSERT INTO workers (name, first_seen, last_seen) VALUES ('w', 1.0, 1.0)",
+            "INSERT INTO api_keys (id, digest, role, name, project, created_at) "
+            "VALUES ('free', 'd', 'worker', '', '*', 1.0)",
+        ):
+            connection.execute(text(statement))
+        bound = {"id": "bound", "digest": "d", "role": "worker", "name": "", "project": "*"}
+        connection.execute(insert(KeyRow).values(**bound, worker="w"))
+        found = connection.execute(text("SELECT project, refusals, quarantined_at FROM workers"))
+        assert found.one() == ("*", 0, None)
+    command.downgrade(config, "0005")
+    with either.engine.connect() as connection:
+        assert connection.scalars(text("SELECT id FROM api_keys")).all() == ["free"]
+        assert connection.scalar(text("SELECT name FROM workers")) == "w"
+
+
 def test_a_database_of_a_newer_program_is_refused(database: Database) -> None:
     schema.upgrade(database)
     with database.engine.begin() as connection:

@@ -188,7 +188,7 @@ def test_a_score_that_is_not_finite_is_refused(service: Service, value: float) -
     body = {
         **holding(lease),
         "outcome": "done",
-        "measurement": measurement(value),
+        "measurement": measurement(value, lease),
     }
     path = f"/v1/leases/{lease['trial_id']}/report"
     answer = service.client.post(path, content=json.dumps(body), headers=service.key("worker"))

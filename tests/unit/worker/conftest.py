@@ -137,6 +137,7 @@ class Service:
 
     defaults: ClassVar[dict[str, Answer]] = {
         "claim": (204, None),
+        "join": (401, None),
         "heartbeat": (200, {"lease_seconds": 60, "action": "continue"}),
         "report": (200, {"status": "accepted"}),
         "release": (204, None),
@@ -146,7 +147,7 @@ class Service:
     def __init__(self) -> None:
         self.script: dict[str, list[Answer]] = {}
         self.seen: list[tuple[str, str, Any]] = []
-        self.authorizations: set[str] = set()
+        self.authorizations: set[str | None] = set()
         service = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -190,6 +191,8 @@ class Service:
     def _route(self, request: BaseHTTPRequestHandler) -> str:
         if request.command == "PUT":
             return "upload"
+        if request.path == "/v1/workers/join":
+            return "join"
         found = re.fullmatch(r"/v1/leases/\d+/(\w+)", request.path)
         return found[1] if found else "claim"
 

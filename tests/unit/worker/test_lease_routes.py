@@ -323,6 +323,21 @@ def test_another_services_report_waits_and_blocks_nothing(
     assert (spool.holds(foreign), spool.holds(own)) == (True, False)
 
 
+NOT_MINE: Answer = (403, {"error": "WrongWorker", "detail": "bound to w1", "hint": ""})
+
+
+def test_another_worker_s_report_waits_for_a_key_that_may_deliver_it(
+    service: Any, client: LeaseClient, assign: Assign, spool: Spool
+) -> None:
+    left, own = assign(trial_id=2), assign()
+    spool.put(done(left, "w0", MEASUREMENT, time.time() - 9, ()))
+    spool.put(done(own, "w1", MEASUREMENT, time.time(), ()))
+    service.say("report", NOT_MINE, ACCEPTED)
+    assert [spool.deliver(client), spool.deliver(client)] == [1, 1]
+    assert (spool.holds(left), spool.holds(own)) == (True, False)
+    assert len(service.bodies("report")) == 2
+
+
 def test_the_same_trial_number_of_two_studies_is_two_reports(assign: Assign, spool: Spool) -> None:
     spool.put(done(assign(study_id="st_2"), "w", MEASUREMENT, time.time(), ()))
     assert not spool.holds(assign())

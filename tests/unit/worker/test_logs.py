@@ -6,13 +6,14 @@ import structlog
 from worker import logs
 
 KEY = "rka_abcdefgh_" + "a" * 32
+TOKEN = "rkj_abcdefgh_" + "b" * 32
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_no_secret_reaches_the_log(capfd: pytest.CaptureFixture[str], log_format: str) -> None:
     logs.configure(log_format, "info")
     log = structlog.get_logger()
-    log.info("sent", header=f"Bearer {KEY}", password="hunter2")
+    log.info("sent", header=f"Bearer {KEY}", password="hunter2", token=TOKEN, join_token="hunter3")
     try:
         raise ValueError(f"refused {KEY}")
     except ValueError:
@@ -21,6 +22,8 @@ def test_no_secret_reaches_the_log(capfd: pytest.CaptureFixture[str], log_format
     assert "rka_abcdefgh_[redacted]" in written
     assert "ValueError: refused" in written
     assert KEY not in written
+    assert "rkj_abcdefgh_[redacted]" in written
+    assert "hunter3" not in written
     assert "hunter2" not in written
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from rankspace import Assignment, Measurement, RankVector
 from rankspace.errors import Forbidden, InvalidInput, RankspaceError
@@ -290,6 +291,32 @@ def signals() -> Iterator[Drain]:
 def terminate_after(service: Any, route: str) -> None:
     wait_for(lambda: bool(service.bodies(route)))
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+# In quarantine
+
+QUARANTINED: Answer = (403, {"error": "Quarantined", "detail": "three failures", "hint": "fix"})
+
+
+def test_a_worker_in_quarantine_says_so_once_and_goes_on_after_it(
+    service: Any, worker: Start, assign: Assign
+) -> None:
+    service.say("claim", *[QUARANTINED] * 3, granted(assign()), NO_WORK)
+    with capture_logs() as logged:
+        assert worker(quarantine_seconds=0.01, until_idle_seconds=3.0, max_trials=1).run() == 1
+    told = [
+        entry for entry in logged if entry["event"] in ("worker_quarantined", "worker_reinstated")
+    ]
+    assert [entry["event"] for entry in told] == ["worker_quarantined", "worker_reinstated"]
+    assert (told[0]["problem"], told[0]["fix"]) == ("three failures", "fix")
+    assert len(service.bodies("report")) == 1
+
+
+def test_it_asks_no_more_than_once_a_minute(service: Any, worker: Start) -> None:
+    assert Patience().quarantine_seconds == 60.0
+    service.say("claim", QUARANTINED)
+    worker(quarantine_seconds=0.5, until_idle_seconds=1.0).run()
+    assert len(service.bodies("claim")) == 2
 
 
 # The whole

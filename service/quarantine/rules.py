@@ -1,0 +1,98 @@
+"""Quarantine: who gets no trials any more, as functions inside the caller's write transaction.
+
+A worker that breaks every trial would otherwise take the whole queue, as the one that is always
+free. The worker's row is locked before the study's.
+"""
+
+import structlog
+from sqlalchemy.orm import Session
+
+from rankspace.errors import Forbidden, Quarantined
+from service.events import Events
+from service.scope import Scope
+from service.studies.repository import Studies
+from service.tables import TrialRow
+from service.workers.repository import Workers
+
+MOST = 3
+"""Failures, or senseless reports, in a row."""
+
+LONGEST = 500
+
+log = structlog.get_logger(__name__)
+
+
+def check(session: Session, worker: str) -> None:
+    """Let through whoever is not in quarantine.
+
+    Raises:
+        Quarantined: ``worker`` is; says why and what to do.
+    """
+    reason = Workers(session).quarantine(worker)
+    if reason is not None:
+        raise Quarantined(
+            f"worker {worker!r} is in quarantine: {reason}",
+            hint=f"mend it, then an admin runs: rankadaptor workers reinstate {worker}",
+        )
+
+
+def note_success(session: Session, worker: str) -> None:
+    """A good result ends every row of bad ones."""
+    Workers(session).forgive(worker)
+
+
+def note_failure(session: Session, worker: str, trial: TrialRow, error: str | None) -> None:
+    """Count a failed trial against ``worker``, if somebody else could run its study's meanwhile.
+
+    So neither a study that nobody can run nor a worker that is alone leads to a quarantine.
+    """
+    strikes = Workers(session).strike(worker, trial.id)
+    if strikes >= MOST:
+        reason = f"{strikes} trials in a row failed here and not elsewhere, the last with: {error}"
+        _shut_out(session, worker, reason, trial.study_id)
+
+
+def note_refusal(session: Session, worker: str, study: str, why: str) -> None:
+    """Count a report that made no sense."""
+    workers = Workers(session)
+    workers.touch(worker)
+    refusals = workers.refuse(worker)
+    if refusals >= MOST:
+        Studies(session).lock(study)
+        reason = f"{refusals} reports in a row made no sense, the last with {why}"
+        _shut_out(session, worker, reason, study)
+
+
+def _shut_out(session: Session, worker: str, reason: str, study: str) -> None:
+    workers, short = Workers(session), reason[:LONGEST]
+    if workers.quarantine(worker) is None:
+        workers.shut_out(worker, short)
+        Events(session).record("quarantined", study, worker=worker, reason=short)
+        log.warning("quarantined", worker=worker, study=study, reason=short)
+
+
+def shut_out(session: Session, worker: str, reason: str, scope: Scope) -> None:
+    """Give ``worker`` no more trials; one that it holds it may finish. Repeating it is harmless.
+
+    Raises:
+        NotFound: There is no such worker in ``scope``.
+        Forbidden: It works for others, too.
+    """
+    _check_own(session, worker, scope)
+    Workers(session).shut_out(worker, reason)
+
+
+def reinstate(session: Session, worker: str, scope: Scope) -> None:
+    """Give ``worker`` trials again and forget what was held against it; see ``shut_out``.
+
+    Raises:
+        NotFound, Forbidden: As ``shut_out`` does.
+    """
+    _check_own(session, worker, scope)
+    Workers(session).reinstate(worker)
+
+
+def _check_own(session: Session, worker: str, scope: Scope) -> None:
+    if not scope.admits(Workers(session).get(worker, scope).project):
+        hint = "ask an admin of all projects"
+        raise Forbidden(f"worker {worker!r} works for other projects, too", hint=hint)
