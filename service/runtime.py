@@ -19,6 +19,7 @@ from service.metrics.metrics import Metrics
 from service.settings import Settings
 from service.stages.conductor import Conductor
 from service.stages.planning import Planning
+from service.streams.broadcast import Broadcast
 from service.webhooks.announcer import Announcer, announcer
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Runtime:
     hints: "Hints | None"
     limits: Limits
     announcer: Announcer
+    streams: Broadcast
 
 
 def assemble(settings: Settings) -> Runtime:
@@ -49,6 +51,8 @@ def assemble(settings: Settings) -> Runtime:
     active = settings.active_worker_seconds
     conductor = Conductor(database, doorbell, active, metrics, told.announce)
     planning = Planning(conductor)
+    streams = Broadcast(database, doorbell)
+    metrics.watch_streams(lambda: streams.count)
     store = ArtifactStore(settings.data_directory / "artifacts")
     return Runtime(
         settings=settings,
@@ -62,6 +66,7 @@ def assemble(settings: Settings) -> Runtime:
         hints=hints,
         limits=Limits(settings),
         announcer=told,
+        streams=streams,
     )
 
 
