@@ -105,6 +105,7 @@ async def _run(
         browser = {"Cookie": await _log_in(admin)}
         for insight in ("front", "calibration"):
             await load.ask(admin, "GET", f"/v1/studies/{study}/{insight}")
+        await load.ask(admin, "GET", f"/studies/{study}", headers=browser)
         load.seconds.clear()  # the first look at a long history is told by bench.latency
         first = _mebibytes(home)
         end = time.monotonic() + options.seconds
@@ -164,6 +165,7 @@ async def _turn_over(load: Load, leases: list[Mapping[str, Any]], end: float) ->
 
 async def _watch(load: Load, study: str, browser: Mapping[str, str], end: float) -> None:
     """A browser with the study's page open."""
+    await asyncio.sleep(random.uniform(0, PAGE_SECONDS))
     seen = await load.ask(load.admin, "GET", f"/studies/{study}", headers=browser)
     told = _Told(_event(seen))
     stream = asyncio.create_task(_follow(load, study, browser, told))

@@ -101,12 +101,14 @@ def test_what_somebody_else_wrote_is_told_to_those_it_concerns(
 
     async def scene(stack: AsyncExitStack) -> None:
         told = Broadcast(database, Doorbell())
-        of_study, of_project, of_all = [
+        of_study, of_project, not_concerned, of_all = [
             await _open(stack, told, *what)
-            for what in ((ours,), (None, Scope("ours")), (None, EVERYTHING))
+            for what in ((ours,), (None, Scope("ours")), (None, Scope("ours")), (None, EVERYTHING))
         ]
         foreign = _record(database, theirs)
         assert await _next(of_all) == foreign
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(not_concerned), 0.2)
         own = _record(database, ours)
         for messages in (of_study, of_project, of_all):
             assert await _next(messages) == own
