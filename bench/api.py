@@ -36,6 +36,9 @@ PAGE_SECONDS, SELDOM_SECONDS, TURN_SECONDS = 2.0, 15.0, 1.0
 """Least and most time between two fetches of a page, and how often its script looks what is up."""
 
 REPORTS_PER_SECOND = 1.0
+KEPT_SECONDS = 3.0
+"""Of an idle connection: the server closes it after five, perhaps just when it is used again."""
+
 SPREAD = 200
 """Trials beyond the history that the study may still make, beside one per worker."""
 
@@ -94,7 +97,9 @@ def main() -> None:
 async def _run(
     url: str, home: Path, study: str, options: argparse.Namespace
 ) -> tuple[Load, float, float]:
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+    limits = httpx.Limits(
+        max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEPT_SECONDS
+    )
     clients = [
         httpx.AsyncClient(base_url=url, headers=key_of(home, role), timeout=120, limits=limits)
         for role in ("admin", "worker")
