@@ -4,8 +4,9 @@
 
 A real server process on SQLite, a live study of 128 layers with a history of finished trials.
 Workers hold a trial each and renew it every 20 s; now and then one reports and claims the next.
-Browsers do what the dashboard's script does: every 2 s they ask for the study's document, and fetch
-the page anew when it has changed. Times are at the client, over keep-alive connections, per route.
+Browsers do what the dashboard's script does: each holds an event stream open, and fetches the page
+anew at most every 2 s when it was told of an event. Times are at the client, over keep-alive
+connections, per route.
 The last line is for a machine: the slowest route's p99, and the server's memory in MiB after a
 warm-up and at the end.
 """
@@ -31,8 +32,13 @@ from rich.table import Table
 from bench.latency.rest import key_of, report, server, submit, write_history
 
 HEARTBEAT_SECONDS = 20.0
-PAGE_SECONDS = 2.0
+PAGE_SECONDS, SELDOM_SECONDS, TURN_SECONDS = 2.0, 15.0, 1.0
+"""Least and most time between two fetches of a page, and how often its script looks what is up."""
+
 REPORTS_PER_SECOND = 1.0
+KEPT_SECONDS = 3.0
+"""Of an idle connection: the server closes it after five, perhaps just when it is used again."""
+
 SPREAD = 200
 """Trials beyond the history that the study may still make, beside one per worker."""
 
@@ -91,7 +97,9 @@ def main() -> None:
 async def _run(
     url: str, home: Path, study: str, options: argparse.Namespace
 ) -> tuple[Load, float, float]:
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+    limits = httpx.Limits(
+        max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEPT_SECONDS
+    )
     clients = [
         httpx.AsyncClient(base_url=url, headers=key_of(home, role), timeout=120, limits=limits)
         for role in ("admin", "worker")
@@ -102,6 +110,7 @@ async def _run(
         browser = {"Cookie": await _log_in(admin)}
         for insight in ("front", "calibration"):
             await load.ask(admin, "GET", f"/v1/studies/{study}/{insight}")
+        await load.ask(admin, "GET", f"/studies/{study}", headers=browser)
         load.seconds.clear()  # the first look at a long history is told by bench.latency
         first = _mebibytes(home)
         end = time.monotonic() + options.seconds
@@ -162,13 +171,48 @@ async def _turn_over(load: Load, leases: list[Mapping[str, Any]], end: float) ->
 async def _watch(load: Load, study: str, browser: Mapping[str, str], end: float) -> None:
     """A browser with the study's page open."""
     await asyncio.sleep(random.uniform(0, PAGE_SECONDS))
-    known = None
+    seen = await load.ask(load.admin, "GET", f"/studies/{study}", headers=browser)
+    told = _Told(_event(seen))
+    stream = asyncio.create_task(_follow(load, study, browser, told))
+    try:
+        await _redraw(load, study, browser, told, end)
+    finally:
+        stream.cancel()
+
+
+@dataclass
+class _Told:
+    """The last event a page has heard of."""
+
+    event: int
+
+
+async def _redraw(
+    load: Load, study: str, browser: Mapping[str, str], told: _Told, end: float
+) -> None:
+    """Fetch the page when there is something new, and now and then anyway."""
+    drawn, looked = told.event, time.monotonic()
     while time.monotonic() < end:
-        seen = await load.ask(load.admin, "GET", f"/v1/studies/{study}", headers=browser)
-        if known is not None and seen.text != known:
-            await load.ask(load.admin, "GET", f"/studies/{study}", headers=browser)
-        known = seen.text
-        await asyncio.sleep(PAGE_SECONDS)
+        await asyncio.sleep(TURN_SECONDS * random.uniform(0.75, 1.25))
+        patience = PAGE_SECONDS if told.event > drawn else SELDOM_SECONDS
+        if time.monotonic() - looked > patience:
+            looked = time.monotonic()
+            drawn = _event(await load.ask(load.admin, "GET", f"/studies/{study}", headers=browser))
+
+
+async def _follow(load: Load, study: str, browser: Mapping[str, str], told: _Told) -> None:
+    path = f"/v1/studies/{study}/events/stream?after={told.event}"
+    async with load.admin.stream("GET", path, headers=browser) as answer:
+        load.failed["GET /v1/studies/…/events/stream"] += not answer.is_success
+        async for line in answer.aiter_lines():
+            if line.startswith("id: "):
+                told.event = int(line.removeprefix("id: "))
+    load.failed["GET /v1/studies/…/events/stream"] += 1  # it should not have ended
+
+
+def _event(page: httpx.Response) -> int:
+    found = re.search(r'data-event="(\d+)"', page.text)
+    return int(found[1]) if found else 0
 
 
 async def _administer(load: Load, study: str, end: float) -> None:

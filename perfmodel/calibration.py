@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
+from perfmodel import orders
 from perfmodel.arrays import Floats
 from rankspace.calibration import Calibration, Correlation, Coverage, Noise, Predicted, Trust
 
@@ -120,14 +121,14 @@ def _baseline(results: Sequence[Result]) -> float | None:
 def _spearman(mean: Floats, score: Floats) -> Correlation | None:
     if not _can_rank(mean, score):
         return None
-    value = float(np.corrcoef(stats.rankdata(mean), stats.rankdata(score))[0, 1])
+    value = orders.spearman(mean, score)
     return _interval(value, (1.0 + value**2 / 2.0) / (len(mean) - 3))
 
 
 def _kendall(mean: Floats, score: Floats) -> Correlation | None:
     if not _can_rank(mean, score):
         return None
-    return _interval(float(stats.kendalltau(mean, score).statistic), 0.437 / (len(mean) - 4))
+    return _interval(orders.kendall(mean, score), 0.437 / (len(mean) - 4))
 
 
 def _can_rank(mean: Floats, score: Floats) -> bool:

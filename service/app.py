@@ -26,6 +26,7 @@ from service.routers import (
     leases,
     metrics,
     models,
+    streams,
     studies,
     trials,
     workers,
@@ -38,6 +39,7 @@ from service.steward import Steward
 ROUTERS = (
     models.router,
     studies.router,
+    streams.router,
     trials.router,
     insights.router,
     exports.router,
@@ -115,6 +117,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         runtime.doorbell.close()
+        await runtime.streams.close()
         await run_in_threadpool(steward.stop)
         if runtime.hints is not None:
             await run_in_threadpool(runtime.hints.stop)

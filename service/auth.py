@@ -11,9 +11,10 @@ from rankspace.errors import Forbidden, Unauthenticated
 from service.browser import cookie
 from service.caller import Caller, Role
 from service.db import Database
-from service.keys import Keys
+from service.keys import Keys, digest
 from service.logins import Logins
 from service.runtime import Runtime, get_runtime
+from service.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -84,19 +85,30 @@ def session_caller(request: Request, runtime: Runtime) -> Caller | None:
         return Logins(session).caller(secret)
 
 
+def session_digest(request: Request, settings: Settings) -> str | None:
+    """Digest of the browser session that let the request in; None where a key did."""
+    secret = cookie(request, settings)
+    return digest(secret) if secret and _bearer(request) is None else None
+
+
 def _by_session(request: Request, runtime: Runtime) -> Caller | None:
     return session_caller(request, runtime) if request.method in READING else None
 
 
 def _by_key(request: Request, database: Database) -> Caller | None:
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
+    key = _bearer(request)
+    if key is None:
         return None
     with database.reading() as session:
-        caller, is_used_anew = Keys(session).caller(key.strip())
+        caller, is_used_anew = Keys(session).caller(key)
     if is_used_anew:
         _note_use(database, caller.key)
     return caller
+
+
+def _bearer(request: Request) -> str | None:
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else None
 
 
 def _note_use(database: Database, key: str) -> None:

@@ -14,7 +14,7 @@ from rankspace.errors import InvalidInput
 
 BUSY_MILLISECONDS = 10_000
 
-CACHE_KIBIBYTES = 1024
+CACHE_KIBIBYTES = 256
 """Of each of SQLite's connections, which are many; the file itself is in the system's cache."""
 
 _ADDRESS = "use sqlite:///FILE or postgresql://USER@HOST/NAME"

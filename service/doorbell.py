@@ -11,10 +11,10 @@ class Doorbell:
     """Wakes every waiting long-poll of this process; may be rung from any thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal may ring while its thread holds it
         self._waiters: dict[asyncio.Future[None], asyncio.AbstractEventLoop] = {}
         self._rings = 0
-        self._also: Callable[[], None] | None = None
+        self._listeners: list[Callable[[], None]] = []
         self.closed = False
 
     @property
@@ -24,12 +24,12 @@ class Doorbell:
 
     def tell(self, listener: Callable[[], None]) -> None:
         """Call ``listener``, which must be quick, at every ring from now on."""
-        self._also = listener
+        self._listeners.append(listener)
 
     def ring(self, trials: int | None = None) -> None:
         """Wake those who have waited longest, ``2 * trials`` of them; without a number, all."""
-        if self._also is not None:
-            self._also()
+        for listener in self._listeners:
+            listener()
         with self._lock:
             self._rings += 1
             most = len(self._waiters) if trials is None else 2 * trials

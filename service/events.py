@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from rankspace.wire import encode
 from service.clock import timestamp
-from service.tables import EventRow, table_of
+from service.tables import EventRow, StudyRow, table_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,15 @@ class Event:
     trial: int | None
     at: str | None
     content: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """The last event of a study."""
+
+    study: str
+    project: str
+    event: int
 
 
 _RECORD = insert(table_of(EventRow))
@@ -43,3 +52,16 @@ class Events:
             Event(row.id, row.kind, row.trial_id, timestamp(row.created_at), row.content)
             for row in rows
         ]
+
+    def last(self, study: str | None = None) -> int:
+        """The number of a study's last event, or of the last of all; 0 before the first."""
+        mine = select(func.max(EventRow.id))
+        mine = mine if study is None else mine.where(EventRow.study_id == study)
+        return self._session.scalar(mine) or 0
+
+    def latest(self, floor: int) -> list[Latest]:
+        """List the studies something happened to after event ``floor``."""
+        of = (EventRow.study_id, StudyRow.project)
+        mine = select(*of, func.max(EventRow.id)).join(StudyRow, StudyRow.id == EventRow.study_id)
+        recent = mine.where(EventRow.id > floor).group_by(*of)
+        return [Latest(*row) for row in self._session.execute(recent)]

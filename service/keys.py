@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -158,6 +158,12 @@ class Keys:
         if row is None or not (is_whole and matches and is_live):
             raise Unauthenticated("the key is not valid", hint="send a current key")
         return caller_of(row), bool(is_used_anew)
+
+    def live(self, keys: Collection[str]) -> frozenset[str]:
+        """Which of these identities are of keys that let somebody in."""
+        return frozenset(
+            self._session.scalars(select(KeyRow.id).where(KeyRow.id.in_(keys), IS_LIVE))
+        )
 
     def note_use(self, key: str) -> None:
         """Note that ``key`` let somebody in just now."""

@@ -1,13 +1,11 @@
 """Limits: how much of this process each caller may have. In memory, so each process has its own."""
 
-import threading
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from rankspace.errors import TooManyRequests
 from service.buckets import Buckets
 from service.caller import Caller, Role
+from service.places import Places
 from service.settings import Settings
 
 FLEET = 10
@@ -26,9 +24,17 @@ class Limits:
             return Buckets(rate * factor, max(burst * factor, 1.0))
 
         self._people, self._fleets, self._strangers = map(buckets, (1.0, FLEET, STRANGER))
-        self._most_polls = settings.polls_per_key
-        self._polls: Counter[str] = Counter()
-        self._lock = threading.Lock()
+        self._polls = Places(
+            "waits for trials",
+            "give the fleet a second worker key, or raise RANKADAPTOR_POLLS_PER_KEY",
+            settings.polls_per_key,
+        )
+        self._streams = Places(
+            "follows events",
+            "close some pages, or raise RANKADAPTOR_STREAMS_PER_KEY",
+            settings.streams_per_key,
+            (settings.streams, "come back later, or raise RANKADAPTOR_STREAMS"),
+        )
 
     def admit(self, caller: Caller) -> None:
         """Count a request of ``caller``.
@@ -47,24 +53,17 @@ class Limits:
         """
         _check(self._strangers.take(address), f"{address} asks without a valid key")
 
-    @contextmanager
-    def polling(self, caller: Caller) -> Iterator[None]:
+    def polling(self, caller: Caller) -> AbstractContextManager[None]:
         """Hold one of the long-polls that a key may have open at a time.
 
         Raises:
             TooManyRequests: All are in use.
         """
-        with self._lock:
-            if self._polls[caller.key] >= self._most_polls:
-                detail = f"key {caller.key} waits for trials {self._most_polls} times already"
-                hint = "give the fleet a second worker key, or raise RANKADAPTOR_POLLS_PER_KEY"
-                raise TooManyRequests(detail, hint=hint)
-            self._polls[caller.key] += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._polls -= Counter({caller.key: 1})  # drops what comes to zero
+        return self._polls.held(caller.key)
+
+    def streaming(self, caller: Caller) -> AbstractContextManager[None]:
+        """Hold one of the event streams that a key may have open, and this process; raises so."""
+        return self._streams.held(caller.key)
 
 
 def _check(seconds: float, who: str) -> None:

@@ -4,6 +4,7 @@ A session reaches as far as the key that asked for its code, and ends with it.
 """
 
 import secrets
+from collections.abc import Collection
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -57,6 +58,11 @@ class Logins:
         owner = select(KeyRow).join(LoginSessionRow, LoginSessionRow.key_id == KeyRow.id)
         row = self._session.scalar(owner.where(known, IS_LIVE))
         return caller_of(row) if row else None
+
+    def live(self, digests: Collection[str]) -> frozenset[str]:
+        """Which of these digests are of sessions that are not over, whatever became of the key."""
+        mine = LoginSessionRow.digest.in_(digests) & (LoginSessionRow.expires_at > Now())
+        return frozenset(self._session.scalars(select(LoginSessionRow.digest).where(mine)))
 
     def _forget_expired(self) -> None:
         for table in (LoginCodeRow, LoginSessionRow):

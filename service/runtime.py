@@ -20,6 +20,7 @@ from service.readiness import Readiness
 from service.settings import Settings
 from service.stages.conductor import Conductor
 from service.stages.planning import Planning
+from service.streams.broadcast import Broadcast
 from service.webhooks.announcer import Announcer, announcer
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Runtime:
     limits: Limits
     announcer: Announcer
     readiness: Readiness
+    streams: Broadcast
 
 
 def assemble(settings: Settings) -> Runtime:
@@ -51,6 +53,8 @@ def assemble(settings: Settings) -> Runtime:
     active = settings.active_worker_seconds
     conductor = Conductor(database, doorbell, active, metrics, told.announce)
     planning = Planning(conductor)
+    streams = Broadcast(database, doorbell)
+    metrics.watch_streams(lambda: streams.count)
     store = ArtifactStore(settings.data_directory / "artifacts")
     return Runtime(
         settings=settings,
@@ -65,6 +69,7 @@ def assemble(settings: Settings) -> Runtime:
         limits=Limits(settings),
         announcer=told,
         readiness=Readiness(database),
+        streams=streams,
     )
 
 

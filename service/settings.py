@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     requests_per_second: float = Field(default=50.0, gt=0)
     request_burst: float = Field(default=200.0, ge=1)
     polls_per_key: int = Field(default=256, ge=1)
+    streams_per_key: int = Field(default=64, ge=1)
+    streams: int = Field(default=500, ge=1)
+    stream_seconds: float = Field(default=3600.0, gt=0)
     webhooks: bool = False
     webhook_url: str = ""
     webhook_secret_file: Path | None = None

@@ -7,6 +7,7 @@ import time
 
 import structlog
 
+from service.allocation import give_back
 from service.leases.desk import LeaseDesk
 from service.stages.planning import PATIENCE_SECONDS, Planning
 
@@ -19,6 +20,9 @@ LATE_INTERVALS, LATE_SECONDS = 10, 30.0
 CATCH_UP_SECONDS = 2.0
 """How often every active study is looked at, whether or not something is known to have happened."""
 
+TIDY_SECONDS = 30.0
+"""How often memory that is free is given back."""
+
 
 class Steward:
     """Runs once before the service answers, then every ``interval`` seconds."""
@@ -29,6 +33,7 @@ class Steward:
         self._interval = interval
         self._succeeded_at = time.monotonic()
         self._caught_up_at = -math.inf
+        self._tidied_at = time.monotonic()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="steward", daemon=True)
 
@@ -67,11 +72,17 @@ class Steward:
             self._planning.ask_all()
             self._caught_up_at = time.monotonic()
 
+    def _tidy(self) -> None:
+        if time.monotonic() - self._tidied_at >= TIDY_SECONDS:
+            give_back()
+            self._tidied_at = time.monotonic()
+
     def _work(self) -> None:
         while not self._stopping.wait(self._interval):
             try:
                 self._leases.tend()
                 self._catch_up()
+                self._tidy()
                 self._succeeded_at = time.monotonic()
             except Exception as error:
                 log.error("steward has to wait", exc_info=error)

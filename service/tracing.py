@@ -7,9 +7,10 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rankspace.errors import InvalidInput
+from service.metrics.timing import is_stream
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import Tracer
+    from opentelemetry.trace import Span, Tracer
 
 
 def install(app: FastAPI) -> None:
@@ -31,28 +32,43 @@ def install(app: FastAPI) -> None:
 
 
 class RequestSpans:
-    """A span goes on from the caller's ``traceparent``; its name has the template, not the path."""
+    """A span goes on from the caller's ``traceparent``; its name has the template, not the path.
+
+    That of an event stream ends when the stream begins.
+    """
 
     def __init__(self, app: ASGIApp, tracer: "Tracer") -> None:
         from opentelemetry import propagate, trace
 
         self._app, self._tracer = app, tracer
         self._extract, self._kind = propagate.extract, trace.SpanKind.SERVER
+        self._use = trace.use_span
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         method, caller = scope["method"], self._extract(Headers(scope=scope))
-        with self._tracer.start_as_current_span(method, context=caller, kind=self._kind) as span:
-            span.set_attribute("http.request.method", method)
+        span = self._tracer.start_span(method, context=caller, kind=self._kind)
+        span.set_attribute("http.request.method", method)
 
-            async def noted(message: Message) -> None:
-                if message["type"] == "http.response.start":
-                    span.set_attribute("http.response.status_code", message["status"])
-                await send(message)
+        async def noted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                span.set_attribute("http.response.status_code", message["status"])
+                if is_stream(message):
+                    _end(span, scope)
+            await send(message)
 
-            await self._app(scope, receive, noted)
-            if route := getattr(scope.get("route"), "path", None):
-                span.update_name(f"{method} {route}")
-                span.set_attribute("http.route", route)
+        try:
+            with self._use(span):
+                await self._app(scope, receive, noted)
+        finally:
+            if span.is_recording():
+                _end(span, scope)
+
+
+def _end(span: "Span", scope: Scope) -> None:
+    if route := getattr(scope.get("route"), "path", None):
+        span.update_name(f"{scope['method']} {route}")
+        span.set_attribute("http.route", route)
+    span.end()

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from perfmodel import ModelState
 from service.stages.ledger import Known, Ledger
-from service.studies.repository import Studies
+from service.studies.repository import ACTIVE, Studies
 from service.tables import ObservationRow
 
 Planned: TypeAlias = Callable[[str], Known | None]
@@ -20,6 +20,9 @@ Planned: TypeAlias = Callable[[str], Known | None]
 
 PATIENCE_SECONDS, LOOK_SECONDS = 2.0, 0.01
 """How long the planning may take to learn the results there are."""
+
+FIRST_SECONDS = 30.0
+"""And those of before its start. To learn them here as well would take as long, and keep twice."""
 
 
 def nobody(_study: str) -> None:
@@ -48,24 +51,32 @@ def knowledge(session: Session, study: str, planned: Planned = nobody) -> ModelS
     Raises:
         NotFound: There is no such study.
     """
-    Studies(session).get(study)
-    known = _caught_up(session, study, planned)
-    if known is not None:
-        return known.state
+    is_active = Studies(session).get(study).state in ACTIVE
+    known = _caught_up(session, study, planned, is_active=is_active and planned is not nobody)
     shelf = _shelf(session.get_bind(), study)
     with shelf.lock:
+        if known is not None:
+            shelf.ledger = None
+            return known.state
         shelf.ledger = shelf.ledger or Ledger.open(session, study)
         shelf.ledger.catch_up(session)
         return shelf.ledger.state
 
 
-def _caught_up(session: Session, study: str, planned: Planned) -> Known | None:
-    """What the planning knows once it has learned what this session sees, or soon would have."""
+def _caught_up(session: Session, study: str, planned: Planned, *, is_active: bool) -> Known | None:
+    """What the planning knows once it has learned what this session sees, or soon would have.
+
+    ``is_active``: the planning comes to the study by itself, if it has not yet.
+    """
     mine = select(func.max(ObservationRow.sequence)).where(ObservationRow.study_id == study)
     there = int(session.scalar(mine) or 0)
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while (known := planned(study)) is not None and known.sequence < there:
-        if time.monotonic() >= deadline:
+    begin = time.monotonic()
+    while _is_behind(known := planned(study), there, is_active=is_active):
+        if time.monotonic() - begin >= (PATIENCE_SECONDS if known else FIRST_SECONDS):
             break
         time.sleep(LOOK_SECONDS)
     return known
+
+
+def _is_behind(known: Known | None, there: int, *, is_active: bool) -> bool:
+    return is_active and there > 0 if known is None else known.sequence < there

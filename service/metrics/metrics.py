@@ -50,6 +50,14 @@ class Metrics:
             registry=self.registry,
         ).set_function(succeeded_at)
 
+    def watch_streams(self, count: Callable[[], int]) -> None:
+        """Ask ``count`` at each scrape."""
+        Gauge(
+            "rankadaptor_streams_open",
+            "Event streams that are open.",
+            registry=self.registry,
+        ).set_function(count)
+
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
         return Counter(f"rankadaptor_{name}_total", meaning, labels, registry=self.registry)
 

@@ -17,6 +17,7 @@ from service.auth import address, session_caller
 from service.browser import check_origin, set_cookie
 from service.caller import Caller
 from service.documents import space_of
+from service.events import Events
 from service.insights.desk import Computing
 from service.logins import Logins
 from service.pages import agreement, price
@@ -24,6 +25,7 @@ from service.pages.charts import HEIGHT, WIDTH, curve, grid, strip
 from service.pages.words import duration, percent, verdict_words
 from service.routers.shared import Service
 from service.runtime import Runtime
+from service.scope import Scope
 from service.studies.repository import Studies
 from service.studies.view import view, views
 from service.trials.repository import Trials
@@ -51,10 +53,18 @@ def list_page(request: Request, runtime: Service) -> Response:
     caller = session_caller(request, runtime)
     if caller is None:
         return _to_login()
+    kind, scope = f"list page {caller.scope.project}", caller.scope
+    return HTMLResponse(runtime.insights.shared(kind, "", lambda: _listed(runtime, scope)))
+
+
+def _listed(runtime: Runtime, scope: Scope) -> str:
+    """The same for everybody who sees so far."""
     active = runtime.settings.active_worker_seconds
     with runtime.database.reading() as session:
-        rows = Studies(session).page(None, LISTED, caller.scope)
-        return _html("studies.html", studies=views(session, rows, active))
+        rows = Studies(session).page(None, LISTED, scope)
+        return _templates.get_template("studies.html").render(
+            studies=views(session, rows, active), last_event=Events(session).last()
+        )
 
 
 @router.get("/studies/{study}")
@@ -89,6 +99,7 @@ def _drawn(runtime: Runtime, study: str) -> str:
         trials = Trials(session)
         return _templates.get_template("study.html").render(
             study=shown,
+            last_event=Events(session).last(study),
             space=space,
             curve=curve(trials.search_scores(study), shown.uniform_score),
             trials=trials.newest(study, LISTED),

@@ -47,6 +47,16 @@ StudyId: TypeAlias = Annotated[str, Depends(_own_study)]
 TrialId: TypeAlias = Annotated[int, Depends(_own_trial)]
 
 
+def _known_study(runtime: Service, study: StudyId) -> str:
+    """Refuse one that is not there, before the answer begins."""
+    with runtime.database.reading() as session:
+        Studies(session).get(study)
+    return study
+
+
+KnownStudy: TypeAlias = Annotated[str, Depends(_known_study)]
+
+
 def page(items: Sequence[T], limit: int, cursor: Callable[[T], Any]) -> dict[str, Any]:
     """Cut one item more than ``limit`` into a page; the extra one only says that there is more."""
     shown = items[:limit]

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.services import free_port
+from tests.services import free_port, wait_for
 from tests.unit.service.driver import holding, measurement, model, score, study
 
 pytestmark = pytest.mark.integration
@@ -168,6 +169,65 @@ def test_sigterm_ends_a_long_poll_at_once(process: Process) -> None:
         assert time.monotonic() - begin < 10
         output, _ = poll.communicate(timeout=30)
         assert output.strip() == b"204"
+
+
+PAGES, SOON = 20, 20.0
+
+
+class Page(threading.Thread):
+    """A browser's event source: it opens the stream again from what it was last told."""
+
+    def __init__(self, process: Process, study: str) -> None:
+        super().__init__(daemon=True)
+        self._client, self._path = process.client("admin"), f"/v1/studies/{study}/events/stream"
+        self.known, self.opened, self.ends, self.is_closed = 0, 0, 0, False
+
+    def run(self) -> None:
+        while not self.is_closed:
+            with contextlib.suppress(httpx.ConnectError):
+                self._read()
+            time.sleep(0.2)
+        self._client.close()
+
+    def _read(self) -> None:
+        headers = {"Last-Event-ID": str(self.known)} if self.known else {}
+        with self._client.stream("GET", self._path, headers=headers) as answer:
+            self.opened += answer.is_success
+            for line in answer.iter_lines():  # raises where the answer was cut off
+                if line.startswith("id: "):
+                    self.known = int(line.removeprefix("id: "))
+        self.ends += 1
+
+
+def _last_event(process: Process, study: str) -> int:
+    with process.client("admin") as admin:
+        events = admin.get(f"/v1/studies/{study}/events?limit=1000").raise_for_status().json()
+        return int(events["items"][-1]["id"])
+
+
+def test_sigterm_ends_open_streams_at_once_and_pages_come_back(process: Process) -> None:
+    study = _submit(process)
+    pages = [Page(process, study) for _ in range(PAGES)]
+    for page in pages:
+        page.start()
+    last = _last_event(process, study)
+    wait_for(lambda: all(page.known == last for page in pages), SOON)
+    begin = time.monotonic()
+    process.stop(signal.SIGTERM)
+    assert time.monotonic() - begin < 2.0  # less than open requests are given
+    assert process.running.returncode in (0, -signal.SIGTERM)  # uvicorn passes the signal on
+    wait_for(lambda: all(page.ends == 1 for page in pages), SOON)
+    process.start()
+    wait_for(lambda: all(page.opened == 2 for page in pages), SOON)
+    with process.client("worker") as worker:
+        _report(worker, _claim(worker))
+    last = _last_event(process, study)
+    wait_for(lambda: all(page.known == last for page in pages), SOON)
+    for page in pages:
+        page.is_closed = True
+    process.stop(signal.SIGTERM)
+    for page in pages:
+        page.join()
 
 
 def _break_database(process: Process) -> None:

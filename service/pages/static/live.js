@@ -1,33 +1,63 @@
-// Watches a JSON document and, when it has changed, fetches this page anew and swaps <main>.
-// The server draws everything; this file only knows when to ask.
-const PERIOD = 2000;
+// Keeps <main> as the server draws it now. An event stream says when to fetch it anew; without one
+// it is fetched every two seconds. Now and then it is fetched anyway: not all it shows is an event.
+const TURN = 1000;
+const LEAST = 2000;
+const SELDOM = 15000;
+const AGAIN = 30000;
 const stale = document.getElementById("stale");
-let known = null;
+let stream = null;
+let openedAt = 0;
+let wanted = 0;
+let lookedAt = Date.now();
 
-async function refresh() {
-  const address = document.querySelector("main").dataset.watch;
-  if (!address || document.hidden) return;
-  const answer = await fetch(address, { credentials: "same-origin" });
-  if (answer.status === 401) return location.assign("/login");
-  const text = await answer.text();
-  if (known !== null && text !== known) await redraw();
-  known = text;
+const main = () => document.querySelector("main");
+
+function listen() {
+  const { stream: address, event } = main().dataset;
+  openedAt = Date.now();
+  wanted = Number(event);
+  stream = new EventSource(`${address}?after=${event}`);
+  stream.onopen = () => (stale.hidden = true);
+  stream.onmessage = (message) => (wanted = Number(message.lastEventId));
 }
 
-async function redraw() {
-  const page = await (await fetch(location.href, { credentials: "same-origin" })).text();
-  const fresh = new DOMParser().parseFromString(page, "text/html").querySelector("main");
-  document.querySelector("main").replaceWith(fresh);
+// A hidden page holds no connection; a refused stream is tried again after a while, a lost one
+// the browser opens anew by itself.
+function tend() {
+  if (document.hidden) {
+    stream?.close();
+    stream = null;
+  } else if (!stream || (stream.readyState === EventSource.CLOSED && Date.now() - openedAt > AGAIN)) {
+    listen();
+  }
 }
 
-async function watch() {
+function patience() {
+  if (stream?.readyState !== EventSource.OPEN) return LEAST;
+  return wanted > Number(main().dataset.event) ? LEAST : SELDOM;
+}
+
+async function look() {
+  lookedAt = Date.now();
+  const answer = await fetch(location.href, { credentials: "same-origin" });
+  if (new URL(answer.url).pathname === "/login") return location.assign("/login");
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = page.querySelector("main");
+  if (!fresh.isEqualNode(main())) main().replaceWith(fresh);
+  stale.hidden = true;
+}
+
+async function turn() {
   try {
-    await refresh();
-    stale.hidden = true;
+    if (main().dataset.stream) tend();
+    if (!document.hidden && Date.now() - lookedAt > patience()) await look();
   } catch {
     stale.hidden = false;
   }
-  setTimeout(watch, PERIOD);
+  setTimeout(turn, TURN * (0.75 + 0.5 * Math.random()));
 }
 
-watch();
+if (main().dataset.stream) {
+  document.addEventListener("visibilitychange", tend);
+  turn();
+}

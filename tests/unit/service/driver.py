@@ -18,6 +18,9 @@ MODULES = ("q_proj", "v_proj", "gate_proj", "down_proj")
 DATABASE_URL = "database-url"
 """File in a test's data directory with the address of a database that is not in it."""
 
+STREAM_SECONDS = 0.05
+"""A test client gets an answer when it is complete."""
+
 ON_SQLITE = pytest.mark.parametrize("directory", ["sqlite"], indirect=True)
 """For what only the database in a file does."""
 
@@ -31,6 +34,7 @@ def settings(directory: Path, **changes: Any) -> Settings:
         "steward_seconds": 3600.0,  # tests tend by hand
         "poll_seconds": 0.05,
         "fresh_seconds": 1e6,  # however slow the machine
+        "stream_seconds": STREAM_SECONDS,
         "requests_per_second": 1e6,
         "request_burst": 1e6,
         "log_level": "error",

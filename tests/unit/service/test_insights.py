@@ -9,6 +9,8 @@ from rankspace.calibration import Calibration, Noise, Trust
 from rankspace.errors import NotFound
 from rankspace.front import Front
 from rankspace.wire import decode
+from service.insights.knowledge import knowledge
+from service.stages.ledger import Known, Ledger
 from tests.unit.service.driver import Service, measurement, outcome
 
 SEARCH = {
@@ -106,3 +108,20 @@ def test_the_python_client_reads_all_three(
         assert client.front(study).uniform.rank_vector.ranks == (2,) * 12
         with pytest.raises(NotFound):
             client.front("st_none")
+
+
+def test_insights_wait_for_the_planning_instead_of_learning_a_study_twice(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = service.submit()
+    service.work(2)
+    planning, not_yet = service.app.state.runtime.planning, [True, True]
+
+    def planned(study: str) -> Known | None:
+        known: Known | None = planning.known(study)
+        return None if not_yet and not_yet.pop() else known
+
+    monkeypatch.setattr(Ledger, "open", None)
+    with service.app.state.runtime.database.reading() as session:
+        assert len(knowledge(session, study, planned).observations) == 2
+    assert not not_yet

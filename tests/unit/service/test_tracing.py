@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.util import find_spec
@@ -14,7 +15,7 @@ import pytest
 
 from rankspace.errors import InvalidInput
 from service.tracing import RequestSpans
-from tests.unit.service.driver import Service, start
+from tests.unit.service.driver import STREAM_SECONDS, Service, start
 
 MISSING = find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None
 needs_packages = pytest.mark.skipif(MISSING, reason="extra otel is not installed: no span was made")
@@ -55,6 +56,20 @@ def test_each_request_is_one_span_named_by_its_template(spans: tuple[Service, An
         ("GET", 404),
     ]
     assert {span.kind.name for span in memory.get_finished_spans()} == {"SERVER"}
+
+
+@needs_packages
+def test_the_span_of_an_event_stream_ends_as_the_stream_begins(spans: tuple[Service, Any]) -> None:
+    service, memory = spans
+    began = time.time_ns()
+    service.client.get("/v1/events/stream", headers=service.key("admin"))
+    lasted = time.time_ns() - began
+    (span,) = memory.get_finished_spans()
+    assert (span.name, span.attributes["http.response.status_code"]) == (
+        "GET /v1/events/stream",
+        200,
+    )
+    assert span.end_time - span.start_time < lasted - 0.9e9 * STREAM_SECONDS
 
 
 @needs_packages
