@@ -11,6 +11,8 @@ is for a machine: both must have been reported under their first token, and noth
 import argparse
 import json
 import multiprocessing
+import random
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -35,6 +37,9 @@ from worker.logs import configure
 from worker.loop import Patience, Worker
 from worker.spool import Spool
 from worker.training import OnStep
+
+PORTS = range(20_000, 30_000)
+"""Ports nobody is given by chance, so that the service's own is still free when it comes back."""
 
 AFTER_SECONDS = 20.0
 """How long the longer trial goes on once the service is back."""
@@ -107,7 +112,8 @@ def main() -> None:
 def _run(home: Path, away: float) -> dict[str, float]:
     home.chmod(0o700)
     settings = {"DATA_DIRECTORY": str(home), "LOG_FORMAT": "json"}
-    replica = Replica("service", home, {f"RANKADAPTOR_{k}": v for k, v in settings.items()}, ROOT)
+    environment = {f"RANKADAPTOR_{name}": value for name, value in settings.items()}
+    replica = Replica("service", home, environment, ROOT, random.choice(PORTS))
     replica.start()
     workers: list[multiprocessing.process.BaseProcess] = []
     try:
@@ -121,6 +127,9 @@ def _run(home: Path, away: float) -> dict[str, float]:
         back = time.monotonic()
         wait_for(lambda: _count(database)["done"] >= len(workers), 3 * AFTER_SECONDS + 60)
         return _figures(database, away, time.monotonic() - back)
+    except AssertionError:
+        print(replica.log.read_text(encoding="utf-8")[-3000:], file=sys.stderr)
+        raise
     finally:
         for worker in workers:
             worker.kill()

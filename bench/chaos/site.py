@@ -23,9 +23,16 @@ Kind = Literal["postgresql", "sqlite"]
 class Replica:
     """One service process."""
 
-    def __init__(self, name: str, home: Path, environment: Mapping[str, str], tree: Path) -> None:
-        self.port = free_port()
-        self._log = home / f"{name}.log"
+    def __init__(
+        self,
+        name: str,
+        home: Path,
+        environment: Mapping[str, str],
+        tree: Path,
+        port: int | None = None,
+    ) -> None:
+        self.port = port or free_port()
+        self.log = home / f"{name}.log"
         self._tree = tree
         clean = {k: v for k, v in os.environ.items() if not k.startswith("RANKADAPTOR_")}
         self._environment = {
@@ -38,7 +45,7 @@ class Replica:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        with self._log.open("ab") as log:
+        with self.log.open("ab") as log:
             command = [sys.executable, "-P", "-c", SERVE]
             self.process = subprocess.Popen(
                 command, cwd="/", env=self._environment, stdout=log, stderr=log
