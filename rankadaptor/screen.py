@@ -2,18 +2,39 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
 from rankadaptor.exit_codes import exit_code
 from rankspace.errors import RankspaceError
 from rankspace.wire import encode
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+
+def plain(text: str) -> str:
+    """Replace what steers a terminal, or is not seen in one."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
+
+
+class Screen(Console):
+    """Errors, names and reasons are what workers wrote: none of it may steer the terminal."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(plain(segment.text), segment.style)
+
+
+out = Screen(highlight=False)
+err = Screen(stderr=True, highlight=False)
 
 
 def emit(as_json: bool, data: Any, render: Callable[[], RenderableType]) -> None:
