@@ -31,15 +31,20 @@ def get_caller(request: Request, runtime: Annotated[Runtime, Depends(get_runtime
     try:
         caller = _caller(request, runtime)
     except Unauthenticated:
-        runtime.limits.admit_stranger(address(request))
+        admit_stranger(request, runtime)
         raise
     runtime.limits.admit(caller)
     request.state.caller = caller
     return caller
 
 
-def address(request: Request) -> str:
-    return request.client.host if request.client else "unknown"
+def admit_stranger(request: Request, runtime: Annotated[Runtime, Depends(get_runtime)]) -> None:
+    """Count a request of whoever needs no key. As a dependency: before its body is read.
+
+    Raises:
+        TooManyRequests: The share of the address is used up.
+    """
+    runtime.limits.admit_stranger(request.client.host if request.client else "unknown")
 
 
 def _caller(request: Request, runtime: Runtime) -> Caller:

@@ -1,7 +1,7 @@
 """Request bodies: strict JSON read into vocabulary classes, and how OpenAPI describes them."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Sized
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -16,6 +16,7 @@ T = TypeVar("T")
 MAX_DEPTH = 32
 MAX_ITEMS = 20_000  # of one list or group: the longest is a model's matrices
 MAX_TEXT = 10_000  # characters
+SHOWN = 60  # of what is wrong
 LARGE = 64 * 1024  # above this, parsing would hold up the event loop
 
 
@@ -58,16 +59,22 @@ def parse(raw: bytes) -> Any:
 
 
 def _unreadable(raw: bytes, problem: str, fix: str) -> UnreadableInput:
-    return UnreadableInput("body", raw[:60], problem, fix=fix)
+    return UnreadableInput("body", raw[:SHOWN], problem, fix=fix)
 
 
 def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice!r} is given twice")
+    _check_length(pairs)
+    document: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in document:
+            raise ValueError(f"{name[:SHOWN]!r} is given twice")
+        document[name] = value
     return document
+
+
+def _check_length(items: Sized) -> None:
+    if len(items) > MAX_ITEMS:
+        raise ValueError(f"a list or group has more than {MAX_ITEMS:,} entries")
 
 
 def _check(document: Any) -> None:
@@ -82,8 +89,9 @@ def _check(document: Any) -> None:
                 raise ValueError("a text contains the character NUL")
             if len(text) > MAX_TEXT:
                 raise ValueError(f"a text has more than {MAX_TEXT:,} characters")
-        if any(len(item) > MAX_ITEMS for item in level if isinstance(item, list | dict)):
-            raise ValueError(f"a list or group has more than {MAX_ITEMS:,} entries")
+        for item in level:
+            if isinstance(item, list):
+                _check_length(item)
         level = [child for item in level for child in _children(item)]
         depth += 1
 

@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rankspace.errors import Forbidden, TooLarge, UnreadableInput
 from service.errors import answer
-from service.settings import Settings
+from service.settings import KIB, Settings
 
 SECURITY_HEADERS: Mapping[str, str] = MappingProxyType(
     {
@@ -24,6 +24,10 @@ SECURITY_HEADERS: Mapping[str, str] = MappingProxyType(
         "Cache-Control": "no-store",
     }
 )
+
+
+LOGIN_BYTES = 4 * KIB
+"""A form with one short code, which anybody may send."""
 
 
 class HostGuard:
@@ -89,6 +93,8 @@ class BodyLimit:
             return self._settings.max_artifact_bytes
         if method == "POST" and path == "/v1/models":
             return self._settings.max_model_bytes
+        if method == "POST" and path == "/login":
+            return LOGIN_BYTES
         return self._settings.max_body_bytes
 
 

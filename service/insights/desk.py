@@ -10,7 +10,7 @@ import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -74,7 +74,7 @@ class InsightDesk:
         self._fresh_seconds = fresh_seconds
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="insights")
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, Hashable], _Kept] = OrderedDict()
 
     def front(self, study: str, patience: float | None = None) -> Front | None:
         """Score against parameters; None before there is a score.
@@ -95,9 +95,9 @@ class InsightDesk:
         )
         return found
 
-    def shared(self, kind: str, study: str, compute: Callable[[], T]) -> T:
-        """What ``compute`` makes of the study: now, or where that is dear a moment ago."""
-        found: T = self._get(kind, study, compute, None)
+    def shared(self, kind: str, of: Hashable, compute: Callable[[], T]) -> T:
+        """What ``compute`` makes of a study or list: now, or where that is dear a moment ago."""
+        found: T = self._get(kind, of, compute, None)
         return found
 
     def close(self) -> None:
@@ -108,9 +108,9 @@ class InsightDesk:
             return compute(session, study, self._planned)
 
     def _get(
-        self, kind: str, study: str, compute: Callable[[], Any], patience: float | None
+        self, kind: str, of: Hashable, compute: Callable[[], Any], patience: float | None
     ) -> Any:
-        kept = self._place(kind, study)
+        kept = self._place(kind, of)
         if kept.is_made and kept.seconds <= self._fresh_seconds:
             return self._make(kept, compute)
         with kept.lock:
@@ -125,10 +125,10 @@ class InsightDesk:
         except TimeoutError:
             raise Computing from None
 
-    def _place(self, kind: str, study: str) -> _Kept:
+    def _place(self, kind: str, of: Hashable) -> _Kept:
         with self._lock:
-            kept = self._kept.setdefault((kind, study), _Kept())
-            self._kept.move_to_end((kind, study))
+            kept = self._kept.setdefault((kind, of), _Kept())
+            self._kept.move_to_end((kind, of))
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
             return kept

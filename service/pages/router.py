@@ -4,16 +4,16 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import parse_qs
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi import Path as PathParameter
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from rankspace.calibration import Calibration
-from rankspace.errors import NotFound, Unauthenticated
+from rankspace.errors import NotFound, Unauthenticated, UnreadableInput
 from rankspace.front import Front
-from service.auth import address, session_caller
+from service.auth import admit_stranger, session_caller
 from service.browser import check_origin, set_cookie
 from service.caller import Caller
 from service.documents import space_of
@@ -35,6 +35,7 @@ PAGE_PATIENCE_SECONDS = 0.15
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 LISTED = 100
+FIELDS = 8
 
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -53,8 +54,9 @@ def list_page(request: Request, runtime: Service) -> Response:
     caller = session_caller(request, runtime)
     if caller is None:
         return _to_login()
-    kind, scope = f"list page {caller.scope.project}", caller.scope
-    return HTMLResponse(runtime.insights.shared(kind, "", lambda: _listed(runtime, scope)))
+    scope = caller.scope
+    drawn = runtime.insights.shared("list page", scope.project, lambda: _listed(runtime, scope))
+    return HTMLResponse(drawn)
 
 
 def _listed(runtime: Runtime, scope: Scope) -> str:
@@ -129,12 +131,10 @@ def login_page(code: Annotated[str, Query(max_length=100)] = "") -> Response:
     return _html("login.html", code=code, problem="")
 
 
-@router.post("/login")
+@router.post("/login", dependencies=[Depends(admit_stranger)])
 async def login(request: Request, runtime: Service) -> Response:
     check_origin(request, runtime.settings)
-    form = parse_qs((await request.body()).decode("utf-8", "replace"))
-    code = form.get("code", [""])[0]
-    runtime.limits.admit_stranger(address(request))
+    code = _code(await request.body())
     try:
         secret, request.state.caller = await run_in_threadpool(_redeem, runtime, code)
     except Unauthenticated as error:
@@ -142,6 +142,16 @@ async def login(request: Request, runtime: Service) -> Response:
     answer = RedirectResponse("/", status_code=303)
     set_cookie(request, runtime.settings, answer, secret)
     return answer
+
+
+def _code(raw: bytes) -> str:
+    """Read the form's one field; empty without it."""
+    try:
+        form = parse_qs(raw.decode("utf-8", "replace"), max_num_fields=FIELDS)
+    except ValueError:
+        problem = f"has more than {FIELDS} fields"
+        raise UnreadableInput("form", raw[:60], problem, fix="send the code alone") from None
+    return form.get("code", [""])[0]
 
 
 def _redeem(runtime: Runtime, code: str) -> tuple[str, Caller | None]:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import JSONResponse
 
 from rankspace.errors import InvalidInput
-from service.auth import Identified, address, require
+from service.auth import Identified, admit_stranger, require
 from service.bodies import body_of, refusals, reply, route
 from service.caller import Caller, Role
 from service.clock import timestamp
@@ -34,7 +34,10 @@ router = APIRouter(
     responses=refusals(401, 403, 404, 413, 422, 429),
 )
 open_router = APIRouter(
-    prefix="/v1/workers", tags=["workers"], responses=refusals(401, 409, 413, 422, 429)
+    prefix="/v1/workers",
+    tags=["workers"],
+    dependencies=[Depends(admit_stranger)],
+    responses=refusals(401, 409, 413, 422, 429),
 )
 
 
@@ -143,7 +146,6 @@ def join_worker(
     request: Request, runtime: Service, given: Annotated[Joining, Depends(body_of(Joining))]
 ) -> JSONResponse:
     """Exchange a join token for a key of the worker's own; the key is in this answer only."""
-    runtime.limits.admit_stranger(address(request))
     with runtime.database.reading() as session:  # strangers must not make writers wait
         known = JoinTokens(session).check(given.token)
     # For the audit: the token acts here.

@@ -63,7 +63,7 @@ def list_studies(
             found = views(session, rows, active)
         return reply(page(found, limit, lambda study: study.id))
 
-    return runtime.insights.shared(f"list {caller.scope.project} {limit}", after or "", listed)
+    return runtime.insights.shared("list", (caller.scope.project, limit, after), listed)
 
 
 @router.get("/{study}", **route(StudyView))

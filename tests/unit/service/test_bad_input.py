@@ -1,12 +1,15 @@
 """Bad input is answered with the field, the value and the fix; never with a 500."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rankspace.errors import UnreadableInput
+from service.bodies import parse
 from tests.unit.service.driver import Service, model, start, study
 
 
@@ -109,6 +112,21 @@ BODIES = [
 def test_unreadable_bodies(service: Service, raw: bytes, status: int, error: str) -> None:
     answer = service.client.post("/v1/leases", content=raw, headers=service.key("worker"))
     assert (answer.status_code, answer.json()["error"]) == (status, error), answer.text
+
+
+def test_keys_given_twice_are_found_at_once() -> None:
+    """Whoever has no key may send them, and the event loop waits."""
+    names = [f'"a{number}":0' for number in range(19_000)]
+    begin = time.monotonic()
+    with pytest.raises(UnreadableInput, match="'a18999' is given twice"):
+        parse(("{" + ",".join([*names, names[-1]]) + "}").encode())
+    assert time.monotonic() - begin < 0.5
+
+
+def test_too_many_keys_are_refused_wherever_they_are() -> None:
+    pairs = ",".join(f'"a{number}":0' for number in range(20_001))
+    with pytest.raises(UnreadableInput, match="20,000 entries"):
+        parse(f"[[{{{pairs}}}]]".encode())
 
 
 def test_a_body_without_declared_length_is_cut_off_too(service: Service) -> None:

@@ -84,6 +84,12 @@ def test_a_refused_form_leaves_the_code_good(service: Service) -> None:
     assert statuses == [403, 200]
 
 
+def test_a_form_is_short(service: Service) -> None:
+    sizes = (100, 4_000, 5_000)
+    statuses = [service.client.post("/login", data={"code": "x" * n}).status_code for n in sizes]
+    assert statuses == [401, 401, 413]
+
+
 def test_the_form_tells_its_origin(service: Service) -> None:
     """With a policy of no-referrer browsers would send ``Origin: null``."""
     assert service.client.get("/login").headers["referrer-policy"] == "same-origin"

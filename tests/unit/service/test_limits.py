@@ -82,6 +82,13 @@ def test_strangers_share_a_small_bucket_and_take_nothing_from_others(tight: Serv
     assert _asks(tight, tight.key("admin"), 1) == [200]
 
 
+@pytest.mark.parametrize("path", ["/v1/workers/join", "/login"])
+def test_what_strangers_send_is_read_only_within_their_share(tight: Service, path: str) -> None:
+    unreadable = "&".join(["code=x"] * 100)
+    codes = [tight.client.post(path, content=unreadable).status_code for _ in range(2)]
+    assert codes == [400, 429]
+
+
 def test_a_key_waits_no_more_often_than_it_may(tight: Service) -> None:
     def claim(wait: float) -> int:
         path, headers = f"/v1/leases?wait={wait}", tight.key("worker")

@@ -1,19 +1,22 @@
 """The status page: says what happened, in words, and runs nobody's markup."""
 
 import re
+from pathlib import Path
+from typing import Any
 
 from rankspace import Layer, RankVector, SearchSpace
 from rankspace.verdict import Answer
 from rankspace.verdict_words import SENTENCES
 from service.pages.charts import Grid, grid
-from tests.unit.service.driver import Service
+from tests.unit.service.driver import Service, start
 
 NASTY = '<script>alert("x")</script>'
 
 
-def _log_in(service: Service) -> None:
-    code = service.post("/v1/login-codes").json()["code"]
-    service.client.post("/login", data={"code": code})
+def _log_in(service: Service, headers: Any = None) -> None:
+    admin = service.key("admin")
+    made = service.client.post("/v1/login-codes", headers=headers or admin)
+    service.client.post("/login", data={"code": made.json()["code"]})
 
 
 def test_a_finished_study_shows_its_verdict_and_trials(service: Service) -> None:
@@ -34,6 +37,18 @@ def test_a_fresh_study_and_an_empty_list_have_pages_too(service: Service) -> Non
     assert "No study yet" in service.client.get("/").text
     identity = service.submit()
     assert "not known yet" in service.client.get(f"/studies/{identity}").text
+
+
+def test_lists_of_projects_with_odd_names_are_kept_apart(directory: Path) -> None:
+    """What is kept for one caller and route must never be another's."""
+    service = start(directory, fresh_seconds=1e-9)
+    with service.client:
+        study = service.submit("50")
+        viewer = service.issue("viewer", "page")
+        assert service.client.get("/v1/studies", headers=viewer).json()["items"] == []
+        _log_in(service, service.issue("viewer", "50"))
+        page = service.client.get("/")
+        assert (page.status_code, study in page.text) == (200, True)
 
 
 def test_markup_in_names_and_errors_is_only_text(service: Service) -> None:
