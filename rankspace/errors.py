@@ -7,7 +7,7 @@ RankspaceError
 │   └── InvalidContainer     the model's files do not agree with each other
 ├── Unauthenticated          send a valid key                              (HTTP 401)
 ├── Forbidden                this key may not do that                      (HTTP 403)
-│   ├── WrongWorker          the key is bound to another worker
+│   ├── WrongWorker          the key may not speak for this worker
 │   └── Quarantined          the worker gets no trials: mend it, have it reinstated
 ├── NotFound                 there is no such thing                        (HTTP 404)
 ├── Conflict                 true now, perhaps not later                   (HTTP 409)
@@ -67,7 +67,7 @@ class Forbidden(RankspaceError): ...
 
 
 class WrongWorker(Forbidden):
-    """A key that is bound to one worker was used in the name of another."""
+    """A key was used in the name of a worker that it may not speak for."""
 
 
 class Quarantined(Forbidden):

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from rankspace.errors import Forbidden, WrongWorker
 from service.scope import DEFAULT_PROJECT, Scope, check_project
+from service.voice import Voice
 
 
 class Role(StrEnum):
@@ -35,6 +36,11 @@ class Caller:
     role: Role
     scope: Scope
     worker: str | None = None
+
+    @property
+    def voice(self) -> Voice:
+        """How it speaks for a worker that ``check_worker`` let it speak for."""
+        return Voice(self.scope.project, self.worker is not None)
 
     def check_worker(self, name: str) -> None:
         """Let a bound key speak for its own worker only.

@@ -14,6 +14,7 @@ from service.leases.schemas import Holding
 from service.leases.workflow import check_holder
 from service.studies.repository import Studies
 from service.tables import ArtifactRow
+from service.voice import Voice
 
 CHUNK = 1 << 20
 
@@ -40,12 +41,19 @@ class ArtifactDesk:
         self._store = store
 
     async def upload(
-        self, trial: int, holding: Holding, name: str, sha256: str, body: AsyncIterator[bytes]
+        self,
+        trial: int,
+        holding: Holding,
+        voice: Voice,
+        name: str,
+        sha256: str,
+        body: AsyncIterator[bytes],
     ) -> ArtifactFile:
         """Stream one file in; the lease is checked before and after.
 
         Raises:
             NotFound: The study is not of this service, or was deleted meanwhile.
+            WrongWorker: The name is not for this ``voice``.
             LeaseLost: ``holding`` is not the current claim.
             InvalidInput: Unknown name, malformed or different hash.
         """
@@ -53,31 +61,31 @@ class ArtifactDesk:
         if not re.fullmatch(r"[0-9a-f]{64}", sha256):
             fix = "send the file's SHA-256 in lower-case hexadecimal"
             raise InvalidInput("X-Content-SHA256", sha256, "is not a SHA-256", fix=fix)
-        study = await run_in_threadpool(self._study, trial, holding)
+        study = await run_in_threadpool(self._study, trial, holding, voice)
         with self._store.begin(study, trial, holding.token, name) as upload:
             async for chunk in body:
                 await run_in_threadpool(upload.write, chunk)
             await run_in_threadpool(upload.finish, sha256)
         stored = ArtifactFile(name, upload.bytes, sha256)
-        await run_in_threadpool(self._record, trial, holding, stored)
+        await run_in_threadpool(self._record, trial, holding, voice, stored)
         return stored
 
     def sweep(self) -> None:
         """Clear away uploads that a crash cut off."""
         self._store.sweep()
 
-    def _study(self, trial: int, holding: Holding) -> str:
+    def _study(self, trial: int, holding: Holding, voice: Voice) -> str:
         with self._database.reading() as session:
-            row = check_holder(session, trial, holding)
+            row = check_holder(session, trial, holding, voice)
             if not row.keep_adapter:
                 hint = "only the recovery's adapter is kept"
                 raise Conflict(f"trial {trial} keeps no adapter", hint=hint)
             return row.study_id
 
-    def _record(self, trial: int, holding: Holding, stored: ArtifactFile) -> None:
+    def _record(self, trial: int, holding: Holding, voice: Voice, stored: ArtifactFile) -> None:
         try:
             with self._database.writing() as session:
-                check_holder(session, trial, holding)
+                check_holder(session, trial, holding, voice)
                 row = ArtifactRow(trial_id=trial, name=stored.name, token=holding.token)
                 row.bytes, row.sha256 = stored.bytes, stored.sha256
                 Artifacts(session).store(row)

@@ -6,6 +6,7 @@ from rankspace.errors import Conflict
 from service.joining.tokens import JoinTokens
 from service.keys import IssuedKey, Keys
 from service.scope import Scope
+from service.voice import Voice
 from service.workers.repository import Workers
 
 
@@ -19,9 +20,9 @@ def join(session: Session, token: str, worker: str) -> IssuedKey:
     known = JoinTokens(session).check(token)
     workers = Workers(session)
     workers.add(worker, known.project)
-    workers.touch(worker)  # two that join by one name take turns
+    workers.lock(worker)  # two that join by one name take turns
     _check_name(workers, worker, Scope(known.project))
-    workers.touch(worker, known.project)
+    workers.touch(worker, Voice(known.project, is_bound=True))
     issued = Keys(session).bind(worker, f"joined with {known.id}", known.project)
     JoinTokens(session).use(token)
     return issued

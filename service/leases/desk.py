@@ -21,6 +21,7 @@ from service.metrics.metrics import Metrics
 from service.quarantine import rules as quarantine
 from service.scope import ALL
 from service.settings import Settings
+from service.voice import LOCAL, Voice
 from service.workers.repository import Workers
 
 BEATS_PER_LEASE, ABSENCES_PER_LEASE = 24, 8
@@ -47,22 +48,23 @@ class LeaseDesk:
         self._beaten = -math.inf
         self._metrics = metrics
 
-    def admit(self, worker: str, project: str = ALL) -> None:
+    def admit(self, worker: str, voice: Voice = LOCAL) -> None:
         """Refuse a worker in quarantine that holds no trial; it is noted as seen all the same.
 
         Raises:
+            WrongWorker: The name is not for this ``voice``.
             Quarantined: It is one.
         """
         with self._database.reading() as session:
-            is_free = Workers(session).quarantine(worker) is None
-            if is_free or Leases(session).held_by(worker, project):
+            is_free = Workers(session).standing(worker, voice) is None
+            if is_free or Leases(session).held_by(worker, voice.project):
                 return
         with self._database.writing() as session:
-            Workers(session).touch(worker, project)
+            Workers(session).touch(worker, voice)
         with self._database.reading() as session:
             quarantine.check(session, worker)
 
-    def touch(self, worker: str, project: str = ALL) -> bool:
+    def touch(self, worker: str, voice: Voice = LOCAL) -> bool:
         """Note a sign of life of a worker that found nothing to do.
 
         Returns:
@@ -71,37 +73,37 @@ class LeaseDesk:
         with self._database.reading() as session:
             silence, place = Workers(session).silence(worker) or (math.inf, "")
         most = self._settings.active_worker_seconds
-        if silence < most / TOUCHES and place in (project, ALL):
+        if silence < most / TOUCHES and place in (voice.project, ALL):
             return False
         with self._database.writing() as session:
-            Workers(session).touch(worker, project)
+            Workers(session).touch(worker, voice)
         return silence >= most
 
-    def has_work(self, worker: str, able: Capabilities | None = None, project: str = ALL) -> bool:
+    def has_work(self, worker: str, able: Capabilities | None = None, voice: Voice = LOCAL) -> bool:
         """Look without a write transaction, for the many polls that find nothing."""
         with self._database.reading() as session:
-            return Leases(session).has_work(worker, able, project)
+            return Leases(session).has_work(worker, able, voice.project)
 
     def claim(
-        self, worker: str, able: Capabilities | None = None, project: str = ALL
+        self, worker: str, able: Capabilities | None = None, voice: Voice = LOCAL
     ) -> Assignment | None:
         with self._database.writing() as session:
             lease_seconds = self._settings.lease_seconds
-            trial = workflow.claim(session, worker, able, lease_seconds, project)
+            trial = workflow.claim(session, worker, able, lease_seconds, voice)
             handed = assignment(session, trial, self._settings) if trial else None
         if handed:
             log.info("claimed", trial=handed.trial_id, token=handed.token, worker=worker)
         return handed
 
-    def heartbeat(self, trial: int, beat: Heartbeat) -> Beat:
+    def heartbeat(self, trial: int, beat: Heartbeat, voice: Voice = LOCAL) -> Beat:
         with self._database.writing() as session:
-            return workflow.heartbeat(session, trial, beat, self._settings.lease_seconds)
+            return workflow.heartbeat(session, trial, beat, self._settings.lease_seconds, voice)
 
-    def report(self, trial: int, given: Report) -> Receipt:
+    def report(self, trial: int, given: Report, voice: Voice = LOCAL) -> Receipt:
         try:
             with self._database.writing() as session:
                 earlier = spent(session, trial, given.token)
-                receipt = workflow.report(session, trial, given)
+                receipt = workflow.report(session, trial, given, voice)
                 seconds = spent(session, trial, given.token) - earlier
         except LeaseLost:
             self._metrics.stale_reports.inc()
@@ -109,7 +111,7 @@ class LeaseDesk:
         except Senseless as error:
             log.warning("senseless", trial=trial, worker=given.worker, problem=error.detail)
             with self._database.writing() as session:
-                workflow.distrust(session, given, error)
+                workflow.distrust(session, trial, given, error)
             raise InvalidInput(error.field, error.value, error.problem, fix=error.hint) from None
         log.info("reported", trial=trial, outcome=given.outcome, status=receipt.status)
         if receipt.status == "duplicate":
@@ -119,10 +121,10 @@ class LeaseDesk:
             self._metrics.gpu_seconds.labels(given.outcome).inc(seconds)
         return receipt
 
-    def release(self, trial: int, holding: Holding) -> None:
+    def release(self, trial: int, holding: Holding, voice: Voice = LOCAL) -> None:
         with self._database.writing() as session:
             earlier = spent(session, trial, holding.token)
-            workflow.release(session, trial, holding)
+            workflow.release(session, trial, holding, voice)
             seconds = spent(session, trial, holding.token) - earlier
         self._metrics.gpu_seconds.labels("released").inc(seconds)
         self._doorbell.ring(1)

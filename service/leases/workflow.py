@@ -18,10 +18,10 @@ from service.leases.repository import Leases
 from service.leases.schemas import Beat, Claim, Heartbeat, Holding, Receipt, Report
 from service.leases.sense import Bounds, Senseless
 from service.quarantine import rules as quarantine
-from service.scope import ALL
 from service.studies.repository import Studies
 from service.tables import AttemptRow, TrialRow
 from service.trials.repository import Trials
+from service.voice import LOCAL, Voice
 from service.workers.repository import Workers
 
 MAX_EXPIRIES = 3
@@ -46,15 +46,16 @@ def claim(
     worker: str,
     able: Capabilities | None,
     lease_seconds: float,
-    project: str = ALL,
+    voice: Voice = LOCAL,
 ) -> TrialRow | None:
-    """Give ``worker`` a trial of ``project``: the one it holds, else the next it is able to run.
+    """Give ``worker`` a trial of its project: the one it holds, else the next it is able to run.
 
     Raises:
+        WrongWorker: The name is not for this ``voice``.
         Quarantined: It holds none and is to get none.
     """
-    Workers(session).touch(worker, project)
-    leases = Leases(session)
+    Workers(session).touch(worker, voice)
+    leases, project = Leases(session), voice.project
     held = leases.held_by(worker, project)
     if held is not None:
         leases.renew(held.id, held.token, lease_seconds)
@@ -70,14 +71,17 @@ def claim(
     return claimed
 
 
-def heartbeat(session: Session, trial: int, beat: Heartbeat, lease_seconds: float) -> Beat:
+def heartbeat(
+    session: Session, trial: int, beat: Heartbeat, lease_seconds: float, voice: Voice = LOCAL
+) -> Beat:
     """Renew the lease.
 
     Raises:
+        WrongWorker: The name is not for this ``voice``.
         NotFound: The trial is not one of this service's study.
         LeaseLost: The trial is someone else's, queued again or over.
     """
-    Workers(session).touch(beat.worker)
+    Workers(session).touch(beat.worker, voice)
     leases = Leases(session)
     row, attempt = _held(session, trial, beat)
     holds = leases.renew(trial, beat.token, lease_seconds)
@@ -95,16 +99,17 @@ def _merged(known: Iterable[Any], given: Iterable[Any]) -> list[Any]:
     return list({pair[0]: pair for pair in (*known, *given)}.values())
 
 
-def report(session: Session, trial: int, given: Report) -> Receipt:
+def report(session: Session, trial: int, given: Report, voice: Voice = LOCAL) -> Receipt:
     """Accept the trial's one result; idempotent by (trial, token).
 
     Raises:
+        WrongWorker: The name is not for this ``voice``.
         NotFound: The trial is not one of this service's study.
         LeaseLost: A newer claim exists, or the trial ended without this report.
         Senseless: The measurement cannot be this trial's.
         InvalidInput: The trial keeps its adapter, and none was uploaded.
     """
-    Workers(session).touch(given.worker)
+    Workers(session).touch(given.worker, voice)
     leases = Leases(session)
     _lock(session, trial, given)
     row, attempt = _held(session, trial, given)
@@ -132,10 +137,10 @@ def _judge(session: Session, row: TrialRow, given: Report) -> None:
     if given.outcome == "done":
         quarantine.note_success(session, given.worker)
     else:
-        quarantine.note_failure(session, given.worker, row, given.error)
+        quarantine.note_failure(session, given.worker, row)
 
 
-def distrust(session: Session, given: Report, error: Senseless) -> None:
+def distrust(session: Session, trial: int, given: Report, error: Senseless) -> None:
     """Hold a senseless report against its worker, unless the study may be at fault.
 
     What a vector costs follows from a description that a person gave: a wrong one must not put
@@ -143,7 +148,7 @@ def distrust(session: Session, given: Report, error: Senseless) -> None:
     """
     is_price = error.field == "measurement.parameters"
     if not is_price or Trials(session).has_result_of_other(given.study_id, given.worker):
-        quarantine.note_refusal(session, given.worker, given.study_id, error.detail)
+        quarantine.note_refusal(session, given.worker, trial, given.study_id, error.field)
 
 
 def _check_upload(session: Session, row: TrialRow, token: int) -> None:
@@ -167,13 +172,15 @@ def _accept(session: Session, row: TrialRow, given: Report) -> None:
     Events(session).record(given.outcome, row.study_id, row.id, **content)
 
 
-def release(session: Session, trial: int, holding: Holding) -> None:
+def release(session: Session, trial: int, holding: Holding, voice: Voice = LOCAL) -> None:
     """Queue the trial again without counting an expiry; repeating it changes nothing.
 
     Raises:
+        WrongWorker: The name is not for this ``voice``.
         NotFound: The trial is not one of this service's study.
         LeaseLost: The trial is not this claim's any more.
     """
+    Workers(session).standing(holding.worker, voice)  # no sign of life: it may be leaving
     leases = Leases(session)
     _lock(session, trial, holding)
     row, attempt = _held(session, trial, holding)
@@ -210,13 +217,15 @@ def _expire(session: Session, leases: Leases, row: TrialRow) -> bool:
     return True
 
 
-def check_holder(session: Session, trial: int, holding: Holding) -> TrialRow:
+def check_holder(session: Session, trial: int, holding: Holding, voice: Voice = LOCAL) -> TrialRow:
     """Return the trial that ``holding`` may still write to.
 
     Raises:
+        WrongWorker: The name is not for this ``voice``.
         NotFound: The trial is not one of this service's study.
         LeaseLost: It is not this claim's any more.
     """
+    Workers(session).standing(holding.worker, voice)
     row, _ = _held(session, trial, holding)
     if row.token != holding.token or row.state in FINISHED:
         raise _lost(trial, holding.token)

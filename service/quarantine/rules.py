@@ -41,26 +41,33 @@ def note_success(session: Session, worker: str) -> None:
     Workers(session).forgive(worker)
 
 
-def note_failure(session: Session, worker: str, trial: TrialRow, error: str | None) -> None:
+def note_failure(session: Session, worker: str, trial: TrialRow) -> None:
     """Count a failed trial against ``worker``, if somebody else could run its study's meanwhile.
 
     So neither a study that nobody can run nor a worker that is alone leads to a quarantine.
     """
     strikes = Workers(session).strike(worker, trial.id)
     if strikes >= MOST:
-        reason = f"{strikes} trials in a row failed here and not elsewhere, the last with: {error}"
+        where = _place(trial.id, trial.study_id)
+        reason = f"{strikes} trials in a row failed here and not elsewhere, the last was {where}"
         _shut_out(session, worker, reason, trial.study_id)
 
 
-def note_refusal(session: Session, worker: str, study: str, why: str) -> None:
-    """Count a report that made no sense."""
+def note_refusal(session: Session, worker: str, trial: int, study: str, field: str) -> None:
+    """Count a report on ``trial`` that made no sense because of ``field``."""
     workers = Workers(session)
-    workers.touch(worker)
+    workers.lock(worker)
     refusals = workers.refuse(worker)
     if refusals >= MOST:
         Studies(session).lock(study)
-        reason = f"{refusals} reports in a row made no sense, the last with {why}"
+        where = _place(trial, study)
+        reason = f"{refusals} reports in a row made no sense, the last in {field} of {where}"
         _shut_out(session, worker, reason, study)
+
+
+def _place(trial: int, study: str) -> str:
+    """Where to read more: whoever sees the worker need not be of the study's project."""
+    return f"trial {trial} of study {study}"
 
 
 def _shut_out(session: Session, worker: str, reason: str, study: str) -> None:

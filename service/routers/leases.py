@@ -19,6 +19,7 @@ from service.leases.workflow import check_protocol
 from service.routers.shared import MAX_INTEGER, Service, TrialId
 from service.runtime import Runtime
 from service.stages.planning import settle
+from service.voice import Voice
 
 COURTESY_SECONDS = 0.1
 """How long a claim waits for planning that others caused."""
@@ -57,7 +58,7 @@ async def claim_trial(
     the same trials, and a moment for that of others, so that most offers know most results.
     """
     check_protocol(claim)
-    await run_in_threadpool(runtime.leases.admit, claim.worker, caller.scope.project)
+    await run_in_threadpool(runtime.leases.admit, claim.worker, caller.voice)
     patience = await settle(runtime.planning.asked_by(claim.worker))
     await settle(runtime.planning.under_way(), COURTESY_SECONDS)
     assignment = await run_in_threadpool(_take, runtime, caller, claim)
@@ -70,13 +71,13 @@ async def claim_trial(
 
 
 def _take(runtime: Runtime, caller: Caller, claim: Claim) -> Assignment | None:
-    who = claim.worker, claim.capabilities, caller.scope.project
+    who = claim.worker, claim.capabilities, caller.voice
     return runtime.leases.claim(*who) if runtime.leases.has_work(*who) else None
 
 
 def _ask_for_offers(runtime: Runtime, caller: Caller, claim: Claim) -> Sequence[Future[None]]:
     # There are as many offers as workers are seen, and what else asks for planning does so itself.
-    is_new = runtime.leases.touch(claim.worker, caller.scope.project)
+    is_new = runtime.leases.touch(claim.worker, caller.voice)
     return runtime.planning.ask_all() if is_new else ()
 
 
@@ -99,18 +100,24 @@ async def _wait(
 
 @router.post("/{trial}/heartbeat", **route(Beat, body=Heartbeat))
 def heartbeat(
-    runtime: Service, trial: TrialId, beat: Annotated[Heartbeat, Depends(_own(Heartbeat))]
+    runtime: Service,
+    caller: Identified,
+    trial: TrialId,
+    beat: Annotated[Heartbeat, Depends(_own(Heartbeat))],
 ) -> JSONResponse:
     """Renew the lease and hear what to do; 409 LeaseLost when the trial is someone else's."""
-    return reply(runtime.leases.heartbeat(trial, beat))
+    return reply(runtime.leases.heartbeat(trial, beat, caller.voice))
 
 
 @router.post("/{trial}/report", **route(Receipt, body=Report))
 def report(
-    runtime: Service, trial: TrialId, given: Annotated[Report, Depends(_own(Report))]
+    runtime: Service,
+    caller: Identified,
+    trial: TrialId,
+    given: Annotated[Report, Depends(_own(Report))],
 ) -> JSONResponse:
     """Deliver the trial's one result; repeating it is safe."""
-    receipt = runtime.leases.report(trial, given)
+    receipt = runtime.leases.report(trial, given, caller.voice)
     # Before the answer: the worker's next claim waits for it.
     runtime.planning.ask(given.study_id, given.worker)
     return reply(receipt)
@@ -118,10 +125,13 @@ def report(
 
 @router.post("/{trial}/release", **route(None, body=Holding, status=204))
 def release(
-    runtime: Service, trial: TrialId, holding: Annotated[Holding, Depends(_own(Holding))]
+    runtime: Service,
+    caller: Identified,
+    trial: TrialId,
+    holding: Annotated[Holding, Depends(_own(Holding))],
 ) -> Response:
     """Give the trial back unfinished; another worker may take it."""
-    runtime.leases.release(trial, holding)
+    runtime.leases.release(trial, holding, caller.voice)
     return Response(status_code=204)
 
 
@@ -130,9 +140,9 @@ def _holding(
     worker: Annotated[str, Query(min_length=1, max_length=200)],
     token: Annotated[int, Query(ge=1, le=MAX_INTEGER)],
     study_id: Annotated[str, Query(max_length=20)],
-) -> Holding:
+) -> tuple[Holding, Voice]:
     caller.check_worker(worker)
-    return Holding(worker, token, study_id)
+    return Holding(worker, token, study_id), caller.voice
 
 
 @router.put(
@@ -149,11 +159,11 @@ async def upload_artifact(
     runtime: Service,
     trial: TrialId,
     name: str,
-    holding: Annotated[Holding, Depends(_holding)],
+    holding: Annotated[tuple[Holding, Voice], Depends(_holding)],
     x_content_sha256: Annotated[str, Header()],
 ) -> JSONResponse:
     """Upload one file of the trained adapter, before the report."""
     stored = await runtime.artifacts.upload(
-        trial, holding, name, x_content_sha256, request.stream()
+        trial, *holding, name, x_content_sha256, request.stream()
     )
     return reply(stored, 201)

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
+    String,
     bindparam,
     case,
     exists,
@@ -18,23 +20,37 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, aliased
 
 from rankspace import TrialState
-from rankspace.errors import NotFound
+from rankspace.errors import NotFound, WrongWorker
 from service.clock import Now
+from service.keys import IS_LIVE
 from service.scope import ALL, EVERYTHING, Scope
-from service.tables import AttemptRow, StudyRow, TrialRow, WorkerRow, table_of
+from service.tables import AttemptRow, KeyRow, StudyRow, TrialRow, WorkerRow, table_of
 from service.trials.repository import changed
 from service.upsert import insert_new
+from service.voice import LOCAL, Voice
 
 _WORKERS = table_of(WorkerRow)
 _SEEN = update(_WORKERS).where(_WORKERS.c.name == bindparam("worker")).values(last_seen=Now())
-_IS_SAME = _WORKERS.c.project == bindparam("place")
-_SEEN_THERE = _SEEN.values(project=case((_IS_SAME, _WORKERS.c.project), else_=literal(ALL)))
+_PLACE = bindparam("place", type_=String)
+_HAS_KEY = exists().where(KeyRow.worker == _WORKERS.c.name, IS_LIVE)
+_IS_OPEN = or_(bindparam("is_bound", type_=Boolean), ~_HAS_KEY) & or_(
+    _PLACE == ALL, _WORKERS.c.project.in_((ALL, _PLACE))
+)
+"""Whether a key may use the name: a worker's own, or one that nobody else relies on."""
+
+_IS_SAME = _WORKERS.c.project == _PLACE
+_SEEN_THERE = _SEEN.where(_IS_OPEN).values(
+    project=case((_IS_SAME, _WORKERS.c.project), else_=literal(ALL))
+)
 _LAST = select(Now() - WorkerRow.last_seen, WorkerRow.project)
 _SILENCE = _LAST.where(WorkerRow.name == bindparam("worker"))
 _IS_QUARANTINED = WorkerRow.quarantined_at.is_not(None)
 _IS_ALIVE = WorkerRow.last_seen > Now() - bindparam("within_seconds")
 _ALIVE = select(func.count()).where(_IS_ALIVE, ~_IS_QUARANTINED)
 _SHUT_OUT = select(func.count()).where(_IS_ALIVE, _IS_QUARANTINED)
+_STANDING = select(_IS_OPEN, WorkerRow.quarantine_reason).where(
+    WorkerRow.name == bindparam("worker")
+)
 _REASON = select(WorkerRow.quarantine_reason).where(
     WorkerRow.name == bindparam("worker"), _IS_QUARANTINED
 )
@@ -68,16 +84,37 @@ class Workers:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def touch(self, worker: str, project: str | None = None) -> None:
-        """Note a sign of life; requests of one worker take turns from here on.
+    def lock(self, worker: str) -> None:
+        """Note a sign of life; requests of one worker take turns from here on."""
+        self._session.execute(_SEEN, {"worker": worker})
 
-        ``project`` is that of the key it came with: whoever comes with keys of several is nobody's
-        in particular from then on.
+    def touch(self, worker: str, voice: Voice = LOCAL) -> None:
+        """As ``lock``, for whoever speaks with ``voice``; the first time it becomes a worker.
+
+        Whoever comes with keys of all projects, too, is nobody's in particular from then on.
+
+        Raises:
+            WrongWorker: The name is not for that voice.
         """
-        seen = _SEEN if project is None else _SEEN_THERE
-        there = {} if project is None else {"place": project}
-        if not changed(self._session.execute(seen, {"worker": worker, **there})):
-            self.add(worker, project or ALL)
+        if not self._is_touched(worker, voice):
+            self.add(worker, voice.project)  # changes nothing where it is there
+            if not self._is_touched(worker, voice):
+                raise _taken(worker)
+
+    def _is_touched(self, worker: str, voice: Voice) -> bool:
+        return changed(self._session.execute(_SEEN_THERE, _given(worker, voice)))
+
+    def standing(self, worker: str, voice: Voice = LOCAL) -> str | None:
+        """Why it gets no trials; None when it does, or never came.
+
+        Raises:
+            WrongWorker: The name is not for that voice.
+        """
+        found = self._session.execute(_STANDING, _given(worker, voice)).one_or_none()
+        is_open, reason = found or (True, None)
+        if not is_open:
+            raise _taken(worker)
+        return reason
 
     def add(self, worker: str, project: str) -> None:
         """Make a worker of ``project``, unless there is one of this name."""
@@ -148,6 +185,18 @@ class Workers:
         """List workers by name: those of ``scope``, and those that ever held a trial there."""
         named = select(WorkerRow).where(WorkerRow.name > cursor, _is_known_in(scope))
         return self._session.scalars(named.order_by(WorkerRow.name).limit(limit)).all()
+
+
+def _given(worker: str, voice: Voice) -> dict[str, Any]:
+    return {"worker": worker, "place": voice.project, "is_bound": voice.is_bound}
+
+
+def _taken(worker: str) -> WrongWorker:
+    """Without saying by whom: that is another project's affair."""
+    return WrongWorker(
+        f"worker {worker!r} has a key of its own, or is another project's",
+        hint="send its own key, or choose another name: RANKADAPTOR_WORKER or --name",
+    )
 
 
 def _is_known_in(scope: Scope) -> ColumnElement[bool]:

@@ -233,3 +233,97 @@ def test_guessing_tokens_is_for_strangers(tight: Service) -> None:
     with tight.app.state.runtime.database.reading() as session:
         bound = select(func.count()).where(KeyRow.worker.is_not(None))
         assert session.scalar(bound) == 0
+
+
+# Names that are somebody's
+
+
+def _speak(
+    service: Service, key: dict[str, str], lease: Mapping[str, Any], worker: str
+) -> list[Any]:
+    """Everything a key may say in the name of ``worker`` that holds ``lease``."""
+    path, body = f"/v1/leases/{lease['trial_id']}", holding(lease, worker=worker)
+    end = {"outcome": "failed", "error": "x"}
+    post = service.client.post
+    return [
+        post("/v1/leases", json={"worker": worker, "protocol": 1}, headers=key),
+        post(f"{path}/heartbeat", json=body, headers=key),
+        post(f"{path}/report", json=body | end, headers=key),
+        post(f"{path}/release", json=body, headers=key),
+        service.client.put(
+            f"{path}/artifacts/README.md",
+            params=body,
+            headers=key | {"X-Content-SHA256": "0" * 64},
+        ),
+    ]
+
+
+def _claim(service: Service, key: dict[str, str], worker: str) -> Any:
+    return service.client.post("/v1/leases", json={"worker": worker, "protocol": 1}, headers=key)
+
+
+def _worker(service: Service, name: str) -> Any:
+    return next(one for one in service.get("/v1/workers")["items"] if one["name"] == name)
+
+
+def _revoke(service: Service, key: dict[str, str]) -> None:
+    identity = key["Authorization"].split("_")[1]
+    path = f"/v1/keys/{identity}"
+    assert service.client.delete(path, headers=service.key("admin")).status_code == 204
+
+
+@pytest.mark.parametrize("project", ["ours", "theirs", None])
+def test_a_name_with_a_key_of_its_own_is_for_no_unbound_key(
+    service: Service, project: str | None
+) -> None:
+    own = _joined(service, project="theirs")
+    service.submit("theirs")
+    lease = _claim(service, own, "gpu-0").json()
+    unbound = service.issue("worker", project) if project else service.key("worker")
+    answers = _speak(service, unbound, lease, "gpu-0")
+    codes = [(answer.status_code, answer.json()["error"]) for answer in answers]
+    hidden = [(404, "NotFound")] * 4 if project == "ours" else [(403, "WrongWorker")] * 4
+    assert codes == [(403, "WrongWorker"), *hidden]
+    assert "RANKADAPTOR_WORKER" in answers[0].json()["hint"]
+    assert _worker(service, "gpu-0")["project"] == "theirs"
+    assert _claim(service, own, "gpu-0").json() == lease
+
+
+def test_a_worker_of_another_project_stays_what_it_is(service: Service) -> None:
+    theirs, ours = service.issue("worker", "theirs"), service.issue("worker", "ours")
+    service.submit("ours")
+    assert _claim(service, theirs, "w1").status_code == 204
+    refused = _claim(service, ours, "w1")
+    assert (refused.status_code, refused.json()["error"]) == (403, "WrongWorker")
+    assert "theirs" not in refused.text
+    assert _worker(service, "w1")["project"] == "theirs"
+    assert _claim(service, ours, "w2").status_code == 201
+    assert _join(service, _token(service, project="theirs")["token"], "w1").status_code == 201
+
+
+def test_a_name_without_a_project_is_open_to_the_unbound_keys_of_each(service: Service) -> None:
+    ours = service.issue("worker", "ours")
+    for key in (service.key("worker"), ours, service.key("worker")):
+        assert _claim(service, key, "w1").status_code == 204
+    assert _worker(service, "w1")["project"] == "*"
+    assert _claim(service, ours, "w2").status_code == 204
+    assert _claim(service, service.key("worker"), "w2").status_code == 204
+    assert _worker(service, "w2")["project"] == "*"  # as before: a key of all is the operator's
+
+
+def test_a_name_is_free_again_when_its_key_is_revoked(service: Service) -> None:
+    key = _joined(service)
+    assert _claim(service, service.key("worker"), "gpu-0").status_code == 403
+    _revoke(service, key)
+    assert _claim(service, service.key("worker"), "gpu-0").status_code == 204
+
+
+def test_a_held_trial_is_out_of_reach_of_the_old_key_once_the_worker_has_joined(
+    service: Service,
+) -> None:
+    service.submit()
+    lease = service.claim("gpu-0")
+    own = _joined(service)
+    codes = {a.status_code for a in _speak(service, service.key("worker"), lease, "gpu-0")}
+    assert codes == {403}
+    assert _claim(service, own, "gpu-0").json() == lease
