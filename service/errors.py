@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Route
 
 from rankspace import errors
@@ -74,6 +75,7 @@ def install(app: FastAPI, routers: Sequence[APIRouter]) -> None:
     app.add_exception_handler(errors.RankspaceError, _expected)
     app.add_exception_handler(RequestValidationError, _invalid_parameter)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ClientDisconnect, _cut_off)
     app.add_exception_handler(OperationalError, _database)
     app.add_exception_handler(PoolTimeout, _database)
     app.add_exception_handler(IntegrityError, _overtaken)
@@ -113,6 +115,12 @@ def _allowed(request: Request) -> str:
         if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
     )
     return ", ".join(sorted(set[str]().union(*found)))
+
+
+def _cut_off(request: Request, _error: Exception) -> JSONResponse:
+    """Networks fail and workers are killed: nothing is wrong here, and nobody hears the answer."""
+    log.info("the body was cut off", path=request.url.path)
+    return answer(errors.UnreadableInput("body", "", "was cut off", fix="send it again"))
 
 
 def _database(_request: Request, error: Exception) -> JSONResponse:

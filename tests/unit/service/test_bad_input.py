@@ -1,5 +1,6 @@
 """Bad input is answered with the field, the value and the fix; never with a 500."""
 
+import asyncio
 import shutil
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from rankspace.errors import UnreadableInput
+from service import errors
 from service.bodies import parse
 from tests.unit.service.driver import Service, model, start, study
 
@@ -133,6 +135,35 @@ def test_a_body_without_declared_length_is_cut_off_too(service: Service) -> None
     pieces = (b"x" * 65_536 for _ in range(8))
     answer = service.client.post("/v1/leases", content=pieces, headers=service.key("worker"))
     assert answer.status_code == 413
+
+
+def test_a_body_that_is_cut_off_is_nobody_s_error(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(errors.log, "error", lambda *what, **_: said.extend(what))
+    key = service.key("worker")["Authorization"].encode()
+    headers = [(b"host", b"localhost"), (b"authorization", key), (b"content-length", b"100")]
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/leases",
+        "query_string": b"",
+        "headers": headers,
+    }
+    messages = iter(
+        ({"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"})
+    )
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(service.app(scope, receive, send))
+    assert (sent[0]["status"], said) == (400, [])
 
 
 FAILED = {
