@@ -56,6 +56,15 @@ class _Kept:
     lock: threading.Lock = field(default_factory=threading.Lock)
     coming: "Future[Any] | None" = None
 
+    def put(self, value: Any, seconds: float) -> None:
+        with self.lock:
+            self.value, self.seconds, self.made_at = value, seconds, time.monotonic()
+
+    def drop(self) -> None:
+        """What cannot be computed any more is not true any more: the next who ask hear why."""
+        with self.lock:
+            self.value, self.seconds, self.made_at = None, math.inf, -math.inf
+
     @property
     def is_made(self) -> bool:
         return math.isfinite(self.made_at)
@@ -117,9 +126,9 @@ class InsightDesk:
             if kept.coming is None and kept.is_old:
                 kept.coming = self._threads.submit(self._make, kept, compute)
                 kept.coming.add_done_callback(_told)
-            coming = kept.coming
-        if kept.is_made or coming is None:
-            return kept.value
+            coming, is_made, value = kept.coming, kept.is_made, kept.value
+        if coming is None or is_made:
+            return value
         try:
             return coming.result(patience)
         except TimeoutError:
@@ -137,9 +146,11 @@ class InsightDesk:
         begin = time.monotonic()
         try:
             value = compute()
-            kept.value, kept.seconds = value, time.monotonic() - begin
-            kept.made_at = time.monotonic()
+            kept.put(value, time.monotonic() - begin)
             return value
+        except Exception:
+            kept.drop()
+            raise
         finally:
             with kept.lock:
                 kept.coming = None

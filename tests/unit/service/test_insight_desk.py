@@ -61,6 +61,29 @@ def test_what_is_dear_is_shared_and_comes_anew_after_a_pause(desk: InsightDesk) 
     assert (dear.count, dear.most_at_once) == (2, 1)
 
 
+def test_what_cannot_be_computed_any_more_is_not_told_any_more(desk: InsightDesk) -> None:
+    gone = [False]
+
+    def compute() -> int:
+        time.sleep(0.05)
+        if gone[0]:
+            raise NotFound("gone", hint="")
+        return 1
+
+    def is_gone() -> bool:
+        try:
+            return desk.shared("page", "st", compute) != 1
+        except NotFound:
+            return True
+
+    assert not is_gone()
+    gone[0] = True
+    wait_for(is_gone, 5)
+    assert all(is_gone() for _ in range(3))
+    gone[0] = False
+    assert not is_gone()
+
+
 def test_studies_do_not_share(desk: InsightDesk) -> None:
     dear = Counter(0.1)
     assert desk.shared("page", "one", dear) == 1
