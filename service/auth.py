@@ -57,6 +57,25 @@ def _caller(request: Request, runtime: Runtime) -> Caller:
 Identified: TypeAlias = Annotated[Caller, Depends(get_caller)]
 
 
+def get_reader(
+    request: Request, runtime: Annotated[Runtime, Depends(get_runtime)]
+) -> Caller | None:
+    """Tell whose browser asks for a page; None for one that has to log in first.
+
+    Raises:
+        TooManyRequests: As ``get_caller`` does.
+    """
+    caller = session_caller(request, runtime)
+    if caller is None:
+        admit_stranger(request, runtime)
+    else:
+        runtime.limits.admit(caller)
+    return caller
+
+
+Reader: TypeAlias = Annotated[Caller | None, Depends(get_reader)]
+
+
 def require(read: Sequence[Role], write: Sequence[Role]) -> Callable[[Request, Caller], None]:
     """Make the dependency that lets ``read`` in to look and ``write`` to change something."""
 

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from rankspace.calibration import Calibration
 from rankspace.errors import NotFound, Unauthenticated, UnreadableInput
 from rankspace.front import Front
-from service.auth import admit_stranger, session_caller
+from service.auth import Reader, admit_stranger
 from service.browser import check_origin, set_cookie
 from service.caller import Caller
 from service.documents import space_of
@@ -50,8 +50,7 @@ _templates.globals.update(
 
 
 @router.get("/")
-def list_page(request: Request, runtime: Service) -> Response:
-    caller = session_caller(request, runtime)
+def list_page(runtime: Service, caller: Reader) -> Response:
     if caller is None:
         return _to_login()
     scope = caller.scope
@@ -71,9 +70,8 @@ def _listed(runtime: Runtime, scope: Scope) -> str:
 
 @router.get("/studies/{study}")
 def study_page(
-    request: Request, runtime: Service, study: Annotated[str, PathParameter(max_length=20)]
+    runtime: Service, caller: Reader, study: Annotated[str, PathParameter(max_length=20)]
 ) -> Response:
-    caller = session_caller(request, runtime)
     if caller is None:
         return _to_login()
     try:

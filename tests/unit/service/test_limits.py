@@ -82,6 +82,25 @@ def test_strangers_share_a_small_bucket_and_take_nothing_from_others(tight: Serv
     assert _asks(tight, tight.key("admin"), 1) == [200]
 
 
+@pytest.mark.parametrize("path", ["/", "/studies/st_aaaaaaaaaa"])
+def test_pages_count_as_requests(tight: Service, path: str) -> None:
+    def statuses(times: int) -> list[int]:
+        answers = (tight.client.get(path, follow_redirects=False) for _ in range(times))
+        return [answer.status_code for answer in answers]
+
+    code = tight.client.post("/v1/login-codes", headers=tight.issue("viewer")).json()["code"]
+    assert tight.client.post("/login", data={"code": code}).status_code == 200
+    assert set(statuses(8)) <= {200, 404}  # the code and the page after it were two of ten
+    assert statuses(1) == [429]
+
+
+@pytest.mark.parametrize("cookie", [{}, {"Cookie": "rka_session=junk"}])
+def test_pages_without_a_session_are_for_strangers(tight: Service, cookie: Any) -> None:
+    answers = [tight.client.get("/", headers=cookie, follow_redirects=False) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [303, 429]
+    assert _asks(tight, tight.key("admin"), 1) == [200]
+
+
 @pytest.mark.parametrize("path", ["/v1/workers/join", "/login"])
 def test_what_strangers_send_is_read_only_within_their_share(tight: Service, path: str) -> None:
     unreadable = "&".join(["code=x"] * 100)
