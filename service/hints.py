@@ -19,6 +19,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from rankspace import TrialState, routes
+from rankspace.errors import InvalidInput
 from service.db import Database
 from service.studies.repository import ACTIVE
 from service.tables import ModelRow, StudyRow, TrialRow
@@ -72,16 +73,15 @@ class Queued:
 
 
 class Hints:
-    """A thread that keeps the board in Redis equal to the queue in the database."""
+    """A thread that keeps the board in Redis equal to the queue in the database.
+
+    Raises:
+        InvalidInput: ``url`` is no address.
+    """
 
     def __init__(self, database: Database, url: str) -> None:
         self._database = database
-        self._redis = Redis.from_url(
-            url,
-            socket_timeout=TIMEOUT_SECONDS,
-            socket_connect_timeout=TIMEOUT_SECONDS,
-            decode_responses=True,
-        )
+        self._redis = _connection(url)
         self._rung = threading.Event()
         self._stopping = False
         self._since: dict[int, float] = {}
@@ -162,6 +162,19 @@ class Hints:
                     pipeline.zadd(key, missing, nx=True)
             pipeline.execute()
         self._known = set(board)
+
+
+def _connection(url: str) -> Redis:
+    try:
+        return Redis.from_url(
+            url,
+            socket_timeout=TIMEOUT_SECONDS,
+            socket_connect_timeout=TIMEOUT_SECONDS,
+            decode_responses=True,
+        )
+    except ValueError:  # which quotes the address, and so the password
+        fix = "use redis://[USER:PASSWORD@]HOST[:PORT], rediss:// for TLS; escape the password"
+        raise InvalidInput("redis_url", "***", "is no address", fix=fix) from None
 
 
 def _board(queued: Iterable[Queued], new: set[int]) -> dict[str, dict[str, float]]:

@@ -39,7 +39,11 @@ class NoHints:
 
 
 class RedisHints:
-    """One worker's connection to Redis. A hint only says that asking may be worth it."""
+    """One worker's connection to Redis. A hint only says that asking may be worth it.
+
+    Raises:
+        InvalidInput: The package is missing, or ``url`` is no address.
+    """
 
     def __init__(self, url: str) -> None:
         if find_spec("redis") is None:
@@ -47,11 +51,15 @@ class RedisHints:
             raise InvalidInput("redis_url", "***", "needs the redis package", fix=fix)
         from redis import Redis  # noqa: PLC0415  # only workers that use it need it
 
-        self._redis = Redis.from_url(
-            url,
-            socket_connect_timeout=CONNECT_SECONDS,
-            socket_timeout=LONGEST_SECONDS + GRACE_SECONDS,
-        )
+        try:
+            self._redis = Redis.from_url(
+                url,
+                socket_connect_timeout=CONNECT_SECONDS,
+                socket_timeout=LONGEST_SECONDS + GRACE_SECONDS,
+            )
+        except ValueError:  # which quotes the address, and so the password
+            fix = "use redis://[USER:PASSWORD@]HOST[:PORT], rediss:// for TLS; escape the password"
+            raise InvalidInput("redis_url", "***", "is no address", fix=fix) from None
         self._away_until = 0.0
 
     @property

@@ -2,6 +2,7 @@
 
 import signal
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ import pytest
 import redis as client
 
 from rankspace import routes
+from rankspace.errors import InvalidInput
+from service.app import create_app
 from service.hints import EVERY_SECONDS, HEAD_START_SECONDS, Hints
 from tests.services import Redis, wait_for
-from tests.unit.service.driver import Service, holding, model, score, start, study
+from tests.unit.service.driver import Service, holding, model, score, settings, start, study
 from worker.hints import RedisHints
 
 NEED = routes.of_need(0, "LlamaForCausalLM")
@@ -121,6 +124,14 @@ def test_a_worker_without_redis_waits_at_the_service_for_a_while(redis: Redis) -
     redis.stop()
     assert not hints.wait((NEED,), 0.05)
     assert not hints.is_usable
+
+
+@pytest.mark.parametrize("url", ["", "redis//x", "redis://u:hun/ter2@host", "http://u:hunter2@h"])
+def test_an_address_that_is_none_is_named_without_its_password(tmp_path: Path, url: str) -> None:
+    for make in (RedisHints, lambda url: create_app(settings(tmp_path, redis_url=url))):
+        with pytest.raises(InvalidInput, match=r"redis_url = '\*\*\*': is no address") as refused:
+            make(url)
+        assert "ter2" not in "".join(traceback.format_exception(refused.value))
 
 
 def test_users_with_only_these_rights_suffice(directory: Path, redis: Redis) -> None:
