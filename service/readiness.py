@@ -15,6 +15,9 @@ from service.schema import is_current
 
 FRESH_SECONDS = 1.0
 
+PATIENCE_SECONDS = 5.0
+"""How long the last good answer stands while somebody looks: nobody waits in line for a look."""
+
 
 class Readiness:
     """Remembers the last good answer; a bad one is looked up again every time."""
@@ -28,15 +31,29 @@ class Readiness:
         """Return if the database was just found well.
 
         Raises:
-            Unreachable: It cannot be written, or its schema is another version's.
+            Unreachable: It cannot be written, or its schema is another version's; or it has not
+                answered whoever asked first.
         """
-        with self._lock:
-            if time.monotonic() - self._good_at < FRESH_SECONDS:
-                return
-            self._look()
-            self._good_at = time.monotonic()
+        age = time.monotonic() - self._good_at
+        if age < FRESH_SECONDS:
+            return
+        if self._lock.acquire(blocking=False):
+            try:
+                self._look()
+            finally:
+                self._lock.release()
+        elif age > PATIENCE_SECONDS:
+            raise Unreachable("the database has not answered yet", hint="try again")
 
     def _look(self) -> None:
+        try:
+            self._ask()
+        except Unreachable:
+            self._good_at = -math.inf
+            raise
+        self._good_at = time.monotonic()
+
+    def _ask(self) -> None:
         try:
             with self._database.writing():
                 current = is_current(self._database)

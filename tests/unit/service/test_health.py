@@ -1,13 +1,16 @@
 """When the service says that it may be asked."""
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import event, text
 
-from service import steward
+from service import readiness, steward
+from tests.services import wait_for
 from tests.unit.service.driver import Service, start
 
 
@@ -60,6 +63,42 @@ def test_strangers_make_it_write_once_a_second(service: Service) -> None:
     for _ in range(50):
         assert service.client.get("/readyz").status_code == 200
     assert 0 < len(writes) <= 25
+
+
+def test_nobody_waits_for_a_database_that_hangs(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(readiness, "PATIENCE_SECONDS", 1.0)
+    found, ended = service.app.state.runtime.readiness, threading.Event()
+    assert service.client.get("/readyz").status_code == 200
+    monkeypatch.setattr(found, "_ask", lambda: ended.wait(10))
+    with ThreadPoolExecutor(1) as pool:
+        hanging = pool.submit(found.check)
+        wait_for(found._lock.locked, 5)
+        found.check()  # it was well a moment ago
+        time.sleep(1.0)
+        begin = time.monotonic()
+        answers = [service.client.get("/readyz") for _ in range(5)]
+        assert time.monotonic() - begin < 1.0
+        ended.set()
+        hanging.result(5)
+    assert {answer.status_code for answer in answers} == {503}
+    assert "has not answered" in answers[0].json()["detail"]
+    assert service.client.get("/readyz").status_code == 200
+
+
+def test_after_a_bad_answer_the_good_one_before_does_not_stand(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "FRESH_SECONDS", 0.0)
+    found = service.app.state.runtime.readiness
+    found.check()
+    with service.app.state.runtime.database.writing() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    assert service.client.get("/readyz").status_code == 503
+    with found._lock:
+        assert service.client.get("/readyz").status_code == 503
 
 
 def test_an_older_schema_is_not_ready(service: Service) -> None:
