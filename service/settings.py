@@ -1,6 +1,7 @@
 """Settings: everything an operator may change, from ``RANKADAPTOR_*`` variables or the caller."""
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,6 +13,7 @@ from rankspace.errors import InvalidInput
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 HEARTBEATS_PER_LEASE, LEAST_HEARTBEATS = 6, 3
+_HOST = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]", re.IGNORECASE)
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]", "testserver")
 
 
@@ -86,10 +88,11 @@ class Settings(BaseSettings):
         """Refuse what would work, but not well.
 
         Raises:
-            InvalidInput: ``host`` is not a loopback address and ``allowed_hosts`` is empty; or a
-                lease is over before two heartbeats have been lost.
+            InvalidInput: ``host`` is not a loopback address and ``allowed_hosts`` is empty, or has
+                what no ``Host`` can be; or a lease is over before two heartbeats have been lost.
         """
         self._check_exposure()
+        self._check_names()
         most = self.lease_seconds / LEAST_HEARTBEATS
         if self.heartbeat_seconds > most:
             raise InvalidInput(
@@ -106,6 +109,16 @@ class Settings(BaseSettings):
                 self.host,
                 "other machines could reach the service",
                 fix="set RANKADAPTOR_ALLOWED_HOSTS to the names it is reached by, or 127.0.0.1",
+            )
+
+    def _check_names(self) -> None:
+        wrong = next((name for name in self.allowed_hosts if not _HOST.fullmatch(name)), None)
+        if wrong is not None:
+            raise InvalidInput(
+                "allowed_hosts",
+                wrong,
+                "never matches",
+                fix="write the name alone, such as gpu.example or [fd00::1]: no scheme, no port",
             )
 
 

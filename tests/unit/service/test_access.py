@@ -148,6 +148,14 @@ def test_exposure_needs_named_hosts(host: str) -> None:
     Settings(host=host, allowed_hosts=("gpu.example",)).check()
 
 
+@pytest.mark.parametrize("name", ["https://gpu.example", "gpu.example:8731", "::1", "*", "a/b"])
+def test_names_that_never_match_are_refused(name: str) -> None:
+    with pytest.raises(InvalidInput, match="allowed_hosts") as refused:
+        Settings(allowed_hosts=("box.example", name)).check()
+    assert "no scheme, no port" in refused.value.hint
+    Settings(allowed_hosts=("box_1.Example", "10.0.0.7", "[fd00::1]")).check()
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
 def test_loopback_needs_nothing(host: str) -> None:
     Settings(host=host).check()
