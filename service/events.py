@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from rankspace.wire import encode
 from service.clock import timestamp
+from service.scope import Scope
 from service.tables import EventRow, StudyRow, table_of
 
 
@@ -58,6 +59,14 @@ class Events:
         mine = select(func.max(EventRow.id))
         mine = mine if study is None else mine.where(EventRow.study_id == study)
         return self._session.scalar(mine) or 0
+
+    def last_in(self, scope: Scope) -> int:
+        """The same of the studies in ``scope``: the others' number is their affair."""
+        if scope.is_everything:
+            return self.last()
+        mine = select(func.max(EventRow.id)).where(EventRow.study_id == StudyRow.id)
+        each = select(mine.scalar_subquery().label("event")).where(scope.bounds(StudyRow.project))
+        return self._session.scalar(select(func.max(each.subquery().c.event))) or 0
 
     def latest(self, floor: int) -> list[Latest]:
         """List the studies something happened to after event ``floor``."""

@@ -64,7 +64,7 @@ def _listed(runtime: Runtime, scope: Scope) -> str:
     with runtime.database.reading() as session:
         rows = Studies(session).page(None, LISTED, scope)
         return _templates.get_template("studies.html").render(
-            studies=views(session, rows, active), last_event=Events(session).last()
+            studies=views(session, rows, active), last_event=Events(session).last_in(scope)
         )
 
 

@@ -10,6 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from service.db import Database
 from service.doorbell import Doorbell
 from service.events import Events, Latest
+from service.scope import EVERYTHING, Scope
 from service.streams.standing import Standing, in_good_standing
 from service.streams.stream import Stream, within
 
@@ -62,7 +63,7 @@ class Broadcast:
             await self._begin()
         self._streams.add(stream)
         try:
-            stream.catch_up(await run_in_threadpool(self._last, study))
+            stream.catch_up(await run_in_threadpool(self._last, study, stream.scope))
             if self._doorbell.closed:
                 stream.end()
             yield
@@ -79,7 +80,7 @@ class Broadcast:
         """Learn where things stand before anybody listens: what is old is no news."""
         self._loop = asyncio.get_running_loop()
         self._checked_at = self._loop.time()
-        self._highest = await run_in_threadpool(self._last, None)
+        self._highest = await run_in_threadpool(self._last)
         await self._look()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._work())
@@ -128,9 +129,10 @@ class Broadcast:
         for stream in self._streams:
             stream.end()
 
-    def _last(self, study: str | None) -> int:
+    def _last(self, study: str | None = None, scope: Scope = EVERYTHING) -> int:
         with self._database.reading() as session:
-            return Events(session).last(study)
+            events = Events(session)
+            return events.last_in(scope) if study is None else events.last(study)
 
     def _since(self, floor: int) -> Mapping[str, Latest]:
         with self._database.reading() as session:

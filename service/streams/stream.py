@@ -27,11 +27,11 @@ class Stream:
         known: The last event its reader knows of.
     """
 
-    __slots__ = ("_due", "_has_more", "_is_over", "_known", "_scope", "_study", "standing")
+    __slots__ = ("_due", "_has_more", "_is_over", "_known", "_study", "scope", "standing")
 
     def __init__(self, standing: Standing, scope: Scope, study: str | None, known: int) -> None:
         self.standing = standing
-        self._scope = scope
+        self.scope = scope
         self._study = study
         self._known = known
         self._due: int | None = None
@@ -47,7 +47,7 @@ class Stream:
     def hear(self, latest: Latest) -> None:
         """Note what happened, if it concerns the reader."""
         if self._study == latest.study or (
-            self._study is None and self._scope.admits(latest.project)
+            self._study is None and self.scope.admits(latest.project)
         ):
             self._due = max(latest.event, self._due or 0)
             self._has_more.set()

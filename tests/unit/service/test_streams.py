@@ -77,7 +77,7 @@ async def _open(
 ) -> AsyncIterator[str]:
     """A stream whose reader knows what there is so far; yields what it is told."""
     mine = Stream(
-        more.get("standing", STANDING), scope, study, more.get("known", told._last(study))
+        more.get("standing", STANDING), scope, study, more.get("known", told._last(study, scope))
     )
     await stack.enter_async_context(told.tuned_in(mine, study))
     messages = mine.messages(LONG)
@@ -131,6 +131,32 @@ def test_whoever_knows_the_last_event_is_told_nothing_and_others_at_once(
         await told.close()
 
     _run(scene)
+
+
+def test_the_number_of_another_project_s_event_is_not_told(
+    database: Database, studies: tuple[str, str]
+) -> None:
+    ours, theirs = studies
+
+    async def scene(stack: AsyncExitStack) -> None:
+        own, foreign = _record(database, ours), _record(database, theirs)
+        told = Broadcast(database, Doorbell())
+        for scope, last in ((Scope("ours"), own), (EVERYTHING, foreign), (Scope("none"), 0)):
+            assert await _next(await _open(stack, told, None, scope, known=foreign + 9)) == last
+        await told.close()
+
+    _run(scene)
+
+
+def test_the_page_of_a_project_begins_at_its_own_last_event(
+    service: Service, database: Database, studies: tuple[str, str]
+) -> None:
+    own, foreign = _record(database, studies[0]), _record(database, studies[1])
+    for project, last in (("ours", own), ("theirs", foreign)):
+        viewer = service.issue("viewer", project)
+        code = service.client.post("/v1/login-codes", headers=viewer).json()["code"]
+        page = service.client.post("/login", data={"code": code}).text
+        assert f'data-event="{last}"' in page
 
 
 def test_any_number_of_streams_cost_one_look(database: Database, studies: tuple[str, str]) -> None:
