@@ -17,6 +17,9 @@ def _may_scrape(request: Request, runtime: Service) -> None:
     if caller.role is not Role.ADMIN:
         hint = "use an admin key, or set RANKADAPTOR_METRICS_OPEN"
         raise Forbidden(f"a {caller.role} key may not read the metrics", hint=hint)
+    if not caller.scope.is_everything:
+        hint = "use an admin key of all projects, or set RANKADAPTOR_METRICS_OPEN"
+        raise Forbidden("the metrics count all projects together", hint=hint)
 
 
 router = APIRouter(tags=["health"], dependencies=[Depends(_may_scrape)], responses=refusals(401))

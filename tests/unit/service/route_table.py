@@ -23,6 +23,7 @@ class Row:
         foreign: What they get for an object of another project; None where there is no object.
         stranger: Without a valid key.
         session: A viewer's browser session; it may do no more than read.
+        is_operators: Only keys of all projects are let in; others get 403.
         body: To send.
     """
 
@@ -31,6 +32,7 @@ class Row:
     foreign: int | None = None
     stranger: int = 401
     session: int = 401
+    is_operators: bool = False
     body: Any = None
 
 
@@ -104,6 +106,6 @@ TABLE: Mapping[str, Row] = {
     "POST /v1/join-tokens": Row(ADMIN, 201, body={"name": "x"}),
     "DELETE /v1/join-tokens/{token}": change(204, roles=ADMIN),
     "GET /v1/audit": Row(ADMIN, 200, session=403),
-    "GET /metrics": Row(ADMIN, 200, session=403),
+    "GET /metrics": Row(ADMIN, 200, session=403, is_operators=True),
     "DELETE /v1/keys/{key}": change(204, roles=ADMIN),
 }

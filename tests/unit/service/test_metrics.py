@@ -40,6 +40,11 @@ def test_without_a_key_only_where_the_operator_opened_it(
     assert open_service.client.get("/metrics").status_code == 200
 
 
+def test_an_admin_of_one_project_does_not_read_everybody_s_counts(service: Service) -> None:
+    refused = service.client.get("/metrics", headers=service.issue("admin", "ours"))
+    assert (refused.status_code, "all projects" in refused.json()["hint"]) == (403, True)
+
+
 def test_reports_are_counted_by_what_became_of_them(service: Service) -> None:
     service.submit()
     good = service.claim()

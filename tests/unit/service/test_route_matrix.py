@@ -155,6 +155,8 @@ def test_the_table_names_the_routes_that_are_served(cast: Cast) -> None:
 def _expected(row: Row, who: str, *, is_foreign: bool) -> int:
     if who in STRANGERS:
         return row.stranger
+    if row.is_operators and who != "everything":
+        return 403
     role = {"everything": Role.ADMIN, "session": Role.VIEWER}.get(who) or Role(who)
     own = row.session if who == "session" else row.status if role in row.roles else 403
     if is_foreign and own not in (401, 403, 303) and who != "everything":
