@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
-from sqlalchemy import exists, or_, select, update
+from sqlalchemy import exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from rankspace.errors import Conflict, NotFound, Unauthenticated
@@ -164,6 +164,9 @@ class Keys:
         return frozenset(
             self._session.scalars(select(KeyRow.id).where(KeyRow.id.in_(keys), IS_LIVE))
         )
+
+    def count_live(self) -> int:
+        return self._session.scalar(select(func.count()).where(IS_LIVE)) or 0
 
     def note_use(self, key: str) -> None:
         """Note that ``key`` let somebody in just now."""

@@ -12,6 +12,7 @@ from rankspace.errors import InvalidInput
 from service import logs
 from service.allocation import use_few_arenas
 from service.app import create_app
+from service.modes import owner_only
 from service.runtime import Runtime
 from service.settings import Settings
 
@@ -28,7 +29,7 @@ def run(settings: Settings) -> None:
         UnsupportedVersion: The database was written by a newer program.
     """
     settings.check()
-    with listen(settings.host, settings.port) as listening:
+    with listen(settings.host, settings.port) as listening, owner_only():
         logs.configure(settings)
         use_few_arenas()
         app = create_app(settings)

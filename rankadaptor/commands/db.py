@@ -18,7 +18,10 @@ app = typer.Typer(
 
 Url = Annotated[
     str | None,
-    typer.Option("--database-url", help="sqlite:///FILE or postgresql://… [the service's]."),
+    typer.Option(
+        "--database-url",
+        help="sqlite:///FILE or postgresql://…; one with a password: RANKADAPTOR_DATABASE_URL.",
+    ),
 ]
 File = Annotated[Path, typer.Argument(help="A file that ends in .jsonl.gz.")]
 
@@ -55,25 +58,37 @@ def backup(file: File, database_url: Url = None) -> None:
 
 @app.command()
 def restore(file: File, database_url: Url = None) -> None:
-    """Fill an empty database of either kind; workers of before are fenced out."""
+    """Fill an empty database of either kind; workers of before are fenced out.
+
+    Keys revoked since the backup are valid again: revoke them anew.
+    """
     from service import backup as backups
+    from service.keys import Keys
 
     with _database(database_url) as database:
         _tell(backups.restore(database, file), "restored")
+        with database.reading() as session:
+            live = Keys(session).count_live()
+    out.print(
+        f"{live:,} keys are valid, those revoked since the backup among them;\n"
+        "to see and revoke them: rankadaptor keys list, rankadaptor keys revoke ID"
+    )
 
 
 @contextmanager
 def _database(url: str | None) -> Iterator["Database"]:
     from service.db import Database
+    from service.modes import owner_only
     from service.settings import Settings
 
     settings = Settings(database_url=url) if url else Settings()
-    settings.data_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    database = Database(settings.url(), connections=2)
-    try:
-        yield database
-    finally:
-        database.close()
+    with owner_only():
+        settings.data_directory.mkdir(parents=True, exist_ok=True)
+        database = Database(settings.url(), connections=2)
+        try:
+            yield database
+        finally:
+            database.close()
 
 
 def _tell(counts: dict[str, int], what: str) -> None:

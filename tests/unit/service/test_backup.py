@@ -1,12 +1,15 @@
 """A backup is all there is, goes into either database, and fences who claimed after it."""
 
 import gzip
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
+from typer.testing import CliRunner
 
+from rankadaptor.cli import app
 from rankspace.errors import Conflict, InvalidInput
 from service import schema
 from service.backup import FENCED, backup, restore
@@ -136,3 +139,21 @@ def test_a_backup_is_not_written_over(service: Service, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="is there already"):
         backup(service.app.state.runtime.database, file)
     assert file.read_bytes() == b"precious"
+
+
+def test_the_command_says_which_keys_are_good_again_and_its_files_are_its_owner_s(
+    service: Service, tmp_path: Path, empty: str
+) -> None:
+    lost = service.issue("viewer")["Authorization"].split("_")[1]
+    url, file = service.app.state.runtime.settings.url(), tmp_path / "b.jsonl.gz"
+    run = CliRunner().invoke
+    assert run(app, ["db", "backup", str(file), "--database-url", url]).exit_code == 0
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    revoked = service.client.delete(f"/v1/keys/{lost}", headers=service.key("admin"))
+    assert revoked.status_code == 204
+    said = run(app, ["db", "restore", str(file), "--database-url", empty])
+    assert said.exit_code == 0
+    assert "3 keys are valid, those revoked since the backup among them" in said.stdout
+    assert "rankadaptor keys list" in said.stdout
+    if empty.startswith("sqlite"):
+        assert stat.S_IMODE((tmp_path / "restored.sqlite").stat().st_mode) == 0o600
