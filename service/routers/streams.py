@@ -35,9 +35,16 @@ router = APIRouter(
     responses=refusals(401, 403, 404, 422, 429),
 )
 
+_FIELDS = {"event": {"const": "message"}, "data": {"const": "changed"}, "id": {"type": "string"}}
+_MESSAGE = {"type": "object", "properties": _FIELDS}
 _DESCRIBED: dict[str, Any] = {
     "response_class": EventStream,
-    "responses": {200: {"description": "messages `changed`, with the id of the last event"}},
+    "responses": {
+        200: {
+            "description": "messages `changed`, with the id of the last event",
+            "content": {EventStream.media_type: {"schema": _MESSAGE}},  # of each one
+        }
+    },
 }
 
 
