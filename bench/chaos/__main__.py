@@ -31,7 +31,7 @@ from bench.chaos.history import Findings
 from bench.chaos.mutants import MUTANTS, SHOWS, plant
 from bench.chaos.run import Order, Outcome, run
 
-MUTANT_MENU = Menu(10, 12, 0, 0, 2, 0, 2)
+MUTANT_MENU = Menu(10, 30, 0, 0, 2, 0, 2)
 
 
 def main() -> None:
