@@ -36,6 +36,8 @@ def _unlinked(connection: Connection) -> Iterator[None]:
 with _engine().execution_options(writes=True).connect() as connection:
     if connection.dialect.name == "postgresql":  # a long history takes its time
         connection.exec_driver_sql("SET statement_timeout = 0")
+        # Who waits for a whole table holds up everybody behind it: better to try again.
+        connection.exec_driver_sql("SET lock_timeout = '2s'")
         connection.commit()
     context.configure(
         connection=connection,

@@ -37,6 +37,9 @@ BATCH = 1_000
 FENCED = 1_000_000
 """More claims than anybody makes of one trial after a backup."""
 
+MILLISECONDS = 1_000
+"""Fences rise with the clock as well: the same backup may be restored more than once."""
+
 _LEFT_OUT = {table_of(row) for row in (LoginCodeRow, LoginSessionRow, JoinTokenRow)}
 """Good for minutes or hours, and secrets; a join token that was used up must not come back."""
 
@@ -180,7 +183,8 @@ def _number_table_on(session: Session, table: str) -> None:
 
 def _fence(session: Session) -> None:
     pulses, highest = table_of(PulseRow), select(func.coalesce(func.max(TrialRow.token), 0))
-    fence = max(int(session.scalar(highest) or 0), _old_fence(session)) + FENCED
+    known = max(int(session.scalar(highest) or 0), _old_fence(session))
+    fence = max(known + FENCED, int(MILLISECONDS * session.scalars(select(Now())).one()))
     session.execute(pulses.delete())
     session.execute(insert(pulses), {"id": ONLY, "at": 0.0, "fence": fence})
     running = TrialRow.state == TrialState.RUNNING.value

@@ -1,6 +1,7 @@
 """The session boundary. Nobody else begins, commits or rolls back a transaction."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
@@ -83,6 +84,19 @@ class Database:
             connection.execute(_ALONE, {"what": what})
             yield
 
+    @contextmanager
+    def attempt(self, what: str, patience_seconds: float) -> Iterator[bool]:
+        """As ``alone``, but yield False if another process still does it after a while.
+
+        Whoever stops in the middle, or whose machine is gone, must not stop all others.
+        """
+        if not self.is_shared:
+            yield True
+            return
+        with self.engine.connect() as connection:
+            connection.execute(_MINUTES)
+            yield _within(connection, what, patience_seconds)
+
     def close(self) -> None:
         self.engine.dispose()
 
@@ -91,7 +105,21 @@ _PATIENT = text(
     "SELECT set_config('idle_in_transaction_session_timeout', '15min', true), "
     "set_config('lock_timeout', '15min', true), set_config('statement_timeout', '15min', true)"
 )
-_ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended('rankadaptor ' || :what, 0))")
+_MINUTES = text("SELECT set_config('idle_in_transaction_session_timeout', '5min', true)")
+_KEY = "hashtextextended('rankadaptor ' || :what, 0)"
+_ALONE = text(f"SELECT pg_advisory_xact_lock({_KEY})")
+_ATTEMPT = text(f"SELECT pg_try_advisory_xact_lock({_KEY})")
+ATTEMPT_SECONDS = 0.02
+
+
+def _within(connection: Connection, what: str, seconds: float) -> bool:
+    """Try for so long to get the lock."""
+    deadline = time.monotonic() + seconds
+    while not connection.scalar(_ATTEMPT, {"what": what}):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(ATTEMPT_SECONDS)
+    return True
 
 
 def _engine(url: str, connections: int) -> Engine:

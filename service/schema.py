@@ -8,9 +8,27 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random
 
 from rankspace.errors import UnsupportedVersion
 from service.db import Database
+
+TRIES = 30
+_DEADLOCK, _LOCKED = "40P01", "55P03"
+
+
+def _is_passing(error: BaseException) -> bool:
+    """Services that go on meanwhile take the same tables in other orders."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None) in (_DEADLOCK, _LOCKED)
+
+
+_PATIENTLY = Retrying(
+    retry=retry_if_exception(_is_passing),
+    stop=stop_after_attempt(TRIES),
+    wait=wait_random(0.05, 0.5),
+    reraise=True,
+)
+"""Each migration is a transaction of its own, so another try goes on where the last one broke."""
 
 _HERE = Path(__file__).resolve().parent
 
@@ -42,7 +60,7 @@ def upgrade(database: Database) -> None:
         if current is not None:
             _check_known(config, current)
             _copy_aside(database.engine, current)
-        command.upgrade(config, "head")
+        _PATIENTLY(command.upgrade, config, "head")
 
 
 def check(database: Database) -> None:

@@ -172,7 +172,7 @@ class AttemptRow(Base):
 
     trial_id: Mapped[int] = _trial(primary_key=True)
     token: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    worker: Mapped[str] = mapped_column(String(200))
+    worker: Mapped[str] = mapped_column(String(200), index=True)
     started_at: Mapped[float] = mapped_column(Double, insert_default=Now())
     ended_at: Mapped[float | None] = mapped_column(Double)
     seconds: Mapped[float | None] = mapped_column(Double)

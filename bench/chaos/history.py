@@ -13,6 +13,7 @@ class Event:
     kind: str
     token: int | None
     at: float
+    cause: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class History:
             number of results than there are.
         unfinished: Studies that did not come to their end.
         refills: Seconds until the board in Redis was right again after it was wiped.
+        lease_seconds: Nobody loses a trial sooner after the claim, unless an event says why.
     """
 
     states: Mapping[int, str]
@@ -57,6 +59,7 @@ class History:
     mismatches: int = 0
     unfinished: Sequence[str] = ()
     refills: Sequence[float] = ()
+    lease_seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -77,6 +80,9 @@ class Findings:
 
 OVER = frozenset({"done", "failed", "dead"})
 ENDS = OVER | {"cancelled"}
+LOSSES = frozenset({"expired", "released", *OVER})
+"""Events that end a claim and name its token."""
+
 REFILL_SECONDS = 5.0
 
 
@@ -89,8 +95,10 @@ def check(history: History) -> Findings:
     events = defaultdict(list)
     for event in history.events:
         events[event.trial].append(event)
-    for trial, state in history.states.items():
+    for trial in sorted({*history.states, *events, *counted}):
+        state = history.states.get(trial, "gone")
         _check_trial(trial, state, events[trial], counted[trial], findings)
+        _Order(trial, history.lease_seconds, findings).check(events[trial])
     _check_places(history.counted, findings)
     _check_acknowledged(history.acknowledged, counted, findings)
     _check_rest(history, findings)
@@ -109,28 +117,53 @@ def _check_trial(
         findings.lost.append(f"trial {trial} is {state}")
     if len(ends) > 1 or len(counted) > 1:
         findings.double.append(f"trial {trial} ended {len(ends)} times, counts {len(counted)}")
+    if state == "cancelled" and counted:
+        findings.stale.append(f"trial {trial} is cancelled and counts")
     if state in OVER and not (ends and counted):
         findings.lost.append(f"trial {trial} is {state} and counts for nothing")
     claims = [event.token for event in events if event.kind == "claimed" and event.token]
     for row in counted:
         if not claims or row.token != max(claims):
             findings.stale.append(f"trial {trial} counts token {row.token}, claimed {claims}")
-    _check_order(trial, events, findings)
 
 
-def _check_order(trial: int, events: Sequence[Event], findings: Findings) -> None:
+@dataclass
+class _Order:
     """Tokens rise, and nobody gets a trial before the holder before lost it."""
-    holder: int | None = None
-    last = 0
-    for event in events:
-        if event.kind == "claimed":
-            if holder is not None:
-                findings.order.append(f"trial {trial} was handed out while {holder} held it")
-            if event.token is None or event.token <= last:
-                findings.order.append(f"trial {trial}: token {event.token} after {last}")
-            holder = last = event.token or 0
-        elif event.kind in ("expired", "released", *ENDS):
-            holder = None
+
+    trial: int
+    lease_seconds: float
+    findings: Findings
+    holder: Event | None = None
+    last: int = 0
+
+    def check(self, events: Sequence[Event]) -> None:
+        for event in events:
+            if event.kind == "claimed":
+                self._claimed(event)
+            elif event.kind in LOSSES:
+                self._lost(event)
+            elif event.kind == "cancelled":
+                self.holder = None
+
+    def _claimed(self, event: Event) -> None:
+        if self.holder is not None:
+            self._find(f"was handed out while {self.holder.token} held it")
+        if event.token is None or event.token <= self.last:
+            self._find(f"token {event.token} after {self.last}")
+        self.holder, self.last = event, event.token or 0
+
+    def _lost(self, event: Event) -> None:
+        if event.token != self.last and event.kind != "dead":
+            self._find(f"{event.kind} with token {event.token}, the last claim's is {self.last}")
+        if event.kind == "expired" and event.cause is None and self.holder is not None:
+            held = event.at - self.holder.at
+            if held < self.lease_seconds:
+                self._find(f"was taken from {event.token} {held:.1f} s after the claim")
+        self.holder = None
+
+    def _find(self, problem: str) -> None:
+        self.findings.order.append(f"trial {self.trial}: {problem}")
 
 
 def _check_places(counted: Sequence[Counted], findings: Findings) -> None:

@@ -11,6 +11,11 @@ PACKAGES = ("rankspace", "perfmodel", "service", "migrations")
 LEASES, WORKFLOW = "service/leases/repository.py", "service/leases/workflow.py"
 MIGRATION = "migrations/versions/0004_let_several_services_share_a_database.py"
 
+SHOWS: Mapping[str, str] = MappingProxyType(
+    {"no token check": "stale", "no primary key": "double", "no republish": "slow"}
+)
+"""The kind of finding that must come of each; any other would not be the protection's doing."""
+
 MUTANTS: Mapping[str, tuple[tuple[str, str, str], ...]] = MappingProxyType(
     {
         "no token check": (
@@ -43,15 +48,19 @@ MUTANTS: Mapping[str, tuple[tuple[str, str, str], ...]] = MappingProxyType(
         ),
     }
 )
-"""File, what stands there once, and what stands there instead."""
+"""File, what stands there once, and what stands there instead.
+
+``no primary key`` takes out all that keeps a trial from having two results: the answer to who
+reports twice, the states a result may follow on, and the key itself.
+"""
 
 
 def plant(name: str, tree: Path) -> Path:
-    """Copy the service into ``tree`` and take the protection ``name`` out."""
+    """Copy the service into ``tree`` and take the protection ``name`` out; "" takes out none."""
     for package in PACKAGES:
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / package, tree / package, ignore=ignored)
-    for file, here, instead in MUTANTS[name]:
+    for file, here, instead in MUTANTS.get(name, ()):
         path = tree / file
         text = path.read_text(encoding="utf-8")
         if text.count(here) != 1:

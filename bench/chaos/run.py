@@ -99,6 +99,7 @@ def _run(order: Order, running: Site, say: Callable[[str], None]) -> Outcome:
     finally:
         crew.close()
     running.wait_until_ready()
+    faults.problems.extend(running.faults_logged())
     say("checking the history")
     told = journals(running.home)
     history = read_history(database, studies, told, faults.refills, replays=order.replays)

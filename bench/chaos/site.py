@@ -17,6 +17,7 @@ from tests.services import Postgres, Redis, free_port, wait_for
 
 LEASE_SECONDS = 3.0
 SERVE = "from service.server import run; from service.settings import Settings; run(Settings())"
+OWN_FAULTS = ("unexpected error", "cannot go on", "deadlock detected")
 Kind = Literal["postgresql", "sqlite"]
 
 
@@ -92,6 +93,15 @@ class Site:
             headers={"Authorization": f"Bearer {self.key('admin')}"},
             timeout=30,
         )
+
+    def faults_logged(self) -> list[str]:
+        """What a service says of itself that no fault from outside excuses."""
+        return [
+            f"{replica.log.name}: {line[:300]}"
+            for replica in self.replicas
+            for line in replica.log.read_text(encoding="utf-8").splitlines()
+            if any(words in line for words in OWN_FAULTS)
+        ]
 
     def wait_until_ready(self) -> None:
         for replica in self.replicas:

@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bench.chaos.faults import STRANDED_GIB
 from bench.chaos.history import Acknowledged, Counted, Event, History
+from bench.chaos.site import LEASE_SECONDS
 from rankspace import Purpose
 from service.db import Database
 from service.replay import replay
@@ -127,11 +128,15 @@ def read_history(
         )
         history = History(
             states={row.id: row.state for row in states},
-            events=[Event(t, kind, (c or {}).get("token"), at) for t, kind, c, at in events],
+            events=[
+                Event(t, kind, (c or {}).get("token"), at, (c or {}).get("cause"))
+                for t, kind, c, at in events
+            ],
             counted=[Counted(*row) for row in rows],
             acknowledged=acknowledged,
             unfinished=list(unfinished),
             refills=refills,
+            lease_seconds=LEASE_SECONDS,
         )
     mismatches = sum(_mismatches(database, study) for study in mine) if replays else 0
     return replace(history, mismatches=mismatches)

@@ -11,7 +11,8 @@ depends_on = None
 
 def upgrade() -> None:
     """What is there belongs to the project ``default``; keys are of all projects, as they were."""
-    for table, column in (("models", "fingerprint"), ("studies", "idempotency_key")):
+    # Studies first, as a claim takes them: in the other order the two would wait for each other.
+    for table, column in (("studies", "idempotency_key"), ("models", "fingerprint")):
         _unique(table, [column], ["project", column], adds=True)
     op.add_column("api_keys", _project("*"))
     op.add_column("api_keys", sa.Column("expires_at", sa.Double(), nullable=True))

@@ -14,6 +14,7 @@ def upgrade() -> None:
     op.add_column("api_keys", sa.Column("worker", sa.String(length=200), nullable=True))
     for column in _of_workers():
         op.add_column("workers", column)
+    op.create_index("ix_attempts_worker", "attempts", ["worker"], unique=False)
     op.create_table(
         "join_tokens",
         sa.Column("id", sa.String(length=8), nullable=False),
@@ -42,6 +43,7 @@ def _of_workers() -> tuple["sa.Column[object]", ...]:
 def downgrade() -> None:
     """The program before lets a worker's key speak for every worker: bound ones are deleted."""
     op.drop_table("join_tokens")
+    op.drop_index("ix_attempts_worker", "attempts")
     op.execute("DELETE FROM api_keys WHERE worker IS NOT NULL")
     with op.batch_alter_table("workers") as batch:
         for column in _of_workers():

@@ -85,6 +85,7 @@ class ArtifactDesk:
     def _record(self, trial: int, holding: Holding, voice: Voice, stored: ArtifactFile) -> None:
         try:
             with self._database.writing() as session:
+                Studies(session).lock(holding.study_id)  # the holder stays the holder
                 check_holder(session, trial, holding, voice)
                 row = ArtifactRow(trial_id=trial, name=stored.name, token=holding.token)
                 row.bytes, row.sha256 = stored.bytes, stored.sha256

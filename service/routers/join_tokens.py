@@ -31,13 +31,13 @@ router = APIRouter(
     prefix="/v1/join-tokens",
     tags=["keys"],
     dependencies=[Depends(require((Role.ADMIN,), (Role.ADMIN,)))],
-    responses=refusals(401, 403, 404, 413, 422, 429),
+    responses=refusals(401, 404, 429),
 )
 open_router = APIRouter(
     prefix="/v1/workers",
     tags=["workers"],
     dependencies=[Depends(admit_stranger)],
-    responses=refusals(401, 409, 413, 422, 429),
+    responses=refusals(401, 409, 429),
 )
 
 

@@ -32,17 +32,19 @@ router = APIRouter(
     prefix="/v1",
     tags=["studies"],
     dependencies=[Depends(require(READERS, ())), Depends(_place)],
-    responses=refusals(401, 403, 404, 422, 429),
+    responses=refusals(401, 404, 429),
 )
 
-_FIELDS = {"event": {"const": "message"}, "data": {"const": "changed"}, "id": {"type": "string"}}
-_MESSAGE = {"type": "object", "properties": _FIELDS}
+_MESSAGE = {
+    "type": "object",
+    "properties": {"id": {"type": "string"}, "data": {"const": "changed"}},
+}
 _DESCRIBED: dict[str, Any] = {
     "response_class": EventStream,
     "responses": {
         200: {
             "description": "messages `changed`, with the id of the last event",
-            "content": {EventStream.media_type: {"schema": _MESSAGE}},  # of each one
+            "content": {EventStream.media_type: {"schema": _MESSAGE}},
         }
     },
 }

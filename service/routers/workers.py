@@ -32,7 +32,7 @@ admin_router = APIRouter(
     prefix="/v1/workers",
     tags=["workers"],
     dependencies=[Depends(require((Role.ADMIN,), (Role.ADMIN,)))],
-    responses=refusals(401, 403, 404, 413, 422, 429),
+    responses=refusals(401, 404, 429),
 )
 
 

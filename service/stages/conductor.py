@@ -30,6 +30,10 @@ log = structlog.get_logger(__name__)
 Announce = Callable[[str, StudyState], None]
 """Hears of every turn of a study, after its commit; must return at once."""
 
+PATIENCE_SECONDS = 1.0
+"""How long a study waits that another service is planning: it may have stopped in the middle, and
+there are other studies to plan."""
+
 LEDGERS = 64
 """Studies whose ledgers are kept open."""
 
@@ -46,8 +50,8 @@ class Conductor:
     """Advances studies; only the planning thread may call it.
 
     Of several services on one database one at a time plans a study, whichever was asked; the others
-    wait, and then find nothing left to do or go on from there. Each keeps a ledger of its own, and
-    as ledgers say the same, so do their proposals.
+    wait a moment, and then find nothing left to do, go on from there, or leave it to their next
+    turn. Each keeps a ledger of its own, and as ledgers say the same, so do their proposals.
     """
 
     def __init__(
@@ -102,8 +106,8 @@ class Conductor:
 
     def _step(self, study: str) -> bool:
         """Plan from a snapshot, write if it still holds; return whether to look again."""
-        with self._database.alone(f"plan {study}"):
-            return self._planned(study)
+        with self._database.attempt(f"plan {study}", PATIENCE_SECONDS) as is_alone:
+            return is_alone and self._planned(study)  # if not, the steward asks again
 
     def _planned(self, study: str) -> bool:
         with self._database.reading() as session:

@@ -71,6 +71,17 @@ PLANTED: dict[str, tuple[str, Plant]] = {
         "order",
         _events(Event(3, "expired", 1, 9.0), Event(3, "claimed", 1, 9.1)),
     ),
+    "a claimed trial that vanished": ("lost", _events(Event(9, "claimed", 1, 9.0))),
+    "taken before its lease was over": ("order", lambda c: replace(c, lease_seconds=1.01)),
+    "taken by an expiry nobody had": (
+        "order",
+        lambda c: replace(c, events=[replace(c.events[2], token=99), *c.events[:2], *c.events[3:]]),
+    ),
+    "an end with another token": (
+        "order",
+        lambda c: replace(c, events=[*c.events[:4], replace(c.events[4], token=7), *c.events[5:]]),
+    ),
+    "a cancelled trial that counts": ("stale", _counted(Counted(3, "st", 4, 1, -1.0))),
     "another proposal": ("model", lambda c: replace(c, mismatches=1)),
     "a board that stays wrong": ("slow", lambda c: replace(c, refills=[5.1])),
 }
@@ -78,6 +89,13 @@ PLANTED: dict[str, tuple[str, Plant]] = {
 
 def test_a_clean_history_passes() -> None:
     assert check(CLEAN) == Findings()
+    assert check(replace(CLEAN, lease_seconds=1.0)) == Findings()
+
+
+def test_who_came_back_may_lose_what_it_held_before() -> None:
+    early = replace(CLEAN.events[2], at=0.1, cause="restarted")
+    events = [*CLEAN.events[:2], early, *CLEAN.events[3:]]
+    assert check(replace(CLEAN, events=events, lease_seconds=1.0)) == Findings()
 
 
 @pytest.mark.parametrize("name", PLANTED)

@@ -2,6 +2,7 @@
 
 import gzip
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from rankspace.errors import Conflict, InvalidInput
 from service import schema
 from service.backup import FENCED, backup, restore
 from service.db import Database
-from service.tables import AttemptRow, Base, TrialRow
+from service.tables import AttemptRow, Base, PulseRow, TrialRow
 from tests.services import Postgres
 from tests.unit.service.driver import Service, holding, start
 
@@ -96,6 +97,23 @@ def test_who_claimed_after_the_backup_is_fenced_out(
         assert (stale.status_code, stale.json()["error"]) == (409, "LeaseLost")
         beat = f"/v1/leases/{later['trial_id']}/heartbeat"
         assert moved.post(beat, holding(later, worker="after"), "worker").status_code == 409
+
+
+def test_each_restoring_fences_out_the_one_before(
+    service: Service, postgres: Postgres, tmp_path: Path
+) -> None:
+    file, fences = tmp_path / "b.jsonl.gz", []
+    backup(service.app.state.runtime.database, file)
+    for name in ("first", "second"):
+        restored = Database(postgres.create(name))
+        schema.upgrade(restored)
+        restore(restored, file)
+        with restored.reading() as session:
+            fences.append(session.scalars(select(PulseRow.fence)).one())
+        restored.close()
+        postgres.drop(name)
+        time.sleep(0.002)
+    assert fences[1] > fences[0] > FENCED
 
 
 def test_a_database_with_rows_is_left_alone(service: Service, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import event, text
 
 from service import readiness, steward
+from service.db import Database
 from tests.services import wait_for
 from tests.unit.service.driver import Service, start
 
@@ -105,3 +106,27 @@ def test_an_older_schema_is_not_ready(service: Service) -> None:
     with service.app.state.runtime.database.writing() as session:
         session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     assert service.client.get("/readyz").status_code == 503
+
+
+def test_a_database_that_cannot_be_written_is_not_ready(service: Service) -> None:
+    _forbid_writing(service.app.state.runtime.database)
+    answer = _until(service, 503)
+    assert answer.json()["detail"] == "the database cannot be written"
+    assert service.client.get("/v1/studies", headers=service.key("admin")).status_code == 200
+
+
+def _forbid_writing(database: Database) -> None:
+    if database.is_shared:
+        name = database.engine.url.database
+        with database.engine.connect() as connection:
+            connection.exec_driver_sql(
+                f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'
+            )
+            connection.commit()
+    else:
+        event.listen(database.engine, "connect", _only_query)
+    database.engine.dispose()
+
+
+def _only_query(connection: Any, _record: Any) -> None:
+    connection.execute("PRAGMA query_only=ON")

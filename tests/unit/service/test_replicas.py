@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from service.db import _ATTEMPT
 from service.leases import workflow
 from service.leases.repository import Leases
 from service.replay import replay
+from service.stages.conductor import PATIENCE_SECONDS
 from service.studies.repository import Studies
 from service.tables import AttemptRow, EventRow, ObservationRow, TrialRow
 from tests.unit.service.driver import Service, score, start, study
@@ -120,3 +122,20 @@ def test_two_stewards_do_not_wait_for_each_other(directory: Path) -> None:
                 assert workflow.expire(session, identity) == []
         with database.writing() as session:
             assert len(workflow.expire(session, identity)) == 1
+
+
+def test_a_service_stopped_in_the_middle_of_a_plan_stops_no_other(
+    pair: tuple[Service, Service],
+) -> None:
+    stuck, other = pair[0].submit(name="stuck"), pair[0].submit(name="other")
+    database, planning = (getattr(pair[1].app.state.runtime, n) for n in ("database", "planning"))
+    with database.engine.connect() as stopped:
+        assert stopped.scalar(_ATTEMPT, {"what": f"plan {stuck}"})
+        began = time.monotonic()
+        for study in (stuck, other):
+            planning.ask(study)
+        planning.ask(other).result(10)
+        planning.ask(stuck)
+        planning.close()
+        assert time.monotonic() - began < 4 * PATIENCE_SECONDS + 2
+    assert pair[0].app.state.runtime.planning.ask(stuck).result(10) is None
