@@ -45,6 +45,12 @@ class Events:
         values = {"kind": kind, "study_id": study, "trial_id": trial, "content": encode(content)}
         self._session.execute(_RECORD, values)
 
+    def holds(self, kind: str, study: str, trial: int, token: int) -> bool:
+        """Whether the history says ``kind`` of this claim of a trial."""
+        mine = (EventRow.study_id == study) & (EventRow.trial_id == trial)
+        found = self._session.scalars(select(EventRow.content).where(mine, EventRow.kind == kind))
+        return any(content["token"] == token for content in found)
+
     def after(self, study: str, cursor: int, limit: int) -> list[Event]:
         """List a study's events, oldest first."""
         mine = select(EventRow).where(EventRow.study_id == study, EventRow.id > cursor)

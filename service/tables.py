@@ -166,13 +166,17 @@ class TrialRow(Base):
 
 
 class AttemptRow(Base):
-    """One claim of a trial; ``outcome`` is empty while it runs."""
+    """One claim of a trial; ``outcome`` is empty while it runs.
+
+    ``process`` is the one that claimed it, empty for workers that do not say.
+    """
 
     __tablename__ = "attempts"
 
     trial_id: Mapped[int] = _trial(primary_key=True)
     token: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     worker: Mapped[str] = mapped_column(String(200), index=True)
+    process: Mapped[str | None] = mapped_column(String(64))
     started_at: Mapped[float] = mapped_column(Double, insert_default=Now())
     ended_at: Mapped[float | None] = mapped_column(Double)
     seconds: Mapped[float | None] = mapped_column(Double)
@@ -282,7 +286,7 @@ class KeyRow(Base):
     expires_at: Mapped[float | None] = mapped_column(Double)
     last_used_at: Mapped[float | None] = mapped_column(Double)
     revoked_at: Mapped[float | None] = mapped_column(Double)
-    worker: Mapped[str | None] = mapped_column(String(200))
+    worker: Mapped[str | None] = mapped_column(String(200), index=True)
 
 
 class JoinTokenRow(Base):

@@ -1,6 +1,7 @@
 """LeaseClient: the lease routes of ``docs/rest.md`` over HTTP, one method per route."""
 
 import hashlib
+import secrets
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +32,9 @@ UPLOAD_TIMEOUT_SECONDS = 300.0
 class LeaseClient:
     """One worker's connection to the service. Not shared between threads: make a second one.
 
+    The one that claims makes up who it is: a worker that was killed and comes back under its name
+    would otherwise be taken for one whose answer got lost, and given the trial it died of again.
+
     Every method raises Unreachable when the service cannot serve it in ``attempts`` tries
     (NoAnswer when nothing comes back at all), Unauthenticated or Forbidden when it refuses the
     key, Quarantined when it gives this worker no trials, UnsupportedVersion when worker and
@@ -43,6 +47,7 @@ class LeaseClient:
             base_url=url, headers=headers, timeout=TIMEOUT_SECONDS, trust_env=False
         )
         self._worker = worker
+        self._process = secrets.token_hex(8)
         self._retrying = Retrying(
             retry=retry_if_exception_type(Unreachable),
             stop=stop_after_attempt(attempts),
@@ -82,11 +87,17 @@ class LeaseClient:
         The service may take ``wait_seconds`` to say that there is none.
         Asking again while holding a running trial brings the same lease.
         """
+        body = {
+            "worker": self._worker,
+            "protocol": PROTOCOL,
+            "capabilities": encode(able),
+            "process": self._process,
+        }
         answer = self._send(
             "POST",
             "/v1/leases",
             params={"wait": wait_seconds},
-            json={"worker": self._worker, "protocol": PROTOCOL, "capabilities": encode(able)},
+            json=body,
             timeout=TIMEOUT_SECONDS + wait_seconds,
         )
         return None if answer.status_code == 204 else _assignment(_json(answer))

@@ -2,8 +2,9 @@
 
 A hung kernel or a library that never gives the interpreter back stops no heartbeat thread, or every
 thread; either way nobody would ever hear of it. ``faulthandler`` waits in a thread of its own that
-needs no interpreter: it writes where every thread stands and ends the process. The lease expires,
-which counts against the trial, and whoever supervises the worker starts it anew.
+needs no interpreter: it writes where every thread stands and ends the process. Whoever supervises
+the worker starts it anew. The lease expires, which counts against the trial: by itself, or at once
+when the new process claims under the old name.
 """
 
 import faulthandler

@@ -167,7 +167,7 @@ class Crew:
         os.kill(pid, number)
 
     def kill(self, slot: str, *, same_name: bool) -> None:
-        """SIGKILL, and a new process; under the same name it gets its trial back at once."""
+        """SIGKILL, and a new process; under the same name its trial expires when it claims."""
         self.processes[slot].kill()
         self.processes[slot].join()
         if not same_name:

@@ -1,4 +1,4 @@
-"""let workers join with a token, bind keys to them, and keep bad ones from work"""
+"""let workers join with a token, bind keys to them, keep bad ones from work, know restarted ones"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,8 +12,10 @@ depends_on = None
 def upgrade() -> None:
     """Keys speak for any worker, as before; nobody knows whom the workers of before served."""
     op.add_column("api_keys", sa.Column("worker", sa.String(length=200), nullable=True))
+    op.create_index("ix_api_keys_worker", "api_keys", ["worker"], unique=False)
     for column in _of_workers():
         op.add_column("workers", column)
+    op.add_column("attempts", sa.Column("process", sa.String(length=64), nullable=True))
     op.create_index("ix_attempts_worker", "attempts", ["worker"], unique=False)
     op.create_table(
         "join_tokens",
@@ -44,9 +46,12 @@ def downgrade() -> None:
     """The program before lets a worker's key speak for every worker: bound ones are deleted."""
     op.drop_table("join_tokens")
     op.drop_index("ix_attempts_worker", "attempts")
+    op.drop_index("ix_api_keys_worker", "api_keys")
     op.execute("DELETE FROM api_keys WHERE worker IS NOT NULL")
     with op.batch_alter_table("workers") as batch:
         for column in _of_workers():
             batch.drop_column(column.name)
+    with op.batch_alter_table("attempts") as batch:
+        batch.drop_column("process")
     with op.batch_alter_table("api_keys") as batch:
         batch.drop_column("worker")

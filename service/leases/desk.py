@@ -2,6 +2,8 @@
 
 import math
 import time
+from collections import Counter
+from collections.abc import Sequence
 
 import structlog
 
@@ -33,6 +35,9 @@ TOUCHES = 4
 TURNS = 3
 """Turns of the steward that may fail to come before that is an absence."""
 
+MISSES = 2
+"""Turns in which expiry passes over a study that somebody is writing to, before it waits for it."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -46,7 +51,27 @@ class LeaseDesk:
         self._doorbell = doorbell
         self._settings = settings
         self._beaten = -math.inf
+        self._missed: Counter[str] = Counter()
         self._metrics = metrics
+
+    def bury(self, worker: str, process: str, voice: Voice = LOCAL) -> str | None:
+        """Let the trial that died with an earlier process of ``worker`` expire at once.
+
+        Returns:
+            Its study, if there was one.
+        """
+        with self._database.reading() as session:
+            if Leases(session).left_behind(worker, process, voice.project) is None:
+                return None
+        with self._database.writing() as session:
+            left = workflow.bury(session, worker, process, voice)
+            seconds = spent(session, left.id, left.token) if left else 0.0
+        if left is None:
+            return None
+        log.warning("worker restarted", worker=worker, trial=left.id, token=left.token)
+        self._count_expired([seconds])
+        self._doorbell.ring(1)
+        return left.study_id
 
     def admit(self, worker: str, voice: Voice = LOCAL) -> None:
         """Refuse a worker in quarantine that holds no trial; it is noted as seen all the same.
@@ -85,11 +110,15 @@ class LeaseDesk:
             return Leases(session).has_work(worker, able, voice.project)
 
     def claim(
-        self, worker: str, able: Capabilities | None = None, voice: Voice = LOCAL
+        self,
+        worker: str,
+        able: Capabilities | None = None,
+        voice: Voice = LOCAL,
+        process: str | None = None,
     ) -> Assignment | None:
         with self._database.writing() as session:
             lease_seconds = self._settings.lease_seconds
-            trial = workflow.claim(session, worker, able, lease_seconds, voice)
+            trial = workflow.claim(session, worker, able, lease_seconds, voice, process)
             handed = assignment(session, trial, self._settings) if trial else None
         if handed:
             log.info("claimed", trial=handed.trial_id, token=handed.token, worker=worker)
@@ -134,8 +163,10 @@ class LeaseDesk:
         self._beat()
         with self._database.reading() as session:
             studies = Leases(session).overdue()
-        if count := sum(self._expire(study) for study in studies):
-            self._doorbell.ring(count)
+        self._missed = Counter({study: self._missed[study] for study in studies})
+        for study in sorted(studies, key=self._missed.__getitem__):  # those to wait for come last
+            if count := self._expire(study):
+                self._doorbell.ring(count)
 
     def _between(self, since: float) -> float:
         """Seconds that lie between two turns of the steward anyway; none before the first."""
@@ -143,13 +174,19 @@ class LeaseDesk:
 
     def _expire(self, study: str) -> int:
         with self._database.writing() as session:
-            late = workflow.expire(session, study)
-            seconds = [spent(session, row.id, row.token) for row in late]
+            late = workflow.expire(session, study, waits=self._missed[study] >= MISSES)
+            seconds = [spent(session, row.id, row.token) for row in late or ()]
+        if late is None:
+            self._missed[study] += 1
+            return 0
         if late:
             log.info("expired", study=study, trials=[row.id for row in late])
-            self._metrics.expired_leases.inc(len(late))
-            self._metrics.gpu_seconds.labels("expired").inc(sum(seconds))
+            self._count_expired(seconds)
         return len(late)
+
+    def _count_expired(self, seconds: Sequence[float]) -> None:
+        self._metrics.expired_leases.inc(len(seconds))
+        self._metrics.gpu_seconds.labels("expired").inc(sum(seconds))
 
     def _beat(self) -> None:
         """Note now and then that somebody is there; after an absence give every holder a lease."""

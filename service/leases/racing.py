@@ -6,6 +6,7 @@ restart reads the curves anew and judges the running trials' latest look once mo
 """
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from threading import Lock
@@ -20,6 +21,7 @@ from rankspace import Purpose
 from rankspace.trial import Action
 from service.documents import space_of, study_of
 from service.events import Events
+from service.studies.repository import Studies
 from service.tables import AttemptRow, ObservationRow, StudyRow, TrialRow
 
 NEWEST = 128
@@ -43,6 +45,18 @@ class _Rules:
     spared: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What was thought of a trial at a step; without ``advice`` nothing speaks against it."""
+
+    step: int
+    advice: Advice | None
+
+    @property
+    def is_stop(self) -> bool:
+        return self.advice is not None and self.advice.action is Action.STOP
+
+
 @dataclass(slots=True)
 class _Race:
     """What is known of one study's finished trials; use it under its lock."""
@@ -52,7 +66,7 @@ class _Race:
     watermark: int = 0
     best: Finished | None = None
     newest: deque[Finished] = field(default_factory=lambda: deque(maxlen=NEWEST))
-    judged: dict[tuple[int, int], tuple[int, Action]] = field(default_factory=dict)
+    judged: dict[tuple[int, int], _Look] = field(default_factory=dict)
 
 
 @lru_cache(maxsize=64)
@@ -60,52 +74,64 @@ def _race(study: str) -> _Race:
     return _Race()
 
 
-def advise(session: Session, trial: TrialRow, attempt: AttemptRow) -> Action:
+def advise(session: Session, trial: TrialRow, interim: Sequence[Any]) -> Action:
     """Say whether ``trial`` goes on, in the caller's transaction; ``stop`` goes into the history.
 
     Only what the model proposed on the shared seed is ever stopped, and none of the first trials.
+    To be called before the trial is locked: whoever writes a study's history locks it first.
     """
-    if not trial.proposed:
+    look = _look(session, trial, interim) if trial.proposed and interim else None
+    if look is None or not look.is_stop:
         return Action.CONTINUE
+    _record(session, trial, look)
+    return Action.STOP
+
+
+def _look(session: Session, trial: TrialRow, interim: Sequence[Any]) -> _Look | None:
+    """What is thought of ``trial`` by now; None before the first look."""
     race = _race(trial.study_id)
     with race.lock:
         rules = race.rules = race.rules or _rules(session, trial.study_id)
-        if not rules.risk or trial.seed != rules.seed or not attempt.interim:
-            return Action.CONTINUE
-        last = int(max(step for step, _ in attempt.interim))
+        if not rules.risk or trial.seed != rules.seed:
+            return None
+        last = int(max(step for step, _ in interim))
         at = racing.look_at(last, rules.steps)
         if at is None:
-            return Action.CONTINUE
-        return _judged(session, race, rules, trial, Curve.of(attempt.interim).between(0, at))
+            return None
+        return _judged(session, race, rules, trial, Curve.of(interim).between(0, at))
 
 
-def _judged(session: Session, race: _Race, rules: _Rules, trial: TrialRow, curve: Curve) -> Action:
+def _judged(session: Session, race: _Race, rules: _Rules, trial: TrialRow, curve: Curve) -> _Look:
     """Look the decision up, or make it: once per look, and a stopped trial stays stopped."""
     claim = (trial.id, trial.token)
-    look, action = race.judged.pop(claim, (0, Action.CONTINUE))
-    if look < curve.last and action is Action.CONTINUE:
-        look, action = curve.last, _decide(session, race, rules, trial, curve)
-    race.judged[claim] = (look, action)
+    look = race.judged.pop(claim, _Look(0, None))
+    if look.step < curve.last and not look.is_stop:
+        look = _Look(curve.last, _decide(session, race, rules, trial, curve))
+    race.judged[claim] = look
     while len(race.judged) > REMEMBERED:
         del race.judged[next(iter(race.judged))]
-    return action
+    return look
 
 
-def _decide(session: Session, race: _Race, rules: _Rules, trial: TrialRow, curve: Curve) -> Action:
+def _decide(
+    session: Session, race: _Race, rules: _Rules, trial: TrialRow, curve: Curve
+) -> Advice | None:
     if _is_spared(session, rules, trial):
-        return Action.CONTINUE
+        return None
     _catch_up(session, race, rules, trial.study_id)
     others = [one for one in race.newest if one is not race.best]
     risk = racing.risk_per_look(rules.risk, rules.trials)
-    advice = racing.advise(curve, [*filter(None, [race.best]), *others], risk=risk)
-    if advice.action is Action.STOP:
-        _record(session, trial, curve, advice)
-    return advice.action
+    return racing.advise(curve, [*filter(None, [race.best]), *others], risk=risk)
 
 
-def _record(session: Session, trial: TrialRow, curve: Curve, advice: Advice) -> None:
-    content = {"step": curve.last, "probability": advice.probability, "reason": advice.reason}
-    Events(session).record("stopped", trial.study_id, trial.id, token=trial.token, **content)
+def _record(session: Session, trial: TrialRow, look: _Look) -> None:
+    """Write the stop into the history, once: the same is said again when an answer got lost."""
+    Studies(session).lock(trial.study_id)
+    events = Events(session)
+    if look.advice is None or events.holds("stopped", trial.study_id, trial.id, trial.token):
+        return
+    why = {"probability": look.advice.probability, "reason": look.advice.reason}
+    events.record("stopped", trial.study_id, trial.id, token=trial.token, step=look.step, **why)
 
 
 def _is_spared(session: Session, rules: _Rules, trial: TrialRow) -> bool:

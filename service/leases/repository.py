@@ -14,7 +14,7 @@ from service.leases.sight import IS_SEEN, IS_TRIAL_SEEN
 from service.scope import ALL
 from service.studies.repository import ACTIVE, Studies
 from service.tables import AttemptRow, ModelRow, StudyRow, TrialRow, table_of
-from service.trials.repository import affected, changed
+from service.trials.repository import affected, changed, lock_trials
 
 PATIENCE_SECONDS = 600.0
 """How long a trial may wait for workers that have another model at hand."""
@@ -37,6 +37,9 @@ _FITS = (StudyRow.gpu_memory_gib <= bindparam("gib")) & or_(
 _FITTING = _FREE.where(_FITS, IS_SEEN)
 _WORK = select(1).where(or_(select(TrialRow.id).where(_IS_HELD).exists(), _FITTING.exists()))
 _HELD = select(TrialRow).where(_IS_HELD).limit(1)
+_CLAIMED = (AttemptRow.trial_id == TrialRow.id) & (AttemptRow.token == TrialRow.token)
+_IS_OF_ANOTHER = AttemptRow.process.is_distinct_from(bindparam("process"))
+_LEFT_BEHIND = _HELD.join(AttemptRow, _CLAIMED).where(_IS_OF_ANOTHER)
 
 _FIRST = (TrialRow.priority.desc(), TrialRow.id)
 _RESIDENT = select(ModelRow.id).where(ModelRow.fingerprint == bindparam("resident"))
@@ -75,6 +78,11 @@ class Leases:
     def held_by(self, worker: str, project: str = ALL) -> TrialRow | None:
         return self._session.scalar(_HELD, {"worker": worker, "project": project})
 
+    def left_behind(self, worker: str, process: str, project: str = ALL) -> TrialRow | None:
+        """A trial ``worker`` holds that a ``process`` before this one of the same name claimed."""
+        given = {"worker": worker, "process": process, "project": project}
+        return self._session.scalar(_LEFT_BEHIND, given)
+
     def lock_next_study(self, able: Capabilities | None, project: str = ALL) -> str | None:
         """Lock the active study whose queued trial is next for a worker that is ``able``.
 
@@ -91,13 +99,15 @@ class Leases:
             Studies(self._session).lock(study)
         return study
 
-    def claim(self, study: str, worker: str, lease_seconds: float) -> TrialRow | None:
+    def claim(
+        self, study: str, worker: str, lease_seconds: float, process: str | None = None
+    ) -> TrialRow | None:
         """Hand the study's next queued trial to ``worker``; its token rises by one."""
         given = {"study": study, "holder": worker, "lease_seconds": lease_seconds}
         claimed = self._session.scalar(_CLAIM, given)
         if claimed is not None:
-            values = {"trial_id": claimed.id, "token": claimed.token, "worker": worker}
-            self._session.execute(_ATTEMPT, values)
+            place = {"trial_id": claimed.id, "token": claimed.token}
+            self._session.execute(_ATTEMPT, {**place, "worker": worker, "process": process})
         return claimed
 
     def renew(self, trial: int, token: int, lease_seconds: float) -> bool:
@@ -113,14 +123,15 @@ class Leases:
         """Take the trial from its holder; the token stays until somebody claims anew."""
         return self._move(trial, token, (TrialState.RUNNING,), **_BACK)
 
-    def expire(self, trial: int, token: int, death: str | None) -> bool:
-        """Take an overdue trial from its holder, for good if it has a ``death``.
+    def expire(self, trial: int, token: int, death: str | None, *, is_dead: bool = False) -> bool:
+        """Take a trial that is overdue, or whose holder is dead, for good if it has a ``death``.
 
         False when ``token`` holds it no more, or was renewed meanwhile.
         """
+        due = () if is_dead else (_IS_LATE,)
         dead = {"state": TrialState.DEAD.value, "error": death, "finished_at": Now()}
         values = {**_BACK, **(dead if death else {}), "expiries": TrialRow.expiries + 1}
-        return self._move(trial, token, (TrialState.RUNNING,), _IS_LATE, **values)
+        return self._move(trial, token, (TrialState.RUNNING,), *due, **values)
 
     def _move(
         self, trial: int, token: int, states: Sequence[TrialState], *also: Any, **values: Any
@@ -148,8 +159,10 @@ class Leases:
             How many that helped.
         """
         short = TrialRow.lease_until < Now() + lease_seconds
-        running = update(TrialRow).where(_IS_RUNNING, short)
-        return affected(self._session.execute(running.values(lease_until=Now() + lease_seconds)))
+        trials = lock_trials(self._session, _IS_RUNNING, short)
+        running = update(TrialRow).where(TrialRow.id.in_(trials), _IS_RUNNING, short)
+        quiet = running.execution_options(synchronize_session=False)
+        return affected(self._session.execute(quiet.values(lease_until=Now() + lease_seconds)))
 
     def attempt(self, trial: int, token: int, worker: str) -> AttemptRow | None:
         """The claim (trial, token), if it was ``worker``'s."""
@@ -169,6 +182,19 @@ class Leases:
             .values(outcome=outcome, error=error, ended_at=Now(), seconds=spent)
             .execution_options(synchronize_session=False)
         )
+
+    def keep(self, trial: int, token: int, interim: Sequence[Any]) -> bool:
+        """Store the claim's interim losses; false when there is no such claim any more."""
+        mine = (AttemptRow.trial_id == trial) & (AttemptRow.token == token)
+        quiet = update(AttemptRow).where(mine).execution_options(synchronize_session=False)
+        return changed(self._session.execute(quiet.values(interim=interim)))
+
+    def blame(self, trial: int, token: int, error: str) -> bool:
+        """Note a refused report of the claim; false when one was noted before."""
+        mine = (AttemptRow.trial_id == trial) & (AttemptRow.token == token)
+        first = update(AttemptRow).where(mine, AttemptRow.error.is_(None)).values(error=error)
+        quiet = first.execution_options(synchronize_session=False)
+        return changed(self._session.execute(quiet))
 
 
 def _needs(able: Capabilities | None) -> dict[str, Any]:

@@ -11,21 +11,26 @@ from rankspace.trial import Action
 MAX_INTEGER = 2**63 - 1
 MAX_ERROR = 4000
 MAX_INTERIM = 10_000
+MAX_PROCESS = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A worker asks for a trial, in the protocol version it speaks.
 
-    Workers of protocol 1 do not say what they can run, and get any trial.
+    Workers of protocol 1 do not say what they can run, and get any trial. Who says which
+    ``process`` it is, a random text of its own, loses what an earlier one of its name held.
     """
 
     worker: str
     protocol: int
     capabilities: Capabilities | None = None
+    process: str | None = None
 
     def __post_init__(self) -> None:
         check_name(self.worker)
+        if self.process is not None:
+            check_process(self.process)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,12 @@ def check_name(name: str) -> None:
     check_worker(name)
     if "/" in name:
         raise InvalidInput("worker", name, "has a slash", fix="rename it")
+
+
+def check_process(process: str) -> None:
+    if not 1 <= len(process) <= MAX_PROCESS or not process.isprintable():
+        problem = f"must be 1 to {MAX_PROCESS} printable characters"
+        raise InvalidInput("process", process, problem, fix="make a random one at each start")
 
 
 def check_token(token: int) -> None:

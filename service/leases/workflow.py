@@ -47,6 +47,7 @@ def claim(
     able: Capabilities | None,
     lease_seconds: float,
     voice: Voice = LOCAL,
+    process: str | None = None,
 ) -> TrialRow | None:
     """Give ``worker`` a trial of its project: the one it holds, else the next it is able to run.
 
@@ -64,11 +65,29 @@ def claim(
     study = leases.lock_next_study(able, project)
     if study is None:
         return None
-    claimed = leases.claim(study, worker, lease_seconds)
+    claimed = leases.claim(study, worker, lease_seconds, process)
     if claimed is not None:
         content = {"worker": worker, "token": claimed.token}
         Events(session).record("claimed", claimed.study_id, claimed.id, **content)
     return claimed
+
+
+def bury(session: Session, worker: str, process: str, voice: Voice = LOCAL) -> TrialRow | None:
+    """Take from ``worker`` the trial that died with an earlier process; return it.
+
+    Whoever supervises a worker starts it anew within the lease: a trial that kills its process
+    would go to the same name again, for ever. So this is an expiry like any other.
+
+    Raises:
+        WrongWorker: The name is not for this ``voice``.
+    """
+    Workers(session).touch(worker, voice)
+    leases = Leases(session)
+    left = leases.left_behind(worker, process, voice.project)
+    if left is None:
+        return None
+    Studies(session).lock(left.study_id)
+    return left if _expire(session, leases, left, is_dead=True) else None
 
 
 def heartbeat(
@@ -84,14 +103,17 @@ def heartbeat(
     Workers(session).touch(beat.worker, voice)
     leases = Leases(session)
     row, attempt = _held(session, trial, beat)
-    holds = leases.renew(trial, beat.token, lease_seconds)
-    if beat.interim:
-        attempt.interim = _merged(attempt.interim or (), encode(beat.interim))
-    if holds:
-        return Beat(lease_seconds, advise(session, row, attempt))
-    if row.state == TrialState.CANCELLED and row.token == beat.token:
-        return Beat(lease_seconds, Action.CANCEL)
-    raise _lost(trial, beat.token)
+    interim = _merged(attempt.interim or (), encode(beat.interim))
+    is_current = row.token == beat.token
+    is_running = is_current and row.state == TrialState.RUNNING
+    action = advise(session, row, interim) if is_running else Action.CONTINUE
+    if not leases.renew(trial, beat.token, lease_seconds):
+        if not (is_current and row.state == TrialState.CANCELLED):
+            raise _lost(trial, beat.token)
+        action = Action.CANCEL
+    if beat.interim and not leases.keep(trial, beat.token, interim):
+        raise _not_ours(trial, beat)  # the study was deleted a moment ago
+    return Beat(lease_seconds, action)
 
 
 def _merged(known: Iterable[Any], given: Iterable[Any]) -> list[Any]:
@@ -141,14 +163,30 @@ def _judge(session: Session, row: TrialRow, given: Report) -> None:
 
 
 def distrust(session: Session, trial: int, given: Report, error: Senseless) -> None:
-    """Hold a senseless report against its worker, unless the study may be at fault.
+    """Hold a senseless report against its worker, once, unless somebody else may be at fault.
 
-    What a vector costs follows from a description that a person gave: a wrong one must not put
-    everybody in quarantine, so somebody else has to have shown that it is right.
+    Raises:
+        NotFound, LeaseLost: As ``report`` does.
     """
-    is_price = error.field == "measurement.parameters"
-    if not is_price or Trials(session).has_result_of_other(given.study_id, given.worker):
+    Workers(session).lock(given.worker)
+    _lock(session, trial, given)
+    _, attempt = _held(session, trial, given)
+    is_worker_s = _is_shown_right(session, given, attempt, error.field)
+    if is_worker_s and Leases(session).blame(trial, given.token, error.detail):
         quarantine.note_refusal(session, given.worker, trial, given.study_id, error.field)
+
+
+def _is_shown_right(session: Session, given: Report, attempt: AttemptRow, field: str) -> bool:
+    """Whether another worker's result has shown that what ``field`` was held against is right.
+
+    What a vector costs follows from a description that a person gave, and how long a claim is ago
+    from the database's clock, which may go wrong at any time: neither must put everybody in
+    quarantine.
+    """
+    since = {"measurement.parameters": 0.0, "measurement.seconds.train": attempt.started_at}
+    if field not in since:
+        return True
+    return Trials(session).has_result_of_other(given.study_id, given.worker, since[field])
 
 
 def _check_upload(session: Session, row: TrialRow, token: int) -> None:
@@ -192,24 +230,32 @@ def release(session: Session, trial: int, holding: Holding, voice: Voice = LOCAL
     Events(session).record("released", row.study_id, trial, token=holding.token)
 
 
-def expire(session: Session, study: str) -> list[TrialRow]:
+def expire(session: Session, study: str, *, waits: bool = False) -> list[TrialRow] | None:
     """Take the study's overdue trials from their holders; return them.
 
-    None while somebody else is writing to the study: another replica may be doing just this.
+    None if somebody else is writing to the study, unless it ``waits``: another replica may be
+    doing just this.
+
+    Raises:
+        NotFound: There is no such study any more; only if it ``waits``.
     """
-    if not Studies(session).try_lock(study):
-        return []
+    studies = Studies(session)
+    if waits:
+        studies.lock(study)
+    elif not studies.try_lock(study):
+        return None
     leases = Leases(session)
     return [row for row in leases.late(study) if _expire(session, leases, row)]
 
 
-def _expire(session: Session, leases: Leases, row: TrialRow) -> bool:
+def _expire(session: Session, leases: Leases, row: TrialRow, *, is_dead: bool = False) -> bool:
     """Queue ``row`` again, or give it up as dead after the third time."""
     death = f"lost its worker {MAX_EXPIRIES} times" if row.expiries + 1 >= MAX_EXPIRIES else None
-    if not leases.expire(row.id, row.token, death):
+    if not leases.expire(row.id, row.token, death, is_dead=is_dead):
         return False
     leases.end_attempt(row.id, row.token, "expired")
-    Events(session).record("expired", row.study_id, row.id, token=row.token)
+    why = {"cause": "restarted"} if is_dead else {}
+    Events(session).record("expired", row.study_id, row.id, token=row.token, **why)
     if death:
         sequence = Trials(session).accept(row, row.token, None)
         content = {"token": row.token, "sequence": sequence, "error": death}

@@ -1,7 +1,8 @@
 """Quarantine: who gets no trials any more, as functions inside the caller's write transaction.
 
 A worker that breaks every trial would otherwise take the whole queue, as the one that is always
-free. The worker's row is locked before the study's.
+free. But trials fail on good workers, too, and a service without workers is worse than one with a
+bad one. The caller has locked the worker's row and then the study's.
 """
 
 import structlog
@@ -9,13 +10,20 @@ from sqlalchemy.orm import Session
 
 from rankspace.errors import Forbidden, Quarantined
 from service.events import Events
+from service.quarantine.chance import chance
+from service.quarantine.history import records
 from service.scope import Scope
-from service.studies.repository import Studies
 from service.tables import TrialRow
 from service.workers.repository import Workers
 
 MOST = 3
-"""Failures, or senseless reports, in a row."""
+"""Failures, or senseless reports, in a row, at least."""
+
+UNLIKELY = 1e-3
+"""How probable failures may be at most, on a worker no worse than the others."""
+
+LATELY_SECONDS = 600.0
+"""Who was seen since counts as a worker that is there."""
 
 LONGEST = 500
 
@@ -42,12 +50,14 @@ def note_success(session: Session, worker: str) -> None:
 
 
 def note_failure(session: Session, worker: str, trial: TrialRow) -> None:
-    """Count a failed trial against ``worker``, if somebody else could run its study's meanwhile.
+    """Count a failed trial against ``worker``, as far as others fared better in its study.
 
-    So neither a study that nobody can run nor a worker that is alone leads to a quarantine.
+    So neither a study that nobody can run nor bad luck nor being alone leads to a quarantine.
     """
-    strikes = Workers(session).strike(worker, trial.id)
-    if strikes >= MOST:
+    Workers(session).strike(worker, trial.id)
+    found = records(session, worker)
+    strikes = sum(record.own for record in found)
+    if strikes >= MOST and chance(found) < UNLIKELY:
         where = _place(trial.id, trial.study_id)
         reason = f"{strikes} trials in a row failed here and not elsewhere, the last was {where}"
         _shut_out(session, worker, reason, trial.study_id)
@@ -55,11 +65,8 @@ def note_failure(session: Session, worker: str, trial: TrialRow) -> None:
 
 def note_refusal(session: Session, worker: str, trial: int, study: str, field: str) -> None:
     """Count a report on ``trial`` that made no sense because of ``field``."""
-    workers = Workers(session)
-    workers.lock(worker)
-    refusals = workers.refuse(worker)
+    refusals = Workers(session).refuse(worker)
     if refusals >= MOST:
-        Studies(session).lock(study)
         where = _place(trial, study)
         reason = f"{refusals} reports in a row made no sense, the last in {field} of {where}"
         _shut_out(session, worker, reason, study)
@@ -72,10 +79,20 @@ def _place(trial: int, study: str) -> str:
 
 def _shut_out(session: Session, worker: str, reason: str, study: str) -> None:
     workers, short = Workers(session), reason[:LONGEST]
-    if workers.quarantine(worker) is None:
+    if workers.quarantine(worker) is not None:
+        return
+    if not _leaves_enough(workers):
+        log.warning("not quarantined: too few would be left", worker=worker, reason=short)
+    else:
         workers.shut_out(worker, short)
         Events(session).record("quarantined", study, worker=worker, reason=short)
         log.warning("quarantined", worker=worker, study=study, reason=short)
+
+
+def _leaves_enough(workers: Workers) -> bool:
+    """Whether half of the workers that are there are left without one more."""
+    left = workers.active(LATELY_SECONDS) - 1
+    return left >= workers.quarantined(LATELY_SECONDS) + 1
 
 
 def shut_out(session: Session, worker: str, reason: str, scope: Scope) -> None:

@@ -58,7 +58,7 @@ async def claim_trial(
     the same trials, and a moment for that of others, so that most offers know most results.
     """
     check_protocol(claim)
-    await run_in_threadpool(runtime.leases.admit, claim.worker, caller.voice)
+    await run_in_threadpool(_admit, runtime, caller, claim)
     patience = await settle(runtime.planning.asked_by(claim.worker))
     await settle(runtime.planning.under_way(), COURTESY_SECONDS)
     assignment = await run_in_threadpool(_take, runtime, caller, claim)
@@ -70,9 +70,18 @@ async def claim_trial(
     return reply(assignment, 201) if assignment else Response(status_code=204)
 
 
+def _admit(runtime: Runtime, caller: Caller, claim: Claim) -> None:
+    if claim.process is not None:
+        study = runtime.leases.bury(claim.worker, claim.process, caller.voice)
+        if study is not None:  # a trial given up as dead leaves room for another
+            runtime.planning.ask(study, claim.worker)
+    runtime.leases.admit(claim.worker, caller.voice)
+
+
 def _take(runtime: Runtime, caller: Caller, claim: Claim) -> Assignment | None:
     who = claim.worker, claim.capabilities, caller.voice
-    return runtime.leases.claim(*who) if runtime.leases.has_work(*who) else None
+    has_work = runtime.leases.has_work(*who)
+    return runtime.leases.claim(*who, claim.process) if has_work else None
 
 
 def _ask_for_offers(runtime: Runtime, caller: Caller, claim: Claim) -> Sequence[Future[None]]:

@@ -30,8 +30,9 @@ class Studies:
         """Let nobody else write to ``study`` until this transaction ends.
 
         Whoever writes a study's history does so first: its events are numbered in the order in
-        which they become visible, and its results in the order of acceptance. Heartbeats, which
-        write none, pass by. Locks are taken in the order worker, study, trial, attempt.
+        which they become visible, and its results in the order of acceptance. Heartbeats pass by,
+        except those that bring back a stop. Locks are taken in the order worker, study, trial,
+        attempt, and several trials' by identity.
 
         Raises:
             NotFound: There is no such study.

@@ -82,18 +82,19 @@ class Trials:
         pairs = select(TrialRow.rank_vector, TrialRow.seed).where(TrialRow.study_id == study, mine)
         return [(vector, seed) for vector, seed in self._session.execute(pairs)]
 
-    def has_result_of_other(self, study: str, worker: str) -> bool:
-        """Whether another worker has finished a trial of ``study`` well."""
+    def has_result_of_other(self, study: str, worker: str, since: float) -> bool:
+        """Whether another worker has finished a trial of ``study`` well ``since`` then."""
         mine = (TrialRow.study_id == study) & (TrialRow.state == TrialState.DONE)
-        found = select(TrialRow.id).where(mine, TrialRow.worker != worker).limit(1)
-        return self._session.scalar(found) is not None
+        of_other = (TrialRow.worker != worker) & (TrialRow.finished_at >= since)
+        return self._session.scalar(select(TrialRow.id).where(mine, of_other).limit(1)) is not None
 
     def cancel_all(self, study: str) -> None:
         """Cancel every trial of ``study`` that is not finished, and close its attempts."""
-        mine = TrialRow.study_id == study
+        unfinished = TrialRow.state.in_((TrialState.QUEUED, TrialState.RUNNING))
+        lock_trials(self._session, TrialRow.study_id == study, unfinished)
         cancelled = self._session.scalars(
             update(TrialRow)
-            .where(mine, TrialRow.state.in_((TrialState.QUEUED, TrialState.RUNNING)))
+            .where(TrialRow.study_id == study, unfinished)
             .values(state=TrialState.CANCELLED.value, finished_at=Now(), lease_until=None)
             .returning(TrialRow.id)
             .execution_options(synchronize_session=False)
@@ -183,6 +184,12 @@ class Trials:
         place = {"trial_id": trial.id, "study_id": trial.study_id, "sequence": sequence}
         self._session.execute(_ACCEPT, {**place, **result})
         return sequence
+
+
+def lock_trials(session: Session, *where: Any) -> Sequence[int]:
+    """Lock the trials ``where`` that holds, in the one order in which several are locked."""
+    found = select(TrialRow.id).where(*where).order_by(TrialRow.id)
+    return session.scalars(found.with_for_update(key_share=True)).all()
 
 
 def _columns(planned: PlannedTrial) -> dict[str, Any]:

@@ -17,9 +17,8 @@ from sqlalchemy import (
     true,
     update,
 )
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
-from rankspace import TrialState
 from rankspace.errors import NotFound, WrongWorker
 from service.clock import Now
 from service.keys import IS_LIVE
@@ -58,23 +57,6 @@ _REASON = select(WorkerRow.quarantine_reason).where(
 _IS_MARKED = select(1).where(
     WorkerRow.name == bindparam("worker"),
     or_(WorkerRow.struck_at.is_not(None), WorkerRow.refusals > 0),
-)
-
-_OTHER = aliased(TrialRow)
-_SINCE = select(WorkerRow.struck_at).where(WorkerRow.name == bindparam("worker")).scalar_subquery()
-_WORKS_ELSEWHERE = exists(
-    select(1).where(
-        _OTHER.study_id == TrialRow.study_id,
-        _OTHER.state == TrialState.DONE.value,
-        _OTHER.worker != bindparam("worker"),
-        _OTHER.finished_at >= _SINCE,
-    )
-)
-_STRIKES = select(func.count()).where(
-    TrialRow.worker == bindparam("worker"),
-    TrialRow.state == TrialState.FAILED.value,
-    TrialRow.finished_at >= _SINCE,
-    _WORKS_ELSEWHERE,
 )
 
 
@@ -155,14 +137,10 @@ class Workers:
         self._set(worker, refusals=WorkerRow.refusals + 1)
         return self.get(worker).refusals
 
-    def strike(self, worker: str, trial: int) -> int:
-        """Note that ``trial`` failed; return how many count since the last good result.
-
-        Those count of whose study another worker has finished a trial since the first failure.
-        """
+    def strike(self, worker: str, trial: int) -> None:
+        """Note that ``trial`` failed, if it is the first since the last good result."""
         failed_at = select(TrialRow.finished_at).where(TrialRow.id == trial).scalar_subquery()
         self._set(worker, struck_at=func.coalesce(WorkerRow.struck_at, failed_at))
-        return int(self._session.scalar(_STRIKES, {"worker": worker}) or 0)
 
     def _set(self, worker: str, **values: Any) -> None:
         mine = update(WorkerRow).where(WorkerRow.name == worker).values(**values)

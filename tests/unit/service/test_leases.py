@@ -10,6 +10,8 @@ from rankspace import Purpose, RankVector
 from rankspace.trial import LEAST_PROTOCOL, PROTOCOL
 from service.db import Database
 from service.leases import workflow
+from service.leases.repository import Leases
+from service.studies.repository import Studies
 from service.trials.planned import PlannedTrial
 from service.trials.repository import Trials
 from tests.unit.service.driver import Service, holding, measurement, score
@@ -173,6 +175,22 @@ def test_an_offer_nobody_claimed_cannot_be_reported(service: Service) -> None:
     assert "token" in answer.json()["detail"]
 
 
+def test_a_heartbeat_while_its_study_is_deleted_finds_nothing(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = service.submit()
+    lease = service.claim()
+    service.post(f"/v1/studies/{study}/cancel")
+    renew = Leases.renew
+
+    def deleted_meanwhile(leases: Leases, *given: Any) -> bool:
+        Studies(leases._session).delete(study)
+        return renew(leases, *given)
+
+    monkeypatch.setattr(Leases, "renew", deleted_meanwhile)
+    assert _beat(service, lease, interim=[[1, 3.0]]).status_code == 404
+
+
 def test_two_connections_racing_for_the_same_trials(service: Service) -> None:
     """Two engines on the same file: the lock of one process does not order them."""
     study = service.submit()
@@ -225,6 +243,78 @@ def test_poll_without_work_ends_in_time(service: Service) -> None:
     begin = time.monotonic()
     assert service.claim(wait=0.3) is None
     assert 0.25 < time.monotonic() - begin < 3
+
+
+def _claim_as(service: Service, process: str | None, worker: str = "w1") -> Any:
+    body = {"worker": worker, "protocol": PROTOCOL, "process": process}
+    return service.post("/v1/leases", body, "worker")
+
+
+def test_a_trial_that_kills_its_worker_is_dead_after_three_restarts(service: Service) -> None:
+    study = service.submit()
+    claims = [_claim_as(service, f"process {number}").json() for number in range(4)]
+    first = claims[0]["trial_id"]
+    assert [(c["trial_id"], c["token"]) for c in claims[:3]] == [(first, n) for n in (1, 2, 3)]
+    assert claims[3]["trial_id"] != first
+    trial = _trial(service, study, first)
+    assert (trial["state"], trial["expiries"]) == ("dead", 3)
+    events = service.get(f"/v1/studies/{study}/events?limit=1000")["items"]
+    kinds = [event["kind"] for event in events if event["trial"] == first]
+    assert kinds[-7:] == [*["claimed", "expired"] * 3, "dead"]
+    causes = [event["content"].get("cause") for event in events if event["kind"] == "expired"]
+    assert causes == ["restarted"] * 3
+    assert _trial(service, study, claims[3]["trial_id"])["expiries"] == 0
+
+
+def test_the_same_process_gets_the_same_lease_again(service: Service) -> None:
+    study = service.submit()
+    lease = _claim_as(service, "a").json()
+    assert _claim_as(service, "a").json() == lease
+    assert _claim_as(service, None).json() == lease  # a worker of before does not say
+    assert _trial(service, study, lease["trial_id"])["expiries"] == 0
+
+
+def test_a_restart_ends_what_the_worker_of_before_held(service: Service) -> None:
+    service.submit()
+    lease = _claim_as(service, None).json()
+    assert _claim_as(service, "a").json()["token"] == lease["token"] + 1
+    assert _beat(service, lease).status_code == 409
+    assert service.report(lease, -2.5).status_code == 409
+
+
+def test_a_restart_costs_one_expiry_and_none_after_the_report(service: Service) -> None:
+    study = service.submit()
+    lease = _claim_as(service, "a").json()
+    again = [_claim_as(service, "b").json() for _ in range(3)]
+    assert {lease["token"] + 1} == {claim["token"] for claim in again}
+    assert _trial(service, study, lease["trial_id"])["expiries"] == 1
+    assert service.report(again[0], -2.5).json() == {"status": "accepted"}
+    assert _claim_as(service, "c").json()["trial_id"] != lease["trial_id"]
+    assert _trial(service, study, lease["trial_id"])["state"] == "done"
+
+
+def test_another_worker_s_trial_is_not_touched_by_a_restart(service: Service) -> None:
+    service.submit()
+    lease = _claim_as(service, "a", "w1").json()
+    _claim_as(service, "b", "w2")
+    _claim_as(service, "c", "w2")
+    assert _beat(service, lease).status_code == 200
+
+
+def test_a_restart_in_quarantine_gives_the_trial_to_others(service: Service) -> None:
+    service.submit()
+    lease = _claim_as(service, "a").json()
+    service.post("/v1/workers/w1/quarantine", {"reason": "fan"})
+    assert _claim_as(service, "a").json() == lease
+    assert _claim_as(service, "b").status_code == 403
+    assert _claim_as(service, "c", "w2").json()["trial_id"] == lease["trial_id"]
+
+
+@pytest.mark.parametrize("process", ["", "x" * 65, "a\n"])
+def test_a_process_is_a_short_text(service: Service, process: str) -> None:
+    refused = _claim_as(service, process)
+    assert refused.status_code == 422
+    assert refused.json()["detail"].startswith("process = ")
 
 
 @pytest.mark.parametrize("protocol", [LEAST_PROTOCOL - 1, PROTOCOL + 1])

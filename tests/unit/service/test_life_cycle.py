@@ -149,14 +149,27 @@ class LifeCycle(RuleBasedStateMachine):
         with self.database.writing() as session:
             session.execute(late.values(lease_until=Now() - 1))
         with self.database.writing() as session:
-            taken = [row.id for row in workflow.expire(session, self.study)]
+            taken = [row.id for row in workflow.expire(session, self.study) or ()]
         was_held = self.held.get(lease.trial, False) and lease.trial not in self.over
         assert taken == ([lease.trial] if was_held else [])
         if was_held:
-            self.held[lease.trial] = False
-            self.expiries[lease.trial] = self.expiries.get(lease.trial, 0) + 1
-            if self.expiries[lease.trial] == workflow.MAX_EXPIRIES:
-                self.over[lease.trial] = None
+            self._note_expiry(lease.trial)
+
+    def _note_expiry(self, trial: int) -> None:
+        self.held[trial] = False
+        self.expiries[trial] = self.expiries.get(trial, 0) + 1
+        if self.expiries[trial] == workflow.MAX_EXPIRIES:
+            self.over[trial] = None
+
+    @rule(worker=st.sampled_from(WORKERS))
+    def restart(self, worker: str) -> None:
+        """The worker is killed, and the new process of its name asks for the first time."""
+        with self.database.writing() as session:
+            left = workflow.bury(session, worker, "new")
+        before = self._holds(worker)
+        assert (left and left.id) == (before and before.trial)
+        if before is not None:
+            self._note_expiry(before.trial)
 
     @precondition(lambda self: not self.cancelled and len(self.over) >= 3)
     @rule()

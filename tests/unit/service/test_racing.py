@@ -6,6 +6,7 @@ import pytest
 
 from perfmodel.racing import spared
 from service.leases import racing
+from service.studies.repository import Studies
 from service.tables import TrialRow
 from tests.unit.service.driver import Service, holding, measurement, outcome, score
 
@@ -58,6 +59,34 @@ def test_a_hopeless_trial_is_told_to_stop_and_the_history_says_why(service: Serv
     assert (stopped["trial"], stopped["content"]["step"]) == (lease["trial_id"], 12)
     assert 0 <= stopped["content"]["probability"] < 0.02
     assert "above the best score" in stopped["content"]["reason"]
+
+
+def test_two_services_that_come_to_the_same_say_it_once(service: Service) -> None:
+    study = begun(service)
+    lease = service.claim()
+    assert beat(service, lease, 9.0, 12) == "stop"
+    racing._race.cache_clear()  # as another one, which has not decided yet
+    assert beat(service, lease, 9.0, 12) == "stop"
+    events = service.get(f"/v1/studies/{study}/events?limit=1000")["items"]
+    assert sum(event["kind"] == "stopped" for event in events) == 1
+
+
+def test_a_stop_of_which_the_history_could_not_be_told_is_told_later(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = begun(service)
+    lease = service.claim()
+    with monkeypatch.context() as broken:
+        broken.setattr(Studies, "lock", _busy)
+        with pytest.raises(TimeoutError):
+            beat(service, lease, 9.0, 12)
+    assert beat(service, lease, 9.0, 12) == "stop"
+    events = service.get(f"/v1/studies/{study}/events?limit=1000")["items"]
+    assert sum(event["kind"] == "stopped" for event in events) == 1
+
+
+def _busy(_studies: Studies, _study: str) -> None:
+    raise TimeoutError
 
 
 def test_the_page_says_which_trials_were_stopped(service: Service) -> None:

@@ -3,22 +3,28 @@
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
 
 from service.db import _ATTEMPT
+from service.events import Events
 from service.leases import workflow
 from service.leases.repository import Leases
 from service.replay import replay
 from service.stages.conductor import PATIENCE_SECONDS
 from service.studies.repository import Studies
-from service.tables import AttemptRow, EventRow, ObservationRow, TrialRow
+from service.tables import AttemptRow, EventRow, ObservationRow, TrialRow, WorkerRow
+from service.trials.repository import Trials
+from service.workers.repository import Workers
 from tests.unit.service.driver import Service, score, start, study
+from tests.unit.service.test_racing import beat, begun
 
 pytestmark = pytest.mark.parametrize("directory", ["postgresql"], indirect=True)
 
@@ -119,9 +125,105 @@ def test_two_stewards_do_not_wait_for_each_other(directory: Path) -> None:
         with database.writing() as busy:
             Studies(busy).lock(identity)
             with database.writing() as session:
-                assert workflow.expire(session, identity) == []
+                assert workflow.expire(session, identity) is None
         with database.writing() as session:
-            assert len(workflow.expire(session, identity)) == 1
+            assert len(workflow.expire(session, identity) or ()) == 1
+
+
+def test_a_stop_waits_for_its_turn_in_the_history(service: Service) -> None:
+    """A reader that follows by the last event's number would miss one that comes out of order."""
+    identity = begun(service)
+    lease = service.claim()
+    database = service.app.state.runtime.database
+    with ThreadPoolExecutor(1) as pool:
+        with database.writing() as busy:
+            Studies(busy).lock(identity)
+            stopped = pool.submit(beat, service, lease, 9.0, 12)
+            assert not wait([stopped], timeout=0.5).done
+            with database.reading() as session:
+                seen = Events(session).last(identity)
+            Events(busy).record("late", identity)
+        assert stopped.result(10) == "stop"
+    with database.reading() as session:
+        told = [event.kind for event in Events(session).after(identity, seen, 10)]
+    assert told == ["late", "stopped"]
+
+
+def test_the_very_first_requests_of_a_worker_take_turns(service: Service) -> None:
+    database = service.app.state.runtime.database
+    came_second, go = Event(), Event()
+
+    def second() -> None:
+        with database.writing() as session:
+            Workers(session).touch("new")
+            came_second.set()
+            assert go.wait(10)
+
+    third = select(WorkerRow.name).where(WorkerRow.name == "new").with_for_update(skip_locked=True)
+    with ThreadPoolExecutor(1) as pool:
+        with database.writing() as session:
+            Workers(session).touch("new")
+            inside = pool.submit(second)
+            assert not came_second.wait(0.5)
+        assert came_second.wait(10)
+        with database.writing() as session:
+            assert session.scalar(third) is None  # it waits for the second
+        go.set()
+        inside.result(10)
+
+
+def test_expiry_waits_for_a_study_that_was_busy_twice(directory: Path) -> None:
+    service = start(directory, lease_seconds=0.2, heartbeat_seconds=0.05)
+    with service.client, ThreadPoolExecutor(1) as pool:
+        identity = service.submit()
+        lease = service.claim()
+        time.sleep(0.25)
+        leases, database = service.app.state.runtime.leases, service.app.state.runtime.database
+        with database.writing() as busy:
+            Studies(busy).lock(identity)
+            leases.tend()
+            leases.tend()
+            third = pool.submit(leases.tend)
+            assert not wait([third], timeout=0.5).done
+        third.result(10)
+        with database.reading() as session:
+            assert session.get_one(TrialRow, lease["trial_id"]).expiries == 1
+
+
+def _grant_grace(session: Session, _study: str) -> None:
+    Leases(session).grant_grace(600.0)
+
+
+def _cancel_all(session: Session, study: str) -> None:
+    Trials(session).cancel_all(study)
+
+
+@pytest.mark.parametrize("move", [_grant_grace, _cancel_all])
+def test_who_locks_many_trials_begins_with_the_first(service: Service, move: Any) -> None:
+    """Two that lock the same in different orders would wait for each other."""
+    identity = service.submit()
+    first, *_, last = (service.claim(f"w{number}")["trial_id"] for number in range(4))
+    database = service.app.state.runtime.database
+
+    def is_free(trial: int) -> bool:
+        one = select(TrialRow.id).where(TrialRow.id == trial)
+        with database.writing() as session:
+            return session.scalar(one.with_for_update(skip_locked=True)) is not None
+
+    def moved() -> None:
+        with database.writing() as session:
+            move(session, identity)
+
+    with database.writing() as session:  # the first now lies behind the last in the file
+        session.execute(update(TrialRow).where(TrialRow.id == first).values(priority=1))
+    with ThreadPoolExecutor(1) as pool:
+        with database.writing() as session:
+            session.execute(update(TrialRow).where(TrialRow.id == first).values(priority=2))
+            waiting = pool.submit(moved)
+            assert not wait([waiting], timeout=0.5).done
+            assert is_free(last)
+        waiting.result(10)
+    assert is_free(last)
 
 
 def test_a_service_stopped_in_the_middle_of_a_plan_stops_no_other(

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import httpx
 import pytest
@@ -60,9 +61,18 @@ def test_a_claim_brings_the_assignment(service: Any, client: LeaseClient, assign
     assert client.claim(2) == assign()
     assert service.seen[0][1:] == (
         "/v1/leases?wait=2",
-        {"worker": "w1", "protocol": 2, "capabilities": None},
+        {"worker": "w1", "protocol": 2, "capabilities": None, "process": ANY},
     )
     assert service.authorizations == {"Bearer rka_x_secret"}
+
+
+def test_every_start_is_another_process(service: Any, client: LeaseClient) -> None:
+    service.say("claim", NO_WORK)
+    with LeaseClient(service.url, "k", "w1") as restarted:
+        for one in (client, client, restarted):
+            one.claim(0)
+    first, again, new = (body["process"] for body in service.bodies("claim"))
+    assert first == again != new
 
 
 def test_a_report_carries_the_measurement(
