@@ -59,7 +59,7 @@ def note_failure(session: Session, worker: str, trial: TrialRow) -> None:
     strikes = sum(record.own for record in found)
     if strikes >= MOST and chance(found) < UNLIKELY:
         where = _place(trial.id, trial.study_id)
-        reason = f"{strikes} trials in a row failed here and not elsewhere, the last was {where}"
+        reason = f"{strikes} trials in a row failed here, few elsewhere, the last was {where}"
         _shut_out(session, worker, reason, trial.study_id)
 
 
