@@ -5,7 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from bench.chaos.history import Acknowledged, Counted, Event, Findings, History, check
+from bench.chaos.history import (
+    SLACK_SECONDS,
+    Acknowledged,
+    Counted,
+    Event,
+    Findings,
+    History,
+    check,
+)
 
 CLEAN = History(
     states={1: "done", 2: "failed", 3: "cancelled", 4: "dead"},
@@ -72,7 +80,10 @@ PLANTED: dict[str, tuple[str, Plant]] = {
         _events(Event(3, "expired", 1, 9.0), Event(3, "claimed", 1, 9.1)),
     ),
     "a claimed trial that vanished": ("lost", _events(Event(9, "claimed", 1, 9.0))),
-    "taken before its lease was over": ("order", lambda c: replace(c, lease_seconds=1.01)),
+    "taken before its lease was over": (
+        "order",
+        lambda c: replace(c, lease_seconds=SLACK_SECONDS + 1.01),
+    ),
     "taken by an expiry nobody had": (
         "order",
         lambda c: replace(c, events=[replace(c.events[2], token=99), *c.events[:2], *c.events[3:]]),
@@ -89,13 +100,13 @@ PLANTED: dict[str, tuple[str, Plant]] = {
 
 def test_a_clean_history_passes() -> None:
     assert check(CLEAN) == Findings()
-    assert check(replace(CLEAN, lease_seconds=1.0)) == Findings()
+    assert check(replace(CLEAN, lease_seconds=SLACK_SECONDS + 1.0)) == Findings()
 
 
 def test_who_came_back_may_lose_what_it_held_before() -> None:
     early = replace(CLEAN.events[2], at=0.1, cause="restarted")
     events = [*CLEAN.events[:2], early, *CLEAN.events[3:]]
-    assert check(replace(CLEAN, events=events, lease_seconds=1.0)) == Findings()
+    assert check(replace(CLEAN, events=events, lease_seconds=SLACK_SECONDS + 1.0)) == Findings()
 
 
 @pytest.mark.parametrize("name", PLANTED)
