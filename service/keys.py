@@ -56,6 +56,14 @@ def signed(prefix: str, identity: str, secret: str) -> str:
     return f"{unsigned}_{checksum(unsigned)}"
 
 
+def parsed(form: re.Pattern[str], shown: str) -> tuple[str, str, bool]:
+    """Return the identity, the secret's digest, and whether ``shown`` is of ``form`` and whole."""
+    found = form.fullmatch(shown)
+    if found is None:
+        return "", digest("-"), False  # as much work as for a secret
+    return found[2], digest(found[3]), found[4] in (None, checksum(found[1]))
+
+
 @dataclass(frozen=True, slots=True)
 class IssuedKey:
     """A key as its owner sees it once; ``key`` is the secret."""
@@ -145,16 +153,15 @@ class Keys:
         Raises:
             Unauthenticated: Malformed, unknown, revoked or expired; the answer does not say which.
         """
-        form = _FORM.fullmatch(key)
-        is_whole = form is not None and form[4] in (None, checksum(form[1]))
-        found = select(KeyRow, IS_LIVE, _IS_USED_ANEW).where(KeyRow.id == (form[2] if form else ""))
+        identity, sent, is_whole = parsed(_FORM, key)
+        found = select(KeyRow, IS_LIVE, _IS_USED_ANEW).where(KeyRow.id == identity)
         row, is_live, is_used_anew = self._session.execute(found).one_or_none() or (
             None,
             None,
             None,
         )
         expected = row.digest if row else digest("")
-        matches = hmac.compare_digest(digest(form[3] if form else "-"), expected)
+        matches = hmac.compare_digest(sent, expected)
         if row is None or not (is_whole and matches and is_live):
             raise Unauthenticated("the key is not valid", hint="send a current key")
         return caller_of(row), bool(is_used_anew)

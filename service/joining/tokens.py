@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from rankspace.errors import NotFound, Unauthenticated
 from service.clock import Now, timestamp
-from service.keys import checksum, digest, random_text, signed
+from service.keys import digest, parsed, random_text, signed
 from service.scope import Scope
 from service.tables import JoinTokenRow
 from service.trials.repository import changed
@@ -61,24 +61,23 @@ class JoinTokens:
             Unauthenticated: Malformed, unknown, expired, revoked or used up; the answer does not
                 say which.
         """
-        form = _FORM.fullmatch(token)
-        is_whole = form is not None and form[4] == checksum(form[1])
-        found = select(JoinTokenRow).where(JoinTokenRow.id == (form[2] if form else ""), _IS_GOOD)
-        row = self._session.scalar(found)
+        identity, sent, is_whole = parsed(_FORM, token)
+        row = self._session.scalar(
+            select(JoinTokenRow).where(JoinTokenRow.id == identity, _IS_GOOD)
+        )
         expected = row.digest if row else digest("")
-        matches = hmac.compare_digest(digest(form[3] if form else "-"), expected)
+        matches = hmac.compare_digest(sent, expected)
         if row is None or not (is_whole and matches):
             raise _not_valid()
         return row
 
-    def use(self, token: str) -> None:
+    def use(self, identity: str) -> None:
         """Take one use from a token that was checked; of several at once no more than are left.
 
         Raises:
             Unauthenticated: There is none left by now.
         """
-        row = self.check(token)
-        used = update(JoinTokenRow).where(JoinTokenRow.id == row.id, _IS_GOOD)
+        used = update(JoinTokenRow).where(JoinTokenRow.id == identity, _IS_GOOD)
         less = used.values(uses_left=JoinTokenRow.uses_left - 1)
         quiet = less.execution_options(synchronize_session=False)
         if not changed(self._session.execute(quiet)):

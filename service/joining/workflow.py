@@ -24,7 +24,7 @@ def join(session: Session, token: str, worker: str) -> IssuedKey:
     _check_name(workers, worker, Scope(known.project))
     workers.touch(worker, Voice(known.project, is_bound=True))
     issued = Keys(session).bind(worker, f"joined with {known.id}", known.project)
-    JoinTokens(session).use(token)
+    JoinTokens(session).use(known.id)
     return issued
 
 
