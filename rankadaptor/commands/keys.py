@@ -3,11 +3,11 @@
 from typing import Annotated
 
 import typer
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from rankadaptor.client import JSON
+from rankadaptor.commands.listing import listing
 from rankadaptor.commands.options import Json, Url, connect
 from rankadaptor.screen import emit, err
 
@@ -58,9 +58,8 @@ def revoke(
 
 
 def _table(keys: list[JSON]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title="keys", title_justify="left", pad_edge=False)
-    for column in ("id", "role", "project", "name", "worker", "last used", "ends"):
-        table.add_column(column, no_wrap=column != "name", overflow="fold")
+    columns = ("id", "role", "project", "name", "worker", "last used", "ends")
+    table = listing("keys", columns, ["name"])
     for key in keys:
         names = (Text(key[column]) for column in ("id", "role", "project", "name"))
         worker = Text(key["worker"] or "")
@@ -110,9 +109,8 @@ def revoke_join_token(
 
 
 def _tokens(tokens: list[JSON]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title="join tokens", title_justify="left", pad_edge=False)
-    for column in ("id", "project", "name", "uses left", "ends"):
-        table.add_column(column, no_wrap=column != "name", overflow="fold")
+    columns = ("id", "project", "name", "uses left", "ends")
+    table = listing("join tokens", columns, ["name"])
     for token in tokens:
         names = (Text(token[column]) for column in ("id", "project", "name"))
         table.add_row(*names, str(token["uses_left"]), _end(token))

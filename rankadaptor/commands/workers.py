@@ -3,11 +3,11 @@
 from typing import Annotated
 
 import typer
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from rankadaptor.client import JSON
+from rankadaptor.commands.listing import listing
 from rankadaptor.commands.options import Json, Url, connect
 from rankadaptor.screen import emit
 
@@ -48,9 +48,8 @@ def reinstate(name: Name, url: Url = None, json_: Json = False) -> None:
 
 
 def _table(workers: list[JSON]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title="workers", title_justify="left", pad_edge=False)
-    for column in ("name", "project", "last seen", "quarantine"):
-        table.add_column(column, no_wrap=column in ("project", "last seen"), overflow="fold")
+    columns = ("name", "project", "last seen", "quarantine")
+    table = listing("workers", columns, ["name", "quarantine"])
     for worker in workers:
         reason = Text(worker["quarantine_reason"] or "", style="red")
         seen = str(worker["last_seen"])[:19].replace("T", " ")
