@@ -32,6 +32,8 @@ from bench.chaos.mutants import MUTANTS, SHOWS, plant
 from bench.chaos.run import Order, Outcome, run
 
 MUTANT_MENU = Menu(10, 30, 0, 0, 2, 0, 2)
+MUTANT_LONG_SHARE = 0.5
+"""A late report does harm only while the next holder is at work: in short trials hardly ever."""
 
 
 def main() -> None:
@@ -88,7 +90,16 @@ def _is_clean(seed: int) -> bool:
 def _mutated(name: str, seed: int) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="mutant-") as tree:
         planted = plant(name, Path(tree))
-        order = Order(300, 10, 3, MUTANT_MENU, seed=seed, tree=planted, most_seconds=150)
+        order = Order(
+            300,
+            10,
+            3,
+            MUTANT_MENU,
+            seed=seed,
+            tree=planted,
+            most_seconds=150,
+            long_share=MUTANT_LONG_SHARE,
+        )
         return run(order, lambda _: None)
 
 

@@ -50,6 +50,7 @@ class Post:
         key: A worker's key.
         home: Directory of journals and spools.
         seed: Of its misbehaviour.
+        long_share: Of its trials, those that last nearly as long as a lease.
     """
 
     slot: str
@@ -59,6 +60,7 @@ class Post:
     key: str
     home: Path
     seed: int
+    long_share: float = LONG
 
 
 def score_of(assignment: Assignment) -> float:
@@ -71,8 +73,9 @@ def score_of(assignment: Assignment) -> float:
 class SleepingEvaluator:
     """Stands in for fine-tuning; everything around it is the product's."""
 
-    def __init__(self, dice: random.Random) -> None:
+    def __init__(self, dice: random.Random, long_share: float) -> None:
         self._dice = dice
+        self._long_share = long_share
 
     def capabilities(self) -> Capabilities:
         return Capabilities()
@@ -80,7 +83,7 @@ class SleepingEvaluator:
     def evaluate(
         self, assignment: Assignment, on_step: OnStep, adapter_directory: Path | None = None
     ) -> Measurement:
-        is_long, is_deaf = self._dice.random() < LONG, self._dice.random() < DEAF
+        is_long, is_deaf = self._dice.random() < self._long_share, self._dice.random() < DEAF
         seconds = LONG_SECONDS if is_long else self._dice.uniform(*SHORT_SECONDS)
         end, step = time.monotonic() + seconds, 0
         while (left := end - time.monotonic()) > 0:
@@ -136,7 +139,7 @@ def work(post: Post) -> None:
         post.name,
         JournalingClient(post, dice),
         LeaseClient(post.url, post.key, post.name, attempts=1),
-        SleepingEvaluator(dice),
+        SleepingEvaluator(dice, post.long_share),
         Spool(post.home / f"{post.slot}.spool"),
         drain=Drain(),
         patience=Patience(wait_seconds=2.0, away_seconds=0.3),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.chaos.crew import Crew, Post, journals
+from bench.chaos.crew import LONG, Crew, Post, journals
 from bench.chaos.faults import Faults, Menu
 from bench.chaos.history import Findings, History, check
 from bench.chaos.mutants import ROOT
@@ -34,6 +34,7 @@ class Order:
         tree: Where the service's source lies.
         most_seconds: Then the run is over, whatever has come of it.
         replays: Whether every proposal is recomputed at the end.
+        long_share: Of the trials, those that last nearly as long as a lease.
     """
 
     trials: int
@@ -45,6 +46,7 @@ class Order:
     tree: Path = ROOT
     most_seconds: float = 600.0
     replays: bool = True
+    long_share: float = LONG
 
 
 @dataclass
@@ -119,6 +121,7 @@ def _posts(order: Order, running: Site, dice: random.Random) -> list[Post]:
             key=running.key("worker"),
             home=running.home,
             seed=dice.randrange(2**31),
+            long_share=order.long_share,
         )
         for at in range(order.workers)
     ]
