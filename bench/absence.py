@@ -28,15 +28,15 @@ from bench.chaos.site import Replica
 from bench.chaos.work import submit
 from rankspace import Assignment, Measurement
 from rankspace.capabilities import Capabilities
-from service.db import Database
-from service.tables import EventRow
+from service.storage.db import Database
+from service.storage.tables import EventRow
 from tests.services import wait_for
-from worker.client import LeaseClient
-from worker.drain import Drain
+from tuning.training import OnStep
+from worker.lease.client import LeaseClient
+from worker.lease.drain import Drain
+from worker.lease.loop import Patience, Worker
+from worker.lease.spool import Spool
 from worker.logs import configure
-from worker.loop import Patience, Worker
-from worker.spool import Spool
-from worker.training import OnStep
 
 PORTS = range(20_000, 30_000)
 """Ports nobody is given by chance, so that the service's own is still free when it comes back."""

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.trial_runner import TrialRunner, text_recipe
-from pruning.description import describe
+from pruning.container.description import describe
 from rankspace import Layer, PrunedModel, RankVector, SearchSpace
 from rankspace.granularity import search_space
 from rankspace.recipe import LINEAR_MODULES

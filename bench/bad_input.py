@@ -23,10 +23,10 @@ from typing import Any
 import httpx
 
 from bench.fuzzing import Door, Fault, faults
-from pruning.calibration import Calibration
-from pruning.compression import compress
-from pruning.description import describe
-from pruning.settings import PruningSettings
+from pruning.container.description import describe
+from pruning.methods.compression import compress
+from pruning.methods.settings import PruningSettings
+from pruning.profiling.calibration_text import Calibration
 from rankadaptor.client import Client
 from rankadaptor.demo.base_model import Size, cached_base_model
 from rankadaptor.demo.corpus import Corpus

@@ -22,12 +22,12 @@ from rich.console import Console
 from rich.table import Table
 from transformers import PreTrainedModel
 
-from pruning.calibration import READ_BYTES, Calibration, draw_windows
-from pruning.compression import cut
-from pruning.container import LoadedModel, load
-from pruning.gradients import next_token_loss
-from pruning.pruners import PRUNERS
-from pruning.settings import PrunerName, PruningSettings
+from pruning.container.container import LoadedModel, load
+from pruning.methods.compression import cut
+from pruning.methods.pruners import PRUNERS
+from pruning.methods.settings import PrunerName, PruningSettings
+from pruning.profiling.calibration_text import READ_BYTES, Calibration, draw_windows
+from pruning.profiling.gradients import next_token_loss
 from rankadaptor.blocks import parse_blocks
 from rankspace.errors import RankspaceError
 

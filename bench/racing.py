@@ -31,7 +31,7 @@ from scipy import special
 
 from bench.curves.record import DATA
 from perfmodel.arrays import Floats
-from perfmodel.racing import LOOKS, Curve, Finished, advise, risk_per_look, spared
+from perfmodel.evidence.racing import LOOKS, Curve, Finished, advise, risk_per_look, spared
 from rankspace.trial import Action
 
 TRIALS, POINTS, LAYERS = 60, 50, 56

@@ -8,7 +8,7 @@ import torch
 from rankspace import Assignment, PrunedModel, Purpose, RankVector, SearchSpace
 from rankspace.recipe import Batch, Data, Optimizer, Recipe
 from rankspace.trial import Split
-from worker.evaluation import Evaluator
+from worker.trial.evaluation import Evaluator
 
 
 def text_recipe(text: Path, rate: float) -> Recipe:

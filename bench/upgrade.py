@@ -25,8 +25,8 @@ from alembic import command
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from service import schema
-from service.db import Database
+from service.storage import schema
+from service.storage.db import Database
 from tests.services import Postgres
 
 BEFORE = "0003"

@@ -1,4 +1,4 @@
-"""Alembic's entry: the engine comes from service.schema, or from alembic.ini for people."""
+"""Alembic's entry: the engine comes from service.storage.schema, or from alembic.ini for people."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from alembic import context
 from sqlalchemy import Connection, Engine, create_engine
 
-from service.tables import Base
+from service.storage.tables import Base
 
 
 def _engine() -> Engine:

@@ -3,14 +3,14 @@
 No I/O, no clock, no global random state: the same state gives the same proposals anywhere.
 """
 
-from perfmodel.comparison import compare
-from perfmodel.knapsack import allocate
-from perfmodel.noise import NoiseEstimate
-from perfmodel.random_vectors import random_vectors
+from perfmodel.additive.noise import NoiseEstimate
+from perfmodel.allocation.knapsack import allocate
+from perfmodel.allocation.random_vectors import random_vectors
+from perfmodel.evidence.comparison import compare
+from perfmodel.evidence.verification import Arms, Scored, next_step
 from perfmodel.state import ModelState
 from perfmodel.strategies import STRATEGIES
 from perfmodel.study import economy, leaders, learn, noise_estimate, predict, propose, start
-from perfmodel.verification import Arms, Scored, next_step
 
 __all__ = [
     "STRATEGIES",

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from perfmodel.additive.belief import Belief
+from perfmodel.additive.posterior import Posterior
+from perfmodel.additive.setup import Ground
 from perfmodel.arrays import Floats
-from perfmodel.belief import Belief
-from perfmodel.ground import Ground
-from perfmodel.posterior import Posterior
 from rankspace import Context, Observation, RankVector, SearchSpace
 from rankspace.errors import InvalidInput
 from rankspace.study import StrategyName

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from perfmodel.additive.noise import NoiseEstimate
+from perfmodel.allocation.knapsack import check_countable
 from perfmodel.arrays import Floats
-from perfmodel.knapsack import check_countable
 from perfmodel.meta.prior import read_prior
-from perfmodel.noise import NoiseEstimate
 from perfmodel.state import ModelState
 from perfmodel.strategies import STRATEGIES, check_needs
 from rankspace import Context, Observation, Proposal, RankVector, SearchSpace

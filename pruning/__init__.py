@@ -1,4 +1,4 @@
 """Pruned models: container, surgery, pruning, profiling.
 
-Nothing is imported here, so that ``pruning.description`` works on a machine without torch.
+Nothing is imported here: ``pruning.container.description`` works on a machine without torch.
 """

@@ -4,7 +4,8 @@ RankspaceError
 ├── InvalidInput             change the named field and try again          (HTTP 422)
 │   ├── UnreadableInput      the document is not even YAML, JSON, UTF-8 …  (HTTP 400)
 │   ├── BudgetTooSmall       no vector of the space fits the budget
-│   └── InvalidContainer     the model's files do not agree with each other
+│   ├── InvalidContainer     the model's files do not agree with each other
+│   └── CannotOpen           not on this machine: no fault of the trial at hand
 ├── Unauthenticated          send a valid key                              (HTTP 401)
 ├── Forbidden                this key may not do that                      (HTTP 403)
 │   ├── WrongWorker          the key may not speak for this worker
@@ -58,6 +59,13 @@ class BudgetTooSmall(InvalidInput): ...
 
 
 class InvalidContainer(InvalidInput): ...
+
+
+class CannotOpen(InvalidInput):
+    """The model or the data cannot be opened on this machine: no fault of the trial at hand.
+
+    The trial goes back, and the worker leaves: another trial would fare no better here.
+    """
 
 
 class Unauthenticated(RankspaceError): ...

@@ -10,13 +10,18 @@ from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 
-from service import errors, openapi, pages, tracing
-from service.audit import AuditTrail
-from service.guards import BodyLimit, HostGuard, NulGuard, SecurityHeaders
-from service.keys import issue_missing, store
-from service.metrics.timing import RequestTimer
-from service.pages import router as page_routes
-from service.routers import (
+from service.access.keys import issue_missing, store
+from service.housekeeping import Housekeeping
+from service.runtime import Runtime, assemble
+from service.settings import Settings
+from service.storage.schema import check, upgrade
+from service.telemetry import tracing
+from service.telemetry.timing import RequestTimer
+from service.web import errors, openapi, pages
+from service.web.audit import AuditTrail
+from service.web.guards import BodyLimit, HostGuard, NulGuard, SecurityHeaders
+from service.web.pages import router as page_routes
+from service.web.routers import (
     audit,
     exports,
     health,
@@ -31,10 +36,6 @@ from service.routers import (
     trials,
     workers,
 )
-from service.runtime import Runtime, assemble
-from service.schema import check, upgrade
-from service.settings import Settings
-from service.steward import Steward
 
 ROUTERS = (
     models.router,
@@ -74,7 +75,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.runtime = runtime
-    app.state.steward = _steward(runtime)
+    app.state.housekeeping = _housekeeping(runtime)
     errors.install(app, ROUTERS)
     for router in ROUTERS:
         app.include_router(router)
@@ -107,18 +108,18 @@ def prepare(runtime: Runtime) -> None:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     runtime: Runtime = app.state.runtime
-    steward: Steward = app.state.steward
+    housekeeping: Housekeeping = app.state.housekeeping
     anyio.to_thread.current_default_thread_limiter().total_tokens = runtime.settings.threads
     try:
         await run_in_threadpool(prepare, runtime)
-        await run_in_threadpool(steward.start)
+        await run_in_threadpool(housekeeping.start)
         if runtime.hints is not None:
             runtime.hints.start()
         yield
     finally:
         runtime.doorbell.close()
         await runtime.streams.close()
-        await run_in_threadpool(steward.stop)
+        await run_in_threadpool(housekeeping.stop)
         if runtime.hints is not None:
             await run_in_threadpool(runtime.hints.stop)
         await run_in_threadpool(runtime.planning.close)
@@ -127,7 +128,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         runtime.database.close()
 
 
-def _steward(runtime: Runtime) -> Steward:
-    steward = Steward(runtime.leases, runtime.planning, runtime.settings.steward_seconds)
-    runtime.metrics.watch_steward(lambda: time.time() - steward.age)
-    return steward
+def _housekeeping(runtime: Runtime) -> Housekeeping:
+    housekeeping = Housekeeping(
+        runtime.leases, runtime.planning, runtime.settings.housekeeping_seconds
+    )
+    runtime.metrics.watch_housekeeping(lambda: time.time() - housekeeping.age)
+    return housekeeping

@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING
 from fastapi import Request
 
 from rankspace.errors import InvalidInput
+from service.access.limits import Limits
 from service.artifacts.store import ArtifactStore
-from service.backlog.gauges import BacklogGauges
-from service.db import Database
-from service.doorbell import Doorbell
-from service.exports.desk import ArtifactDesk
-from service.insights.desk import InsightDesk
-from service.leases.desk import LeaseDesk
-from service.limits import Limits
-from service.metrics.metrics import Metrics
-from service.readiness import Readiness
+from service.insights.cache import InsightCache
+from service.leases.lease_service import LeaseService
+from service.leases.uploads import ArtifactTransfer
+from service.planning.planner import StudyPlanner
+from service.planning.queue import Planning
 from service.settings import Settings
-from service.stages.conductor import Conductor
-from service.stages.planning import Planning
-from service.streams.broadcast import Broadcast
-from service.webhooks.announcer import Announcer, announcer
+from service.signals.announcer import Announcer, announcer
+from service.signals.broadcast import Broadcast
+from service.signals.doorbell import Doorbell
+from service.storage.db import Database
+from service.storage.readiness import Readiness
+from service.telemetry.gauges import BacklogGauges
+from service.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
-    from service.hints import Hints
+    from service.signals.hints import Hints
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class Runtime:
     database: Database
     doorbell: Doorbell
     planning: Planning
-    leases: LeaseDesk
-    artifacts: ArtifactDesk
-    insights: InsightDesk
+    leases: LeaseService
+    artifacts: ArtifactTransfer
+    insights: InsightCache
     hints: "Hints | None"
     limits: Limits
     announcer: Announcer
@@ -51,7 +51,7 @@ def assemble(settings: Settings) -> Runtime:
     metrics = Metrics()
     metrics.registry.register(BacklogGauges(database, settings.active_worker_seconds))
     active = settings.active_worker_seconds
-    conductor = Conductor(database, doorbell, active, metrics, told.announce)
+    conductor = StudyPlanner(database, doorbell, active, metrics, told.announce)
     planning = Planning(conductor)
     streams = Broadcast(database, doorbell)
     metrics.watch_streams(lambda: streams.count)
@@ -62,9 +62,9 @@ def assemble(settings: Settings) -> Runtime:
         database=database,
         doorbell=doorbell,
         planning=planning,
-        leases=LeaseDesk(database, doorbell, settings, metrics),
-        artifacts=ArtifactDesk(database, store),
-        insights=InsightDesk(database, settings.fresh_seconds, planning.known),
+        leases=LeaseService(database, doorbell, settings, metrics),
+        artifacts=ArtifactTransfer(database, store),
+        insights=InsightCache(database, settings.fresh_seconds, planning.known),
         hints=hints,
         limits=Limits(settings),
         announcer=told,
@@ -79,7 +79,7 @@ def _hints(database: Database, doorbell: Doorbell, url: str | None) -> "Hints | 
     if find_spec("redis") is None:
         fix = "pip install 'rankadaptor[redis]', or leave the setting out"
         raise InvalidInput("redis_url", "***", "needs the redis package", fix=fix)
-    from service.hints import Hints  # noqa: PLC0415  # redis is an extra
+    from service.signals.hints import Hints  # noqa: PLC0415  # redis is an extra
 
     hints = Hints(database, url)
     doorbell.tell(hints.ring)

@@ -9,12 +9,12 @@ import uvicorn
 from fastapi import FastAPI
 
 from rankspace.errors import InvalidInput
-from service import logs
 from service.allocation import use_few_arenas
 from service.app import create_app
-from service.modes import owner_only
 from service.runtime import Runtime
 from service.settings import Settings
+from service.storage.private_files import owner_only
+from service.telemetry import logs
 
 log = structlog.get_logger(__name__)
 

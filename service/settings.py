@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     heartbeat_seconds: float = Field(
         default_factory=lambda given: given["lease_seconds"] / HEARTBEATS_PER_LEASE, gt=0
     )
-    steward_seconds: float = Field(default=1.0, gt=0)
+    housekeeping_seconds: float = Field(default=1.0, gt=0)
     active_worker_seconds: float = Field(default=60.0, gt=0)
     poll_seconds: float = Field(default=0.5, gt=0)
     fresh_seconds: float = Field(default=0.05, gt=0)

@@ -1,6 +1,6 @@
 """Errors that only the worker tells apart; to everybody else they are what they derive from."""
 
-from rankspace.errors import InvalidInput, Unreachable
+from rankspace.errors import Unreachable
 
 
 class NoAnswer(Unreachable):
@@ -17,10 +17,3 @@ class Busy(Unreachable):
     def __init__(self, detail: str, *, hint: str = "", wait_seconds: float = 1.0) -> None:
         super().__init__(detail, hint=hint)
         self.wait_seconds = wait_seconds
-
-
-class CannotOpen(InvalidInput):
-    """The model or the data cannot be opened on this machine: no fault of the trial at hand.
-
-    The trial goes back, and the worker leaves: another trial would fare no better here.
-    """

@@ -7,15 +7,15 @@ import torch
 
 from rankspace.errors import InvalidInput, RankspaceError, Unauthenticated
 from worker import logs
-from worker.client import LeaseClient
-from worker.drain import Drain, Drained
-from worker.evaluation import Evaluator
-from worker.hints import RedisHints
-from worker.joining import key_of
-from worker.loop import Patience, Worker
-from worker.own_key import OwnKey
+from worker.identity.joining import key_of
+from worker.identity.own_key import OwnKey
+from worker.lease.client import LeaseClient
+from worker.lease.drain import Drain, Drained
+from worker.lease.hints import RedisHints
+from worker.lease.loop import Patience, Worker
+from worker.lease.spool import Spool
 from worker.settings import Settings
-from worker.spool import Spool
+from worker.trial.evaluation import Evaluator
 
 log = structlog.get_logger(__name__)
 

@@ -22,14 +22,14 @@ import structlog
 from bench.chaos.history import Acknowledged
 from rankspace import Assignment, Measurement
 from rankspace.capabilities import Capabilities
-from worker.client import LeaseClient
-from worker.drain import Drain
-from worker.hints import RedisHints
+from tuning.training import OnStep
+from worker.lease.client import LeaseClient
+from worker.lease.drain import Drain
+from worker.lease.hints import RedisHints
+from worker.lease.loop import Patience, Worker
+from worker.lease.report import Report
+from worker.lease.spool import Spool
 from worker.logs import configure
-from worker.loop import Patience, Worker
-from worker.report import Report
-from worker.spool import Spool
-from worker.training import OnStep
 
 SLICE_SECONDS = 0.05
 TWICE, DEAF, LONG = 0.1, 0.5, 0.03

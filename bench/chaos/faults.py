@@ -12,7 +12,7 @@ import redis as client
 
 from bench.chaos.crew import Crew
 from bench.chaos.site import LEASE_SECONDS, Site
-from rankspace import routes
+from rankspace import queue_names
 from tests.fault_proxy import FAULTS
 from tests.services import wait_for
 
@@ -22,7 +22,7 @@ AWAY_SECONDS = 1.0
 PATIENCE_SECONDS = 20.0
 
 STRANDED_GIB = 1_000
-STRANDED = routes.of_need(STRANDED_GIB, "LlamaForCausalLM")
+STRANDED = queue_names.of_need(STRANDED_GIB, "LlamaForCausalLM")
 """Route of a study whose trials stay queued to the end: what must be on the board at any time."""
 
 

@@ -38,7 +38,7 @@ MUTANTS: Mapping[str, tuple[tuple[str, str, str], ...]] = MappingProxyType(
         ),
         "no republish": (
             (
-                "service/hints.py",
+                "service/signals/hints.py",
                 "            return [Queued(*row) for row in session.execute(_QUEUED)]",
                 "            found = [Queued(*row) for row in session.execute(_QUEUED)]\n"
                 "            told = getattr(self, '_told', {})\n"

@@ -14,7 +14,7 @@ from bench.chaos.history import Findings, History, check
 from bench.chaos.mutants import ROOT
 from bench.chaos.site import Kind, Site, site
 from bench.chaos.work import Progress, read_history, submit
-from service.db import Database
+from service.storage.db import Database
 
 LOOK_SECONDS = 0.25
 PROXIES = 3

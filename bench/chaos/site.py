@@ -141,7 +141,7 @@ def _environment(home: Path, url: str, redis: str) -> dict[str, str]:
         "redis_url": redis,
         "lease_seconds": LEASE_SECONDS,
         "heartbeat_seconds": LEASE_SECONDS / 6,
-        "steward_seconds": 0.25,
+        "housekeeping_seconds": 0.25,
         "active_worker_seconds": 10,
         "threads": 32,
         "log_level": "warning",
@@ -152,7 +152,7 @@ def _environment(home: Path, url: str, redis: str) -> dict[str, str]:
 
 def _migrate(url: str, tree: Path) -> None:
     code = (
-        "import sys; from service import schema; from service.db import Database; "
+        "import sys; from service.storage import schema; from service.storage.db import Database; "
         "schema.upgrade(Database(sys.argv[1]))"
     )
     environment = {**os.environ, "PYTHONPATH": str(tree)}

@@ -12,10 +12,10 @@ from bench.chaos.faults import STRANDED_GIB
 from bench.chaos.history import Acknowledged, Counted, Event, History
 from bench.chaos.site import LEASE_SECONDS
 from rankspace import Purpose
-from service.db import Database
-from service.replay import replay
-from service.stages.ledger import Ledger
-from service.tables import EventRow, ObservationRow, StudyRow, TrialRow
+from service.planning.replay import replay
+from service.planning.study_results import StudyResults
+from service.storage.db import Database
+from service.storage.tables import EventRow, ObservationRow, StudyRow, TrialRow
 
 MODULES = ("q_proj", "v_proj", "gate_proj", "down_proj")
 BLOCKS = 3
@@ -145,11 +145,11 @@ def read_history(
 def _mismatches(database: Database, study: str) -> int:
     """Proposals a replay makes otherwise; and one if the model knows more or less than there is."""
     with database.reading() as session:
-        ledger = Ledger.open(session, study)
-        ledger.catch_up(session)
+        results = StudyResults.open(session, study)
+        results.catch_up(session)
         searched = select(func.count(ObservationRow.trial_id)).join(
             TrialRow, TrialRow.id == ObservationRow.trial_id
         )
         mine = (TrialRow.study_id == study) & (TrialRow.purpose == Purpose.SEARCH.value)
         there = session.scalar(searched.where(mine))
-        return len(replay(session, study)) + (ledger.searched != there)
+        return len(replay(session, study)) + (results.searched != there)

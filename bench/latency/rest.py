@@ -36,10 +36,10 @@ from sqlalchemy import func, insert, select
 from perfmodel import random_vectors
 from rankspace import Purpose, RankVector, SearchSpace
 from rankspace.trial import Split, TrialState
-from service.db import Database
-from service.documents import space_of
 from service.settings import Settings
-from service.tables import AttemptRow, EventRow, ObservationRow, StudyRow, TrialRow
+from service.storage.db import Database
+from service.storage.documents import space_of
+from service.storage.tables import AttemptRow, EventRow, ObservationRow, StudyRow, TrialRow
 
 HERE = Path(__file__).resolve().parents[2]
 KINDS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")

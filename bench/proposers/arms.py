@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from bench.proposers.problem import Problem
+from bench.proposers.problems.problem import Problem
 from perfmodel import leaders, learn, predict, propose, start
-from perfmodel.feasible import is_feasible
+from perfmodel.allocation.feasible import is_feasible
 from perfmodel.state import ModelState
 from rankspace import Observation, RankVector
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from bench.proposers.families import problem
+from bench.proposers.problems.families import problem
 from bench.proposers.record import Record
 from bench.proposers.roster import PEERS, SLOW, arm
 from bench.proposers.runner import Task

@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from bench.proposers.families import problem
 from bench.proposers.intervals import Mean, mean_of
+from bench.proposers.problems.families import problem
 from bench.proposers.record import Record
 from rankspace import RankVector
 

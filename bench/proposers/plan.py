@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from bench.proposers.families import FAMILIES
+from bench.proposers.problems.families import FAMILIES
 
 
 @dataclass(frozen=True)

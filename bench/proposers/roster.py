@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from bench.proposers.arms import Arm, Own
-from bench.proposers.ax_library import open_ax
-from bench.proposers.optuna_library import (
+from bench.proposers.peers.ax_library import open_ax
+from bench.proposers.peers.optuna_library import (
     cmaes_sampler,
     gp_sampler,
     opener,
     random_sampler,
     tpe_sampler,
 )
-from bench.proposers.peers import Peer
+from bench.proposers.peers.peer import Peer
 from perfmodel import STRATEGIES
 from rankspace.errors import InvalidInput
 

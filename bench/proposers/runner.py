@@ -7,8 +7,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from dataclasses import dataclass
 from itertools import islice
 
-from bench.proposers.families import problem
 from bench.proposers.plan import Cell
+from bench.proposers.problems.families import problem
 from bench.proposers.record import Record
 from bench.proposers.roster import arm
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pruning.settings import PrunerName, PruningSettings
+from pruning.methods.settings import PrunerName, PruningSettings
 from rankadaptor.demo.base_model import Size
 from rankspace.study import Granularity
 

@@ -23,10 +23,10 @@ import torch
 from bench.surfaces.catalogue import CATALOGUE, STORIES, TRAINED, Surface
 from bench.trial_runner import TrialRunner, text_recipe
 from perfmodel import random_vectors
-from pruning.calibration import Calibration, draw_windows
-from pruning.compression import compress
-from pruning.container import load, write_profiles
-from pruning.profile import profile
+from pruning.container.container import load, write_profiles
+from pruning.methods.compression import compress
+from pruning.profiling.calibration_text import Calibration, draw_windows
+from pruning.profiling.profile import profile
 from rankadaptor.demo.base_model import cached_base_model
 from rankadaptor.demo.corpus import standard_library
 from rankspace import Context, PrunedModel, RankVector, SearchSpace

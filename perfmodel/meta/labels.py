@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from perfmodel.allocation.random_vectors import random_vectors
 from perfmodel.arrays import Floats, Integers
 from perfmodel.meta.curve import curve, free_layers, is_on_budget
 from perfmodel.meta.finished import FinishedStudy
 from perfmodel.meta.repeats import repeat_noise, seed_columns
-from perfmodel.random_vectors import random_vectors
 from rankspace import Observation, SearchSpace
 
 LEAST_TRIALS = 12

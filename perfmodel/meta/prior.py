@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from perfmodel.belief import Belief
+from perfmodel.additive.belief import Belief
 from perfmodel.meta.boosting import Trees
 from perfmodel.meta.curve import free_layers
 from perfmodel.meta.features import FEATURES, STUDY_FEATURES, features

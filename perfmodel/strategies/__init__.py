@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from perfmodel.strategies.additive import Additive
-from perfmodel.strategies.cmaes import Cmaes
 from perfmodel.strategies.gp import Gp
 from perfmodel.strategies.layer_weights import by_depth, by_importance, by_reconstruction_error
-from perfmodel.strategies.needs import check_needs
 from perfmodel.strategies.one_shot import OneShot
-from perfmodel.strategies.optuna_samplers import GpOptuna, Tpe
 from perfmodel.strategies.random import Random
 from perfmodel.strategies.rankadaptor import RankAdaptor
+from perfmodel.strategies.requirements import check_needs
+from perfmodel.strategies.samplers.cmaes import Cmaes
+from perfmodel.strategies.samplers.optuna_samplers import GpOptuna, Tpe
 from perfmodel.strategies.strategy import Strategy
 from perfmodel.strategies.swap import Swap
 from perfmodel.strategies.uniform import Uniform

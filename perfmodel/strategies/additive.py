@@ -4,9 +4,9 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from perfmodel.additive.posterior import Posterior
+from perfmodel.allocation.feasible import is_feasible
 from perfmodel.arrays import Floats
-from perfmodel.feasible import is_feasible
-from perfmodel.posterior import Posterior
 from perfmodel.reasons import moves
 from perfmodel.state import ModelState
 from perfmodel.strategies.observed import Observed

@@ -6,8 +6,8 @@ from typing import TypeAlias
 
 import numpy as np
 
+from perfmodel.allocation.random_vectors import random_vector
 from perfmodel.arrays import Floats
-from perfmodel.random_vectors import random_vector
 from perfmodel.state import ModelState
 from perfmodel.strategies.swap import mutant
 from rankspace import RankVector

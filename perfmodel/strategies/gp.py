@@ -7,9 +7,9 @@ import numpy as np
 from scipy.special import ndtr
 
 from perfmodel.arrays import Floats, Integers
+from perfmodel.regressors.gaussian_process import GaussianProcess
 from perfmodel.state import ModelState
 from perfmodel.strategies.candidates import Climb, random_candidates
-from perfmodel.strategies.gaussian_process import GaussianProcess
 from perfmodel.strategies.modelled import Fitted, Modelled
 from perfmodel.strategies.training_set import TrainingSet
 from rankspace import RankVector

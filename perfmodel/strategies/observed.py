@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from perfmodel.allocation.feasible import is_feasible
 from perfmodel.arrays import Floats
-from perfmodel.feasible import is_feasible
 from perfmodel.state import ModelState
 from perfmodel.strategies.comparable import comparable_scores
 from rankspace import RankVector

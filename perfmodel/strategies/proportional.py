@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from perfmodel.allocation.knapsack import Allocator
 from perfmodel.arrays import Floats, Integers
-from perfmodel.knapsack import Allocator
 from rankspace import RankVector, SearchSpace
 
 HALVINGS = 100

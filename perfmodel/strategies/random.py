@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from perfmodel.random_vectors import ATTEMPTS, random_vector, spare_vectors
+from perfmodel.allocation.random_vectors import ATTEMPTS, random_vector, spare_vectors
 from perfmodel.state import ModelState
 from perfmodel.strategies.observed import Observed
 from rankspace import Proposal, RankVector

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from perfmodel.additive.belief import Belief
+from perfmodel.allocation.random_vectors import random_vectors
 from perfmodel.arrays import Floats
-from perfmodel.belief import Belief
-from perfmodel.random_vectors import random_vectors
+from perfmodel.regressors.perceptron import Perceptron
 from perfmodel.state import ModelState
 from perfmodel.strategies.candidates import neighbours, random_candidates
 from perfmodel.strategies.memory import once, remembered
 from perfmodel.strategies.modelled import Fitted, Modelled
 from perfmodel.strategies.observed import Observed
-from perfmodel.strategies.perceptron import Perceptron
 from perfmodel.strategies.random import fresh_vector
 from perfmodel.strategies.swap import best_seen
 from perfmodel.strategies.training_set import Encoding, TrainingSet

@@ -4,8 +4,8 @@ from collections.abc import Collection
 
 import numpy as np
 
-from perfmodel.feasible import is_feasible
-from perfmodel.random_vectors import ATTEMPTS, repair
+from perfmodel.allocation.feasible import is_feasible
+from perfmodel.allocation.random_vectors import ATTEMPTS, repair
 from perfmodel.state import ModelState
 from perfmodel.strategies.comparable import comparable_scores
 from perfmodel.strategies.observed import Observed

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from perfmodel.additive.standard import Standard
 from perfmodel.arrays import Floats, Integers
-from perfmodel.standard import Standard
 from perfmodel.state import ModelState
 from perfmodel.strategies.comparable import comparable_scores
 from rankspace import RankVector, SearchSpace

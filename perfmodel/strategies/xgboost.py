@@ -13,7 +13,7 @@ from perfmodel.strategies.training_set import TrainingSet
 from rankspace import RankVector
 
 if TYPE_CHECKING:
-    from perfmodel.strategies.boosted_trees import BoostedTrees
+    from perfmodel.regressors.boosted_trees import BoostedTrees
 
 HOPE = 1.0
 """Standard deviations over the members that a vector is given the benefit of."""
@@ -31,7 +31,7 @@ class Xgboost(Modelled["BoostedTrees"]):
     climb = Climb(rounds=4, count=64)
 
     def regressor(self, state: ModelState, trained: TrainingSet) -> "BoostedTrees":
-        from perfmodel.strategies.boosted_trees import BoostedTrees
+        from perfmodel.regressors.boosted_trees import BoostedTrees
 
         return BoostedTrees.fit(
             trained.features(), trained.scores, np.random.default_rng(state.seed)

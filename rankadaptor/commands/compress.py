@@ -13,7 +13,7 @@ from rankadaptor.screen import emit
 from rankspace.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from pruning.settings import PrunerName
+    from pruning.methods.settings import PrunerName
 
 
 def compress(
@@ -35,10 +35,10 @@ def compress(
     json_: Json = False,
 ) -> None:
     """Prune heads and FFN channels of a model."""
-    from pruning.calibration import Calibration
-    from pruning.compression import compress as run
-    from pruning.description import describe
-    from pruning.settings import PruningSettings
+    from pruning.container.description import describe
+    from pruning.methods.compression import compress as run
+    from pruning.methods.settings import PruningSettings
+    from pruning.profiling.calibration_text import Calibration
 
     dense = describe(source)
     count = 1 + max(matrix.block for matrix in dense.matrices)
@@ -58,7 +58,7 @@ def compress(
 
 
 def _method(name: str) -> "PrunerName":
-    from pruning.settings import PrunerName
+    from pruning.methods.settings import PrunerName
 
     if name not in set(PrunerName):
         known = ", ".join(PrunerName)

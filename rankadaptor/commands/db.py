@@ -10,7 +10,7 @@ import typer
 from rankadaptor.screen import out
 
 if TYPE_CHECKING:
-    from service.db import Database
+    from service.storage.db import Database
 
 app = typer.Typer(
     no_args_is_help=True, help="Upgrade, check, back up and restore the service's database."
@@ -29,7 +29,7 @@ File = Annotated[Path, typer.Argument(help="A file that ends in .jsonl.gz.")]
 @app.command()
 def upgrade(database_url: Url = None) -> None:
     """Bring the schema to this program's; running workers and services may go on meanwhile."""
-    from service import schema
+    from service.storage import schema
 
     with _database(database_url) as database:
         before = schema.revision(database)
@@ -40,7 +40,7 @@ def upgrade(database_url: Url = None) -> None:
 @app.command()
 def check(database_url: Url = None) -> None:
     """End with 0 if the schema is this program's."""
-    from service import schema
+    from service.storage import schema
 
     with _database(database_url) as database:
         schema.check(database)
@@ -50,7 +50,7 @@ def check(database_url: Url = None) -> None:
 @app.command()
 def backup(file: File, database_url: Url = None) -> None:
     """Write one consistent snapshot; the service may go on."""
-    from service import backup as backups
+    from service.storage import backup as backups
 
     with _database(database_url) as database:
         _tell(backups.backup(database, file), f"written to {file}")
@@ -62,8 +62,8 @@ def restore(file: File, database_url: Url = None) -> None:
 
     Keys revoked since the backup are valid again: revoke them anew.
     """
-    from service import backup as backups
-    from service.keys import Keys
+    from service.access.keys import Keys
+    from service.storage import backup as backups
 
     with _database(database_url) as database:
         _tell(backups.restore(database, file), "restored")
@@ -77,9 +77,9 @@ def restore(file: File, database_url: Url = None) -> None:
 
 @contextmanager
 def _database(url: str | None) -> Iterator["Database"]:
-    from service.db import Database
-    from service.modes import owner_only
     from service.settings import Settings
+    from service.storage.db import Database
+    from service.storage.private_files import owner_only
 
     settings = Settings(database_url=url) if url else Settings()
     with owner_only():

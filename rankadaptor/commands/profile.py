@@ -28,9 +28,9 @@ def profile(
     json_: Json = False,
 ) -> None:
     """Measure what pruning did to each matrix."""
-    from pruning.calibration import Calibration, draw_windows
-    from pruning.container import load, write_profiles
-    from pruning.profile import profile as run
+    from pruning.container.container import load, write_profiles
+    from pruning.profiling.calibration_text import Calibration, draw_windows
+    from pruning.profiling.profile import profile as run
 
     loaded = load(model, device=device)
     windows = draw_windows(Calibration(text, samples, length, seed), loaded.tokenizer)

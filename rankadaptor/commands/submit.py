@@ -48,7 +48,7 @@ def submit(
 
 
 def _read(file: Path) -> tuple[Study, PrunedModel]:
-    from pruning.description import describe
+    from pruning.container.description import describe
 
     study = read_study(file)
     return study, describe(Path(study.model))

@@ -15,9 +15,9 @@ from transformers.utils import logging as transformers_logging
 
 from rankadaptor.demo.corpus import Corpus
 from rankspace.recipe import Optimizer
-from worker.batches import schedule
-from worker.examples import windows
-from worker.training import train
+from tuning.batches import schedule
+from tuning.examples import windows
+from tuning.training import train
 
 OnStep = Callable[[int, float], None]
 

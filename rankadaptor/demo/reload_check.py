@@ -6,11 +6,11 @@ from pathlib import Path
 import torch
 from peft import PeftModel
 
-from pruning.container import load
+from pruning.container.container import load
 from rankspace.study import Study
 from rankspace.trial import Split
-from worker.data import prepare
-from worker.measuring import mean_loss
+from tuning.data import prepare
+from tuning.measuring import mean_loss
 
 
 def reloaded_loss(study: Study, adapter: Path) -> float:

@@ -14,12 +14,12 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from pruning.calibration import Calibration, draw_windows
-from pruning.compression import compress
-from pruning.container import load, write_profiles
-from pruning.description import describe
-from pruning.profile import profile
-from pruning.settings import PruningSettings
+from pruning.container.container import load, write_profiles
+from pruning.container.description import describe
+from pruning.methods.compression import compress
+from pruning.methods.settings import PruningSettings
+from pruning.profiling.calibration_text import Calibration, draw_windows
+from pruning.profiling.profile import profile
 from rankadaptor.client import Client
 from rankadaptor.demo.base_model import cached_base_model
 from rankadaptor.demo.corpus import Corpus, standard_library

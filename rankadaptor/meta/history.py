@@ -15,11 +15,11 @@ from rankspace.context import context_of
 from rankspace.errors import InvalidInput, UnsupportedVersion
 from rankspace.study import StudyState
 from rankspace.wire import unpack
-from service.db import Database
-from service.documents import model_of, space_of, study_of
 from service.models.repository import Models
-from service.schema import is_current
-from service.tables import ObservationRow, StudyRow, TrialRow
+from service.storage.db import Database
+from service.storage.documents import model_of, space_of, study_of
+from service.storage.schema import is_current
+from service.storage.tables import ObservationRow, StudyRow, TrialRow
 
 
 def finished_studies(url: str) -> tuple[FinishedStudy, ...]:

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from rankspace import Purpose, TrialState
-from service.tables import ArtifactRow, TrialRow
+from service.storage.tables import ArtifactRow, TrialRow
 
 
 class Artifacts:

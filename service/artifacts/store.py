@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from rankspace.errors import InvalidInput, NotFound
+from service.access.keys import random_text
 from service.artifacts.beneath import open_beneath
-from service.keys import random_text
 
 WEIGHTS, NOTE = "adapter_model.safetensors", "README.md"
 PART = ".part"

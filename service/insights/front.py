@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from sqlalchemy.orm import Session
 
-import perfmodel.front
+import perfmodel.evidence.front
 from perfmodel import ModelState
 from rankspace import Verdict
 from rankspace.errors import Conflict
@@ -50,7 +50,7 @@ class _Known:
 
 @lru_cache(maxsize=16)
 def _front(known: _Known) -> Front | None:
-    return perfmodel.front.front(known.state)
+    return perfmodel.evidence.front.front(known.state)
 
 
 def _verified(verdict: Verdict) -> Verified | None:

@@ -11,11 +11,11 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from perfmodel import ModelState
-from service.stages.ledger import Known, Ledger
+from service.planning.study_results import ModelSnapshot, StudyResults
+from service.storage.tables import ObservationRow
 from service.studies.repository import ACTIVE, Studies
-from service.tables import ObservationRow
 
-Planned: TypeAlias = Callable[[str], Known | None]
+Planned: TypeAlias = Callable[[str], ModelSnapshot | None]
 """What the planning of this process knows of a study; None where it does not plan it."""
 
 PATIENCE_SECONDS, LOOK_SECONDS = 2.0, 0.01
@@ -31,10 +31,10 @@ def nobody(_study: str) -> None:
 
 @dataclass(slots=True)
 class _Shelf:
-    """One study's ledger where nobody plans it; use it under its lock."""
+    """One study's results where nobody plans it; use it under its lock."""
 
     lock: Lock = field(default_factory=Lock)
-    ledger: Ledger | None = None
+    results: StudyResults | None = None
 
 
 @lru_cache(maxsize=16)
@@ -56,14 +56,16 @@ def knowledge(session: Session, study: str, planned: Planned = nobody) -> ModelS
     shelf = _shelf(session.get_bind(), study)
     with shelf.lock:
         if known is not None:
-            shelf.ledger = None
+            shelf.results = None
             return known.state
-        shelf.ledger = shelf.ledger or Ledger.open(session, study)
-        shelf.ledger.catch_up(session)
-        return shelf.ledger.state
+        shelf.results = shelf.results or StudyResults.open(session, study)
+        shelf.results.catch_up(session)
+        return shelf.results.state
 
 
-def _caught_up(session: Session, study: str, planned: Planned, *, is_active: bool) -> Known | None:
+def _caught_up(
+    session: Session, study: str, planned: Planned, *, is_active: bool
+) -> ModelSnapshot | None:
     """What the planning knows once it has learned what this session sees, or soon would have.
 
     ``is_active``: the planning comes to the study by itself, if it has not yet.
@@ -78,5 +80,5 @@ def _caught_up(session: Session, study: str, planned: Planned, *, is_active: boo
     return known
 
 
-def _is_behind(known: Known | None, there: int, *, is_active: bool) -> bool:
+def _is_behind(known: ModelSnapshot | None, there: int, *, is_active: bool) -> bool:
     return is_active and there > 0 if known is None else known.sequence < there

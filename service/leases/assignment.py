@@ -4,9 +4,9 @@ from sqlalchemy.orm import Session
 
 from rankspace import Assignment, Purpose
 from rankspace.trial import Split
-from service.documents import model_of, space_of, study_of
 from service.settings import Settings
-from service.tables import ModelRow, StudyRow, TrialRow
+from service.storage.documents import model_of, space_of, study_of
+from service.storage.tables import ModelRow, StudyRow, TrialRow
 
 
 def assignment(session: Session, trial: TrialRow, settings: Settings) -> Assignment:

@@ -15,14 +15,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
 
-from perfmodel import racing
-from perfmodel.racing import Advice, Curve, Finished
+from perfmodel.evidence import racing
+from perfmodel.evidence.racing import Advice, Curve, Finished
 from rankspace import Purpose
 from rankspace.trial import Action
-from service.documents import space_of, study_of
-from service.events import Events
+from service.storage.documents import space_of, study_of
+from service.storage.events import Events
+from service.storage.tables import AttemptRow, ObservationRow, StudyRow, TrialRow
 from service.studies.repository import Studies
-from service.tables import AttemptRow, ObservationRow, StudyRow, TrialRow
 
 NEWEST = 128
 """Finished trials a running one is compared with, and the best one."""

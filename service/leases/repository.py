@@ -3,17 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, Boolean, bindparam, case, insert, or_, select, update
+from sqlalchemy import BindParameter, Boolean, bindparam, case, exists, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from rankspace.capabilities import Capabilities
 from rankspace.trial import TRANSITIONS, TrialState
-from service.clock import Now
-from service.leases.pulse import FENCE
-from service.leases.sight import IS_SEEN, IS_TRIAL_SEEN
-from service.scope import ALL
+from service.storage.attendance import FENCE
+from service.storage.clock import Now
+from service.storage.scope import ALL
+from service.storage.tables import AttemptRow, ModelRow, StudyRow, TrialRow, table_of
 from service.studies.repository import ACTIVE, Studies
-from service.tables import AttemptRow, ModelRow, StudyRow, TrialRow, table_of
 from service.trials.repository import affected, changed, lock_trials
 
 PATIENCE_SECONDS = 600.0
@@ -21,20 +20,28 @@ PATIENCE_SECONDS = 600.0
 
 UNLIMITED = 1e9
 
+_PROJECT = bindparam("project", type_=StudyRow.project.type)
+
+_IS_SEEN = or_(_PROJECT == ALL, StudyRow.project == _PROJECT)
+"""Where studies are joined: those of the parameter ``project``."""
+
+_IS_TRIAL_SEEN = exists(select(1).where(StudyRow.id == TrialRow.study_id, _IS_SEEN))
+"""Where they are not."""
+
 _WORKER: BindParameter[Any] = bindparam("worker")
 _ATTEMPT = insert(table_of(AttemptRow))
 
 _IS_QUEUED = TrialRow.state == TrialState.QUEUED.value
 _IS_RUNNING = TrialRow.state == TrialState.RUNNING.value
 _IS_LATE = TrialRow.lease_until < Now()
-_IS_HELD = _IS_RUNNING & (TrialRow.worker == _WORKER) & IS_TRIAL_SEEN
+_IS_HELD = _IS_RUNNING & (TrialRow.worker == _WORKER) & _IS_TRIAL_SEEN
 _FREE = select(TrialRow.id).join(StudyRow).where(_IS_QUEUED, StudyRow.state.in_(ACTIVE))
 _FITS = (StudyRow.gpu_memory_gib <= bindparam("gib")) & or_(
     StudyRow.architecture.in_(bindparam("architectures", expanding=True)),
     StudyRow.architecture == "",
     bindparam("any_architecture", type_=Boolean),
 )
-_FITTING = _FREE.where(_FITS, IS_SEEN)
+_FITTING = _FREE.where(_FITS, _IS_SEEN)
 _WORK = select(1).where(or_(select(TrialRow.id).where(_IS_HELD).exists(), _FITTING.exists()))
 _HELD = select(TrialRow).where(_IS_HELD).limit(1)
 _CLAIMED = (AttemptRow.trial_id == TrialRow.id) & (AttemptRow.token == TrialRow.token)
@@ -70,20 +77,20 @@ class Leases:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def has_work(self, worker: str, able: Capabilities | None, project: str = ALL) -> bool:
+    def has_work(self, worker: str, able: Capabilities | None, project: str) -> bool:
         """Whether a claim by ``worker`` would succeed right now."""
         given = {"worker": worker, "project": project, **_needs(able)}
         return self._session.scalar(_WORK, given) is not None
 
-    def held_by(self, worker: str, project: str = ALL) -> TrialRow | None:
+    def held_by(self, worker: str, project: str) -> TrialRow | None:
         return self._session.scalar(_HELD, {"worker": worker, "project": project})
 
-    def left_behind(self, worker: str, process: str, project: str = ALL) -> TrialRow | None:
+    def left_behind(self, worker: str, process: str, project: str) -> TrialRow | None:
         """A trial ``worker`` holds that a ``process`` before this one of the same name claimed."""
         given = {"worker": worker, "process": process, "project": project}
         return self._session.scalar(_LEFT_BEHIND, given)
 
-    def lock_next_study(self, able: Capabilities | None, project: str = ALL) -> str | None:
+    def lock_next_study(self, able: Capabilities | None, project: str) -> str | None:
         """Lock the active study whose queued trial is next for a worker that is ``able``.
 
         One whose model is loaded there comes first, unless another has waited for long. Studies
@@ -172,6 +179,14 @@ class Leases:
     def age(self, attempt: AttemptRow) -> float:
         """Seconds since the claim."""
         return float(self._session.scalar(select(Now() - attempt.started_at)) or 0.0)
+
+    def spent(self, trial: int, token: int) -> float:
+        """How many seconds the claim (trial, token) held the trial, 0 until it has ended.
+
+        A claim can end twice: its lease expires, and its report comes before anybody else claims.
+        """
+        mine = (AttemptRow.trial_id == trial) & (AttemptRow.token == token)
+        return self._session.scalar(select(AttemptRow.seconds).where(mine)) or 0.0
 
     def end_attempt(self, trial: int, token: int, outcome: str, error: str | None = None) -> None:
         mine = (AttemptRow.trial_id == trial) & (AttemptRow.token == token)

@@ -68,7 +68,7 @@ class Heartbeat(Holding):
 
 
 @dataclass(frozen=True, slots=True)
-class Beat:
+class HeartbeatAnswer:
     """The answer to a heartbeat."""
 
     lease_seconds: float

@@ -9,19 +9,19 @@ from rankspace.capabilities import Capabilities
 from rankspace.errors import InvalidInput, LeaseLost, NotFound, UnsupportedVersion
 from rankspace.trial import FINISHED, LEAST_PROTOCOL, PROTOCOL, Action, TrialState
 from rankspace.wire import encode
+from service.access.caller import WorkerIdentity
 from service.artifacts.repository import Artifacts
 from service.artifacts.store import NOTE, WEIGHTS
-from service.documents import space_of
-from service.events import Events
+from service.leases.plausibility import Bounds, ImplausibleMeasurement
 from service.leases.racing import advise
 from service.leases.repository import Leases
-from service.leases.schemas import Beat, Claim, Heartbeat, Holding, Receipt, Report
-from service.leases.sense import Bounds, Senseless
-from service.quarantine import rules as quarantine
+from service.leases.schemas import Claim, Heartbeat, HeartbeatAnswer, Holding, Receipt, Report
+from service.storage.documents import space_of
+from service.storage.events import Events
+from service.storage.tables import AttemptRow, TrialRow
 from service.studies.repository import Studies
-from service.tables import AttemptRow, TrialRow
 from service.trials.repository import Trials
-from service.voice import LOCAL, Voice
+from service.workers import quarantine
 from service.workers.repository import Workers
 
 MAX_EXPIRIES = 3
@@ -46,17 +46,17 @@ def claim(
     worker: str,
     able: Capabilities | None,
     lease_seconds: float,
-    voice: Voice = LOCAL,
+    identity: WorkerIdentity,
     process: str | None = None,
 ) -> TrialRow | None:
     """Give ``worker`` a trial of its project: the one it holds, else the next it is able to run.
 
     Raises:
-        WrongWorker: The name is not for this ``voice``.
+        WrongWorker: The name is not for this ``identity``.
         Quarantined: It holds none and is to get none.
     """
-    Workers(session).touch(worker, voice)
-    leases, project = Leases(session), voice.project
+    Workers(session).touch(worker, identity)
+    leases, project = Leases(session), identity.project
     held = leases.held_by(worker, project)
     if held is not None:
         leases.renew(held.id, held.token, lease_seconds)
@@ -72,18 +72,20 @@ def claim(
     return claimed
 
 
-def bury(session: Session, worker: str, process: str, voice: Voice = LOCAL) -> TrialRow | None:
+def expire_orphan(
+    session: Session, worker: str, process: str, identity: WorkerIdentity
+) -> TrialRow | None:
     """Take from ``worker`` the trial that died with an earlier process; return it.
 
     Whoever supervises a worker starts it anew within the lease: a trial that kills its process
     would go to the same name again, for ever. So this is an expiry like any other.
 
     Raises:
-        WrongWorker: The name is not for this ``voice``.
+        WrongWorker: The name is not for this ``identity``.
     """
-    Workers(session).touch(worker, voice)
+    Workers(session).touch(worker, identity)
     leases = Leases(session)
-    left = leases.left_behind(worker, process, voice.project)
+    left = leases.left_behind(worker, process, identity.project)
     if left is None:
         return None
     Studies(session).lock(left.study_id)
@@ -91,16 +93,20 @@ def bury(session: Session, worker: str, process: str, voice: Voice = LOCAL) -> T
 
 
 def heartbeat(
-    session: Session, trial: int, beat: Heartbeat, lease_seconds: float, voice: Voice = LOCAL
-) -> Beat:
+    session: Session,
+    trial: int,
+    beat: Heartbeat,
+    lease_seconds: float,
+    identity: WorkerIdentity,
+) -> HeartbeatAnswer:
     """Renew the lease.
 
     Raises:
-        WrongWorker: The name is not for this ``voice``.
+        WrongWorker: The name is not for this ``identity``.
         NotFound: The trial is not one of this service's study.
         LeaseLost: The trial is someone else's, queued again or over.
     """
-    Workers(session).touch(beat.worker, voice)
+    Workers(session).touch(beat.worker, identity)
     leases = Leases(session)
     row, attempt = _held(session, trial, beat)
     interim = _merged(attempt.interim or (), encode(beat.interim))
@@ -113,7 +119,7 @@ def heartbeat(
         action = Action.CANCEL
     if beat.interim and not leases.keep(trial, beat.token, interim):
         raise _not_ours(trial, beat)  # the study was deleted a moment ago
-    return Beat(lease_seconds, action)
+    return HeartbeatAnswer(lease_seconds, action)
 
 
 def _merged(known: Iterable[Any], given: Iterable[Any]) -> list[Any]:
@@ -121,17 +127,17 @@ def _merged(known: Iterable[Any], given: Iterable[Any]) -> list[Any]:
     return list({pair[0]: pair for pair in (*known, *given)}.values())
 
 
-def report(session: Session, trial: int, given: Report, voice: Voice = LOCAL) -> Receipt:
+def report(session: Session, trial: int, given: Report, identity: WorkerIdentity) -> Receipt:
     """Accept the trial's one result; idempotent by (trial, token).
 
     Raises:
-        WrongWorker: The name is not for this ``voice``.
+        WrongWorker: The name is not for this ``identity``.
         NotFound: The trial is not one of this service's study.
         LeaseLost: A newer claim exists, or the trial ended without this report.
-        Senseless: The measurement cannot be this trial's.
+        ImplausibleMeasurement: The measurement cannot be this trial's.
         InvalidInput: The trial keeps its adapter, and none was uploaded.
     """
-    Workers(session).touch(given.worker, voice)
+    Workers(session).touch(given.worker, identity)
     leases = Leases(session)
     _lock(session, trial, given)
     row, attempt = _held(session, trial, given)
@@ -162,7 +168,7 @@ def _judge(session: Session, row: TrialRow, given: Report) -> None:
         quarantine.note_failure(session, given.worker, row)
 
 
-def distrust(session: Session, trial: int, given: Report, error: Senseless) -> None:
+def distrust(session: Session, trial: int, given: Report, error: ImplausibleMeasurement) -> None:
     """Hold a senseless report against its worker, once, unless somebody else may be at fault.
 
     Raises:
@@ -210,15 +216,16 @@ def _accept(session: Session, row: TrialRow, given: Report) -> None:
     Events(session).record(given.outcome, row.study_id, row.id, **content)
 
 
-def release(session: Session, trial: int, holding: Holding, voice: Voice = LOCAL) -> None:
+def release(session: Session, trial: int, holding: Holding, identity: WorkerIdentity) -> None:
     """Queue the trial again without counting an expiry; repeating it changes nothing.
 
     Raises:
-        WrongWorker: The name is not for this ``voice``.
+        WrongWorker: The name is not for this ``identity``.
         NotFound: The trial is not one of this service's study.
         LeaseLost: The trial is not this claim's any more.
     """
-    Workers(session).standing(holding.worker, voice)  # no sign of life: it may be leaving
+    # May it use the name? No sign of life is noted: it may be leaving.
+    Workers(session).quarantine_reason(holding.worker, identity)
     leases = Leases(session)
     _lock(session, trial, holding)
     row, attempt = _held(session, trial, holding)
@@ -263,15 +270,17 @@ def _expire(session: Session, leases: Leases, row: TrialRow, *, is_dead: bool = 
     return True
 
 
-def check_holder(session: Session, trial: int, holding: Holding, voice: Voice = LOCAL) -> TrialRow:
+def check_holder(
+    session: Session, trial: int, holding: Holding, identity: WorkerIdentity
+) -> TrialRow:
     """Return the trial that ``holding`` may still write to.
 
     Raises:
-        WrongWorker: The name is not for this ``voice``.
+        WrongWorker: The name is not for this ``identity``.
         NotFound: The trial is not one of this service's study.
         LeaseLost: It is not this claim's any more.
     """
-    Workers(session).standing(holding.worker, voice)
+    Workers(session).quarantine_reason(holding.worker, identity)
     row, _ = _held(session, trial, holding)
     if row.token != holding.token or row.state in FINISHED:
         raise _lost(trial, holding.token)

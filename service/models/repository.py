@@ -6,8 +6,8 @@ from sqlalchemy import or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from rankspace.errors import NotFound
-from service.scope import EVERYTHING, Scope
-from service.tables import ModelRow
+from service.storage.scope import EVERYTHING, Scope
+from service.storage.tables import ModelRow
 
 
 class Models:

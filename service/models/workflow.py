@@ -9,11 +9,11 @@ from sqlalchemy.orm import Session
 
 from rankspace import Matrix, PrunedModel
 from rankspace.errors import InvalidInput
-from service.documents import model_of, write
-from service.keys import random_text
+from service.access.keys import random_text
 from service.models.repository import Models
-from service.scope import DEFAULT_PROJECT
-from service.tables import ModelRow
+from service.storage.documents import model_of, write
+from service.storage.scope import DEFAULT_PROJECT
+from service.storage.tables import ModelRow
 
 MAX_WIDTH = 2**31
 MAX_PATH = 4096

@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 from rankspace import Purpose, RankVector
 from rankspace.errors import Conflict
 from rankspace.study import StudyState
-from service.documents import space_of, study_of
+from service.storage.documents import space_of, study_of
 from service.studies.repository import Studies
 from service.trials.planned import PlannedTrial, next_seed
 from service.trials.repository import Trials

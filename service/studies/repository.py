@@ -7,8 +7,8 @@ from sqlalchemy.orm import Session
 
 from rankspace.errors import NotFound
 from rankspace.study import StudyState
-from service.scope import EVERYTHING, Scope
-from service.tables import StudyRow, WatermarkRow, table_of
+from service.storage.scope import EVERYTHING, Scope
+from service.storage.tables import StudyRow, WatermarkRow, table_of
 from service.trials.repository import changed
 
 ACTIVE = (StudyState.SEARCHING, StudyState.VERIFYING, StudyState.RECOVERING)

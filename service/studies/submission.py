@@ -5,20 +5,20 @@ import difflib
 from sqlalchemy.orm import Session
 
 import perfmodel
-from perfmodel.belief import Belief
+from perfmodel.additive.belief import Belief
 from perfmodel.meta.shipped import shipped_prior
 from rankspace import Context, SearchSpace, Study
 from rankspace.context import context_of
 from rankspace.errors import Conflict, InvalidInput
 from rankspace.granularity import search_space
 from rankspace.study import Search, StudyState
-from service.documents import model_of, study_of, write
-from service.events import Events
-from service.keys import random_text
+from service.access.keys import random_text
 from service.models.repository import Models
-from service.scope import DEFAULT_PROJECT
+from service.storage.documents import model_of, study_of, write
+from service.storage.events import Events
+from service.storage.scope import DEFAULT_PROJECT
+from service.storage.tables import ModelRow, StudyRow
 from service.studies.repository import Studies
-from service.tables import ModelRow, StudyRow
 
 MAX_RANK = 65_536
 MAX_RANKS = 256

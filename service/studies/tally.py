@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from rankspace import Purpose
-from service.tables import AttemptRow, ObservationRow, TrialRow
+from service.storage.tables import AttemptRow, ObservationRow, TrialRow
 
 
 @dataclass(frozen=True, slots=True)

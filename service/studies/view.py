@@ -9,11 +9,11 @@ from rankspace import Purpose, Study, Verdict
 from rankspace.study import StudyState
 from rankspace.wire import decode
 from service.artifacts.repository import Artifacts
-from service.clock import timestamp
-from service.documents import space_of, study_of
+from service.storage.clock import timestamp
+from service.storage.documents import space_of, study_of
+from service.storage.tables import StudyRow
 from service.studies.progress import Progress, progress, remaining_seconds
 from service.studies.tally import Best, Tally, tallies
-from service.tables import StudyRow
 from service.trials.repository import Trials
 from service.workers.repository import Workers
 

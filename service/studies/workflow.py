@@ -4,10 +4,10 @@ from sqlalchemy.orm import Session
 
 from rankspace.errors import Conflict
 from rankspace.study import StudyState
-from service.documents import study_of
-from service.events import Events
+from service.storage.documents import study_of
+from service.storage.events import Events
+from service.storage.tables import StudyRow
 from service.studies.repository import ACTIVE, Studies
-from service.tables import StudyRow
 from service.trials.repository import Trials
 from service.trials.workflow import keep_within
 

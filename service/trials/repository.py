@@ -8,9 +8,9 @@ from sqlalchemy import CursorResult, bindparam, delete, func, insert, or_, selec
 from sqlalchemy.orm import Session
 
 from rankspace import Purpose, RankVector, TrialState
-from service.clock import Now
-from service.scope import Scope
-from service.tables import AttemptRow, ObservationRow, StudyRow, TrialRow, table_of
+from service.storage.clock import Now
+from service.storage.scope import Scope
+from service.storage.tables import AttemptRow, ObservationRow, StudyRow, TrialRow, table_of
 from service.trials.planned import PlannedTrial, Run
 
 _LAST = select(func.max(ObservationRow.sequence)).where(

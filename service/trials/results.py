@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from rankspace import Observation, Purpose, RankVector, Study
-from service.tables import AttemptRow, ObservationRow, TrialRow
+from service.storage.tables import AttemptRow, ObservationRow, TrialRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from rankspace import Measurement, SearchSpace
 from rankspace.trial import Purpose, Split, TrialState
 from rankspace.wire import decode
-from service.clock import timestamp
-from service.tables import AttemptRow, ObservationRow, TrialRow
+from service.storage.clock import timestamp
+from service.storage.tables import AttemptRow, ObservationRow, TrialRow
 
 
 @dataclass(frozen=True, slots=True)

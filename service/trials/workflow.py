@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
-from service.events import Events
+from service.storage.events import Events
 from service.trials.planned import PlannedTrial
 from service.trials.repository import Trials
 

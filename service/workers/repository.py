@@ -20,13 +20,13 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from rankspace.errors import NotFound, WrongWorker
-from service.clock import Now
-from service.keys import IS_LIVE
-from service.scope import ALL, EVERYTHING, Scope
-from service.tables import AttemptRow, KeyRow, StudyRow, TrialRow, WorkerRow, table_of
+from service.access.caller import WorkerIdentity
+from service.access.keys import IS_LIVE
+from service.storage.clock import Now
+from service.storage.db import insert_new
+from service.storage.scope import ALL, EVERYTHING, Scope
+from service.storage.tables import AttemptRow, KeyRow, StudyRow, TrialRow, WorkerRow, table_of
 from service.trials.repository import changed
-from service.upsert import insert_new
-from service.voice import LOCAL, Voice
 
 _WORKERS = table_of(WorkerRow)
 _SEEN = update(_WORKERS).where(_WORKERS.c.name == bindparam("worker")).values(last_seen=Now())
@@ -47,7 +47,7 @@ _IS_QUARANTINED = WorkerRow.quarantined_at.is_not(None)
 _IS_ALIVE = WorkerRow.last_seen > Now() - bindparam("within_seconds")
 _ALIVE = select(func.count()).where(_IS_ALIVE, ~_IS_QUARANTINED)
 _SHUT_OUT = select(func.count()).where(_IS_ALIVE, _IS_QUARANTINED)
-_STANDING = select(_IS_OPEN, WorkerRow.quarantine_reason).where(
+_QUARANTINE_REASON = select(_IS_OPEN, WorkerRow.quarantine_reason).where(
     WorkerRow.name == bindparam("worker")
 )
 _REASON = select(WorkerRow.quarantine_reason).where(
@@ -70,29 +70,29 @@ class Workers:
         """Note a sign of life; requests of one worker take turns from here on."""
         self._session.execute(_SEEN, {"worker": worker})
 
-    def touch(self, worker: str, voice: Voice = LOCAL) -> None:
-        """As ``lock``, for whoever speaks with ``voice``; the first time it becomes a worker.
+    def touch(self, worker: str, identity: WorkerIdentity) -> None:
+        """As ``lock``, for whoever speaks with ``identity``; the first time it becomes a worker.
 
         Whoever comes with keys of all projects, too, is nobody's in particular from then on.
 
         Raises:
-            WrongWorker: The name is not for that voice.
+            WrongWorker: The name is not for that identity.
         """
-        if not self._is_touched(worker, voice):
-            self.add(worker, voice.project)  # changes nothing where it is there
-            if not self._is_touched(worker, voice):
+        if not self._is_touched(worker, identity):
+            self.add(worker, identity.project)  # changes nothing where it is there
+            if not self._is_touched(worker, identity):
                 raise _taken(worker)
 
-    def _is_touched(self, worker: str, voice: Voice) -> bool:
-        return changed(self._session.execute(_SEEN_THERE, _given(worker, voice)))
+    def _is_touched(self, worker: str, identity: WorkerIdentity) -> bool:
+        return changed(self._session.execute(_SEEN_THERE, _given(worker, identity)))
 
-    def standing(self, worker: str, voice: Voice = LOCAL) -> str | None:
+    def quarantine_reason(self, worker: str, identity: WorkerIdentity) -> str | None:
         """Why it gets no trials; None when it does, or never came.
 
         Raises:
-            WrongWorker: The name is not for that voice.
+            WrongWorker: The name is not for that identity.
         """
-        found = self._session.execute(_STANDING, _given(worker, voice)).one_or_none()
+        found = self._session.execute(_QUARANTINE_REASON, _given(worker, identity)).one_or_none()
         is_open, reason = found or (True, None)
         if not is_open:
             raise _taken(worker)
@@ -165,8 +165,8 @@ class Workers:
         return self._session.scalars(named.order_by(WorkerRow.name).limit(limit)).all()
 
 
-def _given(worker: str, voice: Voice) -> dict[str, Any]:
-    return {"worker": worker, "place": voice.project, "is_bound": voice.is_bound}
+def _given(worker: str, identity: WorkerIdentity) -> dict[str, Any]:
+    return {"worker": worker, "place": identity.project, "is_bound": identity.is_bound}
 
 
 def _taken(worker: str) -> WrongWorker:

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from service.clock import timestamp
-from service.tables import WorkerRow
+from service.storage.clock import timestamp
+from service.storage.tables import WorkerRow
 
 
 @dataclass(frozen=True, slots=True)

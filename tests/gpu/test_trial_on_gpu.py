@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from pruning.container import load
+from pruning.container.container import load
 from rankspace import Assignment, Layer, Purpose, RankVector
 from rankspace.recipe import Batch, Data, Optimizer, Recipe
 from rankspace.trial import Split
-from worker.evaluation import Evaluator
+from worker.trial.evaluation import Evaluator
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "stories260k"
 

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
-from pruning.description import describe
+from pruning.container.description import describe
 from rankadaptor.client import Client
-from service.replay import replay
+from service.planning.replay import replay
 from tests.integration.conftest import stories_study
 from tests.integration.fleet import LEASE_SECONDS, Fleet
 from tests.services import wait_for

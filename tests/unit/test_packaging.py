@@ -6,7 +6,7 @@ from importlib.metadata import packages_distributions
 import pytest
 
 DISTRIBUTION = "rankadaptor"
-PACKAGES = ["rankadaptor", "rankspace", "perfmodel", "pruning", "service", "worker"]
+PACKAGES = ["rankadaptor", "rankspace", "tuning", "perfmodel", "pruning", "service", "worker"]
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 
 from bench.proposers.arms import Own
-from bench.proposers.families import problem
-from bench.proposers.optuna_library import (
+from bench.proposers.peers.optuna_library import (
     OptunaLibrary,
     cmaes_sampler,
     opener,
     random_sampler,
     tpe_sampler,
 )
-from bench.proposers.peers import Peer, excess
+from bench.proposers.peers.peer import Peer, excess
 from bench.proposers.plan import Cell, cells
+from bench.proposers.problems.families import problem
 from bench.proposers.roster import PEERS, arm, default_arms
 from bench.proposers.runner import Task, run, run_all, tasks
-from perfmodel.feasible import is_feasible
+from perfmodel.allocation.feasible import is_feasible
 from rankspace import RankVector
 from rankspace.errors import InvalidInput
 

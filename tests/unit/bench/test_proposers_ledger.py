@@ -8,9 +8,9 @@ import pytest
 
 from bench.proposers import __main__ as command
 from bench.proposers.campaign import campaign, remarks, runnable
-from bench.proposers.families import problem
 from bench.proposers.intervals import mean_of
 from bench.proposers.ledger import lines
+from bench.proposers.problems.families import problem
 from bench.proposers.record import Record
 from bench.proposers.roster import PEERS, arm
 from bench.proposers.runner import Task

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.proposers.families import FAMILIES, RANKS, problem
-from bench.proposers.landscapes import Bottleneck, Interacting
-from bench.proposers.noise import Gaussian, HeavyTailed
-from bench.proposers.optimum import climb, levels_of, optimum, vector_at
-from bench.proposers.problem import Problem
-from bench.proposers.shapes import RISING, curves
+from bench.proposers.problems.families import FAMILIES, RANKS, problem
+from bench.proposers.problems.landscapes import Bottleneck, Interacting
+from bench.proposers.problems.noise import Gaussian, HeavyTailed
+from bench.proposers.problems.optimum import climb, levels_of, optimum, vector_at
+from bench.proposers.problems.problem import Problem
+from bench.proposers.problems.shapes import RISING, curves
 from rankspace import Layer, RankVector, SearchSpace
 
 SCRIPT = Path(__file__).parents[4] / "shared/reference/bench_search_services.py"

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.optimize import check_grad
 
-from bench.proposers import surfaces
-from bench.proposers.families import problem
-from bench.proposers.surfaces import DATA, DRAWS, SURFACES, fitted
+from bench.proposers.problems import surfaces
+from bench.proposers.problems.families import problem
+from bench.proposers.problems.surfaces import DATA, DRAWS, SURFACES, fitted
 from rankspace import RankVector
 
 NAME = "stories-half-1to3-block"

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.unit.deploy.files import CHART, DEPLOY, read
 from tests.unit.service.driver import start
-from tests.unit.service.scraping import scrape
+from tests.unit.service.telemetry.scraping import scrape
 
 ALERTS = read(DEPLOY / "prometheus" / "alerts.yml")["groups"][0]["rules"]
 BOARD = read(DEPLOY / "grafana" / "rankadaptor.json")

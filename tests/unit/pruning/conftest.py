@@ -20,8 +20,8 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from pruning import container
-from pruning.container import LoadedModel
+from pruning.container import container
+from pruning.container.container import LoadedModel
 
 SIZES: dict[str, Any] = {
     "vocab_size": 260,  # 256 bytes, and what a family's tokenizer class adds on its own

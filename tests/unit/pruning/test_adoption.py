@@ -4,11 +4,11 @@ import pytest
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from pruning import container
-from pruning.adoption import adopt
-from pruning.assembly import blocks_of, matrix_of
-from pruning.container import LoadedModel
-from pruning.surgery import Kept, shrink
+from pruning.container import container
+from pruning.container.adoption import adopt
+from pruning.container.assembly import blocks_of, matrix_of
+from pruning.container.container import LoadedModel
+from pruning.methods.surgery import Kept, shrink
 from rankspace.errors import InvalidContainer, RankspaceError
 
 IDS = torch.arange(30)[None] * 11 % 256

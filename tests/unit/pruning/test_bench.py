@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from bench import pruners
-from pruning import container
-from pruning.gradients import next_token_loss
-from pruning.settings import PrunerName
+from pruning.container import container
+from pruning.methods.settings import PrunerName
+from pruning.profiling.gradients import next_token_loss
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:

@@ -4,8 +4,8 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from pruning import calibration
-from pruning.calibration import Calibration, draw_windows, hash_windows
+from pruning.profiling import calibration_text
+from pruning.profiling.calibration_text import Calibration, draw_windows, hash_windows
 from rankspace.errors import InvalidInput
 
 
@@ -33,7 +33,7 @@ def test_windows_are_pieces_of_the_text_and_do_not_overlap(
 def test_a_character_cut_at_the_limit_is_left_out(
     tmp_path: Path, tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calibration, "READ_BYTES", 9)
+    monkeypatch.setattr(calibration_text, "READ_BYTES", 9)
     path = tmp_path / "umlauts.txt"
     path.write_text("äöüß" * 4, encoding="utf-8")
     assert draw_windows(Calibration(path, 1, 8), tokenizer).shape == (1, 8)

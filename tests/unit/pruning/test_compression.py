@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from pruning import container
-from pruning.calibration import Calibration
-from pruning.compression import compress
-from pruning.manifest import read_manifest
-from pruning.settings import PruningSettings
+from pruning.container import container
+from pruning.container.manifest import read_manifest
+from pruning.methods.compression import compress
+from pruning.methods.settings import PruningSettings
+from pruning.profiling.calibration_text import Calibration
 from rankspace.errors import InvalidContainer, InvalidInput
 
 

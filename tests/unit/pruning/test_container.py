@@ -7,11 +7,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
-from pruning import container
-from pruning.assembly import blocks_of, matrix_of
-from pruning.container import LoadedModel
-from pruning.description import describe
-from pruning.surgery import Kept, shrink
+from pruning.container import container
+from pruning.container.assembly import blocks_of, matrix_of
+from pruning.container.container import LoadedModel
+from pruning.container.description import describe
+from pruning.methods.surgery import Kept, shrink
 from rankspace.errors import InvalidContainer
 from rankspace.layer_profile import LayerProfile
 

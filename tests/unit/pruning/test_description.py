@@ -6,10 +6,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from pruning import container
-from pruning.architecture import FAMILIES
-from pruning.assembly import CLASSES
-from pruning.container import LoadedModel
+from pruning.container import container
+from pruning.container.architecture import FAMILIES
+from pruning.container.assembly import CLASSES
+from pruning.container.container import LoadedModel
 
 REPOSITORY = Path(__file__).parents[3]
 WITHOUT_TORCH = """
@@ -17,7 +17,7 @@ import sys
 for name in ("torch", "transformers", "safetensors", "numpy"):
     sys.modules[name] = None
 from pathlib import Path
-from pruning.description import describe
+from pruning.container.description import describe
 print(describe(Path(sys.argv[1])).fingerprint)
 """
 

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from pruning.assembly import blocks_of, matrix_of
-from pruning.gradients import Gradient, count_runs, measure_gradients, next_token_loss
-from pruning.structure import MODULES
+from pruning.container.assembly import blocks_of, matrix_of
+from pruning.container.structure import MODULES
+from pruning.profiling.gradients import Gradient, count_runs, measure_gradients, next_token_loss
 from rankspace.errors import InvalidInput
 
 WINDOWS = torch.arange(96).view(4, 24) * 37 % 256

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from pruning.document import MAX_BYTES
-from pruning.header import read_header
+from pruning.container.document import MAX_BYTES
+from pruning.container.header import read_header
 from rankspace.errors import InvalidContainer
 
 

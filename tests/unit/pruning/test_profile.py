@@ -7,13 +7,13 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from pruning import container
-from pruning.assembly import blocks_of, matrix_of
-from pruning.calibration import Calibration, draw_windows
-from pruning.container import LoadedModel
-from pruning.gradients import next_token_loss
-from pruning.profile import effective_rank, profile
-from pruning.surgery import Kept, shrink
+from pruning.container import container
+from pruning.container.assembly import blocks_of, matrix_of
+from pruning.container.container import LoadedModel
+from pruning.methods.surgery import Kept, shrink
+from pruning.profiling.calibration_text import Calibration, draw_windows
+from pruning.profiling.gradients import next_token_loss
+from pruning.profiling.profile import effective_rank, profile
 from rankspace.errors import InvalidInput
 
 KEPT = Kept((0, 1, 6, 7), (0, 3), tuple(range(6)))

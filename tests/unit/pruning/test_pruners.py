@@ -4,13 +4,13 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from pruning.assembly import blocks_of, matrix_of
-from pruning.gradients import next_token_loss
-from pruning.importance import Importance, Pruner, couple
-from pruning.pruners import PRUNERS
-from pruning.selection import select
-from pruning.settings import PrunerName, PruningSettings
-from pruning.taylor import Taylor
+from pruning.container.assembly import blocks_of, matrix_of
+from pruning.methods.importance import Importance, Pruner, couple
+from pruning.methods.pruners import PRUNERS
+from pruning.methods.selection import select
+from pruning.methods.settings import PrunerName, PruningSettings
+from pruning.methods.taylor import Taylor
+from pruning.profiling.gradients import next_token_loss
 from rankspace.errors import InvalidInput
 
 WINDOWS = torch.arange(96).view(4, 24) * 37 % 256

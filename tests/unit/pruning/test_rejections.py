@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from pruning import container
-from pruning.contents import hash_file, read_contents
-from pruning.description import describe
+from pruning.container import container
+from pruning.container.contents import hash_file, read_contents
+from pruning.container.description import describe
 from rankspace.errors import InvalidContainer
 
 Json = dict[str, Any]

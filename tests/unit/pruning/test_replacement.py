@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from transformers import PreTrainedModel
 
-from pruning import container, writing
-from pruning.adoption import adopt
-from pruning.calibration import Calibration
-from pruning.compression import compress
-from pruning.container import LoadedModel
-from pruning.description import describe
-from pruning.logits import record_logits
-from pruning.manifest import LogitCheck
-from pruning.settings import PruningSettings
+from pruning.container import container, writing
+from pruning.container.adoption import adopt
+from pruning.container.container import LoadedModel
+from pruning.container.description import describe
+from pruning.container.logits import record_logits
+from pruning.container.manifest import LogitCheck
+from pruning.methods.compression import compress
+from pruning.methods.settings import PruningSettings
+from pruning.profiling.calibration_text import Calibration
 from rankspace.errors import InvalidContainer, InvalidInput
 
 SETTINGS = PruningSettings((1,))

@@ -7,13 +7,13 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from pruning import container
-from pruning.calibration import Calibration, draw_windows
-from pruning.compression import compress
-from pruning.container import LoadedModel
-from pruning.gradients import next_token_loss
-from pruning.profile import profile
-from pruning.settings import PrunerName, PruningSettings
+from pruning.container import container
+from pruning.container.container import LoadedModel
+from pruning.methods.compression import compress
+from pruning.methods.settings import PrunerName, PruningSettings
+from pruning.profiling.calibration_text import Calibration, draw_windows
+from pruning.profiling.gradients import next_token_loss
+from pruning.profiling.profile import profile
 
 MIDDLE = (1, 2, 3)
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from pruning.assembly import blocks_of, matrix_of, read_structure
-from pruning.structure import BlockStructure
-from pruning.surgery import Kept, shrink, whole_groups
+from pruning.container.assembly import blocks_of, matrix_of, read_structure
+from pruning.container.structure import BlockStructure
+from pruning.methods.surgery import Kept, shrink, whole_groups
 from rankspace.errors import InvalidInput
 
 IDS = torch.arange(30)[None] * 11 % 256

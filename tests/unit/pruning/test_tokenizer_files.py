@@ -8,9 +8,9 @@ import pytest
 from tokenizers import Tokenizer, models
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from pruning import container
-from pruning.contents import TOKENIZER_FILES
-from pruning.description import describe
+from pruning.container import container
+from pruning.container.contents import TOKENIZER_FILES
+from pruning.container.description import describe
 from rankspace.errors import InvalidContainer
 
 OPTIONAL = sorted(set(TOKENIZER_FILES) - {"tokenizer.json", "tokenizer_config.json"})

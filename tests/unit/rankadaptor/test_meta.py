@@ -150,8 +150,9 @@ def test_what_is_exported_from_a_database_is_what_it_holds(done: Service, tmp_pa
 
 def test_a_missing_database_is_named_and_not_made(tmp_path: Path) -> None:
     file = tmp_path / "no.sqlite"
-    with pytest.raises(InvalidInput, match=r"no\.sqlite"):
+    with pytest.raises(InvalidInput, match="there is no such file") as missing:
         finished_studies(str(file))
+    assert missing.value.value == str(file)
     with pytest.raises(InvalidInput, match="database"):
         finished_studies("nonsense://")
     assert not file.exists()

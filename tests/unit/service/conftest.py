@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from service import schema
-from service.db import Database
+from service.storage import schema
+from service.storage.db import Database
 from tests.services import Missing, Postgres, Redis, skip_or_fail
 from tests.unit.service.driver import DATABASE_URL, Service, start
 

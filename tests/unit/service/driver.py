@@ -11,8 +11,13 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from service.access.caller import WorkerIdentity
 from service.app import create_app
 from service.settings import Settings
+from service.storage.scope import ALL
+
+ANYBODY = WorkerIdentity(ALL)
+"""The key of the first start, which speaks for any worker."""
 
 MODULES = ("q_proj", "v_proj", "gate_proj", "down_proj")
 DATABASE_URL = "database-url"
@@ -31,7 +36,7 @@ def settings(directory: Path, **changes: Any) -> Settings:
     values: dict[str, Any] = {
         "data_directory": directory,
         "lease_seconds": 60.0,
-        "steward_seconds": 3600.0,  # tests tend by hand
+        "housekeeping_seconds": 3600.0,  # tests sweep by hand
         "poll_seconds": 0.05,
         "fresh_seconds": 1e6,  # however slow the machine
         "stream_seconds": STREAM_SECONDS,
@@ -206,8 +211,8 @@ class Service:
             done.append(assignment)
         return done
 
-    def tend(self) -> None:
-        self.app.state.steward.tend()
+    def sweep(self) -> None:
+        self.app.state.housekeeping.sweep()
 
 
 def start(directory: Path, **changes: Any) -> Service:

@@ -9,16 +9,15 @@ import pytest
 import torch
 from peft import PeftModel
 
-from pruning.container import load
+from pruning.container.container import load
 from rankspace import Assignment, RankVector
-from rankspace.errors import TrialFailed
+from rankspace.errors import CannotOpen, TrialFailed
 from rankspace.recipe import Data, Optimizer
 from rankspace.trial import Split
-from worker.data import prepare
-from worker.errors import CannotOpen
-from worker.evaluation import Evaluator
-from worker.export import FILES
-from worker.measuring import mean_loss
+from tuning.data import prepare
+from tuning.measuring import mean_loss
+from worker.trial.evaluation import Evaluator
+from worker.trial.export import FILES
 
 Assign = Callable[..., Assignment]
 CPU = torch.device("cpu")
@@ -126,7 +125,7 @@ def test_a_model_too_large_for_this_device_is_no_fault_of_the_trial(
     def full(*_: Any, **__: Any) -> None:
         raise torch.OutOfMemoryError("tried to allocate 80 GiB")
 
-    monkeypatch.setattr("worker.resident.load", full)
+    monkeypatch.setattr("worker.trial.resident.load", full)
     with pytest.raises(CannotOpen, match="80 GiB"):
         Evaluator(CPU).evaluate(assign(), go_on)
 

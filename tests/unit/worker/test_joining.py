@@ -9,8 +9,8 @@ import pytest
 from pydantic import SecretStr
 
 from rankspace.errors import Conflict, InvalidInput, Unauthenticated
-from worker.drain import Drain
-from worker.joining import key_of
+from worker.identity.joining import key_of
+from worker.lease.drain import Drain
 from worker.run import run
 from worker.settings import Settings
 

@@ -23,12 +23,12 @@ from rankspace.errors import (
 )
 from rankspace.trial import Action
 from rankspace.wire import decode, encode
-from worker.answers import error_of
-from worker.client import LeaseClient
 from worker.errors import Busy, NoAnswer
-from worker.heartbeat import Heartbeat
-from worker.report import Report, done
-from worker.spool import Spool
+from worker.lease.answers import error_of
+from worker.lease.client import LeaseClient
+from worker.lease.heartbeat import Heartbeat
+from worker.lease.report import Report, done
+from worker.lease.spool import Spool
 
 Assign = Callable[..., Assignment]
 Answer = tuple[int, Any]

@@ -20,14 +20,14 @@ from rankspace import Assignment, Measurement, RankVector
 from rankspace.errors import Forbidden, InvalidInput, RankspaceError
 from rankspace.recipe import Optimizer
 from rankspace.wire import decode, encode
-from worker.client import LeaseClient
-from worker.drain import Drain
-from worker.evaluation import Evaluator
-from worker.loop import Patience, Worker
-from worker.report import Report
+from worker.lease.client import LeaseClient
+from worker.lease.drain import Drain
+from worker.lease.loop import Patience, Worker
+from worker.lease.report import Report
+from worker.lease.spool import Spool
 from worker.run import run
 from worker.settings import Settings
-from worker.spool import Spool
+from worker.trial.evaluation import Evaluator
 
 Assign = Callable[..., Assignment]
 Answer = tuple[int, Any]
@@ -96,7 +96,7 @@ def test_an_unexpected_exception_is_a_failed_trial(
     def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("surprise")
 
-    monkeypatch.setattr("worker.evaluation.train", broken)
+    monkeypatch.setattr("worker.trial.evaluation.train", broken)
     service.say("claim", granted(assign()), NO_WORK)
     assert worker().run() == 1
     assert service.bodies("report")[0]["error"] == "ZeroDivisionError: surprise"
@@ -157,7 +157,7 @@ def test_a_worker_whose_gpu_broke_reports_the_trial_and_leaves(
     def broken(*_: Any, **__: Any) -> None:
         raise torch.AcceleratorError("CUDA error: unspecified launch failure")
 
-    monkeypatch.setattr("worker.evaluation.train", broken)
+    monkeypatch.setattr("worker.trial.evaluation.train", broken)
     service.say("claim", granted(assign()), NO_WORK)
     with pytest.raises(RankspaceError, match="unspecified launch failure"):
         worker().run()

@@ -7,11 +7,11 @@ from typing import Any
 from rankspace import Assignment, Measurement
 from rankspace.trial import Action
 from rankspace.wire import decode, encode
-from worker.client import LeaseClient
-from worker.drain import Drain
-from worker.evaluation import Evaluator
-from worker.loop import Patience, Worker
-from worker.spool import Spool
+from worker.lease.client import LeaseClient
+from worker.lease.drain import Drain
+from worker.lease.loop import Patience, Worker
+from worker.lease.spool import Spool
+from worker.trial.evaluation import Evaluator
 
 STEPS = 3000
 

@@ -9,7 +9,7 @@ import pytest
 PROGRAM = """
 import time
 from ctypes import PyDLL
-from worker.watchdog import Watchdog
+from worker.lease.watchdog import Watchdog
 
 def stuck_in_native_code():
     PyDLL(None).sleep(60)  # PyDLL keeps the interpreter, as a bad extension would

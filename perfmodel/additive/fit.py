@@ -1,0 +1,182 @@
+"""Fit: scales, noise and sites learned anew from all trials so far.
+
+``score_i = offset + slope * (f_i + bend * b(f_i)) + noise_i`` with ``f_i = sum_l u_l(r_il)``: each
+utility is a mixture of saturating curves whose coefficients are mostly positive and heavy-tailed
+(``amplitudes``), with scales pooled over kinds of matrices and over blocks (``scales``). A fit
+alternates expectation propagation with one step of expectation maximisation for the scales and the
+noise, and goes on from the fit before.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from perfmodel.additive.basis import Basis
+from perfmodel.additive.curvature import Bend
+from perfmodel.additive.expectation_propagation import Sites, propagate
+from perfmodel.additive.gaussian import Gaussian
+from perfmodel.additive.guard import misleads
+from perfmodel.additive.measurements import Measurements
+from perfmodel.additive.noise import SLOPE_DOUBT, Noise, least_variance
+from perfmodel.additive.scales import Scales
+from perfmodel.arrays import Floats
+from rankspace import Observation
+
+STEPS = 4
+"""Steps of expectation maximisation per fit."""
+
+LEAST_SLOPE = 0.05
+"""Smallest part of the expected effects a fidelity is taken to show."""
+
+LEAST_LEFT = 1e-6
+"""Smallest share of a trial's residual that is its own."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The regression after its last refit.
+
+    Attributes:
+        measurements: The trials it saw.
+        scales: Of the coefficients.
+        noise: Of the trials, as they are best known.
+        whitening: The noise ``gaussian`` was computed with, one step before.
+        bend: Curvature of the score in the summed utilities.
+        sites: Stand-ins of the coefficients' priors.
+        gaussian: Over coefficients and offsets, in score units above the centre.
+    """
+
+    measurements: Measurements
+    scales: Scales
+    noise: Noise
+    whitening: Noise
+    bend: Bend
+    sites: Sites
+    gaussian: Gaussian
+
+    @cached_property
+    def left_out(self) -> Floats:
+        """Leave-one-out prediction minus score of each trial, ``(n,)``, score units.
+
+        Source: Allen (1974), PRESS. Scales, sites and noise are not left out.
+        """
+        residuals, variances = residuals_of(
+            self.measurements, self.whitening, self.bend, self.gaussian
+        )
+        known = variances / self.whitening.deviations(self.measurements.levels) ** 2
+        return np.asarray(-residuals / np.maximum(1.0 - known, LEAST_LEFT))
+
+    @cached_property
+    def misleads(self) -> bool:
+        """Whether no model at all would predict the trials better.
+
+        Trials alone at their fidelity are left out: their own offset predicts them perfectly.
+        """
+        levels = self.measurements.levels
+        shared = np.bincount(levels)[levels] > 1
+        parts = (self.left_out, self.measurements.targets, self.measurements.parameters)
+        return misleads(*(part[shared] for part in parts))
+
+    def measured(self, one: Observation) -> tuple[Floats, float]:
+        """Row and target of a further trial, in units of its noise."""
+        seen = Measurements(
+            self.measurements.basis, (one,), self.measurements.standard, self.measurements.design
+        )
+        noise = replace(self.whitening, weights=np.ones(1))
+        rows, targets = whitened(seen, noise, self.bend)
+        return rows[0], float(targets[0])
+
+
+def refit(basis: Basis, seen: tuple[Observation, ...], before: Fit | None) -> Fit:
+    """Fit all of ``seen``, trials with a score, beginning from the fit of some of them."""
+    measurements = Measurements.of(basis, seen)
+    scales, noise, sites = _begin(measurements, before)
+    bend = before.bend if before else Bend.none(measurements.features.shape[1])
+    offsets = measurements.design.variances(measurements.scale)
+    for _ in range(STEPS):
+        rows, targets = _compressed(*whitened(measurements, noise, bend))
+        scale = scales.of(basis)
+        sites, gaussian, tilted = propagate(sites, offsets, rows, targets, scale, scales.shares)
+        whitening, noise = noise, _noise(measurements, noise, bend, gaussian)
+        shown, bend = bend, Bend.of(measurements.features, tilted.mean)
+        squares = tilted.variance + tilted.mean**2
+        scales = scales.updated(basis, squares, tilted.shares)
+    return Fit(measurements, scales, noise, whitening, shown, sites, gaussian)
+
+
+def _begin(measurements: Measurements, before: Fit | None) -> tuple[Scales, Noise, Sites]:
+    """The fit before, or a first guess; new trials and fidelities are trusted like the others."""
+    scale, count = measurements.scale, len(measurements.seen)
+    fresh = Noise.first(scale, count, len(measurements.design.fidelities))
+    if before is None or before.measurements.flat:
+        scales = Scales.first(measurements.basis, measurements.features, scale)
+        return scales, fresh, Sites.first(scales.of(measurements.basis), scales.shares)
+    known = before.noise
+    weights = fresh.weights.copy()
+    weights[: len(known.weights)] = known.weights
+    same = measurements.design.fidelities == before.measurements.design.fidelities
+    factors, slopes = (known.factors, known.slopes) if same else (fresh.factors, fresh.slopes)
+    variance = max(known.variance, least_variance(scale, count))  # outliers may have come since
+    noise = Noise(variance, known.freedom, weights, factors, slopes)
+    return before.scales, noise, before.sites
+
+
+def whitened(measurements: Measurements, noise: Noise, bend: Bend) -> tuple[Floats, Floats]:
+    """Rows ``(n, p + g + 1)`` and targets ``(n,)`` in units of each trial's noise."""
+    deviations = noise.deviations(measurements.levels)
+    rows = measurements.rows(noise.slopes, bend)
+    return rows / deviations[:, None], measurements.targets / deviations
+
+
+def _compressed(rows: Floats, targets: Floats) -> tuple[Floats, Floats]:
+    """No more rows than columns that say exactly the same: an orthogonal transform of them."""
+    count, columns = rows.shape
+    if count <= columns:
+        return rows, targets
+    upper = np.asarray(np.linalg.qr(np.concatenate([rows, targets[:, None]], axis=1), mode="r"))
+    return upper[:columns, :columns], upper[:columns, columns]
+
+
+def residuals_of(
+    measurements: Measurements, noise: Noise, bend: Bend, gaussian: Gaussian
+) -> tuple[Floats, Floats]:
+    """Residual of each trial, and the posterior variance of its fitted score, ``(n,)`` each."""
+    rows = measurements.rows(noise.slopes, bend)
+    return measurements.targets - rows @ gaussian.mean, gaussian.variances(rows)
+
+
+def _noise(measurements: Measurements, noise: Noise, bend: Bend, gaussian: Gaussian) -> Noise:
+    residuals, variances = residuals_of(measurements, noise, bend, gaussian)
+    deviations = noise.deviations(measurements.levels)
+    return noise.updated(
+        residuals**2 + variances,
+        measurements.levels,
+        scale=measurements.scale,
+        effects=float((variances / deviations**2).sum()),
+        slopes=_slopes(measurements, noise, bend, gaussian),
+    )
+
+
+def _slopes(measurements: Measurements, noise: Noise, bend: Bend, gaussian: Gaussian) -> Floats:
+    """Regress each fidelity's scores on the effects.
+
+    The highest fidelity's slope is 1 by definition; what it comes out as says how much larger the
+    effects are than they were taken to be, which the others' slopes are corrected by at once.
+    """
+    if len(noise.slopes) == 1:
+        return noise.slopes
+    size = measurements.features.shape[1]
+    bent = bend.column(measurements.features)[:, 0] * gaussian.mean[-1]
+    effects = measurements.features @ gaussian.mean[:size] + bent
+    left = measurements.targets - measurements.indicators @ gaussian.mean[size:-1]
+    weights = 1.0 / noise.deviations(measurements.levels) ** 2
+    slopes = np.ones(len(noise.slopes))
+    for level in range(len(slopes)):
+        mine = measurements.levels == level
+        around = effects[mine] - np.average(effects[mine], weights=weights[mine])
+        pull = float(weights[mine] * around @ left[mine]) + 1.0 / SLOPE_DOUBT**2
+        have = float(weights[mine] * around @ effects[mine]) + 1.0 / SLOPE_DOUBT**2
+        slopes[level] = pull / have
+    slopes = np.maximum(slopes, LEAST_SLOPE)
+    return np.asarray(slopes / slopes[0])

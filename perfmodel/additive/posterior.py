@@ -1,0 +1,112 @@
+"""The Bayesian regression behind ``additive``, as of the trials seen so far."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from perfmodel.additive.basis import Basis
+from perfmodel.additive.fit import Fit, refit
+from perfmodel.additive.gaussian import Gaussian
+from perfmodel.additive.noise import NoiseEstimate
+from perfmodel.arrays import Floats
+from rankspace import Observation, RankVector
+
+EAGER = 64
+"""Scores up to which each one is followed by a refit."""
+
+GROWTH = 0.1
+"""Share by which the scores grow between later refits."""
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """What the scores say about the utilities.
+
+    A refit follows each of the first trials, and later whenever their number has grown by a tenth;
+    between refits a score is one exact rank-one update. Either way the posterior is a function of
+    the scores in their order alone, however they were batched.
+
+    Attributes:
+        fit: The last refit.
+        gaussian: Over coefficients and offsets, given all trials so far, in score units.
+        count: Trials so far.
+    """
+
+    fit: Fit
+    gaussian: Gaussian
+    count: int
+
+    @classmethod
+    def of(cls, basis: Basis, seen: tuple[Observation, ...]) -> "Posterior":
+        """Learn ``seen``, at least one scored trial, from scratch."""
+        return cls._after(refit(basis, seen[:1], None)).advanced(seen)
+
+    @classmethod
+    def _after(cls, fit: Fit) -> "Posterior":
+        return cls(fit, fit.gaussian, len(fit.measurements.seen))
+
+    def advanced(self, seen: tuple[Observation, ...]) -> "Posterior":
+        """Learn the rest of ``seen``, of which the first ``count`` are known."""
+        fit = self.fit
+        for count in range(self.count + 1, len(seen) + 1):
+            if _is_due(fit, seen[count - 1], count):
+                fit = refit(self.basis, seen[:count], fit)
+        posterior = self if fit is self.fit else self._after(fit)
+        gaussian = posterior.gaussian
+        for one in seen[posterior.count :]:
+            gaussian = gaussian.extended(*fit.measured(one))
+        return Posterior(fit, gaussian, len(seen))
+
+    @property
+    def basis(self) -> Basis:
+        return self.fit.measurements.basis
+
+    @property
+    def noise(self) -> NoiseEstimate:
+        return self.fit.noise.estimate
+
+    @cached_property
+    def coefficients(self) -> Floats:
+        """Posterior mean, ``(p,)``."""
+        return self.gaussian.mean[: len(self.fit.sites.mean)]
+
+    def mean_tables(self) -> Floats:
+        """Posterior mean of the utilities on the allowed ranks, ``(layers, R)``, score units."""
+        return self.basis.tables(self.coefficients)
+
+    def sample_tables(self, rng: np.random.Generator) -> Floats:
+        """One draw of the utilities, ``(layers, R)``, score units.
+
+        The Gaussian knows nothing of signs, so a coefficient is drawn no further below zero than
+        its mean lies.
+        """
+        drawn = self.gaussian.sample(rng)[: len(self.coefficients)]
+        return self.basis.tables(np.maximum(drawn, np.minimum(self.coefficients, 0.0)))
+
+    def predict(self, vectors: Sequence[RankVector]) -> tuple[Floats, Floats]:
+        """Mean and standard deviation of the noiseless score, ``(n,)`` each, score units."""
+        rows = self._directions(vectors)
+        mean = self.fit.measurements.centre + rows @ self.gaussian.mean
+        return mean, np.sqrt(self.gaussian.variances(rows))
+
+    def difference(self, first: RankVector, second: RankVector) -> tuple[float, float]:
+        """Mean and standard deviation of the first's noiseless score minus the second's."""
+        rows = self._directions([first, second])
+        change = rows[:1] - rows[1:]
+        variance = self.gaussian.variances(change)
+        return float((change @ self.gaussian.mean)[0]), float(np.sqrt(variance[0]))
+
+    def _directions(self, vectors: Sequence[RankVector]) -> Floats:
+        """Rows at the highest fidelity and on the home seed, ``(n, p + g + 1)``."""
+        features = self.basis.features(vectors)
+        beside = np.zeros((len(vectors), len(self.gaussian.mean) - features.shape[1]))
+        beside[:, 0], beside[:, -1:] = 1.0, self.fit.bend.column(features)
+        return np.concatenate([features, beside], axis=1)
+
+
+def _is_due(fit: Fit, one: Observation, count: int) -> bool:
+    """Whether ``one``, the trial number ``count``, calls for a refit."""
+    fitted, design = len(fit.measurements.seen), fit.measurements.design
+    return count <= EAGER or count >= fitted * (1.0 + GROWTH) or not design.covers(one)

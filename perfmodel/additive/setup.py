@@ -1,0 +1,46 @@
+"""Ground: what follows from the search space and the plan alone, before any score."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from perfmodel.additive.basis import Basis
+from perfmodel.additive.belief import Belief
+from perfmodel.additive.design import design, design_size, is_taught
+from perfmodel.allocation.knapsack import Allocator
+from rankspace import RankVector, SearchSpace
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Computed once per study when first needed, and carried from state to state.
+
+    Attributes:
+        space: What may be proposed.
+        seed: Root of all randomness.
+        trials: Search trials planned.
+        belief: What the meta-learned prior said, or None.
+    """
+
+    space: SearchSpace
+    seed: int
+    trials: int
+    belief: Belief | None = None
+
+    @cached_property
+    def allocator(self) -> Allocator:
+        return Allocator(self.space)
+
+    @cached_property
+    def basis(self) -> Basis:
+        return Basis.of(self.space, self.belief)
+
+    @cached_property
+    def uniform(self) -> RankVector:
+        return self.space.uniform()
+
+    @cached_property
+    def design(self) -> tuple[RankVector, ...]:
+        """The first trials, uniform first."""
+        layers, taught = len(self.space.layers), is_taught(self.basis)
+        count = design_size(self.trials, layers, is_taught=taught)
+        return design(self.space, self.basis, self.allocator, count, self.seed)

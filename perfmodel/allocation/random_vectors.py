@@ -1,0 +1,100 @@
+"""Random rank vectors that use the budget: the control arm, and the reference of the prior."""
+
+from collections.abc import Collection
+
+import numpy as np
+
+from perfmodel.allocation.feasible import every_vector
+from rankspace import RankVector, SearchSpace
+
+ATTEMPTS = 50
+"""Draws in a row that are not new before the vectors on the budget are taken to be used up."""
+
+
+def random_vectors(space: SearchSpace, count: int, seed: int) -> tuple[RankVector, ...]:
+    """Draw ``count`` distinct vectors on the budget; below it, or fewer, if there are no more."""
+    rng = np.random.default_rng(seed)
+    found: dict[RankVector, None] = {}
+    misses = 0
+    while len(found) < count and misses < ATTEMPTS:
+        vector = random_vector(space, rng)
+        misses = misses + 1 if vector in found else 0
+        found[vector] = None
+    return (*found, *spare_vectors(space, found, count - len(found), rng))
+
+
+def spare_vectors(
+    space: SearchSpace, taken: Collection[RankVector], count: int, rng: np.random.Generator
+) -> tuple[RankVector, ...]:
+    """Draw ``count`` distinct vectors that are not ``taken``, whether they use the budget or not.
+
+    Fewer only if the space has no more, or is too large to list and ``ATTEMPTS`` draws in a row
+    were not new.
+    """
+    if count < 1:
+        return ()
+    listed = every_vector(space)
+    if listed is not None:
+        left = [vector for vector in listed if vector not in taken]
+        return tuple(left[at] for at in rng.permutation(len(left))[:count])
+    found: dict[RankVector, None] = {}
+    misses = 0
+    while len(found) < count and misses < ATTEMPTS:
+        levels = rng.integers(len(space.ranks), size=len(space.layers)).tolist()
+        _lower(space, levels, rng)
+        vector = vector_of(space, levels)
+        misses = misses + 1 if vector in found or vector in taken else 0
+        if not misses:
+            found[vector] = None
+    return tuple(found)
+
+
+def random_vector(space: SearchSpace, rng: np.random.Generator) -> RankVector:
+    """Draw every free rank uniformly, then repair onto the budget by random single steps."""
+    levels = rng.integers(len(space.ranks), size=len(space.layers))
+    return repair(space, levels.tolist(), rng)
+
+
+def repair(space: SearchSpace, levels: list[int], rng: np.random.Generator) -> RankVector:
+    """Step random free layers down until the budget holds, then up until it is used.
+
+    Args:
+        space: The space.
+        levels: Index into ``space.ranks`` per layer; ignored where the rank is fixed.
+        rng: Decides which layers step.
+    """
+    left = _lower(space, levels, rng)
+    ranks, costs = space.ranks, space.costs
+    for layer in rng.permutation(_free(space) * (len(ranks) - 1)).tolist():
+        if levels[layer] + 1 < len(ranks):
+            step = costs[layer] * (ranks[levels[layer] + 1] - ranks[levels[layer]])
+            if step <= left:
+                left -= step
+                levels[layer] += 1
+    return vector_of(space, levels)
+
+
+def _lower(space: SearchSpace, levels: list[int], rng: np.random.Generator) -> int:
+    """Step random free layers down, in place, until the budget holds; return what it leaves."""
+    ranks, costs, free = space.ranks, space.costs, _free(space)
+    left = space.max_parameters - space.parameters(vector_of(space, levels))
+    while left < 0:
+        down = [i for i in free if levels[i] > 0]
+        layer = down[rng.integers(len(down))]
+        levels[layer] -= 1
+        left += costs[layer] * (ranks[levels[layer] + 1] - ranks[levels[layer]])
+    return left
+
+
+def _free(space: SearchSpace) -> list[int]:
+    return [i for i, layer in enumerate(space.layers) if layer.name not in space.fixed]
+
+
+def vector_of(space: SearchSpace, levels: list[int]) -> RankVector:
+    """Turn indices into ranks, fixed layers keeping theirs."""
+    return RankVector(
+        tuple(
+            space.fixed.get(layer.name, space.ranks[level])
+            for layer, level in zip(space.layers, levels, strict=True)
+        )
+    )

@@ -1,0 +1,162 @@
+"""Building a transformers model whose blocks differ, without allocating its weights.
+
+Llama-family code ignores per-layer configs, so each block is built by itself from a copy of the
+config that carries its own sizes.
+"""
+
+import copy
+import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import (
+    LlamaForCausalLM,
+    MistralForCausalLM,
+    PreTrainedConfig,
+    PreTrainedModel,
+    Qwen2ForCausalLM,
+    Qwen3ForCausalLM,
+)
+
+from pruning.container.architecture import Architecture
+from pruning.container.structure import ATTENTION, MODULES, BlockStructure, Structure
+from rankspace.errors import InvalidContainer
+
+CLASSES: Mapping[str, type[PreTrainedModel]] = MappingProxyType(
+    {
+        "LlamaForCausalLM": LlamaForCausalLM,
+        "MistralForCausalLM": MistralForCausalLM,
+        "Qwen2ForCausalLM": Qwen2ForCausalLM,
+        "Qwen3ForCausalLM": Qwen3ForCausalLM,
+    }
+)
+"""Same keys as ``pruning.container.architecture.FAMILIES``."""
+
+LEGACY = frozenset({"rope_theta", "rope_scaling", "partial_rotary_factor", "torch_dtype"})
+"""Keys of older configs that transformers still translates."""
+
+ATTENTION_KERNEL = "sdpa"
+
+
+def build_config(architecture: Architecture) -> PreTrainedConfig:
+    """Make the stock config of the family; keys it does not declare have no effect.
+
+    Raises:
+        InvalidContainer: transformers refuses a value.
+    """
+    kind = CLASSES[architecture.name].config_class
+    assert kind is not None
+    known = {item.name for item in dataclasses.fields(kind)} | LEGACY
+    values = {key: value for key, value in architecture.config.items() if key in known}
+    try:
+        config: PreTrainedConfig = kind(**{**values, "head_dim": architecture.dense.head_dim})
+    except (ValueError, TypeError, KeyError) as error:
+        raise _refused(architecture, error) from None
+    return config
+
+
+def build_on_meta(architecture: Architecture, structure: Structure) -> PreTrainedModel:
+    """Build the model with every parameter on the meta device."""
+    config = build_config(architecture)
+    config._attn_implementation = ATTENTION_KERNEL
+    with torch.device("meta"):
+        try:
+            model = CLASSES[architecture.name](config)
+        except (ValueError, TypeError, KeyError) as error:
+            raise _refused(architecture, error) from None
+        layers = blocks_of(model)
+        for index, block in enumerate(structure.blocks):
+            layers[index] = _build_block(type(layers[index]), model.config, block, index)
+    model.train(False)
+    model.requires_grad_(False)
+    return model
+
+
+def blocks_of(model: PreTrainedModel) -> nn.ModuleList:
+    """Return the decoder blocks, first to last."""
+    layers: nn.ModuleList = _decoder(model).layers
+    return layers
+
+
+def recreate_rotary(model: PreTrainedModel, device: torch.device | str) -> None:
+    """Make the rotary tables, which no file holds and which stay float32 in any model."""
+    decoder = _decoder(model)
+    rotary = type(decoder.rotary_emb)(config=model.config)
+    decoder.rotary_emb = rotary.to(device).train(model.training)
+
+
+def matrix_of(block: nn.Module, kind: str) -> nn.Linear:
+    """Return the matrix ``kind`` (``q_proj``, …) of a decoder block."""
+    parent = block.self_attn if kind in ATTENTION else block.mlp
+    matrix = getattr(parent, kind)
+    assert isinstance(matrix, nn.Linear)
+    return matrix
+
+
+def replace_matrix(block: nn.Module, kind: str, matrix: nn.Linear) -> None:
+    setattr(block.self_attn if kind in ATTENTION else block.mlp, kind, matrix)
+
+
+def block_config(config: PreTrainedConfig, block: BlockStructure) -> PreTrainedConfig:
+    """Copy ``config`` with the sizes of one block."""
+    own = copy.deepcopy(config)
+    sizes = {
+        "num_attention_heads": block.heads,
+        "num_key_value_heads": block.kv_heads,
+        "head_dim": block.head_dim,
+        "intermediate_size": block.ffn,
+    }
+    for name, value in sizes.items():
+        setattr(own, name, value)
+    # set_attn_implementation on the model does not reach the copies, so each carries it.
+    own._attn_implementation = config._attn_implementation
+    return own
+
+
+def read_structure(model: PreTrainedModel, original: tuple[int, ...]) -> Structure:
+    """Read the structure off a model in memory; ``original``: each block's dense index."""
+    blocks = zip(blocks_of(model), original, strict=True)
+    return Structure(tuple(read_block(block, index) for block, index in blocks))
+
+
+def read_block(block: nn.Module, original_index: int) -> BlockStructure:
+    """Read the structure of one block in memory."""
+    head_dim = int(getattr(block.self_attn, "head_dim"))  # noqa: B009
+    return BlockStructure(
+        heads=matrix_of(block, "q_proj").out_features // head_dim,
+        kv_heads=matrix_of(block, "k_proj").out_features // head_dim,
+        head_dim=head_dim,
+        ffn=matrix_of(block, "gate_proj").out_features,
+        biases=tuple(kind for kind in MODULES if matrix_of(block, kind).bias is not None),
+        original_index=original_index,
+    )
+
+
+def _build_block(
+    kind: Any, config: PreTrainedConfig, block: BlockStructure, index: int
+) -> nn.Module:
+    layer: nn.Module = kind(block_config(config, block), index)
+    for name in MODULES:
+        matrix = matrix_of(layer, name)
+        declared = name in block.biases
+        if declared != (matrix.bias is not None):
+            # FLAP-like pruning adds biases to o_proj and down_proj alone; no config says that.
+            bare = nn.Linear(matrix.in_features, matrix.out_features, bias=declared)
+            replace_matrix(layer, name, bare)
+    return layer
+
+
+def _decoder(model: PreTrainedModel) -> Any:
+    return model.model
+
+
+def _refused(architecture: Architecture, error: Exception) -> InvalidContainer:
+    return InvalidContainer(
+        "config.json",
+        architecture.name,
+        f"transformers refuses it: {error}",
+        fix="restore the model's config",
+    )

@@ -1,0 +1,180 @@
+"""Contents: everything a model's directory holds, checked without torch."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pruning.container.architecture import Architecture, parse_architecture
+from pruning.container.document import read_document
+from pruning.container.header import TensorHeader
+from pruning.container.inference import infer_structure, uniform_structure
+from pruning.container.manifest import NAME, Manifest, read_manifest
+from pruning.container.shapes import check_block_count, check_shapes
+from pruning.container.structure import Structure
+from pruning.container.weights import locate, read_headers, weight_files
+from rankspace import wire
+from rankspace.errors import InvalidContainer
+
+CONFIG = "config.json"
+TOKENIZER = "tokenizer.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
+TOKENIZER_FILES = (
+    TOKENIZER,
+    TOKENIZER_CONFIG,
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+)
+"""All the tokenizer is read from; only the first must be there."""
+GENERATION = "generation_config.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """A model directory whose files agree with each other.
+
+    Attributes:
+        directory: Absolute path.
+        architecture: From ``config.json``.
+        structure: From ``pruned.json``, or of the uniform model of an ordinary directory.
+        tensors: Headers of the weights by name.
+        weights: The safetensors files.
+        manifest: ``pruned.json``; None in an ordinary directory.
+        hashes: SHA-256 by name of every file that is read, ``pruned.json`` excepted.
+    """
+
+    directory: Path
+    architecture: Architecture
+    structure: Structure
+    tensors: Mapping[str, TensorHeader]
+    weights: tuple[Path, ...]
+    manifest: Manifest | None
+    hashes: Mapping[str, str]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the structure and over names and SHA-256 of weights and config.
+
+        The path, the tokenizer and the profiles have no part in it.
+        """
+        named = {path.name: self.hashes[path.name] for path in self.weights}
+        named[CONFIG] = self.hashes[CONFIG]
+        identity = {"files": named, "structure": wire.encode(self.structure)}
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def read_contents(directory: Path, *, infer: bool = False) -> Contents:
+    """Read and check ``directory``: a container, or an ordinary uniform Hugging Face model.
+
+    Reads every weight file once, to hash it; allocates no tensor.
+
+    Args:
+        directory: Where ``config.json`` lies.
+        infer: Without a ``pruned.json``, read the structure off the weights' shapes instead of
+            demanding that all blocks have the sizes of the config.
+
+    Raises:
+        InvalidContainer: Naming what disagrees, its value and the fix.
+    """
+    root = _existing(directory)
+    architecture = parse_architecture(read_document(locate(root, CONFIG)))
+    _check_tokenizer(root)
+    manifest = read_manifest(locate(root, NAME)) if (root / NAME).exists() else None
+    weights = weight_files(root)
+    tensors = read_headers(weights)
+    check_block_count(architecture, tensors)
+    source = NAME if manifest else CONFIG
+    if manifest:
+        structure = manifest.structure
+    elif infer:
+        structure = infer_structure(architecture, tensors)
+    else:
+        structure = uniform_structure(architecture)
+    _check_blocks(architecture, structure, source)
+    check_shapes(architecture, structure, tensors, source)
+    names = [*(path.name for path in weights), CONFIG, *_present(root)]
+    hashes = {name: hash_file(locate(root, name)) for name in names}
+    if manifest:
+        _check_hashes(root, manifest, hashes)
+    return Contents(root, architecture, structure, tensors, weights, manifest, hashes)
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file of any size, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _existing(directory: Path) -> Path:
+    if not directory.is_dir():
+        raise InvalidContainer(
+            "model", str(directory), "is not a directory", fix="give the model's directory"
+        )
+    return directory.resolve()
+
+
+def _present(root: Path) -> list[str]:
+    """Return the files beside weights and config that will be read, links to nowhere included."""
+    names = (*TOKENIZER_FILES, GENERATION)
+    return [name for name in names if (root / name).is_symlink() or (root / name).exists()]
+
+
+def _check_tokenizer(root: Path) -> None:
+    try:
+        locate(root, TOKENIZER)
+    except InvalidContainer as error:
+        fix = "AutoTokenizer.from_pretrained(SOURCE).save_pretrained(DIRECTORY) writes it"
+        raise InvalidContainer(error.field, error.value, error.problem, fix=fix) from None
+    if not (root / TOKENIZER_CONFIG).exists():
+        return
+    config = read_document(locate(root, TOKENIZER_CONFIG))
+    if config.get("auto_map"):
+        raise InvalidContainer(
+            f"{TOKENIZER_CONFIG}.auto_map",
+            config["auto_map"],
+            "asks for code from the model's author, which is never run",
+            fix="use a stock tokenizer",
+        )
+    if config.get("fast_tokenizer_files"):
+        raise InvalidContainer(
+            f"{TOKENIZER_CONFIG}.fast_tokenizer_files",
+            config["fast_tokenizer_files"],
+            f"names other files than {TOKENIZER}",
+            fix="remove the field",
+        )
+
+
+def _check_blocks(architecture: Architecture, structure: Structure, source: str) -> None:
+    if len(structure.blocks) != architecture.layers:
+        raise InvalidContainer(
+            "config.json.num_hidden_layers",
+            architecture.layers,
+            f"{source} lists {len(structure.blocks)} blocks",
+            fix="write the container anew",
+        )
+    for index, block in enumerate(structure.blocks):
+        if block.head_dim != architecture.dense.head_dim:
+            raise InvalidContainer(
+                f"{source}.structure.blocks[{index}].head_dim",
+                block.head_dim,
+                f"differs from the {architecture.dense.head_dim} of config.json",
+                fix="prune whole heads",
+            )
+
+
+def _check_hashes(root: Path, manifest: Manifest, hashes: Mapping[str, str]) -> None:
+    for name in hashes.keys() - manifest.files.keys():
+        raise InvalidContainer(
+            f"{NAME}.files", name, "is not listed", fix="write the container anew"
+        )
+    for name, promised in manifest.files.items():
+        found = hashes.get(name) or hash_file(locate(root, name))
+        if found != promised:
+            raise InvalidContainer(
+                name,
+                found,
+                f"its SHA-256 should be {promised}",
+                fix="the file was changed or damaged: copy it from its source again",
+            )

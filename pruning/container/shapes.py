@@ -1,0 +1,106 @@
+"""Which tensors a structure needs, and whether a model's files hold exactly these."""
+
+import re
+from collections.abc import Mapping
+
+from pruning.container.architecture import Architecture
+from pruning.container.header import TensorHeader
+from pruning.container.structure import MODULES, Structure, matrix_name
+from rankspace.errors import InvalidContainer
+
+EMBEDDING = "model.embed_tokens.weight"
+OUTPUT = "lm_head.weight"
+ROTARY_BUFFER = ".rotary_emb.inv_freq"
+"""Old checkpoints store this derived table; like transformers, we make our own."""
+
+BLOCK = re.compile(r"model\.layers\.(\d+)\.")
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+def check_block_count(architecture: Architecture, tensors: Mapping[str, TensorHeader]) -> None:
+    """Check that as many blocks lie in the headers as the config declares.
+
+    Comes before anything is built per block: a config of a few bytes may declare two thousand
+    million of them, the headers cannot.
+
+    Raises:
+        InvalidContainer: There are fewer or more.
+    """
+    names = [name for name in tensors if not name.endswith(ROTARY_BUFFER)]
+    found = {match[1] for name in names if (match := BLOCK.match(name))}
+    if len(found) != architecture.layers:
+        raise InvalidContainer(
+            "config.json.num_hidden_layers",
+            architecture.layers,
+            f"the weights hold {len(found)} blocks",
+            fix="restore the config that was saved with these weights",
+        )
+
+
+def expected_shapes(architecture: Architecture, structure: Structure) -> Shapes:
+    """Return the shape of every tensor by name; a tied output projection is none."""
+    hidden = architecture.hidden
+    table = (architecture.vocabulary, hidden)
+    shapes: Shapes = {EMBEDDING: table, "model.norm.weight": (hidden,)}
+    if not architecture.tied:
+        shapes[OUTPUT] = table
+    for index in range(len(structure.blocks)):
+        shapes |= _block_shapes(architecture, structure, index)
+    return shapes
+
+
+def check_shapes(
+    architecture: Architecture,
+    structure: Structure,
+    tensors: Mapping[str, TensorHeader],
+    source: str,
+) -> None:
+    """Compare the headers with what ``source`` (the file the structure is from) promises.
+
+    Raises:
+        InvalidContainer: A tensor is missing, superfluous, or of another shape.
+    """
+    expected = expected_shapes(architecture, structure)
+    for name, shape in expected.items():
+        if name not in tensors:
+            raise _disagreement(name, None, "the weights lack this tensor", source)
+        found = tensors[name].shape
+        if found != shape:
+            raise _disagreement(name, list(found), f"{source} promises {list(shape)}", source)
+    for name, header in tensors.items():
+        if name not in expected and not _tolerated(name, header, architecture):
+            found = header.shape
+            raise _disagreement(name, list(found), "the model has no such tensor", source)
+
+
+def _block_shapes(architecture: Architecture, structure: Structure, index: int) -> Shapes:
+    hidden, block = architecture.hidden, structure.blocks[index]
+    prefix = f"model.layers.{index}"
+    shapes: Shapes = {
+        f"{prefix}.input_layernorm.weight": (hidden,),
+        f"{prefix}.post_attention_layernorm.weight": (hidden,),
+    }
+    for kind in MODULES:
+        shape = block.shape(kind, hidden)
+        shapes[f"{matrix_name(index, kind)}.weight"] = shape
+        if kind in block.biases:
+            shapes[f"{matrix_name(index, kind)}.bias"] = shape[:1]
+    if architecture.family.head_norms:
+        shapes[f"{prefix}.self_attn.q_norm.weight"] = (block.head_dim,)
+        shapes[f"{prefix}.self_attn.k_norm.weight"] = (block.head_dim,)
+    return shapes
+
+
+def _tolerated(name: str, header: TensorHeader, architecture: Architecture) -> bool:
+    table = (architecture.vocabulary, architecture.hidden)
+    tied_copy = name == OUTPUT and architecture.tied and header.shape == table
+    return tied_copy or name.endswith(ROTARY_BUFFER)
+
+
+def _disagreement(name: str, value: object, problem: str, source: str) -> InvalidContainer:
+    if source == "config.json":
+        fix = "a model whose layers differ needs a pruned.json: adopt it first"
+    else:
+        fix = "write the container anew from the model it belongs to"
+    return InvalidContainer(name, value, problem, fix=fix)

@@ -1,0 +1,104 @@
+"""Compressing a model: load, look, cut, write."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from pruning.container.container import LoadedModel, load, write
+from pruning.container.manifest import NAME, read_manifest
+from pruning.container.target import check_apart, check_target
+from pruning.methods.importance import Importance
+from pruning.methods.pruners import PRUNERS
+from pruning.methods.selection import select
+from pruning.methods.settings import PruningSettings
+from pruning.methods.surgery import shrink, whole_groups
+from pruning.profiling.calibration_text import Calibration, draw_windows, hash_windows
+from pruning.progress import OnProgress
+from rankspace import wire
+from rankspace.errors import InvalidInput
+from rankspace.pruned_model import PrunedModel
+
+
+def compress(
+    source: Path,
+    target: Path,
+    settings: PruningSettings,
+    calibration: Calibration,
+    *,
+    device: torch.device | str = "cpu",
+    on_progress: OnProgress | None = None,
+) -> PrunedModel:
+    """Prune the model in ``source`` and write it as a container to ``target``.
+
+    With grouped queries the unit of attention is a key/value head with all its query heads, as in
+    LLM-Pruner's script for Llama 3: removing single query heads would have to remove equally many
+    from every group, whatever their importance, and would leave k, v and the cache as they are.
+
+    Raises:
+        InvalidContainer: ``source`` is not a valid model, ``target`` holds other things.
+        InvalidInput: Blocks the model does not have, a text that is too short, a target that
+            contains the source.
+    """
+    check_apart(source, target)
+    check_target(target)
+    loaded = load(source, device=device)
+    _check_blocks(loaded, settings)
+    windows = draw_windows(calibration, loaded.tokenizer)
+    pruner = PRUNERS[settings.method]
+    importances = pruner(loaded.model, settings, windows, on_progress)
+    cut(loaded, importances, settings)
+    return write(
+        loaded.model,
+        loaded.tokenizer,
+        target,
+        provenance=_provenance(loaded, settings, calibration, windows),
+        original=[block.original_index for block in loaded.structure.blocks],
+    )
+
+
+def cut(
+    loaded: LoadedModel, importances: Mapping[int, Importance], settings: PruningSettings
+) -> None:
+    """Remove the least important heads and channels from ``loaded.model``, in place."""
+    heads, channels = select(importances, settings)
+    for index in settings.blocks:
+        block = loaded.structure.blocks[index]
+        shrink(loaded.model, index, whole_groups(block, heads[index], channels[index]))
+
+
+def _check_blocks(loaded: LoadedModel, settings: PruningSettings) -> None:
+    last = len(loaded.structure.blocks) - 1
+    if settings.blocks[-1] > last:
+        raise InvalidInput(
+            "blocks", settings.blocks, "names a block the model lacks", fix=f"use 0 to {last}"
+        )
+
+
+def _provenance(
+    loaded: LoadedModel, settings: PruningSettings, calibration: Calibration, windows: torch.Tensor
+) -> Mapping[str, Any]:
+    return {
+        **wire.encode(settings),
+        "calibration": {
+            "text": calibration.text.name,
+            "samples": calibration.samples,
+            "length": calibration.length,
+            "seed": calibration.seed,
+            "tokens_sha256": hash_windows(windows),
+        },
+        "source": {
+            "name": Path(loaded.description.path).name,
+            "fingerprint": loaded.description.fingerprint,
+            "parameters": loaded.description.parameters,
+            "provenance": _earlier(Path(loaded.description.path)),
+        },
+        "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
+    }
+
+
+def _earlier(source: Path) -> Mapping[str, Any]:
+    manifest = source / NAME
+    return read_manifest(manifest).provenance if manifest.exists() else {}

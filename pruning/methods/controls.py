@@ -1,0 +1,46 @@
+"""Scores that look at no data: what any better criterion must beat."""
+
+from collections.abc import Mapping
+
+import torch
+from transformers import PreTrainedModel
+
+from pruning.container.assembly import blocks_of, matrix_of, read_block
+from pruning.container.structure import MODULES
+from pruning.methods.importance import Importance, couple, feature_axis
+from pruning.methods.settings import PruningSettings
+from pruning.progress import OnProgress
+
+
+def magnitude(
+    model: PreTrainedModel,
+    settings: PruningSettings,
+    windows: torch.Tensor,
+    on_progress: OnProgress | None = None,
+) -> Mapping[int, Importance]:
+    """Score by the sum of squared weights: LLM-Pruner's option ``l2``, without the root."""
+    importances = {}
+    for index in settings.blocks:
+        block = blocks_of(model)[index]
+        scores = {}
+        for kind in MODULES:
+            squares = matrix_of(block, kind).weight.detach().float().square()
+            scores[kind] = squares.sum(feature_axis(kind))
+        importances[index] = couple(scores, read_block(block, index).kv_heads)
+    return importances
+
+
+def random(
+    model: PreTrainedModel,
+    settings: PruningSettings,
+    windows: torch.Tensor,
+    on_progress: OnProgress | None = None,
+) -> Mapping[int, Importance]:
+    """Score by uniform numbers of ``settings.seed``."""
+    generator = torch.Generator().manual_seed(settings.seed)
+    importances = {}
+    for index in settings.blocks:
+        block = read_block(blocks_of(model)[index], index)
+        heads = torch.rand(block.kv_heads, generator=generator)
+        importances[index] = Importance(heads, torch.rand(block.ffn, generator=generator))
+    return importances

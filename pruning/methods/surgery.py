@@ -1,0 +1,118 @@
+"""Surgery: removing attention heads and feed-forward channels from a decoder block."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from pruning.container.assembly import (
+    block_config,
+    blocks_of,
+    matrix_of,
+    read_block,
+    replace_matrix,
+)
+from pruning.container.structure import BlockStructure
+from rankspace.errors import InvalidInput
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What stays of one block, as rising indices into what it has.
+
+    Attributes:
+        heads: Query heads; every kept key/value head keeps equally many of its own.
+        kv_heads: Key/value heads; query head ``i`` belongs to ``i // (heads // kv_heads)``.
+        channels: Feed-forward channels.
+    """
+
+    heads: tuple[int, ...]
+    kv_heads: tuple[int, ...]
+    channels: tuple[int, ...]
+
+
+def whole_groups(block: BlockStructure, kv_heads: Sequence[int], channels: Sequence[int]) -> Kept:
+    """Keep these key/value heads, each with all its query heads, and these channels."""
+    share = block.heads // block.kv_heads
+    heads = tuple(kv * share + offset for kv in kv_heads for offset in range(share))
+    return Kept(heads, tuple(kv_heads), tuple(channels))
+
+
+def shrink(model: PreTrainedModel, index: int, kept: Kept) -> None:
+    """Remove from block ``index``, in place, all that is not in ``kept``.
+
+    The width of a head and of the residual stream stay. The block computes what it computed
+    before with the outputs of the removed heads and channels set to zero.
+
+    Raises:
+        InvalidInput: Indices out of range or not rising, or groups of unequal size.
+    """
+    layer = blocks_of(model)[index]
+    before = read_block(layer, index)
+    _check(before, kept)
+    queries = _features(kept.heads, before.head_dim)
+    keys = _features(kept.kv_heads, before.head_dim)
+    channels = torch.tensor(kept.channels)
+    for kind, rows in {"q_proj": queries, "k_proj": keys, "v_proj": keys}.items():
+        _keep_rows(layer, kind, rows)
+    for kind in ("gate_proj", "up_proj"):
+        _keep_rows(layer, kind, channels)
+    _keep_columns(layer, "o_proj", queries)
+    _keep_columns(layer, "down_proj", channels)
+    _set_sizes(layer, model, read_block(layer, index))
+
+
+def _check(block: BlockStructure, kept: Kept) -> None:
+    limits = {"heads": block.heads, "kv_heads": block.kv_heads, "channels": block.ffn}
+    for name, limit in limits.items():
+        indices = getattr(kept, name)
+        if not indices or list(indices) != sorted({i for i in indices if 0 <= i < limit}):
+            fix = f"give at least one of 0 to {limit - 1}, rising"
+            raise InvalidInput(f"kept.{name}", indices, "cannot be kept", fix=fix)
+    share = block.heads // block.kv_heads
+    groups = Counter(head // share for head in kept.heads)
+    if set(groups) != set(kept.kv_heads) or len(set(groups.values())) != 1:
+        raise InvalidInput(
+            "kept.heads",
+            kept.heads,
+            f"are not equally many of each key/value head in {list(kept.kv_heads)}",
+            fix="keep whole groups, or the same number of query heads in each",
+        )
+
+
+def _features(heads: Sequence[int], head_dim: int) -> torch.Tensor:
+    """Return the feature indices of ``heads``, ``(len(heads) * head_dim,)``."""
+    return (torch.tensor(heads)[:, None] * head_dim + torch.arange(head_dim)).flatten()
+
+
+def _keep_rows(layer: nn.Module, kind: str, rows: torch.Tensor) -> None:
+    matrix = matrix_of(layer, kind)
+    rows = rows.to(matrix.weight.device)
+    bias = None if matrix.bias is None else matrix.bias[rows]
+    replace_matrix(layer, kind, _linear(matrix.weight[rows], bias))
+
+
+def _keep_columns(layer: nn.Module, kind: str, columns: torch.Tensor) -> None:
+    matrix = matrix_of(layer, kind)
+    columns = columns.to(matrix.weight.device)
+    replace_matrix(layer, kind, _linear(matrix.weight[:, columns], matrix.bias))
+
+
+def _linear(weight: torch.Tensor, bias: torch.Tensor | None) -> nn.Linear:
+    d_out, d_in = weight.shape
+    matrix = nn.Linear(d_in, d_out, bias=bias is not None, device="meta")
+    matrix.weight = nn.Parameter(weight.detach().contiguous(), requires_grad=False)
+    if bias is not None:
+        matrix.bias = nn.Parameter(bias.detach().clone(), requires_grad=False)
+    return matrix
+
+
+def _set_sizes(layer: nn.Module, model: PreTrainedModel, block: BlockStructure) -> None:
+    config = block_config(model.config, block)
+    for part in (layer.self_attn, layer.mlp):
+        setattr(part, "config", config)  # noqa: B010 - torch types attributes as modules
+    setattr(layer.self_attn, "num_key_value_groups", block.heads // block.kv_heads)  # noqa: B010
+    setattr(layer.mlp, "intermediate_size", block.ffn)  # noqa: B010

@@ -1,0 +1,163 @@
+"""The insights desk: what takes long to compute is computed once, beside the requests.
+
+On a small study every answer is as of now. Where that takes longer than ``fresh_seconds`` one
+computation serves everybody, and comes so seldom that it takes at most a twentieth of the time, and
+whoever asks meanwhile gets what was last computed: twenty open pages of a study with thousands of
+trials must not cost twenty times what one does, nor hold up a heartbeat.
+"""
+
+import math
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+import structlog
+from sqlalchemy.orm import Session
+
+from rankspace.calibration import Calibration
+from rankspace.errors import NotFound
+from rankspace.front import Front
+from service.insights.calibration import study_calibration
+from service.insights.front import known_front
+from service.insights.knowledge import Planned, nobody
+from service.storage.db import Database
+
+log = structlog.get_logger(__name__)
+
+PAUSES = 20
+"""How much longer than computing something the pause until it is computed anew."""
+
+THREADS = 4
+"""A page waits for a front and a calibration."""
+
+KEPT = 64
+"""Results kept, those asked for least lately dropped first."""
+
+
+T = TypeVar("T")
+
+
+class Computing(Exception):
+    """The first result is not there yet."""
+
+
+@dataclass
+class _Kept:
+    """One result, and the computation that will replace it."""
+
+    value: Any = None
+    seconds: float = math.inf
+    made_at: float = -math.inf
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    coming: "Future[Any] | None" = None
+
+    def put(self, value: Any, seconds: float) -> None:
+        with self.lock:
+            self.value, self.seconds, self.made_at = value, seconds, time.monotonic()
+
+    def drop(self) -> None:
+        """What cannot be computed any more is not true any more: the next who ask hear why."""
+        with self.lock:
+            self.value, self.seconds, self.made_at = None, math.inf, -math.inf
+
+    @property
+    def is_made(self) -> bool:
+        return math.isfinite(self.made_at)
+
+    @property
+    def is_old(self) -> bool:
+        return not self.is_made or time.monotonic() - self.made_at > PAUSES * self.seconds
+
+
+class InsightCache:
+    """Fronts, calibrations and pages of studies."""
+
+    def __init__(self, database: Database, fresh_seconds: float, planned: Planned = nobody) -> None:
+        self._database = database
+        self._planned = planned
+        self._fresh_seconds = fresh_seconds
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="insights")
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[str, Hashable], _Kept] = OrderedDict()
+
+    def front(self, study: str, patience: float | None = None) -> Front | None:
+        """Score against parameters; None before there is a score.
+
+        Raises:
+            NotFound: There is no such study.
+            Computing: It was never computed, and was not within ``patience`` seconds.
+        """
+        found: Front | None = self._get(
+            "front", study, partial(self._read, known_front, study), patience
+        )
+        return found
+
+    def calibration(self, study: str, patience: float | None = None) -> Calibration:
+        """What the predictions were worth; raises as ``front`` does."""
+        found: Calibration = self._get(
+            "calibration", study, partial(self._read, study_calibration, study), patience
+        )
+        return found
+
+    def shared(self, kind: str, of: Hashable, compute: Callable[[], T]) -> T:
+        """What ``compute`` makes of a study or list: now, or where that is dear a moment ago."""
+        found: T = self._get(kind, of, compute, None)
+        return found
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _read(self, compute: Callable[[Session, str, Planned], Any], study: str) -> Any:
+        with self._database.reading() as session:
+            return compute(session, study, self._planned)
+
+    def _get(
+        self, kind: str, of: Hashable, compute: Callable[[], Any], patience: float | None
+    ) -> Any:
+        kept = self._place(kind, of)
+        if kept.is_made and kept.seconds <= self._fresh_seconds:
+            return self._make(kept, compute)
+        with kept.lock:
+            if kept.coming is None and kept.is_old:
+                kept.coming = self._threads.submit(self._make, kept, compute)
+                kept.coming.add_done_callback(_told)
+            coming, is_made, value = kept.coming, kept.is_made, kept.value
+        if coming is None or is_made:
+            return value
+        try:
+            return coming.result(patience)
+        except TimeoutError:
+            raise Computing from None
+
+    def _place(self, kind: str, of: Hashable) -> _Kept:
+        with self._lock:
+            kept = self._kept.setdefault((kind, of), _Kept())
+            self._kept.move_to_end((kind, of))
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+            return kept
+
+    def _make(self, kept: _Kept, compute: Callable[[], Any]) -> Any:
+        begin = time.monotonic()
+        try:
+            value = compute()
+            kept.put(value, time.monotonic() - begin)
+            return value
+        except Exception:
+            kept.drop()
+            raise
+        finally:
+            with kept.lock:
+                kept.coming = None
+
+
+def _told(ended: "Future[Any]") -> None:
+    """Nobody may be waiting for it."""
+    error = None if ended.cancelled() else ended.exception()
+    if error is not None and not isinstance(error, NotFound):
+        log.error("an insight failed", exc_info=error)

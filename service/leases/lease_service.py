@@ -1,0 +1,204 @@
+"""The lease desk: each call is one transaction."""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+import structlog
+
+from rankspace import Assignment
+from rankspace.capabilities import Capabilities
+from rankspace.errors import InvalidInput, LeaseLost
+from service.access.caller import WorkerIdentity
+from service.leases import workflow
+from service.leases.assignment import assignment
+from service.leases.plausibility import ImplausibleMeasurement
+from service.leases.repository import Leases
+from service.leases.schemas import Heartbeat, HeartbeatAnswer, Holding, Receipt, Report
+from service.settings import Settings
+from service.signals.doorbell import Doorbell
+from service.storage.attendance import attend
+from service.storage.db import Database
+from service.storage.scope import ALL
+from service.telemetry.metrics import Metrics
+from service.workers import quarantine
+from service.workers.repository import Workers
+
+TURNS_PER_LEASE, ABSENCES_PER_LEASE = 24, 8
+"""How often a lease's time holds a pulse, and an absence after which holders get a full lease."""
+
+TOUCHES = 4
+"""Signs of life of an idle worker that are noted while it counts as active after one."""
+
+TURNS = 3
+"""Turns of housekeeping that may fail to come before that is an absence."""
+
+MISSES = 2
+"""Turns in which expiry passes over a study that somebody is writing to, before it waits for it."""
+
+log = structlog.get_logger(__name__)
+
+
+class LeaseService:
+    """Hands out trials and takes their results back."""
+
+    def __init__(
+        self, database: Database, doorbell: Doorbell, settings: Settings, metrics: Metrics
+    ) -> None:
+        self._database = database
+        self._doorbell = doorbell
+        self._settings = settings
+        self._attended_at = -math.inf
+        self._missed: Counter[str] = Counter()
+        self._metrics = metrics
+
+    def expire_orphan(self, worker: str, process: str, identity: WorkerIdentity) -> str | None:
+        """Let the trial that died with an earlier process of ``worker`` expire at once.
+
+        Returns:
+            Its study, if there was one.
+        """
+        with self._database.reading() as session:
+            if Leases(session).left_behind(worker, process, identity.project) is None:
+                return None
+        with self._database.writing() as session:
+            left = workflow.expire_orphan(session, worker, process, identity)
+            seconds = Leases(session).spent(left.id, left.token) if left else 0.0
+        if left is None:
+            return None
+        log.warning("worker restarted", worker=worker, trial=left.id, token=left.token)
+        self._count_expired([seconds])
+        self._doorbell.ring(1)
+        return left.study_id
+
+    def admit(self, worker: str, identity: WorkerIdentity) -> None:
+        """Refuse a worker in quarantine that holds no trial; it is noted as seen all the same.
+
+        Raises:
+            WrongWorker: The name is not for this ``identity``.
+            Quarantined: It is one.
+        """
+        with self._database.reading() as session:
+            is_free = Workers(session).quarantine_reason(worker, identity) is None
+            if is_free or Leases(session).held_by(worker, identity.project):
+                return
+        with self._database.writing() as session:
+            Workers(session).touch(worker, identity)
+        with self._database.reading() as session:
+            quarantine.check(session, worker)
+
+    def touch(self, worker: str, identity: WorkerIdentity) -> bool:
+        """Note a sign of life of a worker that found nothing to do.
+
+        Returns:
+            Whether it counts as active only from now on.
+        """
+        with self._database.reading() as session:
+            silence, place = Workers(session).silence(worker) or (math.inf, "")
+        most = self._settings.active_worker_seconds
+        if silence < most / TOUCHES and place in (identity.project, ALL):
+            return False
+        with self._database.writing() as session:
+            Workers(session).touch(worker, identity)
+        return silence >= most
+
+    def has_work(
+        self, worker: str, identity: WorkerIdentity, able: Capabilities | None = None
+    ) -> bool:
+        """Look without a write transaction, for the many polls that find nothing."""
+        with self._database.reading() as session:
+            return Leases(session).has_work(worker, able, identity.project)
+
+    def claim(
+        self,
+        worker: str,
+        identity: WorkerIdentity,
+        able: Capabilities | None = None,
+        process: str | None = None,
+    ) -> Assignment | None:
+        with self._database.writing() as session:
+            lease_seconds = self._settings.lease_seconds
+            trial = workflow.claim(session, worker, able, lease_seconds, identity, process)
+            handed = assignment(session, trial, self._settings) if trial else None
+        if handed:
+            log.info("claimed", trial=handed.trial_id, token=handed.token, worker=worker)
+        return handed
+
+    def heartbeat(self, trial: int, beat: Heartbeat, identity: WorkerIdentity) -> HeartbeatAnswer:
+        with self._database.writing() as session:
+            return workflow.heartbeat(session, trial, beat, self._settings.lease_seconds, identity)
+
+    def report(self, trial: int, given: Report, identity: WorkerIdentity) -> Receipt:
+        try:
+            with self._database.writing() as session:
+                earlier = Leases(session).spent(trial, given.token)
+                receipt = workflow.report(session, trial, given, identity)
+                seconds = Leases(session).spent(trial, given.token) - earlier
+        except LeaseLost:
+            self._metrics.stale_reports.inc()
+            raise
+        except ImplausibleMeasurement as error:
+            log.warning("senseless", trial=trial, worker=given.worker, problem=error.detail)
+            with self._database.writing() as session:
+                workflow.distrust(session, trial, given, error)
+            raise InvalidInput(error.field, error.value, error.problem, fix=error.hint) from None
+        log.info("reported", trial=trial, outcome=given.outcome, status=receipt.status)
+        if receipt.status == "duplicate":
+            self._metrics.duplicate_reports.inc()
+        else:
+            self._metrics.accepted_reports.labels(given.outcome).inc()
+            self._metrics.gpu_seconds.labels(given.outcome).inc(seconds)
+        return receipt
+
+    def release(self, trial: int, holding: Holding, identity: WorkerIdentity) -> None:
+        with self._database.writing() as session:
+            earlier = Leases(session).spent(trial, holding.token)
+            workflow.release(session, trial, holding, identity)
+            seconds = Leases(session).spent(trial, holding.token) - earlier
+        self._metrics.gpu_seconds.labels("released").inc(seconds)
+        self._doorbell.ring(1)
+
+    def sweep(self) -> None:
+        """Take overdue trials back, unless nobody was there to renew them."""
+        self._attend()
+        with self._database.reading() as session:
+            studies = Leases(session).overdue()
+        self._missed = Counter({study: self._missed[study] for study in studies})
+        for study in sorted(studies, key=self._missed.__getitem__):  # those to wait for come last
+            if count := self._expire(study):
+                self._doorbell.ring(count)
+
+    def _between(self, since: float) -> float:
+        """Seconds that lie between two turns of housekeeping anyway; none before the first."""
+        return TURNS * self._settings.housekeeping_seconds if math.isfinite(since) else 0.0
+
+    def _expire(self, study: str) -> int:
+        with self._database.writing() as session:
+            late = workflow.expire(session, study, waits=self._missed[study] >= MISSES)
+            seconds = [Leases(session).spent(row.id, row.token) for row in late or ()]
+        if late is None:
+            self._missed[study] += 1
+            return 0
+        if late:
+            log.info("expired", study=study, trials=[row.id for row in late])
+            self._count_expired(seconds)
+        return len(late)
+
+    def _count_expired(self, seconds: Sequence[float]) -> None:
+        self._metrics.expired_leases.inc(len(seconds))
+        self._metrics.gpu_seconds.labels("expired").inc(sum(seconds))
+
+    def _attend(self) -> None:
+        """Note now and then that somebody is there; after an absence give every holder a lease."""
+        lease = self._settings.lease_seconds
+        since = time.monotonic() - self._attended_at
+        if since < lease / TURNS_PER_LEASE:
+            return
+        with self._database.writing() as session:
+            away = attend(session)
+            is_absence = away > max(lease / ABSENCES_PER_LEASE, self._between(since))
+            renewed = Leases(session).grant_grace(lease) if is_absence else 0
+        if renewed:
+            log.info("leases renewed", leases=renewed, absent_seconds=round(away, 1))
+        self._attended_at = time.monotonic()

@@ -1,0 +1,137 @@
+"""Uploads and exports: the store's files and the table's rows, kept together."""
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+from fastapi.concurrency import run_in_threadpool
+
+from rankspace.errors import Conflict, InvalidInput, NotFound
+from service.access.caller import WorkerIdentity
+from service.artifacts.repository import Artifacts
+from service.artifacts.store import ArtifactStore, check_name
+from service.leases.schemas import Holding
+from service.leases.workflow import check_holder
+from service.storage.db import Database
+from service.storage.tables import ArtifactRow
+from service.studies.repository import Studies
+
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactFile:
+    name: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """Files of the recovered adapter."""
+
+    files: tuple[ArtifactFile, ...]
+
+
+class ArtifactTransfer:
+    """Takes files from the holder of a trial and gives out those of a finished study."""
+
+    def __init__(self, database: Database, store: ArtifactStore) -> None:
+        self._database = database
+        self._store = store
+
+    async def upload(
+        self,
+        trial: int,
+        holding: Holding,
+        identity: WorkerIdentity,
+        name: str,
+        sha256: str,
+        body: AsyncIterator[bytes],
+    ) -> ArtifactFile:
+        """Stream one file in; the lease is checked before and after.
+
+        Raises:
+            NotFound: The study is not of this service, or was deleted meanwhile.
+            WrongWorker: The name is not for this ``identity``.
+            LeaseLost: ``holding`` is not the current claim.
+            InvalidInput: Unknown name, malformed or different hash.
+        """
+        check_name(name)
+        if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+            fix = "send the file's SHA-256 in lower-case hexadecimal"
+            raise InvalidInput("X-Content-SHA256", sha256, "is not a SHA-256", fix=fix)
+        study = await run_in_threadpool(self._study, trial, holding, identity)
+        with self._store.begin(study, trial, holding.token, name) as upload:
+            async for chunk in body:
+                await run_in_threadpool(upload.write, chunk)
+            await run_in_threadpool(upload.finish, sha256)
+        stored = ArtifactFile(name, upload.bytes, sha256)
+        await run_in_threadpool(self._record, trial, holding, identity, stored)
+        return stored
+
+    def sweep(self) -> None:
+        """Clear away uploads that a crash cut off."""
+        self._store.sweep()
+
+    def _study(self, trial: int, holding: Holding, identity: WorkerIdentity) -> str:
+        with self._database.reading() as session:
+            row = check_holder(session, trial, holding, identity)
+            if not row.keep_adapter:
+                hint = "only the recovery's adapter is kept"
+                raise Conflict(f"trial {trial} keeps no adapter", hint=hint)
+            return row.study_id
+
+    def _record(
+        self, trial: int, holding: Holding, identity: WorkerIdentity, stored: ArtifactFile
+    ) -> None:
+        try:
+            with self._database.writing() as session:
+                Studies(session).lock(holding.study_id)  # the holder stays the holder
+                check_holder(session, trial, holding, identity)
+                row = ArtifactRow(trial_id=trial, name=stored.name, token=holding.token)
+                row.bytes, row.sha256 = stored.bytes, stored.sha256
+                Artifacts(session).store(row)
+        except NotFound:
+            self._store.forget(holding.study_id)  # deleted during the upload
+            raise
+
+    def export(self, study: str) -> Export:
+        """List the study's files.
+
+        Raises:
+            Conflict: There is no export yet.
+        """
+        rows = self._rows(study)
+        return Export(tuple(ArtifactFile(row.name, row.bytes, row.sha256) for row in rows))
+
+    def read(self, study: str, name: str) -> tuple[ArtifactFile, Iterator[bytes]]:
+        """Open one file of the export.
+
+        Raises:
+            NotFound: The export has no such file.
+        """
+        row = next((row for row in self._rows(study) if row.name == name), None)
+        if row is None:
+            raise NotFound(f"the export has no file {name!r}", hint="list the export first")
+        file = self._store.open(study, row.trial_id, row.token, name)
+
+        def chunks() -> Iterator[bytes]:
+            with file:
+                while chunk := file.read(CHUNK):
+                    yield chunk
+
+        return ArtifactFile(row.name, row.bytes, row.sha256), chunks()
+
+    def forget(self, study: str) -> None:
+        self._store.forget(study)
+
+    def _rows(self, study: str) -> list[ArtifactRow]:
+        with self._database.reading() as session:
+            state = Studies(session).get(study).state
+            rows = list(Artifacts(session).export(study))
+        if not rows:
+            raise Conflict(
+                f"study {study} is {state} and has no export", hint="wait until it is done"
+            )
+        return rows

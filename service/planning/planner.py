@@ -1,0 +1,190 @@
+"""The planner: carries studies from stage to stage. The only writer of proposals."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from rankspace.errors import NotFound
+from rankspace.study import StudyState
+from service.planning.plan import Plan, Proposed, Turn
+from service.planning.recovering import plan_recovery
+from service.planning.searching import plan_search
+from service.planning.snapshot import Snapshot, read_snapshot
+from service.planning.study_results import ModelSnapshot, StudyResults
+from service.planning.verifying import plan_verification
+from service.signals.doorbell import Doorbell
+from service.storage.db import Database
+from service.storage.events import Events
+from service.studies.repository import Studies
+from service.telemetry.metrics import Metrics
+from service.trials.repository import Trials
+from service.trials.workflow import queue, withdraw
+
+log = structlog.get_logger(__name__)
+
+Announce = Callable[[str, StudyState], None]
+"""Hears of every turn of a study, after its commit; must return at once."""
+
+PATIENCE_SECONDS = 1.0
+"""How long a study waits that another service is planning: it may have stopped in the middle, and
+there are other studies to plan."""
+
+OPEN_STUDIES = 64
+"""Studies whose results are kept open."""
+
+PLANNERS: Mapping[StudyState, Callable[[Snapshot], Plan]] = MappingProxyType(
+    {
+        StudyState.SEARCHING: plan_search,
+        StudyState.VERIFYING: plan_verification,
+        StudyState.RECOVERING: plan_recovery,
+    }
+)
+
+
+class StudyPlanner:
+    """Advances studies; only the planning thread may call it.
+
+    Of several services on one database one at a time plans a study, whichever was asked; the others
+    wait a moment, and then find nothing left to do, go on from there, or leave it to their next
+    turn. Each keeps results of its own, and as they say the same, so do their proposals.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        doorbell: Doorbell,
+        active_seconds: float,
+        metrics: Metrics,
+        announce: Announce = lambda study, state: None,
+    ) -> None:
+        self._database = database
+        self._doorbell = doorbell
+        self._active_seconds = active_seconds
+        self._metrics = metrics
+        self._announce = announce
+        self._results: OrderedDict[str, StudyResults] = OrderedDict()
+        self._known: dict[str, ModelSnapshot] = {}
+
+    def known(self, study: str) -> ModelSnapshot | None:
+        """What the model of a study knows that is planned here; from any thread."""
+        return self._known.get(study)
+
+    def active(self) -> Sequence[str]:
+        """Studies that go on by themselves, oldest first."""
+        with self._database.reading() as session:
+            return Studies(session).active()
+
+    def advance(self, study: str) -> None:
+        """Do all that can be done for ``study`` now; a study that cannot go on fails, visibly."""
+        try:
+            while self._timed_step(study):
+                pass
+        except NotFound:
+            self._close(study)  # deleted meanwhile
+        except SQLAlchemyError as error:
+            self._close(study)
+            log.error("study has to wait", study=study, exc_info=error)  # housekeeping retries
+        except Exception as error:
+            self._close(study)
+            log.error("study cannot go on", study=study, exc_info=error)
+            self._fail(study, f"the study cannot go on: {type(error).__name__}: {error}")
+
+    def warm(self, study: str) -> None:
+        """Have the model derive now what the first proposal after a restart would wait for."""
+        results = self._results.get(study)
+        if results is not None and results.searched and not results.is_warm:
+            results.propose(1, ())
+
+    def _timed_step(self, study: str) -> bool:
+        with self._metrics.planning.time():
+            return self._step(study)
+
+    def _step(self, study: str) -> bool:
+        """Plan from a snapshot, write if it still holds; return whether to look again."""
+        with self._database.attempt(f"plan {study}", PATIENCE_SECONDS) as is_alone:
+            return is_alone and self._planned(study)  # if not, housekeeping asks again
+
+    def _planned(self, study: str) -> bool:
+        with self._database.reading() as session:
+            results = self._results_of(session, study)
+            snapshot = read_snapshot(session, results, self._active_seconds)
+        planner = PLANNERS.get(snapshot.head.state)
+        plan = planner(snapshot) if planner else Plan()
+        self._known[study] = snapshot.results.known
+        if plan.is_empty:
+            return False
+        with self._database.writing() as session:
+            if not snapshot.still_holds(session):
+                return True
+            _write(session, study, plan)
+        if plan.made:
+            self._doorbell.ring(plan.made)
+        if plan.turn:
+            self._announce(study, plan.turn.state)
+        return plan.turn is not None
+
+    def _results_of(self, session: Session, study: str) -> StudyResults:
+        """The study's results; those used least lately are closed, to be opened anew."""
+        results = self._results.pop(study, None) or StudyResults.open(session, study)
+        self._results[study] = results
+        while len(self._results) > OPEN_STUDIES:
+            self._close(next(iter(self._results)))
+        return results
+
+    def _close(self, study: str) -> None:
+        self._results.pop(study, None)
+        self._known.pop(study, None)
+
+    def _fail(self, study: str, error: str) -> None:
+        try:
+            with self._database.writing() as session:
+                if Studies(session).locked(study).state not in PLANNERS:
+                    return
+                _turn(session, study, Turn(StudyState.FAILED, error=error))
+        except (NotFound, SQLAlchemyError) as further:
+            log.error("study has to wait", study=study, exc_info=further)
+        else:
+            self._announce(study, StudyState.FAILED)
+
+
+def _write(session: Session, study: str, plan: Plan) -> None:
+    if plan.watermark is not None:
+        Studies(session).mark(study, plan.watermark)
+    if plan.withdrawn:
+        withdraw(session, study, plan.withdrawn)
+    if plan.proposed:
+        _offer(session, study, plan.proposed)
+    for planned in plan.queued:
+        queue(session, study, planned)
+    if plan.turn:
+        _turn(session, study, plan.turn)
+
+
+def _offer(session: Session, study: str, proposed: Proposed) -> None:
+    trials = Trials(session)
+    kept = len(proposed.renewed)
+    for trial, planned in zip(proposed.renewed, proposed.offers, strict=False):
+        trials.renew_offer(trial, planned)
+    added = [trials.queue(study, planned) for planned in proposed.offers[kept:]]
+    offers = [
+        {"trial": trial, "rank_vector": planned.rank_vector.ranks, "seed": planned.seed}
+        for trial, planned in zip((*proposed.renewed, *added), proposed.offers, strict=True)
+    ]
+    content = {"watermark": proposed.watermark, "pending": proposed.pending, "offers": offers}
+    Events(session).record("proposed", study, **content)
+
+
+def _turn(session: Session, study: str, turn: Turn) -> None:
+    row = Studies(session).get(study)
+    row.state, row.error = turn.state.value, turn.error
+    if turn.state is not StudyState.FAILED:
+        row.stage = turn.state.value
+    row.arms = turn.arms if turn.arms is not None else row.arms
+    row.verdict = turn.verdict if turn.verdict is not None else row.verdict
+    content: dict[str, Any] = {"error": turn.error, "arms": turn.arms, "verdict": turn.verdict}
+    Events(session).record(turn.state.value, study, None, **content)

@@ -1,0 +1,52 @@
+"""The recovery stage: the full fine-tune of the winner, whose adapter is the export."""
+
+from rankspace import Purpose, RankVector, Verdict
+from rankspace.study import StudyState
+from rankspace.trial import Split
+from rankspace.verdict import Answer
+from rankspace.wire import decode
+from service.planning.plan import Plan, Turn
+from service.planning.snapshot import Snapshot
+from service.planning.verifying import first_seed
+from service.trials.planned import PlannedTrial
+
+
+def plan_recovery(snapshot: Snapshot) -> Plan:
+    """Run the recovery, and once more for each time a person resumed the study after a failure."""
+    tried = snapshot.results.of(Purpose.RECOVER)
+    if any(trial.score is not None for trial in tried):
+        return Plan(turn=Turn(StudyState.DONE))
+    if snapshot.of(Purpose.RECOVER):
+        return Plan()
+    if len(tried) <= snapshot.head.retries:
+        return Plan(queued=(recovery(snapshot),))
+    error = f"the recovery of the winner failed: {tried[-1].error or 'no reason given'}"
+    return Plan(turn=Turn(StudyState.FAILED, error=error))
+
+
+def recovery(snapshot: Snapshot) -> PlannedTrial:
+    """The one full run: exactly ``recover.steps`` if given, else its epochs."""
+    recover, verify = snapshot.study.recover, snapshot.study.verify
+    return PlannedTrial(
+        purpose=Purpose.RECOVER,
+        rank_vector=winner(snapshot),
+        seed=first_seed(snapshot) + verify.max_trials,
+        steps=recover.steps or 0,
+        epochs=recover.epochs,
+        split=Split.FINAL,
+        keep_adapter=True,
+        priority=1,
+        reason="full recovery of the winner",
+    )
+
+
+def winner(snapshot: Snapshot) -> RankVector:
+    """The best vector if it is shown to be better, else the cheapest that is not worse.
+
+    A vector without any adapter leaves nothing to train or export; then it is uniform's.
+    """
+    verdict = decode(Verdict, snapshot.head.verdict, "verdict")
+    if verdict.answer is Answer.BETTER:
+        return verdict.best_rank_vector
+    cheapest = verdict.cheapest_rank_vector
+    return cheapest if any(cheapest.ranks) else verdict.uniform_rank_vector

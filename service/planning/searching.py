@@ -1,0 +1,188 @@
+"""The search stage: learn what came in, keep the offers fresh, and end when the budget is spent."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+
+import perfmodel
+from rankspace import Proposal, Purpose, RankVector
+from rankspace.study import StudyState
+from rankspace.wire import encode
+from service.planning.plan import Plan, Proposed, Turn
+from service.planning.snapshot import OpenTrial, Snapshot
+from service.trials.planned import PlannedTrial, Run, next_seed
+
+CONTROL_SEED = 7_919
+"""Added to the study's seed for the random control vectors."""
+
+FUTILE = 5
+"""Failed search trials, with not one success, after which the rest would fail as well."""
+
+LOOK_AHEAD = 4
+"""Offers at most, however many workers wait: each result makes them all anew."""
+
+
+def plan_search(snapshot: Snapshot) -> Plan:
+    if _looks_futile(snapshot) and not _is_anything_at_work(snapshot):
+        return _give_up(snapshot)
+    has_learned = snapshot.results.searched > snapshot.watermark
+    plan = _offers(snapshot, has_learned)
+    is_news = has_learned or snapshot.head.watermark is None
+    watermark = snapshot.results.searched if is_news else None
+    plan = replace(plan, watermark=watermark, queued=_controls(snapshot, plan.proposed))
+    return replace(plan, turn=_turn(snapshot)) if _is_over(snapshot, plan) else plan
+
+
+def _looks_futile(snapshot: Snapshot) -> bool:
+    patience = FUTILE * (1 + snapshot.head.retries)  # a resumed study gets as many once more
+    return snapshot.results.searched >= patience and not snapshot.results.scored
+
+
+def _is_anything_at_work(snapshot: Snapshot) -> bool:
+    """Whether a search trial may still succeed where one worker failed all of its own."""
+    return any(trial.claimed for trial in snapshot.under_way)
+
+
+def _give_up(snapshot: Snapshot) -> Plan:
+    turn = Turn(StudyState.FAILED, error=_why(snapshot))
+    return Plan(withdrawn=tuple(trial.id for trial in snapshot.offers), turn=turn)
+
+
+def is_spent(snapshot: Snapshot) -> bool:
+    """Whether the time limit forbids further search trials."""
+    hours = snapshot.study.search.budget.gpu_hours
+    return hours is not None and snapshot.search_seconds >= hours * 3600
+
+
+def _offers(snapshot: Snapshot, has_learned: bool) -> Plan:
+    """Make all offers anew after learning, else only the ones that are missing."""
+    offers, room = snapshot.offers, _room(snapshot)
+    wanted = min(max(snapshot.workers, 1), LOOK_AHEAD, room)
+    limit = wanted if has_learned else room
+    surplus = [*offers[limit:], *(_idle_controls(snapshot) if is_spent(snapshot) else ())]
+    plan = Plan(withdrawn=tuple(trial.id for trial in surplus))
+    if has_learned:
+        proposed = _propose(snapshot, wanted, snapshot.under_way, renewed=offers[:limit])
+    else:
+        pending = sorted([*snapshot.under_way, *offers[:limit]], key=lambda trial: trial.id)
+        proposed = _propose(snapshot, wanted - len(offers[:limit]), pending, renewed=())
+    return replace(plan, proposed=proposed)
+
+
+def _room(snapshot: Snapshot) -> int:
+    """Search trials that may still be offered; none while all that is known are failures."""
+    if is_spent(snapshot) or _looks_futile(snapshot):
+        return 0
+    return max(snapshot.study.search.budget.trials - snapshot.taken, 0)
+
+
+def _idle_controls(snapshot: Snapshot) -> list[OpenTrial]:
+    return [trial for trial in snapshot.of(Purpose.CONTROL) if not trial.claimed]
+
+
+def _propose(
+    snapshot: Snapshot, count: int, pending: Sequence[OpenTrial], renewed: Sequence[OpenTrial]
+) -> Proposed | None:
+    if count < 1:
+        return None
+    made = snapshot.results.propose(count, [trial.rank_vector for trial in pending])
+    runs = _runs(snapshot, without={trial.id for trial in renewed})
+    planned: list[PlannedTrial] = []
+    for proposal in made:
+        planned.append(_search_trial(snapshot, proposal, [*runs, *_runs_of(planned)]))
+    return Proposed(
+        watermark=snapshot.results.searched,
+        pending=tuple(trial.id for trial in pending),
+        renewed=tuple(trial.id for trial in renewed),
+        offers=tuple(planned),
+    )
+
+
+def _runs(snapshot: Snapshot, without: Collection[int] = ()) -> list[Run]:
+    """Open runs of the search and its control; the results have those that are over."""
+    trials = snapshot.of(Purpose.SEARCH, Purpose.CONTROL)
+    return [(trial.rank_vector, trial.seed) for trial in trials if trial.id not in without]
+
+
+def _runs_of(planned: Iterable[PlannedTrial]) -> list[Run]:
+    return [(trial.rank_vector, trial.seed) for trial in planned]
+
+
+def _seed(snapshot: Snapshot, vector: RankVector, runs: Iterable[Run]) -> int:
+    """Seed of the next run of ``vector``, ``runs`` and finished ones before it."""
+    last = snapshot.results.seeds.get(vector)
+    finished = [] if last is None else [(vector, last)]
+    return next_seed(snapshot.study.search.seed, vector, [*finished, *runs])
+
+
+def _search_trial(snapshot: Snapshot, proposal: Proposal, runs: Iterable[Run]) -> PlannedTrial:
+    return PlannedTrial(
+        purpose=Purpose.SEARCH,
+        rank_vector=proposal.rank_vector,
+        seed=_seed(snapshot, proposal.rank_vector, runs),
+        steps=snapshot.study.search.trial.steps,
+        proposed=True,
+        mean=proposal.mean,
+        std=proposal.std,
+        reason=proposal.reason,
+    )
+
+
+def _controls(snapshot: Snapshot, proposed: Proposed | None) -> tuple[PlannedTrial, ...]:
+    """Queue one control per search trial begun, so that both arms run side by side."""
+    if not snapshot.study.verify.random_control or is_spent(snapshot):
+        return ()
+    have = snapshot.results.controls + len(snapshot.of(Purpose.CONTROL))
+    runs = [*_runs(snapshot), *_runs_of(proposed.offers if proposed else ())]
+    planned: list[PlannedTrial] = []
+    for vector in _control_vectors(snapshot)[have : snapshot.taken]:
+        planned.append(_control(snapshot, vector, [*runs, *_runs_of(planned)]))
+    return tuple(planned)
+
+
+def _control(snapshot: Snapshot, vector: RankVector, runs: Iterable[Run]) -> PlannedTrial:
+    return PlannedTrial(
+        purpose=Purpose.CONTROL,
+        rank_vector=vector,
+        seed=_seed(snapshot, vector, runs),
+        steps=snapshot.study.search.trial.steps,
+        reason="random control",
+    )
+
+
+def _control_vectors(snapshot: Snapshot) -> tuple[RankVector, ...]:
+    search, results = snapshot.study.search, snapshot.results
+    if not results.control_vectors:
+        seed = search.seed + CONTROL_SEED
+        results.control_vectors = perfmodel.random_vectors(
+            snapshot.space, search.budget.trials, seed
+        )
+    return results.control_vectors
+
+
+def _is_over(snapshot: Snapshot, plan: Plan) -> bool:
+    """Whether nothing is under way and nothing more will be."""
+    trials = snapshot.of(Purpose.SEARCH, Purpose.CONTROL)
+    left = [trial for trial in trials if trial.id not in plan.withdrawn]
+    return not plan.proposed and not plan.queued and not left
+
+
+def _turn(snapshot: Snapshot) -> Turn:
+    if not snapshot.results.scored:
+        return Turn(StudyState.FAILED, error=_why(snapshot))
+    return Turn(StudyState.VERIFYING, arms=encode(arms_of(snapshot)))
+
+
+def _why(snapshot: Snapshot) -> str:
+    last = snapshot.results.last_error or "unknown"
+    return f"no search trial succeeded; the last one: {last}"
+
+
+def arms_of(snapshot: Snapshot) -> dict[str, object]:
+    """Choose what enters verification: the best vectors, uniform, a cheap one, a random one."""
+    state, best = snapshot.results.state, snapshot.results.best_control
+    return {
+        "candidates": perfmodel.leaders(state, snapshot.study.verify.candidates),
+        "uniform": snapshot.space.uniform(),
+        "economy": perfmodel.economy(state),
+        "random": best.rank_vector if best else None,
+    }

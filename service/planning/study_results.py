@@ -1,0 +1,131 @@
+"""StudyResults: all that the finished trials of a study say to its next step, kept in memory.
+
+The observations in the database are the truth. Each of them is read once, in the order of
+acceptance, so results that grew with the study equal those opened after a crash.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy.orm import Session
+
+from perfmodel import ModelState
+from rankspace import Proposal, Purpose, RankVector, SearchSpace, Study
+from service.planning.learning import first_state, learned, proposals
+from service.storage.documents import belief_of, context_of, space_of, study_of
+from service.studies.repository import Studies
+from service.trials.results import Result, results_after
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSnapshot:
+    """What the results said at one moment: the place of the last result, and the model's state."""
+
+    sequence: int
+    state: ModelState
+
+
+@dataclass(slots=True)
+class StudyResults:
+    """One study's finished trials; mutable, for one thread.
+
+    Attributes:
+        id: Identity of the study.
+        study: As submitted.
+        space: Its search space.
+        state: What the model knows; its observations are the finished search trials.
+        sequence: Place of the last result read.
+        scored: Search trials with a score.
+        last_error: Of the search trials that failed.
+        search_seconds: Wall clock of the finished search trials.
+        seeds: Highest seed of each vector among the finished search and control trials.
+        controls: Finished control trials.
+        best_control: The first of those with the highest score.
+        control_vectors: What the random control runs, once it was asked for.
+        later: Finished trials of verification and recovery.
+        is_warm: Whether the model has proposed, so that the next proposal is quick.
+    """
+
+    id: str
+    study: Study
+    space: SearchSpace
+    state: ModelState
+    sequence: int = 0
+    scored: int = 0
+    last_error: str | None = None
+    search_seconds: float = 0.0
+    seeds: dict[RankVector, int] = field(default_factory=dict)
+    controls: int = 0
+    best_control: Result | None = None
+    control_vectors: tuple[RankVector, ...] = ()
+    later: list[Result] = field(default_factory=list)
+    is_warm: bool = False
+
+    @classmethod
+    def open(cls, session: Session, study: str) -> "StudyResults":
+        """Begin an empty one.
+
+        Raises:
+            NotFound: There is no such study.
+        """
+        row = Studies(session).get(study)
+        document, space = study_of(row.document), space_of(row.space)
+        context, belief = context_of(row.context), belief_of(row.belief)
+        state = first_state(space, document.search, context, belief)
+        return cls(study, document, space, state)
+
+    @property
+    def known(self) -> ModelSnapshot:
+        """For other threads: it stays as it is while the results go on."""
+        return ModelSnapshot(self.sequence, self.state)
+
+    @property
+    def searched(self) -> int:
+        """Finished search trials."""
+        return len(self.state.observations)
+
+    def catch_up(self, session: Session) -> None:
+        """Read what was accepted since the last time."""
+        for result in results_after(session, self.id, self.sequence):
+            self._enter(result)
+
+    def propose(self, count: int, pending: Sequence[RankVector]) -> tuple[Proposal, ...]:
+        self.state, made = proposals(self.state, count, pending)
+        self.is_warm = True
+        return made
+
+    def of(self, purpose: Purpose) -> tuple[Result, ...]:
+        """Finished trials of verification or recovery, in the order of acceptance."""
+        return tuple(result for result in self.later if result.purpose is purpose)
+
+    def _enter(self, result: Result) -> None:
+        if result.purpose is Purpose.SEARCH:
+            self._enter_search(result)
+        elif result.purpose is Purpose.CONTROL:
+            self._enter_control(result)
+        else:
+            self.later.append(result)
+        self.sequence = result.sequence
+
+    def _enter_search(self, result: Result) -> None:
+        self.state = learned(self.state, result.observation(self.study))
+        self.scored += result.score is not None
+        self.last_error = result.error or self.last_error
+        self.search_seconds += result.seconds
+        self._note_seed(result)
+
+    def _enter_control(self, result: Result) -> None:
+        self.controls += 1
+        best = self.best_control
+        if result.score is not None and (best is None or result.score > _score(best)):
+            self.best_control = result
+        self._note_seed(result)
+
+    def _note_seed(self, result: Result) -> None:
+        vector, seed = result.rank_vector, result.seed
+        self.seeds[vector] = max(seed, self.seeds.get(vector, seed))
+
+
+def _score(result: Result) -> float:
+    assert result.score is not None
+    return result.score

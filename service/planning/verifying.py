@@ -1,0 +1,69 @@
+"""The verification stage: fresh seeds for the candidates and their rivals, until the verdict."""
+
+from collections.abc import Sequence
+
+from perfmodel.evidence.verification import Arms, Scored, next_step
+from rankspace import Purpose, RankVector, Verdict
+from rankspace.errors import TrialFailed
+from rankspace.study import CHOOSING_SEEDS, StudyState
+from rankspace.trial import Split
+from rankspace.wire import decode, encode
+from service.planning.plan import Plan, Turn
+from service.planning.snapshot import Snapshot
+from service.trials.planned import PlannedTrial
+
+FRESH_SEEDS = 1_000_000
+"""Added to the study's seed: verification shares none with the search, however often it repeats."""
+
+
+def plan_verification(snapshot: Snapshot) -> Plan:
+    try:
+        step = next_step(
+            decode(Arms, snapshot.head.arms, "arms"),
+            _scored(snapshot),
+            snapshot.study.verify,
+            first_seed(snapshot),
+            space=snapshot.space,
+            trials=snapshot.results.searched,
+        )
+    except TrialFailed as error:
+        return Plan(turn=Turn(StudyState.FAILED, error=error.detail))
+    if isinstance(step, Verdict):
+        return Plan(turn=Turn(StudyState.RECOVERING, verdict=encode(step)))
+    return Plan(queued=_missing(snapshot, step))
+
+
+def first_seed(snapshot: Snapshot) -> int:
+    return snapshot.study.search.seed + FRESH_SEEDS
+
+
+def _scored(snapshot: Snapshot) -> tuple[Scored, ...]:
+    over = snapshot.results.of(Purpose.VERIFY)
+    return tuple(Scored(trial.rank_vector, trial.seed, trial.score) for trial in over)
+
+
+def _missing(
+    snapshot: Snapshot, step: Sequence[tuple[RankVector, int]]
+) -> tuple[PlannedTrial, ...]:
+    """The trials of the round that were not queued yet."""
+    over = {(trial.rank_vector, trial.seed) for trial in snapshot.results.of(Purpose.VERIFY)}
+    there = over | {(trial.rank_vector, trial.seed) for trial in snapshot.of(Purpose.VERIFY)}
+    return tuple(_planned(snapshot, *pair) for pair in step if pair not in there)
+
+
+def _planned(snapshot: Snapshot, vector: RankVector, seed: int) -> PlannedTrial:
+    return PlannedTrial(
+        purpose=Purpose.VERIFY,
+        rank_vector=vector,
+        seed=seed,
+        steps=snapshot.study.search.trial.steps,
+        split=_split(snapshot, seed),
+        priority=1,
+        reason="paired seed of the verification",
+    )
+
+
+def _split(snapshot: Snapshot, seed: int) -> Split:
+    """The rounds that choose the winner leave the final half alone: it only judges."""
+    chooses = seed < first_seed(snapshot) + CHOOSING_SEEDS
+    return Split.SELECTION if chooses else Split.FINAL

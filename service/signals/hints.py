@@ -1,0 +1,186 @@
+"""Hints: queued trials announced in Redis, so that idle workers wake at once and one at a time.
+
+Redis only rings. The board is written anew every ``EVERY_SECONDS`` from what the database says is
+queued, whatever Redis holds: adding what is there changes nothing, what is missing comes back, and
+what nobody can claim any more goes. So Redis may be slow, wiped, restarted or away, and that costs
+latency only. A hint is a trial's number and nothing else: no secret lies in Redis, and whoever can
+write to it can wake workers, and do nothing more.
+"""
+
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from rankspace import TrialState, queue_names
+from rankspace.errors import InvalidInput
+from service.storage.db import Database
+from service.storage.tables import ModelRow, StudyRow, TrialRow
+from service.studies.repository import ACTIVE
+
+log = structlog.get_logger(__name__)
+
+EVERY_SECONDS = 2.0
+HEAD_START_SECONDS = 0.5
+"""How long only workers with the model at hand hear of a new trial: loading it takes longer."""
+
+MOST = 2_000
+"""Trials announced at a time, the next ones first."""
+
+TIMEOUT_SECONDS = 1.0
+
+_QUEUED = (
+    select(
+        TrialRow.id,
+        TrialRow.priority,
+        StudyRow.gpu_memory_gib,
+        StudyRow.architecture,
+        ModelRow.fingerprint,
+    )
+    .join(StudyRow, StudyRow.id == TrialRow.study_id)
+    .join(ModelRow, ModelRow.id == StudyRow.model_id)
+    .where(TrialRow.state == TrialState.QUEUED.value, StudyRow.state.in_(ACTIVE))
+    .order_by(TrialRow.priority.desc(), TrialRow.id)
+    .limit(MOST)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A trial anyone may claim who meets its needs."""
+
+    trial: int
+    priority: int
+    gpu_memory_gib: float
+    architecture: str
+    fingerprint: str
+
+    @property
+    def score(self) -> float:
+        """Place in a sorted set: by priority, then by age."""
+        return self.trial - self.priority * 1e12
+
+    def routes(self, *, is_new: bool) -> tuple[str, ...]:
+        model = queue_names.of_model(self.fingerprint)
+        need = queue_names.of_need(self.gpu_memory_gib, self.architecture)
+        return (model,) if is_new else (model, need)
+
+
+class Hints:
+    """A thread that keeps the board in Redis equal to the queue in the database.
+
+    Raises:
+        InvalidInput: ``url`` is no address.
+    """
+
+    def __init__(self, database: Database, url: str) -> None:
+        self._database = database
+        self._redis = _connection(url)
+        self._rung = threading.Event()
+        self._stopping = False
+        self._since: dict[int, float] = {}
+        self._known: set[str] = set()
+        self._thread = threading.Thread(target=self._work, name="hints", daemon=True)
+        self.is_up: bool | None = None
+        """Whether Redis answered the last time; None before the first."""
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping = True
+        self._rung.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout=5 * TIMEOUT_SECONDS)
+        self._redis.close()
+
+    def ring(self) -> None:
+        """There may be new work: do not wait for the next turn."""
+        self._rung.set()
+
+    def publish(self) -> bool:
+        """Make the board right once; return whether a trial still has its head start."""
+        queued = self._queued()
+        now = time.monotonic()
+        self._since = {one.trial: self._since.get(one.trial, now) for one in queued}
+        new = {trial for trial, since in self._since.items() if now - since < HEAD_START_SECONDS}
+        self._write(_board(queued, new))
+        return bool(new)
+
+    def _work(self) -> None:
+        has_new = False
+        while not self._stopping:
+            self._rung.wait(HEAD_START_SECONDS if has_new else EVERY_SECONDS)
+            self._rung.clear()
+            has_new = self._turn()
+
+    def _turn(self) -> bool:
+        try:
+            has_new = self.publish()
+        except RedisError as error:
+            self._note(False, error)
+            time.sleep(HEAD_START_SECONDS)  # rings may be many, and a dead Redis needs none
+            return False
+        except SQLAlchemyError as error:
+            log.error("hints have to wait", exc_info=error)
+            return False
+        self._note(True)
+        return has_new
+
+    def _note(self, is_up: bool, error: Exception | None = None) -> None:
+        if is_up is not self.is_up:
+            say = log.info if is_up else log.error
+            say("redis", up=is_up, problem=str(error or "") or None)
+        self.is_up = is_up
+
+    def _queued(self) -> list[Queued]:
+        with self._database.reading() as session:
+            return [Queued(*row) for row in session.execute(_QUEUED)]
+
+    def _write(self, board: Mapping[str, Mapping[str, float]]) -> None:
+        """Two round trips, whatever the number of routes."""
+        if self.is_up is not True:  # what another service announced before
+            self._known |= set(self._redis.scan_iter(f"{queue_names.PREFIX}*", count=1_000))
+        self._known |= set(board)
+        keys = sorted(self._known)
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                pipeline.zrange(key, 0, -1)
+            there = dict(zip(keys, pipeline.execute(), strict=True)) if keys else {}
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                wanted = board.get(key, {})
+                if stale := set(there[key]) - set(wanted):
+                    pipeline.zrem(key, *stale)
+                if missing := {m: s for m, s in wanted.items() if m not in there[key]}:
+                    pipeline.zadd(key, missing, nx=True)
+            pipeline.execute()
+        self._known = set(board)
+
+
+def _connection(url: str) -> Redis:
+    try:
+        return Redis.from_url(
+            url,
+            socket_timeout=TIMEOUT_SECONDS,
+            socket_connect_timeout=TIMEOUT_SECONDS,
+            decode_responses=True,
+        )
+    except ValueError:  # which quotes the address, and so the password
+        fix = "use redis://[USER:PASSWORD@]HOST[:PORT], rediss:// for TLS; escape the password"
+        raise InvalidInput("redis_url", "***", "is no address", fix=fix) from None
+
+
+def _board(queued: Iterable[Queued], new: set[int]) -> dict[str, dict[str, float]]:
+    """Sorted sets by route: trial to score."""
+    board: dict[str, dict[str, float]] = {}
+    for one in queued:
+        for route in one.routes(is_new=one.trial in new):
+            board.setdefault(route, {})[str(one.trial)] = one.score
+    return board

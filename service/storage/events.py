@@ -1,0 +1,82 @@
+"""Events: the append-only history of a study."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
+
+from rankspace.wire import encode
+from service.storage.clock import timestamp
+from service.storage.scope import Scope
+from service.storage.tables import EventRow, StudyRow, table_of
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Attributes: see ``docs/rest.md``; ``content`` depends on ``kind``."""
+
+    id: int
+    kind: str
+    trial: int | None
+    at: str | None
+    content: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """The last event of a study."""
+
+    study: str
+    project: str
+    event: int
+
+
+_RECORD = insert(table_of(EventRow))
+
+
+class Events:
+    """The only place that touches the events table."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def record(self, kind: str, study: str, trial: int | None = None, /, **content: Any) -> None:
+        values = {"kind": kind, "study_id": study, "trial_id": trial, "content": encode(content)}
+        self._session.execute(_RECORD, values)
+
+    def holds(self, kind: str, study: str, trial: int, token: int) -> bool:
+        """Whether the history says ``kind`` of this claim of a trial."""
+        mine = (EventRow.study_id == study) & (EventRow.trial_id == trial)
+        found = self._session.scalars(select(EventRow.content).where(mine, EventRow.kind == kind))
+        return any(content["token"] == token for content in found)
+
+    def after(self, study: str, cursor: int, limit: int) -> list[Event]:
+        """List a study's events, oldest first."""
+        mine = select(EventRow).where(EventRow.study_id == study, EventRow.id > cursor)
+        rows = self._session.scalars(mine.order_by(EventRow.id).limit(limit))
+        return [
+            Event(row.id, row.kind, row.trial_id, timestamp(row.created_at), row.content)
+            for row in rows
+        ]
+
+    def last(self, study: str | None = None) -> int:
+        """The number of a study's last event, or of the last of all; 0 before the first."""
+        mine = select(func.max(EventRow.id))
+        mine = mine if study is None else mine.where(EventRow.study_id == study)
+        return self._session.scalar(mine) or 0
+
+    def last_in(self, scope: Scope) -> int:
+        """The same of the studies in ``scope``: the others' number is their affair."""
+        if scope.is_everything:
+            return self.last()
+        mine = select(func.max(EventRow.id)).where(EventRow.study_id == StudyRow.id)
+        each = select(mine.scalar_subquery().label("event")).where(scope.bounds(StudyRow.project))
+        return self._session.scalar(select(func.max(each.subquery().c.event))) or 0
+
+    def latest(self, floor: int) -> list[Latest]:
+        """List the studies something happened to after event ``floor``."""
+        of = (EventRow.study_id, StudyRow.project)
+        mine = select(*of, func.max(EventRow.id)).join(StudyRow, StudyRow.id == EventRow.study_id)
+        recent = mine.where(EventRow.id > floor).group_by(*of)
+        return [Latest(*row) for row in self._session.execute(recent)]

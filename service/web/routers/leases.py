@@ -1,0 +1,177 @@
+"""Routes of the lease protocol, for workers."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Annotated, TypeVar
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse
+
+from rankspace import Assignment
+from service.access.caller import Caller, Role, WorkerIdentity
+from service.leases.schemas import Claim, Heartbeat, HeartbeatAnswer, Holding, Receipt, Report
+from service.leases.uploads import ArtifactFile
+from service.leases.workflow import check_protocol
+from service.planning.queue import settle
+from service.runtime import Runtime
+from service.web.auth import Identified, require
+from service.web.bodies import body_of, refusals, reply, route
+from service.web.routers.shared import MAX_INTEGER, Service, TrialId
+
+COURTESY_SECONDS = 0.1
+"""How long a claim waits for planning that others caused."""
+HOLDERS = (Role.ADMIN, Role.WORKER)
+Spoken = TypeVar("Spoken", Claim, Heartbeat, Report, Holding)
+
+router = APIRouter(
+    prefix="/v1/leases",
+    tags=["leases"],
+    dependencies=[Depends(require(HOLDERS, HOLDERS))],
+    responses=refusals(401, 404, 409, 426, 429),
+)
+
+
+def _own(kind: type[Spoken]) -> Callable[[Caller, Spoken], Spoken]:
+    """Make the dependency that reads a body in the name of a worker the caller may speak for."""
+
+    def checked(caller: Identified, given: Annotated[Spoken, Depends(body_of(kind))]) -> Spoken:
+        caller.check_worker(given.worker)
+        return given
+
+    return checked
+
+
+@router.post("", **route(Assignment, body=Claim, status=201, also={204: None}))
+async def claim_trial(
+    request: Request,
+    runtime: Service,
+    caller: Identified,
+    claim: Annotated[Claim, Depends(_own(Claim))],
+    wait: Annotated[float, Query(ge=0, le=30)] = 0,
+) -> Response:
+    """Lease the next trial, waiting up to ``wait`` seconds for one; 204 when there is none.
+
+    First it waits for the planning that its own last result caused, so that one worker always gets
+    the same trials, and a moment for that of others, so that most offers know most results.
+    """
+    check_protocol(claim)
+    await run_in_threadpool(_admit, runtime, caller, claim)
+    patience = await settle(runtime.planning.asked_by(claim.worker))
+    await settle(runtime.planning.under_way(), COURTESY_SECONDS)
+    assignment = await run_in_threadpool(_take, runtime, caller, claim)
+    if assignment is None:
+        asked = await run_in_threadpool(_ask_for_offers, runtime, caller, claim)
+        await settle(asked, patience)
+        with runtime.limits.polling(caller):
+            assignment = await _wait(request, runtime, caller, claim, wait)
+    return reply(assignment, 201) if assignment else Response(status_code=204)
+
+
+def _admit(runtime: Runtime, caller: Caller, claim: Claim) -> None:
+    if claim.process is not None:
+        study = runtime.leases.expire_orphan(claim.worker, claim.process, caller.identity)
+        if study is not None:  # a trial given up as dead leaves room for another
+            runtime.planning.ask(study, claim.worker)
+    runtime.leases.admit(claim.worker, caller.identity)
+
+
+def _take(runtime: Runtime, caller: Caller, claim: Claim) -> Assignment | None:
+    who = claim.worker, caller.identity, claim.capabilities
+    has_work = runtime.leases.has_work(*who)
+    return runtime.leases.claim(*who, claim.process) if has_work else None
+
+
+def _ask_for_offers(runtime: Runtime, caller: Caller, claim: Claim) -> Sequence[Future[None]]:
+    # There are as many offers as workers are seen, and what else asks for planning does so itself.
+    is_new = runtime.leases.touch(claim.worker, caller.identity)
+    return runtime.planning.ask_all() if is_new else ()
+
+
+async def _wait(
+    request: Request, runtime: Runtime, caller: Caller, claim: Claim, seconds: float
+) -> Assignment | None:
+    """Look at every ring, and now and then without one; waiting holds no thread and no session."""
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + seconds
+    while True:
+        seen = runtime.doorbell.rings
+        assignment = await run_in_threadpool(_take, runtime, caller, claim)
+        left = deadline - clock()
+        if assignment or left <= 0 or runtime.doorbell.closed:
+            return assignment
+        await runtime.doorbell.wait(seen, min(left, runtime.settings.poll_seconds))
+        if await request.is_disconnected():
+            return None
+
+
+@router.post("/{trial}/heartbeat", **route(HeartbeatAnswer, body=Heartbeat))
+def heartbeat(
+    runtime: Service,
+    caller: Identified,
+    trial: TrialId,
+    beat: Annotated[Heartbeat, Depends(_own(Heartbeat))],
+) -> JSONResponse:
+    """Renew the lease and hear what to do; 409 LeaseLost when the trial is someone else's."""
+    return reply(runtime.leases.heartbeat(trial, beat, caller.identity))
+
+
+@router.post("/{trial}/report", **route(Receipt, body=Report))
+def report(
+    runtime: Service,
+    caller: Identified,
+    trial: TrialId,
+    given: Annotated[Report, Depends(_own(Report))],
+) -> JSONResponse:
+    """Deliver the trial's one result; repeating it is safe."""
+    receipt = runtime.leases.report(trial, given, caller.identity)
+    # Before the answer: the worker's next claim waits for it.
+    runtime.planning.ask(given.study_id, given.worker)
+    return reply(receipt)
+
+
+@router.post("/{trial}/release", **route(None, body=Holding, status=204))
+def release(
+    runtime: Service,
+    caller: Identified,
+    trial: TrialId,
+    holding: Annotated[Holding, Depends(_own(Holding))],
+) -> Response:
+    """Give the trial back unfinished; another worker may take it."""
+    runtime.leases.release(trial, holding, caller.identity)
+    return Response(status_code=204)
+
+
+def _holding(
+    caller: Identified,
+    worker: Annotated[str, Query(min_length=1, max_length=200)],
+    token: Annotated[int, Query(ge=1, le=MAX_INTEGER)],
+    study_id: Annotated[str, Query(max_length=20)],
+) -> tuple[Holding, WorkerIdentity]:
+    caller.check_worker(worker)
+    return Holding(worker, token, study_id), caller.identity
+
+
+@router.put(
+    "/{trial}/artifacts/{name}",
+    **{
+        **route(ArtifactFile, status=201),
+        "openapi_extra": {
+            "requestBody": {"required": True, "content": {"application/octet-stream": {}}}
+        },
+    },
+)
+async def upload_artifact(
+    request: Request,
+    runtime: Service,
+    trial: TrialId,
+    name: str,
+    holding: Annotated[tuple[Holding, WorkerIdentity], Depends(_holding)],
+    x_content_sha256: Annotated[str, Header()],
+) -> JSONResponse:
+    """Upload one file of the trained adapter, before the report."""
+    stored = await runtime.artifacts.upload(
+        trial, *holding, name, x_content_sha256, request.stream()
+    )
+    return reply(stored, 201)

@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+
+from perfmodel import ModelState, learn, propose, random_vectors, start
+from perfmodel.additive.guard import left_out_error
+from rankspace import Layer, Observation, SearchSpace
+
+SPACE = SearchSpace(
+    tuple(Layer(f"{b}.{m}", 5, b, m) for b in range(3) for m in "qvo"), (0, 1, 2, 4), 9 * 5 * 2
+)
+
+
+def told(additive: bool, count: int = 12) -> ModelState:
+    """A state whose scores are a sum over layers, or the parity of one that no sum can fit."""
+    vectors = random_vectors(SPACE, count, seed=13)
+    ranks = np.array([vector.ranks for vector in vectors])
+    scores = np.sqrt(ranks) @ np.arange(9) if additive else (-1.0) ** (ranks > 1).sum(axis=1)
+    seen = [Observation(v, s) for v, s in zip(vectors, scores.tolist(), strict=True)]
+    return learn(start(SPACE, trials=40), seen)
+
+
+def test_a_model_that_predicts_is_trusted() -> None:
+    state = told(additive=True)
+    assert not misleads(state)
+    assert "sample" in propose(state)[1][0].reason
+
+
+def test_a_model_worse_than_none_is_overruled_and_says_so() -> None:
+    state = told(additive=False)
+    assert misleads(state)
+    assert "worse than no model" in propose(state)[1][0].reason
+
+
+def test_few_scores_convict_nobody() -> None:
+    assert not misleads(told(additive=False, count=5))
+    assert not misleads(start(SPACE))
+
+
+def misleads(state: ModelState) -> bool:
+    return state.posterior is not None and state.posterior.fit.misleads
+
+
+@pytest.mark.parametrize("parameters", [[1e9] * 9, [1e9 + 1e-7 * at for at in range(9)]])
+def test_a_parameter_count_that_never_varies_explains_nothing(parameters: list[float]) -> None:
+    scores = np.random.default_rng(0).standard_normal(9)
+    assert left_out_error(scores, np.array(parameters)) == left_out_error(scores)
+
+
+def test_the_left_out_error_equals_refitting_without_each_trial() -> None:
+    rng = np.random.default_rng(0)
+    feature, scores = 1e6 + rng.standard_normal(9), rng.standard_normal(9)
+    errors = []
+    for out in range(9):
+        keep = np.arange(9) != out
+        slope, level = np.polyfit(feature[keep] - 1e6, scores[keep], 1)
+        errors.append(scores[out] - (slope * (feature[out] - 1e6) + level))
+    assert left_out_error(scores, feature) == pytest.approx(np.mean(np.square(errors)))

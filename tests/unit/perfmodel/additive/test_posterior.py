@@ -1,0 +1,183 @@
+"""The regression against simulated truths: predictions, intervals, noise, seeds, fidelities."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from perfmodel.additive.basis import Basis
+from perfmodel.additive.posterior import EAGER, Posterior
+from perfmodel.allocation.random_vectors import random_vectors
+from perfmodel.arrays import Floats
+from rankspace import Layer, Observation, RankVector, SearchSpace
+
+KINDS = ("q", "k", "v", "o")
+LAYERS = tuple(Layer(f"{b}.{m}", 5 + 2 * (m == "o"), b, m) for b in range(4) for m in KINDS)
+SPACE = SearchSpace(LAYERS, (0, 1, 2, 4), 2 * sum(layer.parameters_per_rank for layer in LAYERS))
+BASIS = Basis.of(SPACE)
+FRESH = random_vectors(SPACE, 300, seed=9)
+
+
+def clean(vectors: Sequence[RankVector], truth: int = 100) -> Floats:
+    rng = np.random.default_rng(truth)
+    worth = (rng.exponential(1.0, (4, 1)) * rng.exponential(1.0, (1, 4))).ravel()
+    ranks = np.array([vector.ranks for vector in vectors])
+    return np.asarray((worth * ranks / (ranks + 1.5)).sum(axis=1))
+
+
+def seen(
+    count: int, noise: float, *, seed: int = 0, truth: int = 100, trained: float = 1.0
+) -> tuple[Observation, ...]:
+    """Random vectors with noisy scores."""
+    vectors = random_vectors(SPACE, count, seed=1 + seed)
+    scores = clean(vectors, truth) + noise * np.random.default_rng(seed).standard_normal(count)
+    pairs = zip(vectors, scores.tolist(), strict=True)
+    return tuple(Observation(vector, score, 0, trained) for vector, score in pairs)
+
+
+def correlation(posterior: Posterior, truth: int = 100) -> float:
+    return float(np.corrcoef(posterior.predict(FRESH)[0], clean(FRESH, truth))[0, 1])
+
+
+@pytest.mark.parametrize("noise", [0.1, 0.6])
+def test_predictions_of_new_vectors_are_good_and_their_intervals_honest(noise: float) -> None:
+    inside = []
+    for truth in range(100, 104):
+        posterior = Posterior.of(BASIS, seen(60, noise, truth=truth))
+        mean, std = posterior.predict(FRESH)
+        assert correlation(posterior, truth) > 0.7
+        inside.append(np.mean(np.abs(mean - clean(FRESH, truth)) < 1.96 * std))
+    assert 0.75 < np.mean(inside) <= 1.0  # scales and noise are point estimates, which narrows them
+
+
+@pytest.mark.parametrize("noise", [0.2, 1.0])
+def test_noise_is_learned_with_an_interval_that_holds(noise: float) -> None:
+    found = [Posterior.of(BASIS, seen(30, noise, seed=s, truth=100 + s)).noise for s in range(8)]
+    assert all(one.low < one.sd < one.high for one in found)
+    assert sum(one.low < noise < one.high for one in found) >= 5
+    assert np.median([one.sd for one in found]) == pytest.approx(noise, rel=0.3)
+
+
+def test_samples_scatter_as_predicted() -> None:
+    posterior, rng = Posterior.of(BASIS, seen(40, 0.3)), np.random.default_rng(0)
+    tables = np.stack([posterior.sample_tables(rng) for _ in range(1500)])
+    first, second = random_vectors(SPACE, 2, seed=5)
+    at = np.arange(len(LAYERS))
+    totals = [
+        tables[:, at, [SPACE.ranks.index(r) for r in v.ranks]].sum(axis=1) for v in (first, second)
+    ]
+    gap = totals[0] - totals[1]
+    mean, std = posterior.difference(first, second)
+    assert gap.mean() == pytest.approx(mean, abs=0.5 * std)
+    assert gap.std() == pytest.approx(std, rel=0.4)  # less: draws stop at zero
+
+
+def test_the_difference_is_that_of_the_predictions() -> None:
+    posterior = Posterior.of(BASIS, seen(40, 0.2))
+    pair = random_vectors(SPACE, 2, seed=5)
+    mean, _ = posterior.predict(pair)
+    assert posterior.difference(*pair)[0] == pytest.approx(mean[0] - mean[1], abs=1e-9)
+
+
+def test_left_out_errors_are_those_of_refitting_without_the_trial() -> None:
+    trials = seen(20, 0.2)
+    fit = Posterior.of(BASIS, trials).fit
+    rows, targets = fit.gaussian.rows, fit.gaussian.targets
+    keep = np.arange(20) != 3
+    covariance = np.linalg.inv(
+        np.diag(1.0 / fit.gaussian.prior_variance) + rows[keep].T @ rows[keep]
+    )
+    prior = fit.gaussian.prior_mean / fit.gaussian.prior_variance
+    mean = covariance @ (prior + rows[keep].T @ targets[keep])
+    deviation = fit.whitening.deviations(fit.measurements.levels)[3]
+    assert fit.left_out[3] == pytest.approx(deviation * (rows[3] @ mean - targets[3]), rel=1e-6)
+
+
+def test_a_posterior_is_the_same_however_its_scores_were_batched() -> None:
+    trials = seen(EAGER + 30, 0.3)
+    at_once = Posterior.of(BASIS, trials)
+    piecewise = Posterior.of(BASIS, trials[:9]).advanced(trials[:70]).advanced(trials)
+    assert (at_once.coefficients == piecewise.coefficients).all()
+    assert len(at_once.fit.measurements.seen) < len(trials)  # the last ones by rank-one updates
+
+
+def test_rank_one_updates_keep_up_with_refits() -> None:
+    trials = seen(EAGER + 6, 0.3)
+    updated = Posterior.of(BASIS, trials)
+    assert len(updated.fit.measurements.seen) == EAGER
+    assert updated.count == len(trials)
+    before = Posterior.of(BASIS, trials[:EAGER])
+    change = updated.predict(FRESH)[0] - before.predict(FRESH)[0]
+    assert 0.0 < np.abs(change).max() < 0.5 * float(np.ptp(clean(FRESH)))
+
+
+def test_more_trials_than_coefficients_are_all_used() -> None:
+    posterior = Posterior.of(BASIS, seen(160, 0.3))
+    assert len(posterior.fit.gaussian.rows) < 160
+    assert correlation(posterior) > 0.97
+
+
+def test_a_seeds_own_level_does_not_matter() -> None:
+    trials = seen(40, 0.2)
+    moved = tuple(
+        Observation(one.rank_vector, (one.score or 0.0) + 0.5 * (at >= 25), 7 * (at >= 25))
+        for at, one in enumerate(trials)
+    )
+    same, shifted = Posterior.of(BASIS, trials), Posterior.of(BASIS, moved)
+    assert np.corrcoef(same.predict(FRESH)[0], shifted.predict(FRESH)[0])[0, 1] > 0.97
+
+
+def test_trials_of_a_lower_fidelity_teach_the_shape() -> None:
+    short = tuple(
+        Observation(one.rank_vector, -9.0 + 0.4 * (one.score or 0.0), 0, 0.25)
+        for one in seen(40, 0.2)
+    )
+    few = seen(6, 0.2, seed=4)
+    alone, helped = Posterior.of(BASIS, few), Posterior.of(BASIS, short + few)
+    assert correlation(helped) > 0.85 > correlation(alone)
+    assert helped.predict(FRESH)[0].mean() == pytest.approx(clean(FRESH).mean(), abs=1.0)
+    assert helped.fit.noise.slopes[1] == pytest.approx(0.4, abs=0.25)
+
+
+@pytest.mark.parametrize("diverged", [-1e6, -20.0])
+def test_diverged_trials_do_not_spoil_the_model(diverged: float) -> None:
+    trials = list(seen(40, 0.2))
+    for at in (11, 30):
+        trials[at] = Observation(trials[at].rank_vector, diverged * (1 + at))
+    assert correlation(Posterior.of(BASIS, tuple(trials))) > 0.7
+
+
+def test_equal_scores_are_no_problem() -> None:
+    vectors = random_vectors(SPACE, 10, seed=1)
+    mean, std = Posterior.of(BASIS, tuple(Observation(v, 3.0) for v in vectors)).predict(vectors)
+    assert mean == pytest.approx(3.0, abs=0.2)
+    assert np.isfinite(std).all()
+
+
+@pytest.mark.parametrize("factor", [1e-9, 1e9])
+def test_the_unit_of_the_score_does_not_matter(factor: float) -> None:
+    trials = tuple(
+        Observation(one.rank_vector, factor * (one.score or 0.0)) for one in seen(40, 0.2)
+    )
+    assert correlation(Posterior.of(BASIS, trials)) > 0.85
+
+
+@pytest.mark.parametrize(("at", "diverged"), [(3, -1e6), (5, -1e9), (20, 1e7)])
+def test_no_single_score_breaks_the_fit(at: int, diverged: float) -> None:
+    trials = list(seen(30, 0.2))
+    trials[at] = Observation(trials[at].rank_vector, diverged)
+    mean, std = Posterior.of(BASIS, tuple(trials)).predict(FRESH)
+    assert np.isfinite(mean).all()
+    assert np.isfinite(std).all()
+
+
+def test_repeats_of_one_vector_say_nothing_of_curvature() -> None:
+    scores = np.random.default_rng(0).standard_normal(14).tolist()
+    posterior = Posterior.of(BASIS, tuple(Observation(SPACE.uniform(), s) for s in scores))
+    _, std = posterior.predict([SPACE.uniform()])
+    assert float(std[0]) < 2.0
+
+
+def test_nothing_asked_nothing_answered() -> None:
+    mean, std = Posterior.of(BASIS, seen(10, 0.2)).predict([])
+    assert mean.shape == std.shape == (0,)

@@ -1,0 +1,46 @@
+import numpy as np
+
+from perfmodel.allocation.random_vectors import random_vectors, repair
+from rankspace import Layer, SearchSpace
+
+SPACE = SearchSpace(
+    tuple(Layer(f"{i}", 3 + i) for i in range(8)), (0, 1, 2, 4), 2 * sum(range(3, 11))
+)
+
+
+def test_vectors_are_distinct_within_budget_and_reproducible() -> None:
+    vectors = random_vectors(SPACE, 50, seed=4)
+    assert len(set(vectors)) == 50
+    for vector in vectors:
+        SPACE.check(vector)
+    assert vectors == random_vectors(SPACE, 50, seed=4)
+    assert vectors != random_vectors(SPACE, 50, seed=5)
+
+
+def test_no_layer_could_still_be_raised() -> None:
+    for vector in random_vectors(SPACE, 50, seed=4):
+        left = SPACE.max_parameters - SPACE.parameters(vector)
+        for rank, cost in zip(vector.ranks, SPACE.costs, strict=True):
+            following = [allowed for allowed in SPACE.ranks if allowed > rank]
+            assert not following or (following[0] - rank) * cost > left
+
+
+def test_a_small_space_gives_all_it_has_and_full_vectors_first() -> None:
+    space = SearchSpace((Layer("a", 1), Layer("b", 1)), (0, 1), 1)
+    vectors = [v.ranks for v in random_vectors(space, 10, seed=0)]
+    assert set(vectors[:2]) == {(1, 0), (0, 1)}
+    assert vectors[2:] == [(0, 0)]
+
+
+def test_a_space_too_large_to_list_is_drawn_from_below_the_budget_when_its_top_is_used_up() -> None:
+    space = SearchSpace(tuple(Layer(f"{i}", 1) for i in range(20)), (0, 1), 19)
+    vectors = random_vectors(space, 100, seed=0)
+    assert len(set(vectors)) == 100
+    assert {space.parameters(vector) for vector in vectors[:15]} == {19}
+    for vector in vectors:
+        space.check(vector)
+
+
+def test_repair_leaves_fixed_layers_alone() -> None:
+    space = SearchSpace((Layer("a", 1), Layer("b", 1)), (0, 1, 2), 5, {"b": 3})
+    assert repair(space, [2, 2], np.random.default_rng(0)).ranks == (2, 3)

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from perfmodel.evidence.comparison import Pairs, compare
+from rankspace.verdict import Answer
+
+
+def test_the_interval_is_students() -> None:
+    differences = [0.3, 0.1, 0.25, 0.4, -0.05]
+    found = compare(differences, 0.9)
+    low, high = stats.ttest_1samp(differences, 0.0).confidence_interval(0.9)
+    assert (found.ci_low, found.ci_high) == pytest.approx((low, high))
+    assert found.gain == pytest.approx(0.2)
+    assert found.seeds == 5
+    assert found.answer is Answer.BETTER
+
+
+@pytest.mark.parametrize(
+    ("differences", "answer"),
+    [
+        ([1.0, 1.1, 0.9], Answer.BETTER),
+        ([-1.0, -1.1, -0.9], Answer.WORSE),
+        ([1.0, -1.1, 0.2], Answer.NO_DIFFERENCE_SHOWN),
+        ([0.0, 0.0, 0.0], Answer.NO_DIFFERENCE_SHOWN),
+    ],
+)
+def test_the_answer_says_where_zero_lies(differences: list[float], answer: Answer) -> None:
+    assert compare(differences).answer is answer
+
+
+def test_more_confidence_is_a_wider_interval() -> None:
+    differences = np.random.default_rng(0).standard_normal(8).tolist()
+    assert compare(differences, 0.99).ci_low < compare(differences, 0.95).ci_low
+
+
+@pytest.mark.parametrize("differences", [[], [1.0]])
+def test_one_pair_is_no_comparison(differences: list[float]) -> None:
+    with pytest.raises(ValueError, match="at least 2"):
+        compare(differences)
+
+
+def test_two_pairs_have_an_interval_but_no_claim() -> None:
+    found = compare([1.0, 1.0])
+    assert (found.ci_low, found.answer) == (1.0, Answer.NO_DIFFERENCE_SHOWN)
+
+
+def test_lost_pairs_are_counted_and_forfeits_are_named() -> None:
+    pairs = Pairs((1.0, None, 2.0, None, 3.0), (0.5, 1.0, None, None, 1.0))
+    assert pairs.differences == [0.5, 2.0]
+    assert pairs.forfeits == (1, 1)
+    found = pairs.compare()
+    assert found is not None
+    assert (found.seeds, found.failed) == (2, 3)
+    assert Pairs((1.0, None), (0.0, 1.0)).compare() is None
+
+
+@pytest.mark.parametrize(
+    ("scores", "rivals", "answer"),
+    [
+        ((1.0, 1.1, 0.9, None), (0.0, 0.0, 0.0, 0.0), Answer.NO_DIFFERENCE_SHOWN),
+        ((1.0, 1.1, 0.9, None), (0.0, 0.0, 0.0, None), Answer.BETTER),
+        ((1.0, 1.1, 0.9, 1.0), (0.0, 0.0, 0.0, None), Answer.BETTER),
+        ((-1.0, -1.1, -0.9, None), (0.0, 0.0, 0.0, 0.0), Answer.WORSE),
+        ((-1.0, -1.1, -0.9, -1.0), (0.0, 0.0, 0.0, None), Answer.NO_DIFFERENCE_SHOWN),
+    ],
+)
+def test_who_fails_alone_cannot_win(
+    scores: tuple[float | None, ...], rivals: tuple[float | None, ...], answer: Answer
+) -> None:
+    found = Pairs(scores, rivals).compare()
+    assert found is not None
+    assert found.answer is answer

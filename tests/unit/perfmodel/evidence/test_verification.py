@@ -1,0 +1,309 @@
+"""The verification protocol: what runs, what it costs, and what it may claim."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from perfmodel.arrays import Floats
+from perfmodel.evidence.looks import ERROR, plan_looks
+from perfmodel.evidence.verification import Arms, Scored, next_step
+from rankspace import Layer, RankVector, SearchSpace, Verdict
+from rankspace.errors import TrialFailed
+from rankspace.study import CHOOSING_SEEDS, Verify
+from rankspace.verdict import Answer
+
+SPACE = SearchSpace((Layer("a", 10), Layer("b", 10)), (0, 1, 2, 3, 4), 40)
+UNIFORM, FIRST, SECOND, THIRD = (RankVector(r) for r in [(2, 2), (4, 0), (0, 4), (3, 1)])
+ECONOMY, RANDOM = RankVector((2, 1)), RankVector((1, 3))
+ARMS = Arms((FIRST, SECOND, THIRD), UNIFORM, ECONOMY)
+SEED = 1000
+
+Score = Callable[[RankVector, int], float | None]
+
+
+def verify(
+    score: Score, arms: Arms = ARMS, plan: Verify | None = None
+) -> tuple[Verdict, list[Scored]]:
+    scored: list[Scored] = []
+    while True:
+        step = next_step(arms, scored, plan or Verify(), SEED, space=SPACE, trials=40)
+        if isinstance(step, Verdict):
+            return step, scored
+        assert step
+        scored += [Scored(vector, seed, score(vector, seed)) for vector, seed in step]
+
+
+def noisy(gains: dict[RankVector, float], rng: np.random.Generator) -> Score:
+    """Scores with a shared effect of the seed, so that only pairing sees small gains."""
+    level = {seed: 5.0 * rng.standard_normal() for seed in range(SEED, SEED + 60)}
+    return lambda vector, seed: level[seed] + gains.get(vector, 0.0) + rng.standard_normal()
+
+
+def test_the_rounds_are_paired_fresh_and_shrink_to_the_winner() -> None:
+    score = noisy({FIRST: 30.0}, np.random.default_rng(0))
+    verdict, scored = verify(score)
+    by_seed = {t.seed: {u.rank_vector for u in scored if u.seed == t.seed} for t in scored}
+    assert list(by_seed) == list(range(SEED, SEED + CHOOSING_SEEDS + 5))
+    everyone = {FIRST, SECOND, THIRD, UNIFORM, ECONOMY}
+    assert list(by_seed.values()) == [everyone] * 2 + [{FIRST, UNIFORM, ECONOMY}] * 5
+    assert verdict.answer is Answer.BETTER
+    assert verdict.best_rank_vector == FIRST
+    assert verdict.versus_uniform.seeds == 5
+
+
+@pytest.mark.parametrize("random", [None, RANDOM])
+def test_the_least_trials_are_what_a_decision_at_the_first_look_takes(
+    random: RankVector | None,
+) -> None:
+    least = Verify(random_control=random is not None, max_trials=99).least_trials()
+    plan = Verify(random_control=random is not None, max_trials=least)
+    arms = Arms(ARMS.candidates, UNIFORM, ECONOMY, random)
+    _, scored = verify(noisy({FIRST: 30.0}, np.random.default_rng(0)), arms, plan)
+    assert len(scored) == least
+
+
+@pytest.mark.parametrize("max_trials", range(25, 60))
+def test_the_budget_is_never_exceeded_and_no_trial_runs_twice(max_trials: int) -> None:
+    _, scored = verify(
+        noisy({}, np.random.default_rng(max_trials)), plan=Verify(max_trials=max_trials)
+    )
+    assert len(scored) <= max_trials
+    assert len({(t.rank_vector, t.seed) for t in scored}) == len(scored)
+    assert max_trials - len(scored) < 3 or len(scored) in (25, 25 + 3 * ((max_trials - 25) // 6))
+
+
+def test_equal_arms_run_once() -> None:
+    arms = Arms((FIRST, FIRST, UNIFORM), UNIFORM, economy=FIRST, random=FIRST)
+    verdict, scored = verify(noisy({FIRST: 30.0}, np.random.default_rng(0)), arms)
+    assert {t.rank_vector for t in scored} == {FIRST, UNIFORM}
+    assert verdict.versus_random is not None
+    assert verdict.versus_random.gain == 0.0
+
+
+def test_half_a_round_is_completed_not_repeated() -> None:
+    scored = [Scored(FIRST, SEED, 1.0), Scored(UNIFORM, SEED, 1.0)]
+    step = next_step(ARMS, scored, Verify(), SEED, space=SPACE, trials=40)
+    assert step == ((SECOND, SEED), (THIRD, SEED), (ECONOMY, SEED))
+
+
+def test_the_choosing_rounds_do_not_enter_the_interval() -> None:
+    score = noisy({}, np.random.default_rng(1))
+    verdict, _ = verify(
+        lambda v, s: 1e6 if s < SEED + CHOOSING_SEEDS and v == THIRD else score(v, s)
+    )
+    assert verdict.best_rank_vector == THIRD
+    assert abs(verdict.versus_uniform.gain) < 10.0
+
+
+def test_uniform_as_winner_is_no_difference_and_ends_at_the_first_look() -> None:
+    arms = Arms((UNIFORM,), UNIFORM, ECONOMY)
+    verdict, scored = verify(noisy({}, np.random.default_rng(0)), arms)
+    assert verdict.answer is Answer.NO_DIFFERENCE_SHOWN
+    assert (verdict.versus_uniform.gain, verdict.versus_uniform.ci_high) == (0.0, 0.0)
+    assert len(scored) == 2 * 7
+
+
+PATIENT = Verify(seeds=20, max_trials=100)
+
+
+def test_the_economy_vector_is_recommended_only_if_shown_not_worse() -> None:
+    for loss, expected in [(0.0, ECONOMY), (50.0, UNIFORM)]:
+        score = noisy({FIRST: 30.0, ECONOMY: -loss}, np.random.default_rng(3))
+        verdict, _ = verify(score, plan=PATIENT)
+        assert verdict.cheapest_rank_vector == expected
+        assert verdict.cheapest_parameters == SPACE.parameters(expected)
+        assert (verdict.versus_uniform_cheapest is None) == (expected == UNIFORM)
+
+
+def by_hand(gains: dict[RankVector, list[float]]) -> Score:
+    """Scores with a large effect of the seed and, in judging, exactly these paired gains."""
+
+    def score(vector: RankVector, seed: int) -> float:
+        at = seed - SEED - CHOOSING_SEEDS
+        gain = gains.get(vector, [0.0])
+        return 100.0 * (seed % 7) + (gain[0] if at < 0 else gain[at % len(gain)])
+
+    return score
+
+
+WINS = [30.0, 31.0, 29.0, 30.0, 30.0]  # standard deviation 0.707
+
+
+def test_the_margin_is_the_spread_of_the_winners_paired_differences() -> None:
+    verdict, _ = verify(by_hand({FIRST: WINS}))
+    assert verdict.margin == pytest.approx(np.std(WINS, ddof=1))
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        ([-0.1, 0.1, 0.0, 0.0, 0.0], ECONOMY),  # lower end about -0.1
+        ([-0.6, -0.4, -0.5, -0.5, -0.5], UNIFORM),  # within the margin, but shown to be worse
+        ([-2.0, -1.8, -1.9, -1.9, -1.9], UNIFORM),  # beyond the margin
+        ([-1.0, 1.0, -0.3, 0.3, 0.0], UNIFORM),  # lower end -1.15, and -0.25 at 50 % confidence
+    ],
+)
+def test_not_worse_needs_an_interval_inside_the_margin_that_is_not_all_below_zero(
+    loss: list[float], expected: RankVector
+) -> None:
+    verdict, _ = verify(by_hand({FIRST: WINS, ECONOMY: loss}))
+    assert verdict.cheapest_rank_vector == expected
+
+
+def test_a_vector_shown_to_be_worse_is_never_the_cheapest_not_worse() -> None:
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        level = {seed: 5.0 * rng.standard_normal() for seed in range(SEED, SEED + 60)}
+        verdict, _ = verify(
+            lambda v, s, rng=rng, level=level: (  # type: ignore[misc]
+                level[s] + 0.3 * rng.standard_normal() - (v == ECONOMY)
+            ),
+            plan=Verify(max_trials=60),
+        )
+        assert verdict.cheapest_rank_vector != ECONOMY
+
+
+def test_the_random_control_is_subtracted_from_the_winner() -> None:
+    arms = Arms(ARMS.candidates, UNIFORM, random=RANDOM)
+    verdict, _ = verify(by_hand({FIRST: WINS, RANDOM: [10.0]}), arms)
+    assert verdict.versus_random is not None
+    assert verdict.versus_random.gain == pytest.approx(20.0)
+    assert verdict.versus_random.answer is Answer.BETTER
+
+
+LOST = SEED + CHOOSING_SEEDS + 1
+
+
+def without(score: Score, *failed: tuple[RankVector, int]) -> Score:
+    return lambda vector, seed: None if (vector, seed) in failed else score(vector, seed)
+
+
+def test_a_failed_trial_of_uniform_costs_its_pair_only() -> None:
+    verdict, _ = verify(without(by_hand({FIRST: WINS}), (UNIFORM, LOST)))
+    assert (verdict.versus_uniform.seeds, verdict.versus_uniform.failed) == (4, 1)
+    assert verdict.answer is Answer.BETTER
+    assert verdict.best_score - verdict.uniform_score == pytest.approx(verdict.versus_uniform.gain)
+
+
+def test_a_winner_that_fails_where_uniform_does_not_is_not_called_better() -> None:
+    score = by_hand({FIRST: WINS})
+    verdict, _ = verify(without(score, (FIRST, LOST)))
+    assert verdict.versus_uniform.ci_low > 0.0
+    assert verdict.answer is verdict.versus_uniform.answer is Answer.NO_DIFFERENCE_SHOWN
+    assert verdict.versus_uniform.failed == 1
+    both, _ = verify(without(score, (FIRST, LOST), (UNIFORM, LOST)))
+    assert both.answer is Answer.BETTER
+
+
+def test_a_winner_that_failed_alone_ends_the_verification_at_the_next_look() -> None:
+    score = by_hand({FIRST: [0.1, -0.1]})
+    plan = Verify(max_trials=60)
+    patient, scored = verify(score, plan=plan)
+    forfeited, fewer = verify(without(score, (FIRST, LOST)), plan=plan)
+    assert patient.answer is forfeited.answer is Answer.NO_DIFFERENCE_SHOWN
+    assert (len(scored), len(fewer)) == (10 + 16 * 3, 10 + 5 * 3)
+
+
+def test_a_failing_winner_is_not_called_better_than_random_either() -> None:
+    arms = Arms(ARMS.candidates, UNIFORM, random=RANDOM)
+    score = by_hand({FIRST: WINS, RANDOM: [10.0]})
+    verdict, _ = verify(without(score, (FIRST, LOST)), arms)
+    assert verdict.versus_random is not None
+    assert verdict.versus_random.answer is Answer.NO_DIFFERENCE_SHOWN
+
+
+def test_a_uniform_that_fails_alone_cannot_make_the_winner_worse() -> None:
+    worse = by_hand({FIRST: [-at / 10 - 5.0 for at in range(5)], SECOND: [-99.0], THIRD: [-99.0]})
+    assert verify(worse)[0].answer is Answer.WORSE
+    verdict, _ = verify(without(worse, (UNIFORM, LOST)))
+    assert verdict.answer is Answer.NO_DIFFERENCE_SHOWN
+
+
+def test_an_economy_vector_that_fails_alone_is_not_recommended() -> None:
+    score = by_hand({FIRST: WINS})
+    assert verify(score)[0].cheapest_rank_vector == ECONOMY
+    verdict, _ = verify(without(score, (ECONOMY, LOST)))
+    assert verdict.cheapest_rank_vector == UNIFORM
+
+
+def test_two_pairs_claim_nothing() -> None:
+    lost = [(UNIFORM, seed) for seed in range(LOST, LOST + 60) if seed != LOST + 2]
+    verdict, _ = verify(without(by_hand({FIRST: [30.0, 30.1]}), *lost))
+    assert verdict.versus_uniform.seeds == 2
+    assert verdict.answer is Answer.NO_DIFFERENCE_SHOWN
+    assert verdict.cheapest_rank_vector == UNIFORM
+
+
+def test_a_candidate_that_fails_once_in_choosing_ranks_last() -> None:
+    score = by_hand({FIRST: [30.0], SECOND: [20.0], THIRD: [10.0]})
+    verdict, _ = verify(without(score, (FIRST, SEED), (SECOND, SEED + 1)))
+    assert verdict.best_rank_vector == THIRD
+
+
+def test_failing_where_the_score_would_be_bad_does_not_make_better() -> None:
+    plan = Verify(max_trials=60)
+    answers = []
+    for seed in range(60):
+        score = noisy({}, np.random.default_rng(seed))
+        draws = np.random.default_rng(1000 + seed).standard_normal((len(ARMS.candidates), 60))
+
+        def lucky(
+            vector: RankVector, seed: int, score: Score = score, draws: Floats = draws
+        ) -> float | None:
+            plain = score(vector, seed)
+            if plain is None or vector not in ARMS.candidates:
+                return plain
+            draw = float(draws[ARMS.candidates.index(vector), seed - SEED])
+            return None if draw < -0.5 else plain + 2.0 * draw
+
+        answers.append(verify(lucky, plan=plan)[0].answer)
+    assert answers.count(Answer.BETTER) <= 3
+
+
+def test_a_candidate_that_always_fails_is_not_chosen() -> None:
+    score = noisy({FIRST: 30.0, SECOND: 20.0}, np.random.default_rng(0))
+    verdict, _ = verify(lambda v, s: None if v == FIRST else score(v, s))
+    assert verdict.best_rank_vector == SECOND
+
+
+def test_nothing_to_compare_is_an_error_that_says_so() -> None:
+    with pytest.raises(TrialFailed, match="only 0 of") as caught:
+        verify(lambda v, s: None if v == UNIFORM else 1.0)
+    assert caught.value.hint
+
+
+def test_the_verdict_does_not_depend_on_the_order_of_arrival() -> None:
+    verdict, scored = verify(noisy({FIRST: 3.0}, np.random.default_rng(0)))
+    assert next_step(ARMS, scored[::-1], Verify(), SEED, space=SPACE, trials=40) == verdict
+
+
+@pytest.mark.parametrize(("first", "last"), [(5, 5), (5, 6), (5, 7), (5, 8), (3, 40), (5, 2)])
+def test_the_looks_share_the_error(first: int, last: int) -> None:
+    looks = plan_looks(first, last)
+    assert sum(1.0 - look.confidence for look in looks) == pytest.approx(ERROR)
+    assert looks[0].rounds == min(first, last)
+    assert looks[-1].rounds == last
+    assert [look.rounds for look in looks] == sorted({look.rounds for look in looks})
+
+
+def test_without_an_effect_better_is_rare_and_the_interval_covers() -> None:
+    plan = Verify(max_trials=60)
+    found = [verify(noisy({}, np.random.default_rng(seed)), plan=plan)[0] for seed in range(300)]
+    better = np.mean([verdict.answer is Answer.BETTER for verdict in found])
+    covered = np.mean([v.versus_uniform.ci_low <= 0.0 <= v.versus_uniform.ci_high for v in found])
+    assert better <= 0.025 + 2 * np.sqrt(0.025 * 0.975 / 300)
+    assert covered >= 0.95 - 2 * np.sqrt(0.05 * 0.95 / 300)
+
+
+def test_with_an_effect_the_interval_still_covers_and_usually_says_better() -> None:
+    plan, gain = Verify(max_trials=60), 2.0
+    found = [
+        verify(noisy(dict.fromkeys(ARMS.candidates, gain), np.random.default_rng(seed)), plan=plan)[
+            0
+        ]
+        for seed in range(150)
+    ]
+    covered = np.mean([v.versus_uniform.ci_low <= gain <= v.versus_uniform.ci_high for v in found])
+    assert covered >= 0.95 - 2 * np.sqrt(0.05 * 0.95 / 150)
+    assert np.mean([verdict.answer is Answer.BETTER for verdict in found]) > 0.9

@@ -1,0 +1,250 @@
+"""Uploads: whole, checked, only from the holder, only under known names."""
+
+import contextlib
+import hashlib
+import os
+import time
+from pathlib import Path, PurePath
+from typing import Any
+
+import pytest
+
+from rankspace import RankVector
+from rankspace.errors import InvalidInput, NotFound
+from service.artifacts.beneath import open_beneath
+from service.artifacts.store import ArtifactStore, Upload
+from service.storage.tables import TrialRow
+from service.studies.repository import Studies
+from tests.unit.service.driver import Service, holding, score, start
+
+CONTENT = b"adapter"
+WEIGHTS = "adapter_model.safetensors"
+
+
+def _until_recovery(service: Service) -> tuple[str, Any]:
+    identity = service.submit()
+    while lease := service.claim():
+        if lease["purpose"] == "recover":
+            return identity, lease
+        service.report(lease, score(lease))
+    raise AssertionError("no recovery was handed out")
+
+
+def _upload(
+    service: Service, lease: Any, name: str = WEIGHTS, content: bytes = CONTENT, **query: Any
+) -> Any:
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    return service.client.put(
+        f"/v1/leases/{lease['trial_id']}/artifacts/{name}",
+        params=holding(lease, **query),
+        content=content,
+        headers=service.key("worker") | {"X-Content-SHA256": digest},
+    )
+
+
+def test_uploads_are_checked_and_become_the_export(service: Service) -> None:
+    identity, lease = _until_recovery(service)
+    refused = [
+        (_upload(service, lease, name="pickle.bin"), 422),
+        (_upload(service, lease, name="..%2F..%2Fetc%2Fpasswd"), 404),
+        (_upload(service, lease, content=b"other bytes"), 422),
+        (_upload(service, lease, token=99), 409),
+        (_upload(service, lease, worker="w2"), 409),
+        (_upload(service, lease, study_id="st_aaaaaaaaaa"), 404),
+    ]
+    assert [answer.status_code for answer, _ in refused] == [status for _, status in refused]
+    files = [p for p in (service.directory / "artifacts").rglob("*") if p.is_file()]
+    assert files == []
+    assert _upload(service, lease).status_code == 201
+    assert _upload(service, lease).status_code == 201  # repeating is safe
+    path, admin = f"/v1/studies/{identity}/export", service.key("admin")
+    assert service.client.get(path, headers=admin).status_code == 409
+    service.report(lease, -2.0, upload=False)
+    (file,) = service.get(path)["files"]
+    assert file == {
+        "name": WEIGHTS,
+        "bytes": len(CONTENT),
+        "sha256": hashlib.sha256(CONTENT).hexdigest(),
+    }
+    assert service.client.get(f"{path}/{WEIGHTS}", headers=admin).content == CONTENT
+    assert service.client.get(f"{path}/adapter_config.json", headers=admin).status_code == 404
+    assert _upload(service, lease).status_code == 409  # the trial is over
+
+
+def test_search_trials_keep_no_adapter(service: Service) -> None:
+    service.submit()
+    assert _upload(service, service.claim()).status_code == 409
+
+
+def test_an_upload_over_the_cap_is_cut_off(tmp_path: Path) -> None:
+    service = start(tmp_path, max_artifact_bytes=100)
+    with service.client:
+        service.submit()
+        lease = service.claim()
+        assert _upload(service, lease, content=b"x" * 101).status_code == 413
+
+
+def test_deleting_the_study_deletes_its_files(service: Service) -> None:
+    identity, lease = _until_recovery(service)
+    _upload(service, lease)
+    service.report(lease, -2.0, upload=False)
+    assert service.claim() is None  # by now the study is over
+    answer = service.client.delete(f"/v1/studies/{identity}", headers=service.key("admin"))
+    assert answer.status_code == 204, answer.text
+    assert list((service.directory / "artifacts").iterdir()) == []
+
+
+def test_a_symbolic_link_is_not_followed(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    folder = tmp_path / "st_aaaaaaaaaa" / "1-1"
+    folder.mkdir(parents=True)
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    (folder / "README.md").symlink_to(secret)
+    with pytest.raises(NotFound):
+        store.open("st_aaaaaaaaaa", 1, 1, "README.md")
+
+
+STUDY = "st_aaaaaaaaaa"
+
+
+def _store(root: Path) -> tuple[ArtifactStore, Path]:
+    """A store, and a directory beside it that is nobody's business."""
+    (root / "store").mkdir()
+    outside = root / "outside" / "1-1"
+    outside.mkdir(parents=True)
+    (outside / "README.md").write_text("secret")
+    return ArtifactStore(root / "store"), root / "outside"
+
+
+@pytest.mark.parametrize("linked", ["study", "trial"])
+def test_no_folder_on_the_way_is_a_symbolic_link(tmp_path: Path, linked: str) -> None:
+    store, outside = _store(tmp_path)
+    link = tmp_path / "store" / STUDY
+    if linked == "trial":
+        link.mkdir()
+        link, outside = link / "1-1", outside / "1-1"
+    link.symlink_to(outside)
+    with pytest.raises(NotFound):
+        store.open(STUDY, 1, 1, "README.md")
+    with pytest.raises(NotFound):
+        store.begin(STUDY, 1, 1, "README.md")
+    store.forget(STUDY)
+    kept = tmp_path / "outside" / "1-1" / "README.md"
+    assert kept.read_text() == "secret"
+
+
+def test_a_pipe_in_the_store_holds_nobody_up(tmp_path: Path) -> None:
+    store, _ = _store(tmp_path)
+    folder = tmp_path / "store" / STUDY / "1-1"
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / "README.md")
+    with pytest.raises(NotFound):
+        store.open(STUDY, 1, 1, "README.md")
+
+
+@pytest.mark.parametrize(
+    "path", ["../outside/1-1/README.md", "/etc/passwd", "a/../../outside/1-1/README.md", "a\0b"]
+)
+def test_nothing_outside_of_a_directory_is_below_it(tmp_path: Path, path: str) -> None:
+    _store(tmp_path)
+    (tmp_path / "store" / "a").mkdir()
+    with pytest.raises(FileNotFoundError):
+        open_beneath(tmp_path / "store", PurePath(path))
+
+
+@pytest.mark.parametrize(
+    "name", ["../README.md", "/etc/passwd", "README.md\0", "", ".", "readme.md"]
+)
+def test_only_names_on_the_list_are_names(tmp_path: Path, name: str) -> None:
+    store, _ = _store(tmp_path)
+    for use in (store.open, store.begin):
+        with pytest.raises(InvalidInput, match="name"):
+            use(STUDY, 1, 1, name)
+
+
+def test_descriptors_are_not_left_open(tmp_path: Path) -> None:
+    store, _ = _store(tmp_path)
+    folder = tmp_path / "store" / STUDY / "1-1"
+    folder.mkdir(parents=True)
+    (folder / "README.md").write_text("note")
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    for name in ("README.md", "adapter_config.json"):
+        with contextlib.suppress(NotFound), store.open(STUDY, 1, 1, name) as file:
+            assert file.read() == b"note"
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+def test_a_recovery_is_not_done_before_its_files_are_there(service: Service) -> None:
+    _, lease = _until_recovery(service)
+    _upload(service, lease, name="README.md")  # a note is no adapter
+    answer = service.report(lease, -2.0, upload=False)
+    assert answer.status_code == 422
+    assert f"no {WEIGHTS} was uploaded" in answer.json()["detail"]
+    assert "artifacts" in answer.json()["hint"]
+    _upload(service, lease)
+    assert service.report(lease, -2.0, upload=False).json() == {"status": "accepted"}
+
+
+def test_a_vector_without_adapters_leaves_a_note(service: Service) -> None:
+    _, lease = _until_recovery(service)
+    with service.app.state.runtime.database.writing() as session:
+        session.get_one(TrialRow, lease["trial_id"]).rank_vector = RankVector((0,) * 12)
+    lease["rank_vector"]["ranks"] = [0] * 12
+    assert service.report(lease, -2.0, upload=False).status_code == 422
+    _upload(service, lease, name="README.md")
+    assert service.report(lease, -2.0, upload=False).json() == {"status": "accepted"}
+
+
+def test_a_stale_report_without_files_is_told_that_it_is_stale(hasty: Service) -> None:
+    _, lease = _until_recovery(hasty)
+    time.sleep(0.25)
+    hasty.sweep()
+    assert hasty.claim("w2")["trial_id"] == lease["trial_id"]
+    answer = hasty.report(lease, -2.0, upload=False)
+    assert (answer.status_code, answer.json()["error"]) == (409, "LeaseLost")
+
+
+def test_what_a_crash_left_of_an_upload_is_swept_away(directory: Path) -> None:
+    folder = directory / "artifacts" / "st_aaaaaaaaaa" / "1-1"
+    folder.mkdir(parents=True)
+    whole, part = folder / WEIGHTS, folder / ".bbbbbbbbbb.part"
+    for file in (whole, part):
+        file.write_bytes(CONTENT)
+    with start(directory).client:
+        assert whole.exists()
+        assert not part.exists()
+
+
+@pytest.mark.parametrize("moment", ["write", "finish"])
+def test_a_study_deleted_during_an_upload_is_not_found(
+    service: Service, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    identity, lease = _until_recovery(service)
+    real = getattr(Upload, moment)
+
+    def delete_first(upload: Upload, argument: Any) -> None:
+        with service.app.state.runtime.database.writing() as session:
+            Studies(session).delete(identity)
+        service.app.state.runtime.artifacts.forget(identity)
+        real(upload, argument)
+
+    monkeypatch.setattr(Upload, moment, delete_first)
+    assert _upload(service, lease).status_code == 404
+    assert list((service.directory / "artifacts").iterdir()) == []
+
+
+def test_a_study_deleted_right_after_the_upload_leaves_no_file(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity, lease = _until_recovery(service)
+    real = Upload.finish
+
+    def delete_after(upload: Upload, sha256: str) -> None:
+        real(upload, sha256)
+        with service.app.state.runtime.database.writing() as session:
+            Studies(session).delete(identity)
+
+    monkeypatch.setattr(Upload, "finish", delete_after)
+    assert _upload(service, lease).status_code == 404
+    assert list((service.directory / "artifacts").iterdir()) == []

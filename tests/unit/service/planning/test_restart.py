@@ -1,0 +1,112 @@
+"""A crash at any point loses nothing and changes no proposal."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.planning.replay import replay
+from tests.unit.service.driver import Service, holding, score, start
+
+
+def _essence(trials: Sequence[Any]) -> list[tuple[str, tuple[int, ...], int]]:
+    return [(t["purpose"], tuple(t["rank_vector"]["ranks"]), t["seed"]) for t in trials]
+
+
+def _crash_after_commit(service: Service) -> None:
+    """Let the next report be committed, and the process die before the study advances."""
+    lease = service.claim()
+    service.app.state.runtime.planning.close()
+    assert service.report(lease, score(lease)).json() == {"status": "accepted"}
+
+
+def _uninterrupted(directory: Path) -> list[tuple[str, tuple[int, ...], int]]:
+    service = start(directory)
+    with service.client:
+        service.submit()
+        return _essence(service.work())
+
+
+def test_crashes_between_report_and_advance_change_nothing(tmp_path: Path) -> None:
+    expected = _uninterrupted(tmp_path / "whole")
+    ran: list[tuple[str, tuple[int, ...], int]] = []
+    directory = tmp_path / "broken"
+    for crash in range(100):
+        service = start(directory)
+        with service.client:
+            if crash == 0:
+                service.submit()
+            lease = service.claim()
+            if lease is None:
+                break
+            ran += _essence([lease])
+            _crash_after_commit(service)
+    assert ran == expected
+
+
+def test_crash_with_a_trial_running_gives_it_back_to_its_worker(tmp_path: Path) -> None:
+    expected = _uninterrupted(tmp_path / "whole")
+    directory = tmp_path / "broken"
+    first = start(directory)
+    with first.client:
+        study = first.submit()
+        before = first.work(4)
+        lease = first.claim()
+    second = start(directory)
+    with second.client:
+        assert second.claim() == lease
+        assert _essence([*before, *second.work()]) == expected
+        with second.app.state.runtime.database.reading() as session:
+            assert replay(session, study) == ()
+
+
+def test_two_workers_and_a_crash_replay_without_mismatch(tmp_path: Path) -> None:
+    first = start(tmp_path)
+    with first.client:
+        study = first.submit()
+        held = first.claim("w2")
+        first.work(3)
+        _crash_after_commit(first)
+    second = start(tmp_path)
+    with second.client:
+        assert second.claim("w2") == held
+        second.report(held, score(held), worker="w2")
+        second.work()
+        assert second.get(f"/v1/studies/{study}")["state"] == "done"
+        with second.app.state.runtime.database.reading() as session:
+            assert replay(session, study) == ()
+
+
+def test_absence_of_the_service_is_not_held_against_workers(tmp_path: Path) -> None:
+    first = start(tmp_path, lease_seconds=0.3)
+    with first.client:
+        first.submit()
+        lease = first.claim()
+    time.sleep(0.4)
+    second = start(tmp_path, lease_seconds=0.3)
+    with second.client:
+        path = f"/v1/leases/{lease['trial_id']}/heartbeat"
+        assert second.post(path, holding(lease), "worker").status_code == 200
+
+
+def test_a_study_that_cannot_go_on_fails_visibly(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = service.submit()
+    lease = service.claim()
+
+    def broken(*_: Any) -> None:
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr("service.planning.study_results.learned", broken)
+    assert service.report(lease, -2.5).json() == {"status": "accepted"}
+    service.sweep()
+    view = service.get(f"/v1/studies/{study}")
+    assert (view["state"], view["stage"]) == ("failed", "searching")
+    assert "planted" in view["error"]
+    monkeypatch.undo()
+    assert service.post(f"/v1/studies/{study}/resume").json()["state"] == "searching"
+    service.work()
+    assert service.get(f"/v1/studies/{study}")["state"] == "done"

@@ -1,0 +1,306 @@
+"""Whole studies, driven by a scripted worker with a synthetic score."""
+
+import json
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text
+
+from rankspace.study import CHOOSING_SEEDS
+from service.planning.replay import replay
+from service.planning.searching import FUTILE, LOOK_AHEAD
+from service.planning.verifying import FRESH_SEEDS
+from service.storage.tables import EventRow
+from service.trials.repository import Trials
+from tests.unit.service.driver import Service, holding, measurement, score, study
+
+
+def _mismatches(service: Service, identity: str) -> Any:
+    with service.app.state.runtime.database.reading() as session:
+        return replay(session, identity)
+
+
+def test_a_study_with_a_real_effect_ends_better_with_an_export(service: Service) -> None:
+    identity = service.submit()
+    adapter = b"weights"  # what the scripted worker uploads
+    purposes: list[str] = []
+    while lease := service.claim():
+        purposes.append(lease["purpose"])
+        service.report(lease, score(lease))
+    service.sweep()
+    view = service.get(f"/v1/studies/{identity}")
+    assert view["state"] == "done"
+    assert purposes.count("search") == 7
+    assert purposes[-1] == "recover"
+    assert view["verdict"]["answer"] == "better"
+    assert view["verdict"] == service.get(f"/v1/studies/{identity}/verdict")
+    assert view["best"]["score"] > view["uniform_score"]
+    assert view["export_ready"]
+    (file,) = service.get(f"/v1/studies/{identity}/export")["files"]
+    assert file["bytes"] == len(adapter)
+    path = f"/v1/studies/{identity}/export/{file['name']}"
+    assert service.client.get(path, headers=service.key("admin")).content == adapter
+    assert _mismatches(service, identity) == ()
+
+
+def test_verification_uses_fresh_seeds_and_the_final_split(service: Service) -> None:
+    service.submit()
+    trials = service.work()
+    search = {t["seed"] for t in trials if t["purpose"] == "search"}
+    verify = [t for t in trials if t["purpose"] == "verify"]
+    recover = trials[-1]
+    assert max(search) < FRESH_SEEDS
+    seeds = sorted({t["seed"] for t in verify})
+    assert seeds[0] == FRESH_SEEDS
+    choosing = set(seeds[:CHOOSING_SEEDS])
+    assert {t["split"] for t in verify if t["seed"] in choosing} == {"selection"}
+    assert {t["split"] for t in verify if t["seed"] not in choosing} == {"final"}
+    assert recover["seed"] not in {t["seed"] for t in verify}
+    assert (recover["steps"], recover["keep_adapter"]) == (20, True)
+
+
+def test_the_first_trial_is_uniform_and_all_share_the_seed(service: Service) -> None:
+    search = study()["search"] | {"seed": 41}
+    service.submit(search=search)
+    trials = service.work(7)
+    assert trials[0]["rank_vector"]["ranks"] == [2] * 12
+    assert {t["seed"] for t in trials} == {41}
+    vectors = [tuple(t["rank_vector"]["ranks"]) for t in trials]
+    assert len(set(vectors)) == 7
+
+
+def test_no_effect_is_not_sold_as_one(service: Service) -> None:
+    """Uniform is the optimum: every other vector scores lower."""
+    identity = service.submit()
+    service.work(
+        measure=lambda lease: (
+            -sum(abs(rank - 2) for rank in lease["rank_vector"]["ranks"]) * 0.01
+            + 0.02 * (lease["seed"] % 3)
+        )
+    )
+    view = service.get(f"/v1/studies/{identity}")
+    assert view["state"] == "done"
+    assert view["verdict"]["answer"] != "better"
+    assert view["verdict"]["cheapest_rank_vector"]["ranks"] == [2] * 12
+
+
+def test_a_search_of_failed_trials_fails_with_the_reason(service: Service) -> None:
+    search = {**study()["search"], "budget": {"parameters": "uniform:2", "trials": 3}}
+    identity = service.submit(search=search)
+    assert len(service.work(measure=lambda _: None)) == 3
+    view = service.get(f"/v1/studies/{identity}")
+    assert view["state"] == "failed"
+    assert "the loss is NaN" in view["error"]
+
+
+def test_a_failed_recovery_fails_the_study_and_resume_tries_again(service: Service) -> None:
+    identity = service.submit()
+    service.work(measure=lambda lease: None if lease["keep_adapter"] else score(lease))
+    view = service.get(f"/v1/studies/{identity}")
+    assert (view["state"], view["stage"]) == ("failed", "recovering")
+    assert "the loss is NaN" in view["error"]
+    assert service.post(f"/v1/studies/{identity}/resume").json()["state"] == "recovering"
+    (again,) = service.work()
+    assert again["purpose"] == "recover"
+    assert service.get(f"/v1/studies/{identity}")["state"] == "done"
+
+
+def test_random_control_runs_as_many_random_vectors(service: Service) -> None:
+    verify = {"candidates": 1, "seeds": 3, "max_trials": 30, "random_control": True}
+    identity = service.submit(verify=verify)
+    trials = service.work()
+    purposes = [t["purpose"] for t in trials]
+    assert purposes.count("control") == purposes.count("search") == 7
+    assert "control" in purposes[:4]  # side by side, not afterwards
+    assert service.get(f"/v1/studies/{identity}")["verdict"]["versus_random"] is not None
+    assert _mismatches(service, identity) == ()
+
+
+def test_gpu_hours_end_the_search_early(service: Service) -> None:
+    search = study()["search"]
+    search["budget"] = {"parameters": "uniform:2", "trials": 8, "gpu_hours": 1e-9}
+    identity = service.submit(search=search)
+    trials = service.work()
+    assert [t["purpose"] for t in trials].count("search") == 1
+    progress = service.get(f"/v1/studies/{identity}")["progress"]
+    assert (progress["search"]["planned"], progress["search"]["queued"]) == (1, 0)
+
+
+def test_one_offer_per_active_worker(service: Service) -> None:
+    identity = service.submit()
+    leases = [service.claim(f"w{index}") for index in range(3)]
+    service.report(leases[0], score(leases[0]), worker="w0")
+    service.sweep()
+    progress = service.get(f"/v1/studies/{identity}")["progress"]["search"]
+    assert (progress["queued"], progress["running"], progress["done"]) == (3, 2, 1)
+
+
+def test_offers_never_exceed_the_budget(service: Service) -> None:
+    service.submit()
+    leases = [service.claim(f"w{index}") for index in range(12)]
+    assert sum(lease is not None for lease in leases) == 7
+
+
+def test_offers_are_made_anew_in_place(service: Service) -> None:
+    identity = service.submit()
+    service.claim("w2")
+    service.work(6)
+    trials = service.get(f"/v1/studies/{identity}/trials")["items"]
+    events = service.get(f"/v1/studies/{identity}/events?limit=1000")["items"]
+    offered = [o for e in events if e["kind"] == "proposed" for o in e["content"]["offers"]]
+    assert len(offered) > len(trials)
+    last = {offer["trial"]: offer["rank_vector"] for offer in offered}
+    assert all(trial["rank_vector"] == last[trial["id"]] for trial in trials)
+
+
+def test_own_candidate_is_measured_first_and_learned_from(service: Service) -> None:
+    identity = service.submit()
+    vector = [0, 4, 0, 2] * 3
+    answer = service.post(f"/v1/studies/{identity}/trials", {"rank_vector": vector})
+    assert answer.status_code == 201, answer.text
+    trials = service.work()
+    assert trials[0]["rank_vector"]["ranks"] == vector
+    assert [t["purpose"] for t in trials].count("search") == 7
+    assert _mismatches(service, identity) == ()
+    late = service.post(f"/v1/studies/{identity}/trials", {"rank_vector": vector})
+    assert late.status_code == 409
+
+
+def test_replay_finds_a_planted_mismatch(service: Service) -> None:
+    identity = service.submit()
+    service.work(5)
+    assert _mismatches(service, identity) == ()
+    with service.app.state.runtime.database.writing() as session:
+        changed = session.execute(
+            text("UPDATE observations SET score = score WHERE sequence = 2 RETURNING trial_id")
+        )
+        trial = changed.scalar_one()
+        done = (EventRow.kind == "done") & (EventRow.trial_id == trial)
+        event = session.scalars(select(EventRow).where(done)).one()
+        event.content = {**event.content, "score": -9.0}
+    assert _mismatches(service, identity) != ()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_score_that_is_not_finite_is_refused(service: Service, value: float) -> None:
+    service.submit()
+    lease = service.claim()
+    body = {
+        **holding(lease),
+        "outcome": "done",
+        "measurement": measurement(value, lease),
+    }
+    path = f"/v1/leases/{lease['trial_id']}/report"
+    answer = service.client.post(path, content=json.dumps(body), headers=service.key("worker"))
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("measurement.score")
+    assert service.report(lease, None).json() == {"status": "accepted"}
+
+
+def test_a_study_whose_first_trials_all_fail_does_not_burn_its_budget(service: Service) -> None:
+    identity = service.submit()
+    assert len(service.work(measure=lambda _: None)) == FUTILE
+    view = service.get(f"/v1/studies/{identity}")
+    assert view["state"] == "failed"
+    assert "the last one: the loss is NaN" in view["error"]
+    assert service.post(f"/v1/studies/{identity}/resume").status_code == 200
+    assert {trial["purpose"] for trial in service.work()} >= {"search", "verify", "recover"}
+    assert service.get(f"/v1/studies/{identity}")["state"] == "done"
+
+
+def _plain(trials: Any) -> set[tuple[tuple[int, ...], int]]:
+    return {(tuple(trial["rank_vector"]["ranks"]), trial["seed"]) for trial in trials}
+
+
+def test_one_broken_worker_does_not_give_a_study_up_while_another_trains(service: Service) -> None:
+    identity = service.submit()
+    good = service.claim("w1")
+    failed = []
+    while lease := service.claim("broken"):
+        failed.append(lease)
+        service.report(lease, None, worker="broken")
+    assert len(failed) == FUTILE
+    assert service.get(f"/v1/studies/{identity}")["state"] == "searching"
+    assert service.report(good, score(good)).json() == {"status": "accepted"}
+    assert service.claim("w1")["purpose"] == "search"
+
+
+def test_giving_up_takes_back_offers_and_never_a_person_s_candidate(service: Service) -> None:
+    search = study()["search"] | {"budget": {"parameters": "uniform:2", "trials": 12}}
+    identity = service.submit(search=search)
+    service.work(FUTILE - 1, measure=lambda _: None)
+    last = service.claim()
+    vector = [1] * 12
+    added = service.post(f"/v1/studies/{identity}/trials", {"rank_vector": vector}).json()["id"]
+    service.report(last, None)
+    service.sweep()
+    assert service.get(f"/v1/studies/{identity}")["state"] == "failed"
+    trials = {trial["id"] for trial in service.get(f"/v1/studies/{identity}/trials")["items"]}
+    assert added in trials
+    events = service.get(f"/v1/studies/{identity}/events?limit=1000")["items"]
+    withdrawn = {t for e in events if e["kind"] == "withdrawn" for t in e["content"]["trials"]}
+    assert withdrawn
+    assert not withdrawn & trials
+
+
+def test_withdrawing_deletes_only_what_is_an_offer(service: Service) -> None:
+    identity = service.submit()
+    claimed = service.claim()["trial_id"]
+    vector = [0, 4, 0, 2] * 3
+    own = service.post(f"/v1/studies/{identity}/trials", {"rank_vector": vector}).json()["id"]
+    offers = [
+        trial["id"]
+        for trial in service.get(f"/v1/studies/{identity}/trials")["items"]
+        if trial["offer"]
+    ]
+    with service.app.state.runtime.database.writing() as session:
+        assert Trials(session).withdraw([claimed, own, *offers, 999]) == tuple(offers)
+
+
+def test_no_vector_runs_twice_with_one_seed(service: Service) -> None:
+    """Own candidates meet open offers, and in so small a space the controls meet both."""
+    search = study()["search"] | {"ranks": [0, 2, 4], "granularity": "block"}
+    verify = {"candidates": 1, "seeds": 3, "max_trials": 30, "random_control": True}
+    identity = service.submit(search=search, verify=verify)
+    for trial in service.get(f"/v1/studies/{identity}/trials")["items"]:
+        vector = {"rank_vector": trial["rank_vector"]}
+        assert service.post(f"/v1/studies/{identity}/trials", vector).status_code == 201
+    ran = service.work(measure=lambda lease: 0.01 * sum(lease["rank_vector"]["ranks"]))
+    trials = [trial for trial in ran if trial["purpose"] in ("search", "control")]
+    assert len(_plain(trials)) == len(trials) == 14
+
+
+def test_own_candidates_never_push_the_search_over_its_budget(service: Service) -> None:
+    """Nobody plans here: what is withdrawn is withdrawn in the same transaction."""
+    identity = service.submit()
+    taken = [service.claim(f"w{index}") for index in range(4)]
+    service.report(taken.pop(), -2.5, worker="w3")
+    service.app.state.runtime.planning.close()
+    service.post(f"/v1/studies/{identity}/pause")
+    for _ in range(3):
+        path = f"/v1/studies/{identity}/trials"
+        assert service.post(path, {"rank_vector": [1] * 12}).status_code == 201
+    assert service.post(f"/v1/studies/{identity}/resume").status_code == 200
+    leases = [service.claim(f"x{index}") for index in range(9)]
+    assert sum(lease is not None for lease in leases) == 3
+
+
+def test_a_resume_that_can_only_fail_again_says_what_to_do(service: Service) -> None:
+    search = study()["search"] | {"budget": {"parameters": "uniform:2", "trials": 3}}
+    identity = service.submit(search=search)
+    service.work(measure=lambda _: None)
+    answer = service.post(f"/v1/studies/{identity}/resume")
+    assert (answer.status_code, answer.json()["error"]) == (409, "Conflict")
+    assert "submit a new study" in answer.json()["hint"]
+    assert service.get(f"/v1/studies/{identity}")["state"] == "failed"
+
+
+def test_offers_are_few_however_many_workers_wait(service: Service) -> None:
+    search = study()["search"] | {"budget": {"parameters": "uniform:2", "trials": 30}}
+    identity = service.submit(search=search)
+    leases = [service.claim(f"w{index}") for index in range(9)]
+    assert all(leases)
+    service.report(leases[0], score(leases[0]), worker="w0")
+    service.sweep()
+    assert service.get(f"/v1/studies/{identity}")["progress"]["search"]["queued"] == LOOK_AHEAD
+    assert _mismatches(service, identity) == ()

@@ -1,0 +1,194 @@
+"""Redis only rings: the board follows the database, whatever happens to Redis."""
+
+import signal
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis as client
+
+from rankspace import queue_names
+from rankspace.errors import InvalidInput
+from service.app import create_app
+from service.signals.hints import EVERY_SECONDS, HEAD_START_SECONDS, Hints
+from tests.services import Redis, wait_for
+from tests.unit.service.driver import Service, holding, model, score, settings, start, study
+from worker.lease.hints import RedisHints
+
+NEED = queue_names.of_need(0, "LlamaForCausalLM")
+
+
+@pytest.fixture
+def ringing(directory: Path, redis: Redis) -> Iterator[Service]:
+    """A service that announces its trials in a real Redis."""
+    running = start(directory, redis_url=redis.url)
+    with running.client:
+        yield running
+
+
+def _board(redis: Redis, key: str = NEED) -> list[int]:
+    with client.Redis.from_url(redis.url) as connection:
+        return [int(member) for member in connection.zrange(key, 0, -1)]
+
+
+def _queued(service: Service, study_id: str) -> list[int]:
+    trials = service.get(f"/v1/studies/{study_id}/trials?limit=1000")["items"]
+    return [trial["id"] for trial in trials if trial["state"] == "queued"]
+
+
+def _shows_the_queue(service: Service, redis: Redis, study_id: str) -> bool:
+    queued = _queued(service, study_id)
+    return bool(queued) and _board(redis) == queued
+
+
+def test_the_board_follows_the_queue(ringing: Service, redis: Redis) -> None:
+    identity = ringing.submit()
+    wait_for(lambda: _shows_the_queue(ringing, redis, identity), 5)
+    lease = ringing.claim()
+    wait_for(lambda: lease["trial_id"] not in _board(redis), 5)
+    ringing.work()
+    wait_for(lambda: _board(redis) == [], 5)
+
+
+def test_the_model_s_own_workers_hear_of_a_trial_first(ringing: Service, redis: Redis) -> None:
+    own = queue_names.of_model(model()["fingerprint"])
+    ringing.submit()
+    heard = wait_for(lambda: time.monotonic() if _board(redis, own) else None, 5)
+    assert _board(redis) == []
+    everybody = wait_for(lambda: time.monotonic() if _board(redis) else None, 5)
+    assert everybody - heard > HEAD_START_SECONDS / 2
+
+
+def test_a_wiped_redis_is_full_again_within_five_seconds(ringing: Service, redis: Redis) -> None:
+    identity = ringing.submit()
+    wait_for(lambda: _shows_the_queue(ringing, redis, identity), 5)
+    redis.wipe()
+    redis.start()
+    assert _board(redis) == []
+    wait_for(lambda: _shows_the_queue(ringing, redis, identity), 5)
+
+
+def test_the_study_goes_on_while_redis_is_dead(ringing: Service, redis: Redis) -> None:
+    identity = ringing.submit()
+    redis.stop()
+    ringing.work()
+    assert ringing.get(f"/v1/studies/{identity}")["state"] == "done"
+    assert ringing.app.state.runtime.hints.is_up is False
+
+
+def test_a_redis_that_hangs_holds_nobody_up(ringing: Service, redis: Redis) -> None:
+    identity = ringing.submit()
+    assert redis.process is not None
+    redis.process.send_signal(signal.SIGSTOP)
+    began = time.monotonic()
+    ringing.work(4)
+    assert time.monotonic() - began < 5
+    redis.process.send_signal(signal.SIGCONT)
+    wait_for(lambda: _shows_the_queue(ringing, redis, identity), 10)
+
+
+def test_a_hint_is_a_number_and_nothing_else(ringing: Service, redis: Redis) -> None:
+    ringing.submit(name="canary-name")
+    wait_for(lambda: _board(redis), 5)
+    with client.Redis.from_url(redis.url) as connection:
+        keys = connection.keys("*")
+        assert {key.decode() for key in keys} == {
+            NEED,
+            queue_names.of_model(model()["fingerprint"]),
+        }
+        assert all(member.isdigit() for key in keys for member in connection.zrange(key, 0, -1))
+
+
+def test_hints_of_before_the_start_are_cleared_away(service: Service, redis: Redis) -> None:
+    with client.Redis.from_url(redis.url) as connection:
+        connection.zadd(NEED, {"99": 99})
+        connection.zadd(f"{queue_names.PREFIX}need:8:OldForCausalLM", {"98": 98})
+        connection.set("somebody-else", "s")
+        hints = Hints(service.app.state.runtime.database, redis.url)
+        hints.publish()
+        assert connection.keys("*") == [b"somebody-else"]
+        hints.stop()
+
+
+def test_a_worker_wakes_on_the_routes_it_serves(ringing: Service, redis: Redis) -> None:
+    ringing.submit()
+    wait_for(lambda: _board(redis), 5)
+    hints = RedisHints(redis.url)
+    assert not hints.wait(queue_names.served(80, ("MistralForCausalLM",), None), 0.05)
+    assert hints.wait(queue_names.served(0, ("LlamaForCausalLM",), None), 1)
+
+
+def test_a_worker_without_redis_waits_at_the_service_for_a_while(redis: Redis) -> None:
+    hints = RedisHints(redis.url)
+    assert hints.is_usable
+    redis.stop()
+    assert not hints.wait((NEED,), 0.05)
+    assert not hints.is_usable
+
+
+@pytest.mark.parametrize("url", ["", "redis//x", "redis://u:hun/ter2@host", "http://u:hunter2@h"])
+def test_an_address_that_is_none_is_named_without_its_password(tmp_path: Path, url: str) -> None:
+    for make in (RedisHints, lambda url: create_app(settings(tmp_path, redis_url=url))):
+        with pytest.raises(InvalidInput, match=r"redis_url = '\*\*\*': is no address") as refused:
+            make(url)
+        assert "ter2" not in "".join(traceback.format_exception(refused.value))
+
+
+def test_users_with_only_these_rights_suffice(directory: Path, redis: Redis) -> None:
+    """The rights of ``deploy/redis/users.acl``."""
+    lines = (Path(__file__).parents[4] / "deploy/redis/users.acl").read_text().splitlines()
+    users = [line.split() for line in lines if line.startswith("user ")][1:]
+    with client.Redis.from_url(redis.url) as connection:
+        for _, name, *rules in users:
+            plain = [rule for rule in rules if not rule.startswith("#")]
+            connection.execute_command("ACL", "SETUSER", name, "reset", *plain, ">secret")
+    address = redis.url.replace("redis://", "redis://{}:secret@")
+    running = start(directory, redis_url=address.format("service"))
+    with running.client:
+        running.submit()
+        wait_for(lambda: running.app.state.runtime.hints.is_up, 5)
+        hints = RedisHints(address.format("worker"))
+        assert wait_for(lambda: hints.wait((NEED,), 0.1), 2 * EVERY_SECONDS)
+    with client.Redis.from_url(address.format("worker")) as intruder:
+        for forbidden in (("SET", "x", "1"), ("FLUSHALL",), ("ZADD", NEED, "1", "1")):
+            with pytest.raises(client.exceptions.NoPermissionError):
+                intruder.execute_command(*forbidden)
+
+
+def _claim(service: Service, **capabilities: Any) -> Any:
+    body = {"worker": "w1", "protocol": 2, "capabilities": capabilities}
+    answer = service.post("/v1/leases", body, "worker")
+    return answer.json() if answer.status_code == 201 else None
+
+
+def test_a_trial_goes_only_where_it_fits(service: Service) -> None:
+    service.submit(gpu_memory_gib=24)
+    assert _claim(service, gpu_memory_gib=16) is None
+    assert _claim(service, gpu_memory_gib=24, architectures=["MistralForCausalLM"]) is None
+    assert _claim(service, gpu_memory_gib=24, architectures=["LlamaForCausalLM"]) is not None
+
+
+def test_a_worker_of_the_version_before_gets_any_trial(service: Service) -> None:
+    service.submit(gpu_memory_gib=24)
+    assert service.claim() is not None
+
+
+def test_the_study_whose_model_is_loaded_comes_first(service: Service) -> None:
+    other = service.submit()
+    assert service.post("/v1/models", model(2, "/models/resident")).status_code == 201
+    recipe_ranks = study(model="/models/resident")
+    mine = service.post("/v1/studies", recipe_ranks).json()["id"]
+    lease = _claim(service, resident=model(2)["fingerprint"])
+    assert lease["study_id"] == mine
+    report = {**holding(lease), "outcome": "failed", "error": "x"}
+    assert service.post(f"/v1/leases/{lease['trial_id']}/report", report, "worker").is_success
+    assert _claim(service)["study_id"] == other
+    assert score(lease) < 0
+
+
+@pytest.mark.parametrize(("gib", "step"), [(0, 0), (1, 8), (24, 24), (25, 32), (300.5, 301)])
+def test_needs_are_rounded_up(gib: float, step: int) -> None:
+    assert queue_names.of_need(gib, "X") == f"{queue_names.PREFIX}need:{step}:X"

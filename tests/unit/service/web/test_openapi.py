@@ -1,0 +1,79 @@
+"""Schemathesis against a real service: it does what its OpenAPI document says, and no fault."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+from sqlalchemy import select
+
+from service.storage.tables import StudyRow
+from service.studies.repository import ACTIVE
+from tests.services import free_port, wait_for
+from tests.unit.service.driver import Service, start
+
+EXAMPLES = 12
+SECONDS = 300
+NOT_IN_THE_SCHEMA = "positive_data_acceptance"
+"""What a schema can't say, such as that ranks increase, is asked of requests all the same."""
+
+LAST_ADMIN = "/v1/keys/{key}"
+"""Revoking the key that asks would end the run."""
+
+
+@contextmanager
+def _listening(service: Service) -> Iterator[str]:
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(service.app, port=port, log_level="critical"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        wait_for(lambda: server.started or not thread.is_alive(), 30)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def _schemathesis(
+    url: str, key: dict[str, str], home: Path, *options: str, config: str = ""
+) -> str:
+    """Run it; return what it printed, and fail with that if it found anything."""
+    (home / "schemathesis.toml").write_text(config, encoding="utf-8")
+    command = [sys.executable, "-m", "schemathesis.cli", "--config-file"]
+    command += [str(home / "schemathesis.toml"), "run", f"{url}/v1/openapi.json"]
+    command += ["--max-examples", str(EXAMPLES), "--seed", "1", "--continue-on-failure"]
+    command += ["--exclude-checks", NOT_IN_THE_SCHEMA, "--exclude-path", LAST_ADMIN]
+    command += ["-H", f"Authorization: {key['Authorization']}", *options]
+    ended = subprocess.run(
+        command, cwd=home, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    assert ended.returncode == 0, ended.stdout[-6000:] + ended.stderr[-2000:]
+    return ended.stdout
+
+
+def test_every_route_does_what_its_description_says(directory: Path, tmp_path: Path) -> None:
+    service = start(directory)
+    with _listening(service) as url:
+        printed = _schemathesis(url, service.key("admin"), tmp_path)
+    assert "Stateful" in printed
+
+
+def test_a_running_study_does_too(directory: Path, tmp_path: Path) -> None:
+    before = start(directory)
+    with before.client:
+        identity = before.submit()
+        before.work(3)
+    config = f'[parameters]\n"path.study" = "{identity}"\n'
+    options = ["--include-path-regex", "/studies/", "--exclude-method", "DELETE"]
+    options += ["--exclude-path-regex", "/cancel", "--phases", "coverage,fuzzing"]
+    service = start(directory)
+    with _listening(service) as url:
+        _schemathesis(url, service.key("admin"), tmp_path, *options, config=config)
+        with service.app.state.runtime.database.reading() as session:
+            (row,) = session.scalars(select(StudyRow)).all()
+    assert row.id == identity
+    assert row.state in ACTIVE or row.state == "paused"

@@ -1,0 +1,94 @@
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from rankspace.errors import CannotOpen, InvalidInput
+from rankspace.recipe import Data, Recipe
+from rankspace.trial import Split
+from tuning.data import Shelf, prepare
+from tuning.examples import read_instructions, read_text, windows
+
+
+def test_text_is_cut_into_consecutive_whole_windows(text_file: Path, tokenizer: Any) -> None:
+    examples = read_text(text_file, tokenizer, 32)
+    text = text_file.read_text()
+    assert len(examples) == len(text) // 32
+    assert tokenizer.decode(examples[1].tokens) == text[32:64]
+    assert all(example.prompt == 1 for example in examples)
+
+
+def test_a_text_shorter_than_a_window_gives_no_example() -> None:
+    assert windows([1, 2, 3], 4) == ()
+
+
+def test_only_the_answer_and_its_end_are_predicted(tmp_path: Path, tokenizer: Any) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(json.dumps({"instruction": "Add", "input": "1 2", "output": "three"}) + "\n")
+    (example,) = read_instructions(rows, tokenizer, 1000)
+    assert tokenizer.decode(example.tokens[example.prompt :]) == "three</s>"
+    prompt = tokenizer.decode(example.tokens[: example.prompt])
+    assert prompt.endswith("### Instruction:\nAdd\n\n### Input:\n1 2\n\n### Response:\n")
+    assert example.targets == 6
+
+
+def test_an_example_without_an_answer_left_is_dropped(tmp_path: Path, tokenizer: Any) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(
+        json.dumps({"instruction": "x" * 200, "output": "cut off"})
+        + "\n"
+        + json.dumps({"instruction": "x", "output": "kept"})
+    )
+    examples = read_instructions(rows, tokenizer, 180)
+    assert [tokenizer.decode(e.tokens[e.prompt :]) for e in examples] == ["kept</s>"]
+    assert not any(len(example.tokens) > 180 for example in examples)
+
+
+@pytest.mark.parametrize(
+    "line", ["{", "[]", '{"instruction": "x"}', '{"instruction": 1, "output": ""}']
+)
+def test_a_bad_row_is_named_by_its_line(tmp_path: Path, tokenizer: Any, line: str) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"instruction": "a", "output": "b"}\n' + line + "\n")
+    with pytest.raises(InvalidInput, match=r"recipe\.data\.train, line 2"):
+        read_instructions(rows, tokenizer, 100)
+
+
+def test_unreadable_files_name_the_field(tmp_path: Path, tokenizer: Any) -> None:
+    with pytest.raises(CannotOpen, match=r"recipe\.data\.train.*cannot be read"):
+        read_text(tmp_path / "absent.txt", tokenizer, 8)
+    (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
+    with pytest.raises(InvalidInput, match="not UTF-8 at byte 3"):
+        read_text(tmp_path / "latin.txt", tokenizer, 8)
+
+
+def test_held_out_halves_are_disjoint_from_training(text_file: Path, tokenizer: Any) -> None:
+    dataset = prepare(Data(str(text_file), "text", 21), 32, tokenizer)
+    whole = read_text(text_file, tokenizer, 32)
+    selection, final = dataset.held_out[Split.SELECTION], dataset.held_out[Split.FINAL]
+    assert (len(selection), len(final)) == (10, 11)
+    parts = [*dataset.train, *selection, *final]
+    assert len(parts) == len(whole)
+    ours = sorted(tuple(example.tokens.tolist()) for example in parts)
+    assert ours == sorted(tuple(example.tokens.tolist()) for example in whole)
+
+
+def test_too_little_data_names_the_field(text_file: Path, tokenizer: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"recipe\.data\.held_out = 100000"):
+        prepare(Data(str(text_file), "text", 100_000), 32, tokenizer)
+
+
+def test_the_shelf_reads_again_only_when_the_file_changed(tmp_path: Path, tokenizer: Any) -> None:
+    path = tmp_path / "t.txt"
+    path.write_text("abcd" * 40)
+    recipe = Recipe(Data(str(path), "text", 2), sequence_length=8)
+    shelf = Shelf(capacity=1)
+    first = shelf.dataset(recipe, "f", tokenizer)
+    assert shelf.dataset(recipe, "f", tokenizer) is first
+    path.write_text("dcba" * 40)
+    os.utime(path, ns=(1, 1))
+    again = shelf.dataset(recipe, "f", tokenizer)
+    assert not torch.equal(again.train[0].tokens, first.train[0].tokens)

@@ -1,0 +1,63 @@
+"""Adapter back ends: how ranks become trainable matrices on the resident model."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from torch.nn import Parameter
+
+from rankspace.granularity import module_ranks
+from rankspace.trial import Assignment
+from tuning.peft_back_end import PeftBackEnd
+
+
+class Attached(Protocol):
+    """Adapters that sit on a model until they are detached."""
+
+    @property
+    def parameters(self) -> Sequence[Parameter]:
+        """What to train: float32, on the model's device."""
+        ...
+
+    def save(self, directory: Path) -> None:
+        """Write ``adapter_config.json`` and ``adapter_model.safetensors`` as peft reads them."""
+        ...
+
+    def detach(self) -> None:
+        """Give the model back as it was, bit by bit."""
+        ...
+
+
+class AdapterBackEnd(Protocol):
+    def attach(
+        self, model: Any, ranks: Mapping[str, int], *, alpha_per_rank: float, seed: int
+    ) -> Attached:
+        """Put one adapter on each module of ``ranks``; the model starts out unchanged.
+
+        Args:
+            model: A causal language model whose weights require no gradients.
+            ranks: Full module name to its rank, at least 1.
+            alpha_per_rank: Scale of every adapter, ``alpha / rank``.
+            seed: Of the starting values, see ``tuning.initialisation``.
+        """
+        ...
+
+
+def assigned_ranks(assignment: Assignment, modules: Sequence[str]) -> dict[str, int]:
+    """Give each adapted module its rank; rank 0 means that a module is left out.
+
+    Args:
+        assignment: Names the layers, their ranks and the kinds of matrices that may be adapted.
+        modules: Full names of the model's linear matrices.
+
+    Raises:
+        InvalidInput: A layer that owns no module of the model.
+    """
+    kinds = set(assignment.recipe.modules)
+    eligible = [name for name in modules if name.rpartition(".")[2] in kinds]
+    ranks = module_ranks(assignment.layers, assignment.rank_vector, eligible)
+    return {name: rank for name, rank in ranks.items() if rank > 0}
+
+
+ADAPTER_BACK_ENDS: Mapping[str, AdapterBackEnd] = MappingProxyType({"peft": PeftBackEnd()})

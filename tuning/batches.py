@@ -1,0 +1,73 @@
+"""Which examples make a step, and how examples become tensors."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from tuning.examples import Example
+from tuning.seeds import stream_seed
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Right-padded examples.
+
+    A causal model never looks at what follows, so padding on the right needs no attention mask:
+    leaving it out is exact, and keeps the attention kernels on their fast causal path.
+
+    Attributes:
+        inputs: Token ids, ``(b, t)``: every example without its last token, padded with 0.
+        positions: Where in the flattened ``(b * t,)`` a token is predicted, ``(n,)``; None if
+            that is everywhere.
+        targets: The token to predict there, ``(n,)``.
+    """
+
+    inputs: Tensor
+    positions: Tensor | None
+    targets: Tensor
+
+
+def collate(examples: Sequence[Example], device: torch.device) -> Batch:
+    """Pad ``examples`` into one batch on ``device``."""
+    inputs = pad_sequence([e.tokens[:-1] for e in examples], batch_first=True)
+    targets = torch.cat([e.tokens[e.prompt :] for e in examples]).to(device)
+    if len(targets) == inputs.numel():
+        return Batch(inputs.to(device), None, targets)
+    width = inputs.shape[1]
+    spans = [
+        torch.arange(row * width + e.prompt - 1, row * width + len(e.tokens) - 1)
+        for row, e in enumerate(examples)
+    ]
+    return Batch(inputs.to(device), torch.cat(spans).to(device), targets)
+
+
+def schedule(
+    examples: Sequence[Example], per_step: int, steps: int, seed: int
+) -> Iterator[tuple[Example, ...]]:
+    """Yield ``steps`` steps of ``per_step`` examples: reshuffled passes over the data.
+
+    The order depends on ``seed`` and the data only, so trials with equal seeds are paired.
+    Within a step the examples go by length: its micro-batches then hardly need padding, while
+    which examples meet in a step stays random.
+    """
+    stream = _shuffled_forever(len(examples), seed)
+    for _ in range(steps):
+        chosen = [examples[i] for i in islice(stream, per_step)]
+        yield tuple(sorted(chosen, key=lambda example: len(example.tokens)))
+
+
+def steps_of_epochs(examples: int, per_step: int, epochs: int) -> int:
+    """Whole steps in ``epochs`` passes, at least one."""
+    return max(1, examples * epochs // per_step)
+
+
+def _shuffled_forever(count: int, seed: int) -> Iterator[int]:
+    epoch = 0
+    while True:
+        generator = torch.Generator().manual_seed(stream_seed("order", seed, epoch))
+        yield from torch.randperm(count, generator=generator).tolist()
+        epoch += 1

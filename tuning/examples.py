@@ -1,0 +1,132 @@
+"""Example: one tokenised piece of training text. Two readers make them, one per data format."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from rankspace.errors import CannotOpen, InvalidInput
+
+FIELD = "recipe.data.train"
+
+PROMPT = (
+    "Below is an instruction that describes a task. Write a response that appropriately "
+    "completes the request.\n\n### Instruction:\n{instruction}\n\n### Response:\n"
+)
+PROMPT_WITH_INPUT = (
+    "Below is an instruction that describes a task, paired with an input that provides further "
+    "context. Write a response that appropriately completes the request.\n\n### Instruction:\n"
+    "{instruction}\n\n### Input:\n{input}\n\n### Response:\n"
+)
+"""Stanford Alpaca's two templates, as LLM-Pruner trains with."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Example:
+    """Tokens to read and, from ``prompt`` on, to predict.
+
+    Attributes:
+        tokens: Token ids, int64 ``(t,)`` with ``t >= 2``.
+        prompt: How many leading tokens are only read; at least 1, less than ``t``.
+    """
+
+    tokens: Tensor
+    prompt: int
+
+    @property
+    def targets(self) -> int:
+        """Tokens that are predicted."""
+        return len(self.tokens) - self.prompt
+
+
+class Reader(Protocol):
+    def __call__(self, path: Path, tokenizer: Any, length: int) -> tuple[Example, ...]: ...
+
+
+def read_text(path: Path, tokenizer: Any, length: int) -> tuple[Example, ...]:
+    """Cut a UTF-8 text into consecutive windows of ``length`` tokens; a shorter rest is dropped.
+
+    The text is one stream: no token is put in front of a window.
+    """
+    encoded = tokenizer(_text(path), add_special_tokens=False, verbose=False)
+    return windows(encoded["input_ids"], length)
+
+
+def windows(tokens: Sequence[int], length: int) -> tuple[Example, ...]:
+    """Cut a token stream into examples of ``length`` tokens that predict all but their first."""
+    whole = len(tokens) // length * length
+    rows = torch.tensor(tokens[:whole], dtype=torch.int64).view(-1, length)
+    return tuple(Example(row, 1) for row in rows)
+
+
+def read_instructions(path: Path, tokenizer: Any, length: int) -> tuple[Example, ...]:
+    """Read Alpaca rows; the answer and a closing end-of-sequence token are predicted.
+
+    Examples are cut at ``length`` tokens; one without an answer token left is dropped.
+    """
+    rows = [_row(n, line) for n, line in enumerate(_text(path).splitlines(), 1) if line]
+    prompts = [_prompt(row) for row in rows]
+    if not rows:
+        return ()
+    heads = tokenizer(prompts, verbose=False)["input_ids"]
+    texts = [prompt + row["output"] for prompt, row in zip(prompts, rows, strict=True)]
+    wholes = tokenizer(texts, verbose=False)["input_ids"]
+    built = [
+        _instruction(head, whole, tokenizer.eos_token_id, length)
+        for head, whole in zip(heads, wholes, strict=True)
+    ]
+    return tuple(example for example in built if example is not None)
+
+
+def _instruction(
+    head: Sequence[int], whole: Sequence[int], end: int | None, length: int
+) -> Example | None:
+    # Some tokenizers close every text with the end token: neither prompt nor answer may keep it.
+    prompt = len(head) - (bool(head) and head[-1] == end)
+    closed = list(whole) if end is None or whole[-1:] == [end] else [*whole, end]
+    tokens = closed[:length]
+    if prompt < 1 or len(tokens) <= prompt:
+        return None
+    return Example(torch.tensor(tokens, dtype=torch.int64), prompt)
+
+
+def _prompt(row: Mapping[str, str]) -> str:
+    template = PROMPT_WITH_INPUT if row.get("input") else PROMPT
+    return template.format_map(row)
+
+
+def _row(number: int, line: str) -> Mapping[str, str]:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        row = None
+    needed = ("instruction", "output")
+    if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in needed):
+        raise InvalidInput(
+            f"{FIELD}, line {number}",
+            line,
+            "is not a row of instruction, input and output",
+            fix='write {"instruction": "…", "input": "", "output": "…"} on every line',
+        )
+    return row
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        problem = f"is not UTF-8 at byte {error.start}"
+        raise InvalidInput(FIELD, str(path), problem, fix="convert it: iconv -t UTF-8") from None
+    except OSError as error:
+        problem, fix = f"cannot be read: {error.strerror}", "put it where this worker can open it"
+        raise CannotOpen(FIELD, str(path), problem, fix=fix) from error
+
+
+READERS: Mapping[str, Reader] = MappingProxyType(
+    {"instruction": read_instructions, "text": read_text}
+)

@@ -1,0 +1,182 @@
+"""The training loop: AdamW, linear warm-up and decay, gradient accumulation, nothing else."""
+
+import math
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+from rankspace.errors import TrialFailed
+from rankspace.recipe import Optimizer
+from tuning import memory
+from tuning.batches import collate
+from tuning.examples import Example
+from tuning.losses import summed_loss
+
+
+class OnStep(Protocol):
+    """Sees every step; may raise to abandon the training."""
+
+    def __call__(self, step: int, loss: float) -> bool:
+        """Return True to stop after ``step`` (counted from 1), whose mean loss was ``loss``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What a training run came to.
+
+    Attributes:
+        losses: Mean token loss of each step taken, in nats, before its update.
+        tokens: Tokens read, padding excluded.
+        micro: Examples per forward pass at the end; smaller than asked for where memory ran out.
+    """
+
+    losses: tuple[float, ...]
+    tokens: int
+    micro: int
+
+    @property
+    def final_loss(self) -> float:
+        """Mean over the last tenth of the steps; NaN when none was taken."""
+        last = self.losses[-math.ceil(len(self.losses) / 10) :]
+        return sum(last) / len(last) if last else math.nan
+
+
+def train(  # noqa: PLR0913  # the six things that define a run, each a value of its own
+    model: Any,
+    parameters: Sequence[Parameter],
+    batches: Iterable[Sequence[Example]],
+    optimizer: Optimizer,
+    *,
+    steps: int,
+    micro: int,
+    on_step: OnStep | None = None,
+) -> Training:
+    """Train ``parameters`` of ``model`` in place, one update per item of ``batches``.
+
+    The model stays in evaluation mode: no dropout, so equal inputs give equal results. A step's
+    loss is the mean over all its predicted tokens, however it is cut into micro-batches. When
+    memory runs out the same step is repeated, and the rest trained, with half the micro-batch;
+    nothing has been updated at that point, so only rounding changes.
+
+    Args:
+        model: A causal language model of transformers, adapters attached or not.
+        parameters: What to update; everything else should not require gradients.
+        batches: The examples of each step, see ``tuning.batches.schedule``.
+        optimizer: Peak learning rate, warm-up, weight decay and clipping.
+        steps: Length of the learning-rate schedule.
+        micro: Examples per forward and backward pass.
+        on_step: Called after every step.
+
+    Raises:
+        TrialFailed: The loss is not finite, or not even one example fits into memory.
+    """
+    run = _Run(model, parameters, optimizer, steps, micro)
+    for step, examples in enumerate(batches, 1):
+        loss = run.step(step, examples)
+        if on_step is not None and on_step(step, loss):
+            break
+    return Training(tuple(run.losses), run.tokens, run.micro)
+
+
+def learning_rate(optimizer: Optimizer, step: int, steps: int) -> float:
+    """Return the rate of ``step`` (from 1): linear up to the peak, then linear towards zero.
+
+    Warm-up takes ``warmup_steps``, but at most a tenth of the steps: a trial that runs a fraction
+    of the recipe would otherwise never leave it.
+    """
+    warmup = min(optimizer.warmup_steps, steps // 10)
+    up = step / (warmup + 1)
+    down = (steps - step + 1) / max(1, steps - warmup)
+    return optimizer.learning_rate * min(up, down, 1.0)
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[Any]:
+    """Compute in bfloat16 where the base weights are; adapters stay in float32."""
+    if dtype is torch.bfloat16:
+        return torch.autocast(device.type, torch.bfloat16)
+    return nullcontext()
+
+
+class _Run:
+    def __init__(
+        self,
+        model: Any,
+        parameters: Sequence[Parameter],
+        optimizer: Optimizer,
+        steps: int,
+        micro: int,
+    ) -> None:
+        self._model = model
+        self._parameters = list(parameters)
+        self._settings = optimizer
+        self._steps = steps
+        self._adamw = torch.optim.AdamW(
+            self._parameters,
+            lr=optimizer.learning_rate,
+            weight_decay=optimizer.weight_decay,
+            fused=True,
+        )
+        self._device = self._parameters[0].device
+        self.micro = micro
+        self.losses: list[float] = []
+        self.tokens = 0
+
+    def step(self, step: int, examples: Sequence[Example]) -> float:
+        # One transfer a step: the loss must be seen finite before the update is made.
+        loss = self._accumulate(step, examples).item()
+        if not math.isfinite(loss):
+            raise TrialFailed(
+                f"the training loss is {loss} at step {step} of {self._steps} "
+                f"(learning rate {learning_rate(self._settings, step, self._steps):.3g}, "
+                f"loss before: {self.losses[-1] if self.losses else 'none'})",
+                hint="lower recipe.optimizer.learning_rate",
+            )
+        self._update(step)
+        self.losses.append(loss)
+        self.tokens += sum(len(example.tokens) for example in examples)
+        return loss
+
+    def _update(self, step: int) -> None:
+        torch.nn.utils.clip_grad_norm_(self._parameters, self._settings.gradient_clip)
+        for group in self._adamw.param_groups:
+            group["lr"] = learning_rate(self._settings, step, self._steps)
+        self._adamw.step()
+        self._adamw.zero_grad()
+
+    def _accumulate(self, step: int, examples: Sequence[Example]) -> Tensor:
+        while True:
+            try:
+                return self._gradients(examples)
+            except (RuntimeError, MemoryError) as error:
+                if not memory.is_exhausted(error):
+                    raise
+                problem = str(error).partition("\n")[0]
+            # Outside the handler, whose traceback would keep the activations alive.
+            self._adamw.zero_grad()
+            memory.release(self._device)
+            self._halve(step, problem)
+
+    def _halve(self, step: int, problem: str) -> None:
+        if self.micro == 1:
+            raise TrialFailed(
+                f"out of memory at step {step} with one example per forward pass: {problem}",
+                hint="lower recipe.sequence_length, or use a larger device",
+            )
+        self.micro //= 2
+
+    def _gradients(self, examples: Sequence[Example]) -> Tensor:
+        targets = sum(example.targets for example in examples)
+        total = torch.zeros((), device=self._device)
+        for start in range(0, len(examples), self.micro):
+            batch = collate(examples[start : start + self.micro], self._device)
+            with autocast(self._device, self._model.dtype):
+                loss = summed_loss(self._model, batch) / targets
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        return total

@@ -1,0 +1,222 @@
+"""LeaseClient: the lease routes of ``docs/rest.md`` over HTTP, one method per route."""
+
+import hashlib
+import secrets
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+from rankspace.capabilities import Capabilities
+from rankspace.errors import InvalidInput, LeaseLost, NotFound, Unreachable, UnsupportedVersion
+from rankspace.trial import PROTOCOL, Action, Assignment
+from rankspace.wire import decode, encode
+from worker.errors import Busy, NoAnswer
+from worker.lease.answers import error_of
+from worker.lease.report import Report
+
+CHUNK_BYTES = 1 << 20
+TIMEOUT_SECONDS = 10.0
+UPLOAD_TIMEOUT_SECONDS = 300.0
+
+
+class LeaseClient:
+    """One worker's connection to the service. Not shared between threads: make a second one.
+
+    The one that claims makes up who it is: a worker that was killed and comes back under its name
+    would otherwise be taken for one whose answer got lost, and given the trial it died of again.
+
+    Every method raises Unreachable when the service cannot serve it in ``attempts`` tries
+    (NoAnswer when nothing comes back at all), Unauthenticated or Forbidden when it refuses the
+    key, Quarantined when it gives this worker no trials, UnsupportedVersion when worker and
+    service speak different protocols, LeaseLost when the trial is someone else's by now.
+    """
+
+    def __init__(self, url: str, key: str | None, worker: str, *, attempts: int = 3) -> None:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._http = httpx.Client(
+            base_url=url, headers=headers, timeout=TIMEOUT_SECONDS, trust_env=False
+        )
+        self._worker = worker
+        self._process = secrets.token_hex(8)
+        self._retrying = Retrying(
+            retry=retry_if_exception_type(Unreachable),
+            stop=stop_after_attempt(attempts),
+            wait=_wait_seconds,
+            reraise=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._http.close()
+
+    def join(self, token: str) -> str:
+        """Exchange a join token for a key that is bound to this worker; needs none itself.
+
+        Raises:
+            Conflict: Somebody has a key for that name.
+        """
+        body = {"token": token, "worker": self._worker}
+        answer = _json(self._send("POST", "/v1/workers/join", json=body))
+        if not isinstance(answer, dict) or not str(answer.get("key")).startswith("rka_"):
+            raise UnsupportedVersion(
+                "the service answered a join token with something that is no key",
+                hint="install the same version of rankadaptor on both sides",
+            )
+        return str(answer["key"])
+
+    def claim(self, wait_seconds: float, able: Capabilities | None = None) -> Assignment | None:
+        """Ask for a trial the worker is ``able`` to run.
+
+        The service may take ``wait_seconds`` to say that there is none.
+        Asking again while holding a running trial brings the same lease.
+        """
+        body = {
+            "worker": self._worker,
+            "protocol": PROTOCOL,
+            "capabilities": encode(able),
+            "process": self._process,
+        }
+        answer = self._send(
+            "POST",
+            "/v1/leases",
+            params={"wait": wait_seconds},
+            json=body,
+            timeout=TIMEOUT_SECONDS + wait_seconds,
+        )
+        return None if answer.status_code == 204 else _assignment(_json(answer))
+
+    def heartbeat(self, lease: Assignment, interim: Sequence[tuple[int, float]]) -> Action:
+        """Renew the lease, hand in ``(step, loss)`` pairs, bring back what to do."""
+        body = {**self._holding(lease), "interim": encode(interim)}
+        try:
+            answer = _json(self._lease("POST", lease, "heartbeat", json=body))
+        except NotFound as error:
+            # The study was deleted, and its trials with it.
+            raise LeaseLost(error.detail, hint=error.hint) from None
+        try:
+            return Action(answer["action"])
+        except (KeyError, TypeError, ValueError):
+            raise UnsupportedVersion(
+                f"the service answered a heartbeat with {answer!r}",
+                hint="install the same version of rankadaptor on both sides",
+            ) from None
+
+    def report(self, report: Report) -> str:
+        """Deliver a finished trial; ``accepted``, or ``duplicate`` if it had arrived before.
+
+        Raises:
+            NotFound: The study is another service's, or deleted.
+        """
+        body = {
+            **_signed(report),
+            "outcome": report.outcome,
+            "measurement": encode(report.measurement),
+            "error": report.error,
+        }
+        answer = _json(self._lease("POST", report, "report", json=body))
+        return str(answer.get("status"))
+
+    def release(self, lease: Assignment) -> None:
+        """Give the trial back undone; it does not count as an attempt."""
+        self._lease("POST", lease, "release", json=self._holding(lease))
+
+    def upload(self, report: Report, file: Path) -> None:
+        """Send one file of the adapter, ahead of its report; raises what ``report`` does."""
+        self._lease(
+            "PUT",
+            report,
+            f"artifacts/{file.name}",
+            params=_signed(report),
+            headers={"X-Content-SHA256": _sha256(file)},
+            file=file,
+            timeout=UPLOAD_TIMEOUT_SECONDS,
+        )
+
+    def _holding(self, lease: Assignment) -> dict[str, Any]:
+        return {"worker": self._worker, "token": lease.token, "study_id": lease.study_id}
+
+    def _lease(
+        self, method: str, lease: Assignment | Report, route: str, **request: Any
+    ) -> httpx.Response:
+        return self._send(method, f"/v1/leases/{lease.trial_id}/{route}", **request)
+
+    def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
+        return self._retrying(self._once, method, path, **request)
+
+    def _once(
+        self, method: str, path: str, *, file: Path | None = None, **request: Any
+    ) -> httpx.Response:
+        content = None if file is None else _chunks(file)
+        try:
+            answer = self._http.request(method, path, content=content, **request)
+        except httpx.TransportError as error:
+            raise NoAnswer(
+                f"{self._http.base_url} does not answer: {error or type(error).__name__}",
+                hint="check the address and that the service runs",
+            ) from error
+        if not answer.is_success:
+            raise error_of(answer)
+        return answer
+
+
+_backoff = wait_random_exponential(multiplier=0.2, max=5)
+
+
+def _wait_seconds(state: RetryCallState) -> float:
+    """Back off at random, and at least as long as the service asked for."""
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.wait_seconds if isinstance(error, Busy) else 0.0
+    return asked + _backoff(state)
+
+
+def _signed(report: Report) -> dict[str, Any]:
+    # Under the name that held the lease: the report may be an earlier process's.
+    return {"worker": report.worker, "token": report.token, "study_id": report.study_id}
+
+
+def _assignment(body: Any) -> Assignment:
+    try:
+        return decode(Assignment, body)
+    except InvalidInput as error:
+        raise UnsupportedVersion(
+            f"the service handed out a trial this worker cannot read: {error.detail}",
+            hint="install the same version of rankadaptor on both sides",
+        ) from error
+
+
+def _json(answer: httpx.Response) -> Any:
+    try:
+        return answer.json()
+    except ValueError:
+        raise Unreachable(
+            f"{answer.request.url} answered something that is not JSON",
+            hint="check that the address is the service's own and not a proxy's page",
+        ) from None
+
+
+def _chunks(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as stream:
+        while chunk := stream.read(CHUNK_BYTES):
+            yield chunk
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

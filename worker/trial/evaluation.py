@@ -1,0 +1,170 @@
+"""One trial: load, attach, train, measure, detach."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from pruning.container.architecture import FAMILIES
+from rankspace.capabilities import Capabilities
+from rankspace.errors import TrialFailed
+from rankspace.observation import Measurement
+from rankspace.trial import Assignment
+from tuning import memory
+from tuning.back_ends import ADAPTER_BACK_ENDS, AdapterBackEnd, Attached, assigned_ranks
+from tuning.batches import schedule, steps_of_epochs
+from tuning.data import Dataset, Shelf
+from tuning.measuring import mean_loss
+from tuning.training import OnStep, Training, train
+from worker.trial.export import export
+from worker.trial.resident import Residence, Resident
+from worker.trial.versions import versions
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    resident: Resident
+    dataset: Dataset
+    ranks: Mapping[str, int]
+
+
+class Evaluator:
+    """Runs assignments on one device; model and data stay between them."""
+
+    def __init__(self, device: torch.device, back_end: str = "peft") -> None:
+        self._device = device
+        self._back_end: AdapterBackEnd = ADAPTER_BACK_ENDS[back_end]
+        self._residence = Residence(device)
+        self._shelf = Shelf()
+
+    def capabilities(self) -> Capabilities:
+        """What this machine can run, and what it would not have to load."""
+        gib = memory.total_bytes(self._device) / 2**30
+        return Capabilities(gib, tuple(FAMILIES), self._residence.fingerprint)
+
+    def evaluate(
+        self, assignment: Assignment, on_step: OnStep, adapter_directory: Path | None = None
+    ) -> Measurement:
+        """Run one trial; equal assignments give bit-identical losses on a CPU.
+
+        Args:
+            assignment: What to run.
+            on_step: Called after every step: True ends training early (what there is gets
+                measured), an exception abandons the trial.
+            adapter_directory: Where to save the adapter if the assignment keeps it.
+
+        Raises:
+            CannotOpen: The model or the data cannot be opened on this machine.
+            InvalidInput: The data are of no use to anyone.
+            TrialFailed: Not finite, out of memory.
+        """
+        clock = _Clock()
+        self._start_clean()
+        with clock.phase("load"):
+            prepared = self._prepare(assignment)
+        try:
+            return self._run(assignment, prepared, on_step, adapter_directory, clock)
+        finally:
+            self._check_base(prepared.resident)
+
+    def _start_clean(self) -> None:
+        if self._device.type == "cuda":  # a failed trial's tensors may linger in a traceback
+            memory.release(self._device)
+            memory.reset_peak(self._device)
+
+    def _prepare(self, assignment: Assignment) -> _Prepared:
+        resident = self._residence.resident(assignment)
+        dataset = self._shelf.dataset(assignment.recipe, resident.fingerprint, resident.tokenizer)
+        return _Prepared(resident, dataset, assigned_ranks(assignment, resident.modules))
+
+    def _run(
+        self,
+        assignment: Assignment,
+        prepared: _Prepared,
+        on_step: OnStep,
+        adapter_directory: Path | None,
+        clock: "_Clock",
+    ) -> Measurement:
+        with clock.phase("attach"):
+            attached = self._attach(assignment, prepared)
+        try:
+            with clock.phase("train"):
+                trained = self._train(assignment, prepared, attached, on_step)
+            with clock.phase("evaluate"):
+                loss = self._measure(assignment, prepared)
+            measurement = self._measurement(trained, loss, attached, clock)
+            if assignment.keep_adapter and adapter_directory is not None:
+                export(attached, assignment, measurement, prepared.ranks, adapter_directory)
+            return measurement
+        finally:
+            attached.detach()
+
+    def _attach(self, assignment: Assignment, prepared: _Prepared) -> Attached:
+        return self._back_end.attach(
+            prepared.resident.model,
+            prepared.ranks,
+            alpha_per_rank=assignment.recipe.alpha_per_rank,
+            seed=assignment.seed,
+        )
+
+    def _train(
+        self, assignment: Assignment, prepared: _Prepared, attached: Attached, on_step: OnStep
+    ) -> Training:
+        recipe, examples = assignment.recipe, prepared.dataset.train
+        steps = assignment.steps or steps_of_epochs(
+            len(examples), recipe.batch.examples, assignment.epochs
+        )
+        if not attached.parameters:
+            return Training((), 0, recipe.batch.micro)
+        return train(
+            prepared.resident.model,
+            attached.parameters,
+            schedule(examples, recipe.batch.examples, steps, assignment.seed),
+            recipe.optimizer,
+            steps=steps,
+            micro=recipe.batch.micro,
+            on_step=on_step,
+        )
+
+    def _measure(self, assignment: Assignment, prepared: _Prepared) -> float:
+        held_out = prepared.dataset.held_out[assignment.split]
+        return mean_loss(prepared.resident.model, held_out, self._device)
+
+    def _measurement(
+        self, trained: Training, loss: float, attached: Attached, clock: "_Clock"
+    ) -> Measurement:
+        return Measurement(
+            score=-loss,
+            loss=loss,
+            # Without an adapter nothing is trained: the held-out loss stands in for both.
+            train_loss=trained.final_loss if trained.losses else loss,
+            steps=len(trained.losses),
+            tokens=trained.tokens,
+            parameters=sum(parameter.numel() for parameter in attached.parameters),
+            seconds=dict(clock.seconds),
+            peak_bytes=memory.peak_bytes(self._device),
+            versions=versions(self._device),
+        )
+
+    def _check_base(self, resident: Resident) -> None:
+        changed = resident.changed()
+        if changed:
+            self._residence.forget()
+            raise TrialFailed(
+                f"the trial changed the base model: {', '.join(changed[:3])}",
+                hint="this is a defect of the adapter back end; the model will be loaded anew",
+            )
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - start

@@ -1,0 +1,90 @@
+"""Export: the adapter as the files that a study hands out."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from rankspace.observation import Measurement
+from rankspace.trial import Assignment
+from tuning.back_ends import Attached
+
+FILES = ("adapter_model.safetensors", "adapter_config.json", "README.md")
+
+_README = """\
+---
+library_name: peft
+base_model: {model}
+---
+# LoRA adapter of study {study}
+
+Rank per weight matrix found by RankAdaptor; alpha = {alpha} x rank everywhere.
+
+| | |
+|---|---|
+| base model | `{model}` |
+| fingerprint | `{fingerprint}` |
+| held-out loss | {loss:.6f} nats per token ({split} half) |
+| trainable parameters | {parameters:,} |
+| steps, seed | {steps}, {seed} |
+
+{usage}
+
+## Ranks
+
+Rank 0 (no adapter) where a matrix is not listed.
+
+| matrix | rank |
+|---|---|
+{ranks}
+"""
+
+_USAGE = """\
+```python
+from peft import PeftModel
+from pruning.container import load
+
+model = PeftModel.from_pretrained(load(BASE_MODEL_DIRECTORY).model, THIS_DIRECTORY)
+```"""
+
+_NO_ADAPTER = "Every rank is 0: the base model is used as it is, there is nothing to load."
+
+
+def export(
+    attached: Attached,
+    assignment: Assignment,
+    measurement: Measurement,
+    ranks: Mapping[str, int],
+    directory: Path,
+) -> None:
+    """Write ``FILES`` into ``directory``; only the README when no matrix has an adapter."""
+    directory.mkdir(parents=True, exist_ok=True)
+    attached.save(directory)
+    config = directory / "adapter_config.json"
+    if config.exists():
+        _sort_lists(config)
+    readme = readme_of(assignment, measurement, ranks)
+    (directory / "README.md").write_text(readme, encoding="utf-8")
+
+
+def readme_of(assignment: Assignment, measurement: Measurement, ranks: Mapping[str, int]) -> str:
+    """Return the model card."""
+    return _README.format(
+        model=assignment.model_path,
+        study=assignment.study_name,
+        alpha=f"{assignment.recipe.alpha_per_rank:g}",
+        fingerprint=assignment.model_fingerprint,
+        loss=measurement.loss,
+        split=assignment.split,
+        parameters=measurement.parameters,
+        steps=measurement.steps,
+        seed=assignment.seed,
+        usage=_USAGE if ranks else _NO_ADAPTER,
+        ranks="\n".join(f"| `{name}` | {rank} |" for name, rank in ranks.items()),
+    )
+
+
+def _sort_lists(config: Path) -> None:
+    # peft writes a set in its hash order: sorted, the same trial gives the same file.
+    settings = json.loads(config.read_text(encoding="utf-8"))
+    settings["target_modules"] = sorted(settings["target_modules"])
+    config.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")

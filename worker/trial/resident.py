@@ -1,0 +1,116 @@
+"""Resident: the base model that stays on the device between trials, and proof that it is intact."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pruning.container.container import load
+from rankspace.errors import CannotOpen, RankspaceError
+from rankspace.recipe import Recipe
+from rankspace.trial import Assignment
+from tuning import memory
+
+_SAMPLES = 256
+"""Weights compared per tensor."""
+
+
+class Resident:
+    """One verified model on one device.
+
+    Attributes:
+        model: In evaluation mode, nothing in it requires gradients.
+        tokenizer: The model's own.
+        fingerprint: Of the files it was loaded from.
+        modules: Full names of its linear matrices.
+    """
+
+    def __init__(self, directory: Path, dtype: torch.dtype, device: torch.device) -> None:
+        loaded = load(directory, dtype=dtype, device=str(device))
+        self.model: Any = loaded.model
+        self.tokenizer: Any = loaded.tokenizer
+        self.fingerprint = loaded.description.fingerprint
+        self.modules = tuple(matrix.name for matrix in loaded.description.matrices)
+        self._sample = self._sampled()
+
+    def changed(self) -> list[str]:
+        """Names of base tensors whose sampled weights differ from those loaded; exact."""
+        sample = self._sampled()
+        if sample.keys() != self._sample.keys():
+            return sorted(sample.keys() ^ self._sample.keys())
+        return [name for name, now in sample.items() if not torch.equal(now, self._sample[name])]
+
+    def _sampled(self) -> dict[str, Tensor]:
+        return {name: _sample(tensor) for name, tensor in self.model.named_parameters()}
+
+
+@torch.no_grad()
+def _sample(tensor: Tensor) -> Tensor:
+    stride = max(1, tensor.numel() // _SAMPLES)
+    return tensor.flatten()[::stride].clone()
+
+
+class Residence:
+    """Holds the model of the trial at hand; another model takes its place."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self._key: tuple[str, torch.dtype] | None = None
+        self._resident: Resident | None = None
+
+    def resident(self, assignment: Assignment) -> Resident:
+        """Load the assignment's model, or return it if it is already here.
+
+        Raises:
+            CannotOpen: The directory holds no model that can be used on this device, or another
+                one than the study was submitted for.
+        """
+        key = (assignment.model_fingerprint, base_dtype(assignment.recipe, self.device))
+        if self._resident is None or key != self._key:
+            self.forget()
+            self._resident = self._load(assignment, key[1])
+            self._key = key
+        return self._resident
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Of the model that is loaded."""
+        return self._resident.fingerprint if self._resident else None
+
+    def forget(self) -> None:
+        """Free the model, so that the next trial loads it anew."""
+        self._resident = self._key = None
+        memory.release(self.device)
+
+    def _load(self, assignment: Assignment, dtype: torch.dtype) -> Resident:
+        path = assignment.model_path
+        try:
+            resident = Resident(Path(path), dtype, self.device)
+        except Exception as error:
+            # Of the trial only its model had a part in this: it would go wrong with any other.
+            raise _cannot_open(path, error) from error
+        if resident.fingerprint != assignment.model_fingerprint:
+            raise CannotOpen(
+                "model_path",
+                path,
+                f"has fingerprint {resident.fingerprint}, the study was submitted for "
+                f"{assignment.model_fingerprint}",
+                fix="put the submitted model back, or register this one as a new study's model",
+            )
+        return resident
+
+
+def _cannot_open(path: str, error: Exception) -> CannotOpen:
+    if isinstance(error, RankspaceError):
+        return CannotOpen("model_path", path, f"cannot be used: {error.detail}", fix=error.hint)
+    problem = f"cannot be loaded: {type(error).__name__}: {error}"
+    fix = "run the worker where there is room for it and the file can be read"
+    return CannotOpen("model_path", path, problem, fix=fix)
+
+
+def base_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
+    """Return the type of the base weights: ``auto`` is bfloat16 on a GPU, float32 on a CPU."""
+    named = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    automatic = torch.float32 if device.type == "cpu" else torch.bfloat16
+    return named.get(recipe.dtype, automatic)
