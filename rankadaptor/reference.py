@@ -1,4 +1,4 @@
-"""Reference pages made from the code: ``python -m rankadaptor.reference DIRECTORY``."""
+"""Pages made from the code: ``python -m rankadaptor.reference DOCS``."""
 
 import dataclasses
 import inspect
@@ -10,6 +10,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
+from rankadaptor.class_table import with_classes
 from rankspace.study import Study
 
 HEADER = """\
@@ -79,8 +80,11 @@ def _yaml(value: Any) -> str:
 
 
 def main() -> None:
-    directory = Path(sys.argv[1])
-    (directory / "study.md").write_text(study_page(), encoding="utf-8")
+    docs = Path(sys.argv[1])
+    (docs / "reference" / "study.md").write_text(study_page(), encoding="utf-8")
+    glossary = docs / "glossary.md"
+    written = glossary.read_text(encoding="utf-8")
+    glossary.write_text(with_classes(written), encoding="utf-8")
 
 
 if __name__ == "__main__":

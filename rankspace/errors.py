@@ -52,13 +52,16 @@ class InvalidInput(RankspaceError):
         return type(self)(joined, self.value, self.problem, fix=self.hint)
 
 
-class UnreadableInput(InvalidInput): ...
+class UnreadableInput(InvalidInput):
+    """The document is not even YAML, JSON or UTF-8."""
 
 
-class BudgetTooSmall(InvalidInput): ...
+class BudgetTooSmall(InvalidInput):
+    """No vector of the space fits the budget."""
 
 
-class InvalidContainer(InvalidInput): ...
+class InvalidContainer(InvalidInput):
+    """A model's files do not agree with each other."""
 
 
 class CannotOpen(InvalidInput):
@@ -68,10 +71,12 @@ class CannotOpen(InvalidInput):
     """
 
 
-class Unauthenticated(RankspaceError): ...
+class Unauthenticated(RankspaceError):
+    """No valid key came with the request."""
 
 
-class Forbidden(RankspaceError): ...
+class Forbidden(RankspaceError):
+    """The key may not do that."""
 
 
 class WrongWorker(Forbidden):
@@ -82,17 +87,20 @@ class Quarantined(Forbidden):
     """The worker gets no trials until an admin reinstates it; it may go on asking."""
 
 
-class NotFound(RankspaceError): ...
+class NotFound(RankspaceError):
+    """There is no such thing, or none that the key may see."""
 
 
-class Conflict(RankspaceError): ...
+class Conflict(RankspaceError):
+    """True now, perhaps not later."""
 
 
 class LeaseLost(Conflict):
     """The trial was handed on, cancelled or finished; the holder drops its work."""
 
 
-class TooLarge(RankspaceError): ...
+class TooLarge(RankspaceError):
+    """More was sent than is taken."""
 
 
 class TooManyRequests(RankspaceError):
@@ -109,14 +117,16 @@ class TooManyRequests(RankspaceError):
         self.wait_seconds = wait_seconds
 
 
-class UnsupportedVersion(RankspaceError): ...
+class UnsupportedVersion(RankspaceError):
+    """The two sides speak different versions: upgrade the older one."""
 
 
 class TrialFailed(RankspaceError):
     """The trial itself cannot succeed (NaN loss, out of memory); reported, never a crash."""
 
 
-class Unreachable(RankspaceError): ...
+class Unreachable(RankspaceError):
+    """The service did not answer: try again."""
 
 
 def _short(value: Any, limit: int = 80) -> str:

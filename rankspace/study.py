@@ -18,6 +18,8 @@ MAX_DIGITS = 6  # of a rank
 
 
 class StudyState(StrEnum):
+    """Where a study is between submission and its end."""
+
     SEARCHING = "searching"
     VERIFYING = "verifying"
     RECOVERING = "recovering"
@@ -28,11 +30,15 @@ class StudyState(StrEnum):
 
 
 class Granularity(StrEnum):
+    """What gets one rank: each weight matrix, or each block."""
+
     MODULE = "module"  # one rank per weight matrix
     BLOCK = "block"  # one rank per decoder block, as in the RankAdaptor paper
 
 
 class StrategyName(StrEnum):
+    """Names of the strategies, as a study file has them."""
+
     ADDITIVE = "additive"
     RANKADAPTOR = "rankadaptor"
     XGBOOST = "xgboost"

@@ -26,6 +26,8 @@ class Purpose(StrEnum):
 
 
 class TrialState(StrEnum):
+    """Where a trial is between its offer and its end."""
+
     QUEUED = "queued"
     RUNNING = "running"
     DONE = "done"

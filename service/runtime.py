@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
+    """The parts of one running service, by what routes ask of them."""
+
     settings: Settings
     metrics: Metrics
     database: Database

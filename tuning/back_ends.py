@@ -30,6 +30,8 @@ class Attached(Protocol):
 
 
 class AdapterBackEnd(Protocol):
+    """One way of putting adapters on a model: the reference by peft, or our own."""
+
     def attach(
         self, model: Any, ranks: Mapping[str, int], *, alpha_per_rank: float, seed: int
     ) -> Attached:

@@ -45,6 +45,8 @@ class Example:
 
 
 class Reader(Protocol):
+    """Reads a file of one format as token sequences of at most ``length``."""
+
     def __call__(self, path: Path, tokenizer: Any, length: int) -> tuple[Example, ...]: ...
 
 

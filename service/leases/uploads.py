@@ -21,6 +21,8 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class ArtifactFile:
+    """One file of an export, as a listing shows it."""
+
     name: str
     bytes: int
     sha256: str

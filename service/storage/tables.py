@@ -57,6 +57,8 @@ Document = JSON(none_as_null=True)
 
 
 class Base(DeclarativeBase):
+    """Of every table; constraints have names that migrations can rely on."""
+
     metadata = MetaData(naming_convention=NAMING)
 
 
@@ -80,6 +82,8 @@ def _project() -> Mapped[Any]:
 
 
 class ModelRow(Base):
+    """A registered pruned model, by its description; the weights stay where they are."""
+
     __tablename__ = "models"
     __table_args__ = (UniqueConstraint("project", "fingerprint"),)
 
@@ -305,6 +309,8 @@ class JoinTokenRow(Base):
 
 
 class LoginCodeRow(Base):
+    """A one-time code that opens a browser session, as a digest."""
+
     __tablename__ = "login_codes"
 
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -313,6 +319,8 @@ class LoginCodeRow(Base):
 
 
 class LoginSessionRow(Base):
+    """A browser session that a code opened, as a digest."""
+
     __tablename__ = "login_sessions"
 
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)

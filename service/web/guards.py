@@ -117,6 +117,8 @@ def _too_large(limit: int) -> TooLarge:
 
 
 class SecurityHeaders:
+    """Puts what browsers should forbid on every answer."""
+
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 

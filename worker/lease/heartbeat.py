@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 
 
 class Renewer(Protocol):
+    """What a heartbeat needs of the service."""
+
     def heartbeat(self, lease: Assignment, interim: Sequence[tuple[int, float]]) -> Action: ...
 
 

@@ -36,6 +36,8 @@ log = structlog.get_logger(__name__)
 
 
 class Deliverer(Protocol):
+    """What a spool needs of the service."""
+
     def upload(self, report: Report, file: Path) -> None: ...
     def report(self, report: Report) -> str: ...
 

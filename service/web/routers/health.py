@@ -16,6 +16,8 @@ router = APIRouter(tags=["health"], responses=refusals())
 
 @dataclass(frozen=True, slots=True)
 class Health:
+    """The body of a probe that went well."""
+
     status: str
 
 

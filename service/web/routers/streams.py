@@ -19,6 +19,8 @@ HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 class EventStream(StreamingResponse):
+    """An answer of server-sent events."""
+
     media_type = "text/event-stream"
 
 
