@@ -29,7 +29,7 @@ demo: $(STAMP)   ## Run the whole product on real input, in minutes
 	@$(BIN)/rankadaptor demo
 
 test: $(STAMP)   ## Run every test
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n auto --dist worksteal
 
 check: $(STAMP)  ## Format, lint, types, layering and unit tests
 	@$(BIN)/ruff format --check --quiet .
