@@ -21,7 +21,7 @@ import structlog
 
 from bench.chaos.history import Acknowledged
 from rankspace import Assignment, Measurement
-from rankspace.capabilities import Capabilities
+from rankspace.lease import NOTE, WEIGHTS, Capabilities
 from tuning.training import OnStep
 from worker.lease.client import LeaseClient
 from worker.lease.drain import Drain
@@ -206,6 +206,6 @@ def journals(home: Path) -> list[Acknowledged]:
 
 def _save(directory: Path, has_weights: bool) -> None:
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "README.md").write_text("chaos", encoding="utf-8")
+    (directory / NOTE).write_text("chaos", encoding="utf-8")
     if has_weights:
-        (directory / "adapter_model.safetensors").write_bytes(b"weights")
+        (directory / WEIGHTS).write_bytes(b"weights")

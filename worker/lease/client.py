@@ -16,9 +16,8 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from rankspace.capabilities import Capabilities
 from rankspace.errors import InvalidInput, LeaseLost, NotFound, Unreachable, UnsupportedVersion
-from rankspace.trial import PROTOCOL, Action, Assignment
+from rankspace.lease import PROTOCOL, Action, Assignment, Capabilities
 from rankspace.wire import decode, encode
 from worker.errors import Busy, NoAnswer
 from worker.lease.answers import error_of

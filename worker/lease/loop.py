@@ -8,11 +8,10 @@ from typing import Protocol
 
 import structlog
 
-from rankspace.capabilities import Capabilities
 from rankspace.errors import CannotOpen, LeaseLost, Quarantined, RankspaceError, Unreachable
+from rankspace.lease import ADAPTER_FILES, Action, Assignment, Capabilities
 from rankspace.observation import Measurement
 from rankspace.queue_names import served
-from rankspace.trial import Action, Assignment
 from tuning import memory
 from tuning.training import OnStep
 from worker.lease.drain import Drain, Drained
@@ -21,7 +20,6 @@ from worker.lease.hints import NoHints, Waits
 from worker.lease.report import Report, done, failed
 from worker.lease.spool import Spool
 from worker.lease.watchdog import Watchdog
-from worker.trial.export import FILES
 
 PAUSE_SECONDS = 0.1
 """Least time between two claims, should the service answer at once that there is no work."""
@@ -264,7 +262,7 @@ class Worker:
 
     def _kept(self, lease: Assignment) -> tuple[str, ...]:
         directory = self._spool.adapter_directory(lease)
-        return tuple(name for name in FILES if (directory / name).exists())
+        return tuple(name for name in ADAPTER_FILES if (directory / name).exists())
 
     def _return_granted(self) -> None:
         # The signal may have cut off a claim that the service had already granted.

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote
 
+from rankspace.lease import Assignment
 from rankspace.observation import Measurement
-from rankspace.trial import Assignment
 
 LONGEST_ERROR = 2000
 

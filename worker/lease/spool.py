@@ -23,7 +23,7 @@ from rankspace.errors import (
     UnsupportedVersion,
     WrongWorker,
 )
-from rankspace.trial import Assignment
+from rankspace.lease import Assignment
 from rankspace.wire import pack, unpack
 from worker.errors import NoAnswer
 from worker.lease.report import Report, name_of

@@ -11,6 +11,9 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from rankspace import Measurement
+from rankspace.lease import PROTOCOL, WEIGHTS, Claim, Holding, Report
+from rankspace.wire import encode
 from service.access.caller import WorkerIdentity
 from service.app import create_app
 from service.settings import Settings
@@ -100,18 +103,15 @@ def score(assignment: Mapping[str, Any]) -> float:
 
 def holding(assignment: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
     """What proves a claim: the worker, its token and the study."""
-    held = {name: assignment[name] for name in ("token", "study_id")}
-    return {"worker": "w1", **held, **changes}
+    return {**encode(Holding("w1", assignment["token"], assignment["study_id"])), **changes}
 
 
 def outcome(assignment: Mapping[str, Any], value: float | None) -> dict[str, Any]:
     """The body of a report; None says that the trial failed."""
-    return {
-        **holding(assignment),
-        "outcome": "failed" if value is None else "done",
-        "measurement": None if value is None else measurement(value, assignment),
-        "error": "the loss is NaN" if value is None else None,
-    }
+    held = "w1", assignment["token"], assignment["study_id"]
+    if value is None:
+        return dict(encode(Report(*held, "failed", error="the loss is NaN")))
+    return dict(encode(Report(*held, "done", _measured(value, assignment))))
 
 
 def price(assignment: Mapping[str, Any]) -> int:
@@ -124,15 +124,11 @@ def price(assignment: Mapping[str, Any]) -> int:
 
 def measurement(value: float, assignment: Mapping[str, Any]) -> dict[str, Any]:
     """What a worker measures that ran all steps in a tenth of a second."""
-    return {
-        "score": value,
-        "loss": -value,
-        "train_loss": 1.0,
-        "steps": 10,
-        "tokens": 100,
-        "parameters": price(assignment),
-        "seconds": {"train": 0.1},
-    }
+    return dict(encode(_measured(value, assignment)))
+
+
+def _measured(value: float, assignment: Mapping[str, Any]) -> Measurement:
+    return Measurement(value, -value, 1.0, 10, 100, price(assignment), {"train": 0.1})
 
 
 @dataclass
@@ -169,7 +165,7 @@ class Service:
         return str(answer.json()["id"])
 
     def claim(self, worker: str = "w1", wait: float = 0) -> Any:
-        body = {"worker": worker, "protocol": 1}
+        body = encode(Claim(worker, PROTOCOL))
         answer = self.post(f"/v1/leases?wait={wait}", body, "worker")
         assert answer.status_code in (201, 204), answer.text
         return answer.json() if answer.status_code == 201 else None
@@ -190,7 +186,7 @@ class Service:
     def upload(
         self, assignment: Mapping[str, Any], content: bytes = b"weights", **changes: Any
     ) -> None:
-        path = f"/v1/leases/{assignment['trial_id']}/artifacts/adapter_model.safetensors"
+        path = f"/v1/leases/{assignment['trial_id']}/artifacts/{WEIGHTS}"
         digest = hashlib.sha256(content).hexdigest()
         answer = self.client.put(
             path,

@@ -21,7 +21,7 @@ from rankspace.errors import (
     Unreachable,
     UnsupportedVersion,
 )
-from rankspace.trial import Action
+from rankspace.lease import Action
 from rankspace.wire import decode, encode
 from worker.errors import Busy, NoAnswer
 from worker.lease.answers import error_of

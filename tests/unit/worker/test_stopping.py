@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rankspace import Assignment, Measurement
-from rankspace.trial import Action
+from rankspace.lease import Action
 from rankspace.wire import decode, encode
 from worker.lease.client import LeaseClient
 from worker.lease.drain import Drain
