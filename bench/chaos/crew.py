@@ -27,7 +27,7 @@ from worker.lease.client import LeaseClient
 from worker.lease.drain import Drain
 from worker.lease.hints import RedisHints
 from worker.lease.loop import Patience, Worker
-from worker.lease.report import Report
+from worker.lease.report import SpooledReport
 from worker.lease.spool import Spool
 from worker.logs import configure
 
@@ -114,7 +114,7 @@ class JournalingClient(LeaseClient):
             self._note("claimed", lease.trial_id, lease.token)
         return lease
 
-    def report(self, report: Report) -> str:
+    def report(self, report: SpooledReport) -> str:
         status = super().report(report)
         if status == "accepted" and report.measurement is not None:
             self._note("accepted", report.trial_id, report.token, report.measurement.score)

@@ -17,7 +17,7 @@ from tuning.training import OnStep
 from worker.lease.drain import Drain, Drained
 from worker.lease.heartbeat import Heartbeat, Renewer
 from worker.lease.hints import NoHints, Waits
-from worker.lease.report import Report, done, failed
+from worker.lease.report import SpooledReport, done, failed
 from worker.lease.spool import Spool
 from worker.lease.watchdog import Watchdog
 
@@ -32,8 +32,8 @@ class Service(Protocol):
 
     def claim(self, wait_seconds: float, able: Capabilities | None = None) -> Assignment | None: ...
     def heartbeat(self, lease: Assignment, interim: Sequence[tuple[int, float]]) -> Action: ...
-    def upload(self, report: Report, file: Path) -> None: ...
-    def report(self, report: Report) -> str: ...
+    def upload(self, report: SpooledReport, file: Path) -> None: ...
+    def report(self, report: SpooledReport) -> str: ...
     def release(self, lease: Assignment) -> None: ...
 
 
@@ -204,7 +204,9 @@ class Worker:
             if heartbeat.draining:
                 self._drain.request()
 
-    def _report(self, lease: Assignment, heartbeat: Heartbeat, watchdog: Watchdog) -> Report | None:
+    def _report(
+        self, lease: Assignment, heartbeat: Heartbeat, watchdog: Watchdog
+    ) -> SpooledReport | None:
         try:
             measurement = self._evaluator.evaluate(
                 lease,
@@ -243,7 +245,7 @@ class Worker:
             return False
         return spent / step * (lease.steps - step) <= self._patience.grace_seconds
 
-    def _failed(self, lease: Assignment, error: Exception) -> Report:
+    def _failed(self, lease: Assignment, error: Exception) -> SpooledReport:
         if isinstance(error, RankspaceError):
             log.warning("trial_failed", problem=error.detail, fix=error.hint)
             text = f"{error.detail}; {error.hint}" if error.hint else error.detail

@@ -23,7 +23,7 @@ from rankspace.wire import decode, encode
 from worker.lease.client import LeaseClient
 from worker.lease.drain import Drain
 from worker.lease.loop import Patience, Worker
-from worker.lease.report import Report
+from worker.lease.report import SpooledReport
 from worker.lease.spool import Spool
 from worker.run import run
 from worker.settings import Settings
@@ -171,7 +171,7 @@ def test_the_lease_is_renewed_while_files_are_uploaded(
     beats_before: list[int] = []
     upload = LeaseClient.upload
 
-    def slow(self: LeaseClient, report: Report, file: Path) -> None:
+    def slow(self: LeaseClient, report: SpooledReport, file: Path) -> None:
         beats_before.append(len(service.bodies("heartbeat")))
         wait_for(lambda: len(service.bodies("heartbeat")) > beats_before[-1] + 1)
         upload(self, report, file)
