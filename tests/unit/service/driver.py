@@ -2,12 +2,15 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
@@ -18,6 +21,7 @@ from service.access.caller import WorkerIdentity
 from service.app import create_app
 from service.settings import Settings
 from service.storage.scope import ALL
+from tests.services import free_port, wait_for
 
 ANYBODY = WorkerIdentity(ALL)
 """The key of the first start, which speaks for any worker."""
@@ -214,3 +218,18 @@ class Service:
 def start(directory: Path, **changes: Any) -> Service:
     app = create_app(settings(directory, **changes))
     return Service(app, TestClient(app), directory)
+
+
+@contextmanager
+def listening(app: FastAPI) -> Iterator[str]:
+    """Serve ``app`` over HTTP; its address."""
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="critical"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        wait_for(lambda: server.started or not thread.is_alive(), 30)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()

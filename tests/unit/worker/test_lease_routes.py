@@ -82,6 +82,7 @@ def test_a_report_carries_the_measurement(
 
 def test_every_route_names_the_study(service: Any, client: LeaseClient, assign: Assign) -> None:
     """Trial numbers begin at 1 in every service; the study's name is its own."""
+    service.leases.hold(assign(), "w1")
     client.heartbeat(assign(), ())
     client.release(assign())
     assert {
@@ -189,6 +190,7 @@ def test_no_proxy_stands_between_worker_and_service(
 def test_the_heartbeat_renews_and_hands_in_losses(
     service: Any, client: LeaseClient, assign: Assign
 ) -> None:
+    service.leases.hold(assign(), "w1")
     with Heartbeat(client, assign(heartbeat_seconds=0.02)) as heartbeat:
         heartbeat.beat(1, 2.5)
         wait_for(lambda: len(service.bodies("heartbeat")) >= 3, SECONDS)

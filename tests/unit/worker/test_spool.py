@@ -29,6 +29,7 @@ MEASUREMENT = Measurement(-1.0, 1.0, 1.5, 3, 100, 20)
 def test_reports_survive_a_restart(
     service: Any, client: LeaseClient, assign: Assign, tmp_path: Path
 ) -> None:
+    service.leases.hold(assign(keep_adapter=True), "dead-worker")
     service.say("report", (500, {}))
     first = Spool(tmp_path / "spool")
     (first.adapter_directory(assign())).mkdir()
@@ -237,14 +238,13 @@ WRITTEN_BEFORE: dict[str, Any] = {
 
 
 def test_a_file_of_the_version_before_is_delivered(
-    service: Any, client: LeaseClient, tmp_path: Path
+    service: Any, client: LeaseClient, assign: Assign, tmp_path: Path
 ) -> None:
     spool = Spool(tmp_path / "spool", clock=lambda: 1001.0)
     (tmp_path / "spool" / "st_1-1-3.json").write_text(json.dumps(WRITTEN_BEFORE))
     (tmp_path / "spool" / "st_1-1-3.adapter").mkdir()
     (tmp_path / "spool" / "st_1-1-3.adapter" / "README.md").write_bytes(b"hello")
-    service.say("upload", (201, {}))
-    service.say("report", ACCEPTED)
+    service.leases.hold(assign(keep_adapter=True, token=3), "dead-worker")
     assert spool.deliver(client) == 0
     names = ("worker", "token", "study_id", "outcome", "measurement", "error")
     value = WRITTEN_BEFORE["value"]
