@@ -8,6 +8,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeAlias
@@ -231,10 +232,11 @@ class FakeService:
         else:
             status, answer = self._honest(request, route, trial, body)
         text = answer if isinstance(answer, bytes) else _json(answer)
-        request.send_response(status)
-        request.send_header("Content-Length", str(len(text)))
-        request.end_headers()
-        request.wfile.write(text)
+        with suppress(ConnectionError):  # a worker that was told to leave waits for no answer
+            request.send_response(status)
+            request.send_header("Content-Length", str(len(text)))
+            request.end_headers()
+            request.wfile.write(text)
 
     def _scripted(self, route: str, body: Any) -> Answer:
         left = self._script[route]
