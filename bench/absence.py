@@ -27,7 +27,7 @@ from bench.chaos.mutants import ROOT
 from bench.chaos.site import Replica
 from bench.chaos.work import submit
 from rankspace import Assignment, Measurement
-from rankspace.capabilities import Capabilities
+from rankspace.lease import Capabilities
 from service.storage.db import Database
 from service.storage.tables import EventRow
 from tests.services import wait_for

@@ -30,6 +30,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.latency.rest import key_of, report, server, submit, write_history
+from rankspace.lease import PROTOCOL, Claim, Heartbeat
+from rankspace.wire import encode
 
 HEARTBEAT_SECONDS = 20.0
 PAGE_SECONDS, SELDOM_SECONDS, TURN_SECONDS = 2.0, 15.0, 1.0
@@ -128,7 +130,7 @@ async def _staff(load: Load, workers: int) -> list[Mapping[str, Any]]:
 
 
 async def _claim(load: Load, name: str) -> Mapping[str, Any]:
-    body = {"worker": name, "protocol": 1}
+    body = encode(Claim(name, PROTOCOL))
     while True:
         answer = await load.ask(load.worker, "POST", "/v1/leases?wait=20", json=body)
         if answer.status_code == 201:
@@ -150,10 +152,10 @@ async def _beat(load: Load, leases: list[Mapping[str, Any]], at: int, end: float
         if not lease:  # it is reporting
             await asyncio.sleep(0.5)
             continue
-        body = {name: lease[name] for name in ("worker", "token", "study_id")}
-        interim = [[step, 2.0 / (step + 1)] for step in range(4)]
+        interim = tuple((step, 2.0 / (step + 1)) for step in range(4))
+        beat = Heartbeat(lease["worker"], lease["token"], lease["study_id"], interim)
         path = f"/v1/leases/{lease['trial_id']}/heartbeat"
-        await load.ask(load.worker, "POST", path, json={**body, "interim": interim})
+        await load.ask(load.worker, "POST", path, json=encode(beat))
         await asyncio.sleep(HEARTBEAT_SECONDS)
 
 

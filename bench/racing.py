@@ -32,7 +32,7 @@ from scipy import special
 from bench.curves.record import DATA
 from perfmodel.arrays import Floats
 from perfmodel.evidence.racing import LOOKS, Curve, Finished, advise, risk_per_look, spared
-from rankspace.trial import Action
+from rankspace.lease import Action
 
 TRIALS, POINTS, LAYERS = 60, 50, 56
 ORDERS = 200

@@ -2,13 +2,14 @@
 
 from rankspace.context import Context
 from rankspace.layer_profile import LayerProfile
+from rankspace.lease import Assignment
 from rankspace.observation import Measurement, Observation
 from rankspace.proposal import Proposal
 from rankspace.pruned_model import Matrix, PrunedModel
 from rankspace.rank_vector import RankVector
 from rankspace.search_space import Layer, SearchSpace
 from rankspace.study import Study
-from rankspace.trial import Assignment, Purpose, TrialState
+from rankspace.trial import Purpose, TrialState
 from rankspace.verdict import Comparison, Verdict
 
 __all__ = [

@@ -47,6 +47,13 @@ def decode(kind: type[T], data: Any, field: str = "") -> T:
     return result
 
 
+def only(kind: type, data: Any) -> Any:
+    """Leave out the fields that ``kind`` does not have, as a reader does that may be older."""
+    if not isinstance(data, Mapping):
+        return data
+    return {name: item for name, item in data.items() if name in _hints(kind)}
+
+
 def pack(value: Any) -> dict[str, Any]:
     """Encode with the version of the JSON form, for documents that outlive the process."""
     return {"wire": VERSION, "value": encode(value)}

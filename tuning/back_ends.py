@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from torch.nn import Parameter
 
 from rankspace.granularity import module_ranks
-from rankspace.trial import Assignment
+from rankspace.lease import Assignment
 from tuning.peft_back_end import PeftBackEnd
 
 

@@ -21,13 +21,13 @@ import structlog
 
 from bench.chaos.history import Acknowledged
 from rankspace import Assignment, Measurement
-from rankspace.capabilities import Capabilities
+from rankspace.lease import NOTE, WEIGHTS, Capabilities
 from tuning.training import OnStep
 from worker.lease.client import LeaseClient
 from worker.lease.drain import Drain
 from worker.lease.hints import RedisHints
 from worker.lease.loop import Patience, Worker
-from worker.lease.report import Report
+from worker.lease.report import SpooledReport
 from worker.lease.spool import Spool
 from worker.logs import configure
 
@@ -114,7 +114,7 @@ class JournalingClient(LeaseClient):
             self._note("claimed", lease.trial_id, lease.token)
         return lease
 
-    def report(self, report: Report) -> str:
+    def report(self, report: SpooledReport) -> str:
         status = super().report(report)
         if status == "accepted" and report.measurement is not None:
             self._note("accepted", report.trial_id, report.token, report.measurement.score)
@@ -206,6 +206,6 @@ def journals(home: Path) -> list[Acknowledged]:
 
 def _save(directory: Path, has_weights: bool) -> None:
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "README.md").write_text("chaos", encoding="utf-8")
+    (directory / NOTE).write_text("chaos", encoding="utf-8")
     if has_weights:
-        (directory / "adapter_model.safetensors").write_bytes(b"weights")
+        (directory / WEIGHTS).write_bytes(b"weights")

@@ -34,8 +34,10 @@ from rich.table import Table
 from sqlalchemy import func, insert, select
 
 from perfmodel import random_vectors
-from rankspace import Purpose, RankVector, SearchSpace
+from rankspace import Measurement, Purpose, RankVector, SearchSpace
+from rankspace.lease import PROTOCOL, Claim, Report
 from rankspace.trial import Split, TrialState
+from rankspace.wire import encode
 from service.settings import Settings
 from service.storage.db import Database
 from service.storage.documents import space_of
@@ -50,6 +52,7 @@ HISTORIES, QUICK = (10, 1_000, 10_000), (10, 200)
 CYCLES, QUICK_CYCLES = 60, 12
 CREWS = (1, 4)
 STEPS = 10
+SECONDS = {"load": 0.0, "attach": 0.0, "train": 0.001, "evaluate": 0.0}
 CHUNK = 500
 """Rows per statement."""
 
@@ -303,7 +306,7 @@ class _Finished:
     @property
     def observations(self) -> dict[str, Any]:
         numbers = {"sequence": self.sequence, "token": 1, "score": self.score}
-        measured = _measurement(self.score, self.vector.ranks)
+        measured = encode(_measurement(self.score, self.vector.ranks))
         return {"trial_id": self.trial, "study_id": self.study, **numbers, "measurement": measured}
 
     @property
@@ -318,18 +321,9 @@ class _Finished:
         )
 
 
-def _measurement(score: float, ranks: Sequence[int]) -> dict[str, Any]:
-    return {
-        "score": score,
-        "loss": -score,
-        "train_loss": 1.0,
-        "steps": STEPS,
-        "tokens": 100,
-        "parameters": RankVector(tuple(ranks)).parameters(COSTS),
-        "seconds": {"load": 0.0, "attach": 0.0, "train": 0.001, "evaluate": 0.0},
-        "peak_bytes": 0,
-        "versions": {},
-    }
+def _measurement(score: float, ranks: Sequence[int]) -> Measurement:
+    price = RankVector(tuple(ranks)).parameters(COSTS)
+    return Measurement(score, -score, 1.0, STEPS, 100, price, SECONDS)
 
 
 def _cycles(
@@ -347,7 +341,7 @@ def _cycles(
 
 def _claim(client: httpx.Client, worker: str) -> tuple[float, Mapping[str, Any]]:
     begin = time.perf_counter()
-    body = {"worker": worker, "protocol": 1}
+    body = encode(Claim(worker, PROTOCOL))
     while not (answer := client.post("/v1/leases?wait=20", json=body).raise_for_status()).content:
         pass
     seconds = time.perf_counter() - begin
@@ -365,8 +359,7 @@ def report(lease: Mapping[str, Any], worker: str) -> tuple[str, dict[str, Any]]:
     """Where to send the lease's result, and what."""
     ranks = lease["rank_vector"]["ranks"]
     measured = _measurement(_score(ranks, lease["trial_id"]), ranks)
-    held = {name: lease[name] for name in ("token", "study_id")}
-    body = {**held, "worker": worker, "outcome": "done", "measurement": measured}
+    body = encode(Report(worker, lease["token"], lease["study_id"], "done", measured))
     return f"/v1/leases/{lease['trial_id']}/report", body
 
 

@@ -23,7 +23,7 @@ from scipy import special
 
 from perfmodel.additive.design import design_size
 from perfmodel.arrays import Flags, Floats, Integers
-from rankspace.trial import Action
+from rankspace.lease import Action
 
 LOOKS = (0.3, 0.5, 0.7)
 """Shares of a trial's steps after which it is looked at. Earlier, curves have hardly parted; later,

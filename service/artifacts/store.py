@@ -9,12 +9,11 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from rankspace.errors import InvalidInput, NotFound
+from rankspace.lease import ADAPTER_FILES
 from service.access.keys import random_text
 from service.artifacts.beneath import open_beneath
 
-WEIGHTS, NOTE = "adapter_model.safetensors", "README.md"
 PART = ".part"
-NAMES = (WEIGHTS, "adapter_config.json", NOTE)
 _STUDY = re.compile(r"st_[a-z2-7]{10}")
 
 
@@ -128,5 +127,7 @@ def _gone(name: str) -> NotFound:
 
 
 def check_name(name: str) -> None:
-    if name not in NAMES:
-        raise InvalidInput("name", name, "is not an artifact", fix=f"use one of {list(NAMES)}")
+    if name not in ADAPTER_FILES:
+        raise InvalidInput(
+            "name", name, "is not an artifact", fix=f"use one of {list(ADAPTER_FILES)}"
+        )

@@ -8,14 +8,13 @@ from collections.abc import Sequence
 import structlog
 
 from rankspace import Assignment
-from rankspace.capabilities import Capabilities
 from rankspace.errors import InvalidInput, LeaseLost
+from rankspace.lease import Capabilities, Heartbeat, HeartbeatAnswer, Holding, Receipt, Report
 from service.access.caller import WorkerIdentity
 from service.leases import workflow
 from service.leases.assignment import assignment
 from service.leases.plausibility import ImplausibleMeasurement
 from service.leases.repository import Leases
-from service.leases.schemas import Heartbeat, HeartbeatAnswer, Holding, Receipt, Report
 from service.settings import Settings
 from service.signals.doorbell import Doorbell
 from service.storage.attendance import attend

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from perfmodel.evidence import racing
 from perfmodel.evidence.racing import Advice, Curve, Finished
 from rankspace import Purpose
-from rankspace.trial import Action
+from rankspace.lease import Action
 from service.storage.documents import space_of, study_of
 from service.storage.events import Events
 from service.storage.tables import AttemptRow, ObservationRow, StudyRow, TrialRow

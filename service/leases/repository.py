@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import BindParameter, Boolean, bindparam, case, exists, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from rankspace.capabilities import Capabilities
+from rankspace.lease import Capabilities
 from rankspace.trial import TRANSITIONS, TrialState
 from service.storage.attendance import FENCE
 from service.storage.clock import Now

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from fastapi.concurrency import run_in_threadpool
 
 from rankspace.errors import Conflict, InvalidInput, NotFound
+from rankspace.lease import Holding
 from service.access.caller import WorkerIdentity
 from service.artifacts.repository import Artifacts
 from service.artifacts.store import ArtifactStore, check_name
-from service.leases.schemas import Holding
 from service.leases.workflow import check_holder
 from service.storage.db import Database
 from service.storage.tables import ArtifactRow

@@ -5,17 +5,28 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from rankspace.capabilities import Capabilities
 from rankspace.errors import InvalidInput, LeaseLost, NotFound, UnsupportedVersion
-from rankspace.trial import FINISHED, LEAST_PROTOCOL, PROTOCOL, Action, TrialState
+from rankspace.lease import (
+    LEAST_PROTOCOL,
+    NOTE,
+    PROTOCOL,
+    WEIGHTS,
+    Action,
+    Capabilities,
+    Claim,
+    Heartbeat,
+    HeartbeatAnswer,
+    Holding,
+    Receipt,
+    Report,
+)
+from rankspace.trial import FINISHED, TrialState
 from rankspace.wire import encode
 from service.access.caller import WorkerIdentity
 from service.artifacts.repository import Artifacts
-from service.artifacts.store import NOTE, WEIGHTS
 from service.leases.plausibility import Bounds, ImplausibleMeasurement
 from service.leases.racing import advise
 from service.leases.repository import Leases
-from service.leases.schemas import Claim, Heartbeat, HeartbeatAnswer, Holding, Receipt, Report
 from service.storage.documents import space_of
 from service.storage.events import Events
 from service.storage.tables import AttemptRow, TrialRow

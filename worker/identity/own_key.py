@@ -1,12 +1,12 @@
 """OwnKey: the key a worker got by joining, in a file that only its owner can read."""
 
 import hashlib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from rankspace.errors import InvalidInput, Unauthenticated
+from worker.private_file import private_file
 from worker.settings import Settings
 
 
@@ -43,18 +43,12 @@ class OwnKey:
         Raises:
             InvalidInput: It could not be stored; found out before it is asked for.
         """
-        draft = self.path.with_suffix(".tmp")
         try:
-            draft.unlink(missing_ok=True)
-            handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with private_file(self.path) as file:
+                key = obtain()
+                file.write(f"{key}\n")
         except OSError as error:
             raise self._cannot("be written", error) from error
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            key = obtain()
-            file.write(f"{key}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self.path)
         return key
 
     def refused(self, error: Unauthenticated) -> Unauthenticated:

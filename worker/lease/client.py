@@ -16,13 +16,23 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from rankspace.capabilities import Capabilities
-from rankspace.errors import InvalidInput, LeaseLost, NotFound, Unreachable, UnsupportedVersion
-from rankspace.trial import PROTOCOL, Action, Assignment
-from rankspace.wire import decode, encode
+from rankspace.errors import LeaseLost, NotFound, Unreachable, UnsupportedVersion
+from rankspace.lease import (
+    PROTOCOL,
+    Action,
+    Assignment,
+    Capabilities,
+    Claim,
+    Heartbeat,
+    HeartbeatAnswer,
+    Holding,
+    Receipt,
+    Report,
+)
+from rankspace.wire import encode, only
 from worker.errors import Busy, NoAnswer
-from worker.lease.answers import error_of
-from worker.lease.report import Report
+from worker.lease.answers import SAME_VERSION, error_of, json_of, read
+from worker.lease.report import SpooledReport
 
 CHUNK_BYTES = 1 << 20
 TIMEOUT_SECONDS = 10.0
@@ -73,11 +83,11 @@ class LeaseClient:
             Conflict: Somebody has a key for that name.
         """
         body = {"token": token, "worker": self._worker}
-        answer = _json(self._send("POST", "/v1/workers/join", json=body))
+        answer = json_of(self._send("POST", "/v1/workers/join", json=body))
         if not isinstance(answer, dict) or not str(answer.get("key")).startswith("rka_"):
             raise UnsupportedVersion(
                 "the service answered a join token with something that is no key",
-                hint="install the same version of rankadaptor on both sides",
+                hint=SAME_VERSION,
             )
         return str(answer["key"])
 
@@ -87,73 +97,55 @@ class LeaseClient:
         The service may take ``wait_seconds`` to say that there is none.
         Asking again while holding a running trial brings the same lease.
         """
-        body = {
-            "worker": self._worker,
-            "protocol": PROTOCOL,
-            "capabilities": encode(able),
-            "process": self._process,
-        }
+        claim = Claim(self._worker, PROTOCOL, able, self._process)
         answer = self._send(
             "POST",
             "/v1/leases",
             params={"wait": wait_seconds},
-            json=body,
+            json=encode(claim),
             timeout=TIMEOUT_SECONDS + wait_seconds,
         )
-        return None if answer.status_code == 204 else _assignment(_json(answer))
+        return None if answer.status_code == 204 else read(Assignment, answer, strictly=True)
 
     def heartbeat(self, lease: Assignment, interim: Sequence[tuple[int, float]]) -> Action:
         """Renew the lease, hand in ``(step, loss)`` pairs, bring back what to do."""
-        body = {**self._holding(lease), "interim": encode(interim)}
+        beat = Heartbeat(self._worker, lease.token, lease.study_id, tuple(interim))
         try:
-            answer = _json(self._lease("POST", lease, "heartbeat", json=body))
+            answer = self._lease("POST", lease, "heartbeat", json=encode(beat))
         except NotFound as error:
             # The study was deleted, and its trials with it.
             raise LeaseLost(error.detail, hint=error.hint) from None
-        try:
-            return Action(answer["action"])
-        except (KeyError, TypeError, ValueError):
-            raise UnsupportedVersion(
-                f"the service answered a heartbeat with {answer!r}",
-                hint="install the same version of rankadaptor on both sides",
-            ) from None
+        return read(HeartbeatAnswer, answer).action
 
-    def report(self, report: Report) -> str:
+    def report(self, report: SpooledReport) -> str:
         """Deliver a finished trial; ``accepted``, or ``duplicate`` if it had arrived before.
 
         Raises:
             NotFound: The study is another service's, or deleted.
         """
-        body = {
-            **_signed(report),
-            "outcome": report.outcome,
-            "measurement": encode(report.measurement),
-            "error": report.error,
-        }
-        answer = _json(self._lease("POST", report, "report", json=body))
-        return str(answer.get("status"))
+        body = only(Report, encode(report))
+        return read(Receipt, self._lease("POST", report, "report", json=body)).status
 
     def release(self, lease: Assignment) -> None:
         """Give the trial back undone; it does not count as an attempt."""
-        self._lease("POST", lease, "release", json=self._holding(lease))
+        holding = Holding(self._worker, lease.token, lease.study_id)
+        self._lease("POST", lease, "release", json=encode(holding))
 
-    def upload(self, report: Report, file: Path) -> None:
+    def upload(self, report: SpooledReport, file: Path) -> None:
         """Send one file of the adapter, ahead of its report; raises what ``report`` does."""
         self._lease(
             "PUT",
             report,
             f"artifacts/{file.name}",
-            params=_signed(report),
+            # Under the name that held the lease: the report may be an earlier process's.
+            params=only(Holding, encode(report)),
             headers={"X-Content-SHA256": _sha256(file)},
             file=file,
             timeout=UPLOAD_TIMEOUT_SECONDS,
         )
 
-    def _holding(self, lease: Assignment) -> dict[str, Any]:
-        return {"worker": self._worker, "token": lease.token, "study_id": lease.study_id}
-
     def _lease(
-        self, method: str, lease: Assignment | Report, route: str, **request: Any
+        self, method: str, lease: Assignment | SpooledReport, route: str, **request: Any
     ) -> httpx.Response:
         return self._send(method, f"/v1/leases/{lease.trial_id}/{route}", **request)
 
@@ -184,31 +176,6 @@ def _wait_seconds(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     asked = error.wait_seconds if isinstance(error, Busy) else 0.0
     return asked + _backoff(state)
-
-
-def _signed(report: Report) -> dict[str, Any]:
-    # Under the name that held the lease: the report may be an earlier process's.
-    return {"worker": report.worker, "token": report.token, "study_id": report.study_id}
-
-
-def _assignment(body: Any) -> Assignment:
-    try:
-        return decode(Assignment, body)
-    except InvalidInput as error:
-        raise UnsupportedVersion(
-            f"the service handed out a trial this worker cannot read: {error.detail}",
-            hint="install the same version of rankadaptor on both sides",
-        ) from error
-
-
-def _json(answer: httpx.Response) -> Any:
-    try:
-        return answer.json()
-    except ValueError:
-        raise Unreachable(
-            f"{answer.request.url} answered something that is not JSON",
-            hint="check that the address is the service's own and not a proxy's page",
-        ) from None
 
 
 def _chunks(file: Path) -> Iterator[bytes]:

@@ -8,7 +8,7 @@ from typing import Protocol, Self
 import structlog
 
 from rankspace.errors import LeaseLost, RankspaceError, Unreachable
-from rankspace.trial import Action, Assignment
+from rankspace.lease import Action, Assignment
 
 AWAY_SECONDS = 5.0
 """How soon to try again when the service did not answer."""

@@ -8,20 +8,18 @@ from typing import Protocol
 
 import structlog
 
-from rankspace.capabilities import Capabilities
 from rankspace.errors import CannotOpen, LeaseLost, Quarantined, RankspaceError, Unreachable
+from rankspace.lease import ADAPTER_FILES, Action, Assignment, Capabilities
 from rankspace.observation import Measurement
 from rankspace.queue_names import served
-from rankspace.trial import Action, Assignment
 from tuning import memory
 from tuning.training import OnStep
 from worker.lease.drain import Drain, Drained
 from worker.lease.heartbeat import Heartbeat, Renewer
 from worker.lease.hints import NoHints, Waits
-from worker.lease.report import Report, done, failed
+from worker.lease.report import SpooledReport, done, failed
 from worker.lease.spool import Spool
 from worker.lease.watchdog import Watchdog
-from worker.trial.export import FILES
 
 PAUSE_SECONDS = 0.1
 """Least time between two claims, should the service answer at once that there is no work."""
@@ -34,8 +32,8 @@ class Service(Protocol):
 
     def claim(self, wait_seconds: float, able: Capabilities | None = None) -> Assignment | None: ...
     def heartbeat(self, lease: Assignment, interim: Sequence[tuple[int, float]]) -> Action: ...
-    def upload(self, report: Report, file: Path) -> None: ...
-    def report(self, report: Report) -> str: ...
+    def upload(self, report: SpooledReport, file: Path) -> None: ...
+    def report(self, report: SpooledReport) -> str: ...
     def release(self, lease: Assignment) -> None: ...
 
 
@@ -206,7 +204,9 @@ class Worker:
             if heartbeat.draining:
                 self._drain.request()
 
-    def _report(self, lease: Assignment, heartbeat: Heartbeat, watchdog: Watchdog) -> Report | None:
+    def _report(
+        self, lease: Assignment, heartbeat: Heartbeat, watchdog: Watchdog
+    ) -> SpooledReport | None:
         try:
             measurement = self._evaluator.evaluate(
                 lease,
@@ -245,7 +245,7 @@ class Worker:
             return False
         return spent / step * (lease.steps - step) <= self._patience.grace_seconds
 
-    def _failed(self, lease: Assignment, error: Exception) -> Report:
+    def _failed(self, lease: Assignment, error: Exception) -> SpooledReport:
         if isinstance(error, RankspaceError):
             log.warning("trial_failed", problem=error.detail, fix=error.hint)
             text = f"{error.detail}; {error.hint}" if error.hint else error.detail
@@ -264,7 +264,7 @@ class Worker:
 
     def _kept(self, lease: Assignment) -> tuple[str, ...]:
         directory = self._spool.adapter_directory(lease)
-        return tuple(name for name in FILES if (directory / name).exists())
+        return tuple(name for name in ADAPTER_FILES if (directory / name).exists())
 
     def _return_granted(self) -> None:
         # The signal may have cut off a claim that the service had already granted.

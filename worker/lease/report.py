@@ -1,38 +1,24 @@
-"""Report: how a trial ended, as it is delivered and as it waits on disk."""
+"""SpooledReport: how a trial ended, as it waits on disk."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Self
 from urllib.parse import quote
 
+from rankspace.lease import MAX_ERROR, Assignment, Report
 from rankspace.observation import Measurement
-from rankspace.trial import Assignment
-
-LONGEST_ERROR = 2000
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """One finished trial.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpooledReport(Report):
+    """A report and what it takes to deliver it; ``worker`` may have been an earlier process.
 
     Attributes:
-        study_id: Identity of the study; trial numbers begin at 1 in every service.
         trial_id: Identity of the trial.
-        token: Fencing token of the lease it ran under.
-        worker: Name the lease was given to; it may have been an earlier process's.
-        outcome: Whether there is a measurement.
-        measurement: The numbers, if ``done``.
-        error: What went wrong, for a person, if ``failed``.
         finished: Seconds since the epoch by the worker's clock.
         files: Names of the adapter files that are uploaded before it.
     """
 
-    study_id: str
     trial_id: int
-    token: int
-    worker: str
-    outcome: Literal["done", "failed"]
-    measurement: Measurement | None
-    error: str | None
     finished: float
     files: tuple[str, ...] = ()
 
@@ -40,20 +26,30 @@ class Report:
     def name(self) -> str:
         return name_of(self)
 
+    def refused(self, problem: str) -> Self:
+        """Return what is reported when the service will never take this one."""
+        text = _cut(f"the result could not be delivered: {problem}")
+        return replace(self, outcome="failed", measurement=None, error=text, files=())
 
-def name_of(lease: Assignment | Report) -> str:
+
+def name_of(lease: Assignment | SpooledReport) -> str:
     """Return a file name, one per lease: reporting is idempotent by trial and token."""
     return f"{quote(lease.study_id, safe='')}-{lease.trial_id}-{lease.token}"
 
 
 def done(
     lease: Assignment, worker: str, measurement: Measurement, now: float, files: tuple[str, ...]
-) -> Report:
-    lease_of = (lease.study_id, lease.trial_id, lease.token)
-    return Report(*lease_of, worker, "done", measurement, None, now, files)
+) -> SpooledReport:
+    held = worker, lease.token, lease.study_id
+    return SpooledReport(
+        *held, "done", measurement, trial_id=lease.trial_id, finished=now, files=files
+    )
 
 
-def failed(lease: Assignment, worker: str, error: str, now: float) -> Report:
-    text = error if len(error) <= LONGEST_ERROR else f"{error[: LONGEST_ERROR - 1]}…"
-    lease_of = (lease.study_id, lease.trial_id, lease.token)
-    return Report(*lease_of, worker, "failed", None, text, now)
+def failed(lease: Assignment, worker: str, error: str, now: float) -> SpooledReport:
+    held = worker, lease.token, lease.study_id
+    return SpooledReport(*held, "failed", error=_cut(error), trial_id=lease.trial_id, finished=now)
+
+
+def _cut(error: str) -> str:
+    return error if len(error) <= MAX_ERROR else f"{error[: MAX_ERROR - 1]}…"

@@ -1,12 +1,10 @@
 """Spool: reports wait on disk until the service has them, across restarts of the worker."""
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -23,10 +21,11 @@ from rankspace.errors import (
     UnsupportedVersion,
     WrongWorker,
 )
-from rankspace.trial import Assignment
+from rankspace.lease import Assignment
 from rankspace.wire import pack, unpack
 from worker.errors import NoAnswer
-from worker.lease.report import Report, name_of
+from worker.lease.report import SpooledReport, name_of
+from worker.private_file import private_file
 
 KEPT_SECONDS = 24 * 3600.0
 _ADAPTER = ".adapter"
@@ -38,8 +37,8 @@ log = structlog.get_logger(__name__)
 class Deliverer(Protocol):
     """What a spool needs of the service."""
 
-    def upload(self, report: Report, file: Path) -> None: ...
-    def report(self, report: Report) -> str: ...
+    def upload(self, report: SpooledReport, file: Path) -> None: ...
+    def report(self, report: SpooledReport) -> str: ...
 
 
 class Spool:
@@ -72,17 +71,10 @@ class Spool:
         """Where to save the adapter of ``lease`` before its report is put in."""
         return self._adapter(name_of(lease))
 
-    def put(self, report: Report) -> None:
+    def put(self, report: SpooledReport) -> None:
         """Write ``report`` so that it is there completely or not at all."""
-        path = self._path(report.name)
-        draft = path.with_suffix(".tmp")
-        with self._writing():
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-                json.dump(pack(report), stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            draft.replace(path)
+        with self._writing(), private_file(self._path(report.name)) as file:
+            json.dump(pack(report), file)
 
     def holds(self, lease: Assignment) -> bool:
         """Whether ``lease`` has been run already and only its report is missing."""
@@ -104,7 +96,7 @@ class Spool:
                 break
         return sum(self._path(report.name).exists() for report in waiting)
 
-    def send(self, client: Deliverer, report: Report) -> bool:
+    def send(self, client: Deliverer, report: SpooledReport) -> bool:
         """Send one report that was put in; return False when it is no use to send more now.
 
         Raises:
@@ -123,13 +115,13 @@ class Spool:
             return not isinstance(error, NoAnswer)
         return True
 
-    def _settle(self, client: Deliverer, report: Report) -> None:
+    def _settle(self, client: Deliverer, report: SpooledReport) -> None:
         if self._clock() - report.finished > KEPT_SECONDS:
             self._drop(report, "it has waited for more than a day")
         elif report.name not in self._unknown:
             self._deliver(client, report)
 
-    def _deliver(self, client: Deliverer, report: Report) -> None:
+    def _deliver(self, client: Deliverer, report: SpooledReport) -> None:
         try:
             for name in report.files:
                 client.upload(report, self._adapter(report.name) / name)
@@ -144,18 +136,15 @@ class Spool:
             log.info("report_delivered", trial=report.trial_id, status=status)
             self._remove(report.name)
 
-    def _refused(self, client: Deliverer, report: Report, problem: str) -> None:
+    def _refused(self, client: Deliverer, report: SpooledReport, problem: str) -> None:
         """Report a result that will never be accepted as failed: unreported, it would run again."""
         if report.outcome == "failed" or not self._path(report.name).exists():
             self._drop(report, problem)
             return
-        text = f"the result could not be delivered: {problem}"
         log.warning("report_refused", trial=report.trial_id, problem=problem)
-        self._deliver(
-            client, replace(report, outcome="failed", measurement=None, error=text, files=())
-        )
+        self._deliver(client, report.refused(problem))
 
-    def _drop(self, report: Report, problem: str) -> None:
+    def _drop(self, report: SpooledReport, problem: str) -> None:
         log.warning("report_dropped", trial=report.trial_id, token=report.token, problem=problem)
         self._remove(report.name)
 
@@ -171,13 +160,13 @@ class Spool:
                 fix="set RANKADAPTOR_SPOOL_DIRECTORY to a directory with room",
             ) from error
 
-    def _waiting(self) -> list[Report]:
+    def _waiting(self) -> list[SpooledReport]:
         found = [self._read(path) for path in self._directory.glob("*.json")]
         return sorted((r for r in found if r is not None), key=lambda report: report.finished)
 
-    def _read(self, path: Path) -> Report | None:
+    def _read(self, path: Path) -> SpooledReport | None:
         try:
-            return unpack(Report, json.loads(path.read_text(encoding="utf-8")))
+            return unpack(SpooledReport, json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return None  # another worker on this directory was quicker
         except (OSError, ValueError, InvalidInput, UnsupportedVersion) as error:

@@ -13,8 +13,9 @@ import time
 from types import TracebackType
 from typing import Self, TextIO
 
-EVERY_SECONDS = 1.0
-"""How often the alarm is set anew at most: setting it starts a thread."""
+EVERY_SECONDS, SHARE = 1.0, 0.1
+"""How often the alarm is set anew at most, for setting it starts a thread; and of a short patience,
+at least so often."""
 
 
 class Watchdog:
@@ -27,6 +28,7 @@ class Watchdog:
 
     def __init__(self, seconds: float, log: TextIO | None = None) -> None:
         self._seconds = seconds
+        self._every = min(EVERY_SECONDS, SHARE * seconds)
         self._log = log or sys.__stderr__ or sys.stderr
         self._set_at = 0.0
 
@@ -44,7 +46,7 @@ class Watchdog:
 
     def moves(self) -> None:
         """The trial has got further."""
-        if time.monotonic() - self._set_at >= EVERY_SECONDS:
+        if time.monotonic() - self._set_at >= self._every:
             self._set()
 
     def _set(self) -> None:

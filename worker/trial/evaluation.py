@@ -9,10 +9,9 @@ from pathlib import Path
 import torch
 
 from pruning.container.architecture import FAMILIES
-from rankspace.capabilities import Capabilities
 from rankspace.errors import TrialFailed
+from rankspace.lease import Assignment, Capabilities
 from rankspace.observation import Measurement
-from rankspace.trial import Assignment
 from tuning import memory
 from tuning.back_ends import ADAPTER_BACK_ENDS, AdapterBackEnd, Attached, assigned_ranks
 from tuning.batches import schedule, steps_of_epochs

@@ -4,11 +4,9 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from rankspace.lease import CONFIG, NOTE, Assignment
 from rankspace.observation import Measurement
-from rankspace.trial import Assignment
 from tuning.back_ends import Attached
-
-FILES = ("adapter_model.safetensors", "adapter_config.json", "README.md")
 
 _README = """\
 ---
@@ -56,14 +54,14 @@ def export(
     ranks: Mapping[str, int],
     directory: Path,
 ) -> None:
-    """Write ``FILES`` into ``directory``; only the README when no matrix has an adapter."""
+    """Write ``ADAPTER_FILES`` into ``directory``; only the note when no matrix has an adapter."""
     directory.mkdir(parents=True, exist_ok=True)
     attached.save(directory)
-    config = directory / "adapter_config.json"
+    config = directory / CONFIG
     if config.exists():
         _sort_lists(config)
     readme = readme_of(assignment, measurement, ranks)
-    (directory / "README.md").write_text(readme, encoding="utf-8")
+    (directory / NOTE).write_text(readme, encoding="utf-8")
 
 
 def readme_of(assignment: Assignment, measurement: Measurement, ranks: Mapping[str, int]) -> str:

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from pruning.container.container import load
 from rankspace.errors import CannotOpen, RankspaceError
+from rankspace.lease import Assignment
 from rankspace.recipe import Recipe
-from rankspace.trial import Assignment
 from tuning import memory
 
 _SAMPLES = 256

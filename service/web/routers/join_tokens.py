@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import JSONResponse
 
 from rankspace.errors import InvalidInput
+from rankspace.lease import check_name
 from service.access.caller import Caller, Role
 from service.access.keys import IssuedKey
-from service.leases.schemas import check_name
 from service.storage.clock import timestamp
 from service.storage.scope import Scope
 from service.storage.tables import JoinTokenRow

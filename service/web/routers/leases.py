@@ -10,8 +10,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from rankspace import Assignment
+from rankspace.lease import Claim, Heartbeat, HeartbeatAnswer, Holding, Receipt, Report
 from service.access.caller import Caller, Role, WorkerIdentity
-from service.leases.schemas import Claim, Heartbeat, HeartbeatAnswer, Holding, Receipt, Report
 from service.leases.uploads import ArtifactFile
 from service.leases.workflow import check_protocol
 from service.planning.queue import settle

@@ -2,19 +2,26 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from rankspace import Measurement
+from rankspace.lease import PROTOCOL, WEIGHTS, Claim, Holding, Report
+from rankspace.wire import encode
 from service.access.caller import WorkerIdentity
 from service.app import create_app
 from service.settings import Settings
 from service.storage.scope import ALL
+from tests.services import free_port, wait_for
 
 ANYBODY = WorkerIdentity(ALL)
 """The key of the first start, which speaks for any worker."""
@@ -100,18 +107,15 @@ def score(assignment: Mapping[str, Any]) -> float:
 
 def holding(assignment: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
     """What proves a claim: the worker, its token and the study."""
-    held = {name: assignment[name] for name in ("token", "study_id")}
-    return {"worker": "w1", **held, **changes}
+    return {**encode(Holding("w1", assignment["token"], assignment["study_id"])), **changes}
 
 
 def outcome(assignment: Mapping[str, Any], value: float | None) -> dict[str, Any]:
     """The body of a report; None says that the trial failed."""
-    return {
-        **holding(assignment),
-        "outcome": "failed" if value is None else "done",
-        "measurement": None if value is None else measurement(value, assignment),
-        "error": "the loss is NaN" if value is None else None,
-    }
+    held = "w1", assignment["token"], assignment["study_id"]
+    if value is None:
+        return dict(encode(Report(*held, "failed", error="the loss is NaN")))
+    return dict(encode(Report(*held, "done", _measured(value, assignment))))
 
 
 def price(assignment: Mapping[str, Any]) -> int:
@@ -124,15 +128,11 @@ def price(assignment: Mapping[str, Any]) -> int:
 
 def measurement(value: float, assignment: Mapping[str, Any]) -> dict[str, Any]:
     """What a worker measures that ran all steps in a tenth of a second."""
-    return {
-        "score": value,
-        "loss": -value,
-        "train_loss": 1.0,
-        "steps": 10,
-        "tokens": 100,
-        "parameters": price(assignment),
-        "seconds": {"train": 0.1},
-    }
+    return dict(encode(_measured(value, assignment)))
+
+
+def _measured(value: float, assignment: Mapping[str, Any]) -> Measurement:
+    return Measurement(value, -value, 1.0, 10, 100, price(assignment), {"train": 0.1})
 
 
 @dataclass
@@ -169,7 +169,7 @@ class Service:
         return str(answer.json()["id"])
 
     def claim(self, worker: str = "w1", wait: float = 0) -> Any:
-        body = {"worker": worker, "protocol": 1}
+        body = encode(Claim(worker, PROTOCOL))
         answer = self.post(f"/v1/leases?wait={wait}", body, "worker")
         assert answer.status_code in (201, 204), answer.text
         return answer.json() if answer.status_code == 201 else None
@@ -190,7 +190,7 @@ class Service:
     def upload(
         self, assignment: Mapping[str, Any], content: bytes = b"weights", **changes: Any
     ) -> None:
-        path = f"/v1/leases/{assignment['trial_id']}/artifacts/adapter_model.safetensors"
+        path = f"/v1/leases/{assignment['trial_id']}/artifacts/{WEIGHTS}"
         digest = hashlib.sha256(content).hexdigest()
         answer = self.client.put(
             path,
@@ -218,3 +218,18 @@ class Service:
 def start(directory: Path, **changes: Any) -> Service:
     app = create_app(settings(directory, **changes))
     return Service(app, TestClient(app), directory)
+
+
+@contextmanager
+def listening(app: FastAPI) -> Iterator[str]:
+    """Serve ``app`` over HTTP; its address."""
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="critical"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        wait_for(lambda: server.started or not thread.is_alive(), 30)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()

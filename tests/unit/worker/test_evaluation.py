@@ -12,12 +12,12 @@ from peft import PeftModel
 from pruning.container.container import load
 from rankspace import Assignment, RankVector
 from rankspace.errors import CannotOpen, TrialFailed
+from rankspace.lease import ADAPTER_FILES
 from rankspace.recipe import Data, Optimizer
 from rankspace.trial import Split
 from tuning.data import prepare
 from tuning.measuring import mean_loss
 from worker.trial.evaluation import Evaluator
-from worker.trial.export import FILES
 
 Assign = Callable[..., Assignment]
 CPU = torch.device("cpu")
@@ -161,7 +161,7 @@ def test_the_export_reloads_with_plain_peft(
 ) -> None:
     kept = assign(keep_adapter=True, rank_vector=RankVector(tuple(i * 5 % 7 for i in range(21))))
     found = evaluator.evaluate(kept, go_on, tmp_path / "adapter")
-    assert sorted(path.name for path in (tmp_path / "adapter").iterdir()) == sorted(FILES)
+    assert sorted(path.name for path in (tmp_path / "adapter").iterdir()) == sorted(ADAPTER_FILES)
     loaded = load(Path(kept.model_path))
     held_out = prepare(kept.recipe.data, 32, loaded.tokenizer).held_out[Split.SELECTION]
     base = mean_loss(loaded.model, held_out, CPU)

@@ -1,13 +1,12 @@
 """The worker's loop on real trials, against a real HTTP server with scripted answers."""
 
 import json
-import os
 import re
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,15 @@ from structlog.testing import capture_logs
 
 from rankspace import Assignment, Measurement, RankVector
 from rankspace.errors import Forbidden, InvalidInput, RankspaceError
+from rankspace.lease import Capabilities
 from rankspace.recipe import Optimizer
 from rankspace.wire import decode, encode
+from tests.services import wait_for
+from tuning.training import OnStep
 from worker.lease.client import LeaseClient
 from worker.lease.drain import Drain
-from worker.lease.loop import Patience, Worker
-from worker.lease.report import Report
+from worker.lease.loop import PAUSE_SECONDS, Patience, Worker
+from worker.lease.report import SpooledReport
 from worker.lease.spool import Spool
 from worker.run import run
 from worker.settings import Settings
@@ -36,15 +38,55 @@ NO_WORK: Answer = (204, None)
 ACCEPTED: Answer = (200, {"status": "accepted"})
 
 
+SECONDS = 30
+"""To wait for what comes at once on a machine with nothing else to do."""
+
+MAIN = threading.main_thread().ident or 0
+
+ENDLESS = 1_000_000
+"""Steps of a trial that something else must end."""
+
+Hook = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Hooked:
+    """The real evaluator; ``hook`` hears of every step, and no trial outlasts ``SECONDS``."""
+
+    evaluator: Evaluator
+    hook: Hook | None
+
+    def capabilities(self) -> Capabilities:
+        return self.evaluator.capabilities()
+
+    def evaluate(
+        self, assignment: Assignment, on_step: OnStep, adapter_directory: Path | None = None
+    ) -> Measurement:
+        end = time.monotonic() + SECONDS
+
+        def stepping(step: int, loss: float) -> bool:
+            if self.hook is not None:
+                self.hook(step)
+            return on_step(step, loss) or time.monotonic() > end
+
+        return self.evaluator.evaluate(assignment, stepping, adapter_directory)
+
+
+def at_step(number: int, act: Callable[[], Any]) -> Hook:
+    def hook(step: int) -> None:
+        if step == number:
+            act()
+
+    return hook
+
+
+def terminate() -> None:
+    """Send this process a signal; it arrives in the main thread, which trains and waits."""
+    signal.pthread_kill(MAIN, signal.SIGTERM)
+
+
 def granted(assignment: Assignment) -> Answer:
     return (201, encode(assignment))
-
-
-def wait_for(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 Start = Callable[..., Worker]
@@ -52,13 +94,13 @@ Start = Callable[..., Worker]
 
 @pytest.fixture
 def worker(client: LeaseClient, evaluator: Evaluator, spool: Spool) -> Start:
-    def start(drain: Drain | None = None, **patience: Any) -> Worker:
+    def start(drain: Drain | None = None, hook: Hook | None = None, **patience: Any) -> Worker:
         quick = {"wait_seconds": 0.01, "away_seconds": 0.01, "until_idle_seconds": 0.3, **patience}
         return Worker(
             "w1",
             client,
             client,
-            evaluator,
+            Hooked(evaluator, hook),
             spool,
             drain=drain or Drain(),
             patience=Patience(**quick),
@@ -171,9 +213,9 @@ def test_the_lease_is_renewed_while_files_are_uploaded(
     beats_before: list[int] = []
     upload = LeaseClient.upload
 
-    def slow(self: LeaseClient, report: Report, file: Path) -> None:
+    def slow(self: LeaseClient, report: SpooledReport, file: Path) -> None:
         beats_before.append(len(service.bodies("heartbeat")))
-        wait_for(lambda: len(service.bodies("heartbeat")) > beats_before[-1] + 1)
+        wait_for(lambda: len(service.bodies("heartbeat")) > beats_before[-1] + 1, SECONDS)
         upload(self, report, file)
 
     monkeypatch.setattr(LeaseClient, "upload", slow)
@@ -185,7 +227,7 @@ def test_the_lease_is_renewed_while_files_are_uploaded(
 
 
 def test_a_lost_lease_is_an_answer(service: Any, worker: Start, assign: Assign) -> None:
-    endless = assign(heartbeat_seconds=0.02, steps=100_000)
+    endless = assign(heartbeat_seconds=0.02, steps=ENDLESS)
     service.say("heartbeat", LOST)
     service.say("claim", granted(endless), granted(assign(trial_id=2)), NO_WORK)
     assert worker().run() == 2
@@ -194,9 +236,15 @@ def test_a_lost_lease_is_an_answer(service: Any, worker: Start, assign: Assign) 
 
 def test_an_undelivered_trial_is_not_run_again(service: Any, worker: Start, assign: Assign) -> None:
     """While the report is under way, a claim brings the same lease."""
-    service.say("report", (503, {}), (503, {}), ACCEPTED)
-    service.say("claim", granted(assign()), granted(assign()), NO_WORK)
-    assert worker().run() == 1
+    drain = Drain()
+
+    def accepted_at_last() -> Answer:
+        drain.request()
+        return ACCEPTED
+
+    service.say("report", (503, {}), (503, {}), accepted_at_last)
+    service.say("claim", granted(assign()))
+    assert worker(drain, until_idle_seconds=None).run() == 1
     assert len(service.bodies("report")) == 3
 
 
@@ -209,18 +257,21 @@ def test_a_drain_from_the_service_finishes_the_trial(
     service: Any, worker: Start, assign: Assign
 ) -> None:
     service.say("heartbeat", (200, {"lease_seconds": 9, "action": "drain"}))
-    service.say("claim", granted(assign(heartbeat_seconds=0.01, steps=60)), NO_WORK)
-    assert worker(until_idle_seconds=None).run() == 1
+    service.say("claim", granted(assign(heartbeat_seconds=0.01, steps=6)), NO_WORK)
+
+    def heard() -> bool:
+        return len(service.bodies("heartbeat")) > 1  # the second comes after the first was heeded
+
+    assert worker(hook=at_step(2, lambda: wait_for(heard, SECONDS))).run() == 1
     assert service.bodies("report")[0]["outcome"] == "done"
+    assert len(service.bodies("claim")) == 1
 
 
 def test_a_signal_gives_the_running_trial_back(
     service: Any, worker: Start, assign: Assign, signals: Drain
 ) -> None:
-    endless = assign(heartbeat_seconds=0.02, steps=100_000)
-    service.say("claim", granted(endless), NO_WORK)
-    threading.Thread(target=terminate_after, args=(service, "heartbeat")).start()
-    worker(signals).run()
+    service.say("claim", granted(assign(steps=ENDLESS)), NO_WORK)
+    assert worker(signals, at_step(2, terminate)).run() == 0
     assert service.bodies("report") == []
     assert service.bodies("release") == [{"worker": "w1", "token": 1, "study_id": "st_1"}]
     assert len(service.bodies("claim")) == 1
@@ -229,27 +280,35 @@ def test_a_signal_gives_the_running_trial_back(
 def test_a_signal_ends_the_wait_for_work_at_once(
     service: Any, worker: Start, signals: Drain
 ) -> None:
-    threading.Thread(target=terminate_after, args=(service, "claim")).start()
-    began = time.monotonic()
-    assert worker(signals, until_idle_seconds=None, away_seconds=60).run() == 0
-    assert time.monotonic() - began < 5
+    left = threading.Event()
+    waited: list[bool] = []
+
+    def signal_and_wait() -> Answer:
+        terminate()
+        waited.append(left.wait(SECONDS))
+        return NO_WORK
+
+    service.say("claim", signal_and_wait, NO_WORK)
+    assert worker(signals, until_idle_seconds=None, wait_seconds=SECONDS).run() == 0
+    assert waited == []
+    left.set()
+    assert len(service.bodies("claim")) == 2, "it asks whether it was granted one meanwhile"
 
 
 def test_a_signal_lets_a_trial_that_is_nearly_done_finish(
     service: Any, worker: Start, assign: Assign, signals: Drain
 ) -> None:
-    service.say("claim", granted(assign(steps=200)), granted(assign(trial_id=2)))
-    threading.Thread(target=terminate_after, args=(service, "claim")).start()
-    assert worker(signals, grace_seconds=60).run() == 1
+    service.say("claim", granted(assign(steps=20)), granted(assign(trial_id=2)))
+    assert worker(signals, at_step(19, terminate), grace_seconds=600).run() == 1
     assert (len(service.bodies("report")), service.bodies("release")) == (1, [])
+    assert service.bodies("report")[0]["measurement"]["steps"] == 20
 
 
 def test_a_signal_gives_a_trial_back_that_would_take_longer(
     service: Any, worker: Start, assign: Assign, signals: Drain
 ) -> None:
-    service.say("claim", granted(assign(steps=100_000)))
-    threading.Thread(target=terminate_after, args=(service, "claim")).start()
-    assert worker(signals, grace_seconds=1).run() == 0
+    service.say("claim", granted(assign(steps=ENDLESS)))
+    assert worker(signals, at_step(2, terminate), grace_seconds=1).run() == 0
     assert (service.bodies("report"), len(service.bodies("release"))) == ([], 1)
 
 
@@ -268,7 +327,7 @@ def test_a_trial_granted_while_the_signal_came_is_given_back(
     def interrupted(self: LeaseClient, *asked: Any) -> Assignment | None:
         monkeypatch.setattr(LeaseClient, "claim", claim)
         claim(self, *asked)
-        os.kill(os.getpid(), signal.SIGTERM)
+        terminate()
         raise AssertionError("the signal ends the wait")
 
     monkeypatch.setattr(LeaseClient, "claim", interrupted)
@@ -288,11 +347,6 @@ def signals() -> Iterator[Drain]:
         signal.signal(number, handler)
 
 
-def terminate_after(service: Any, route: str) -> None:
-    wait_for(lambda: bool(service.bodies(route)))
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
 # In quarantine
 
 QUARANTINED: Answer = (403, {"error": "Quarantined", "detail": "three failures", "hint": "fix"})
@@ -303,7 +357,7 @@ def test_a_worker_in_quarantine_says_so_once_and_goes_on_after_it(
 ) -> None:
     service.say("claim", *[QUARANTINED] * 3, granted(assign()), NO_WORK)
     with capture_logs() as logged:
-        assert worker(quarantine_seconds=0.01, until_idle_seconds=3.0, max_trials=1).run() == 1
+        assert worker(quarantine_seconds=0.01, until_idle_seconds=SECONDS, max_trials=1).run() == 1
     told = [
         entry for entry in logged if entry["event"] in ("worker_quarantined", "worker_reinstated")
     ]
@@ -312,10 +366,24 @@ def test_a_worker_in_quarantine_says_so_once_and_goes_on_after_it(
     assert len(service.bodies("report")) == 1
 
 
+class Noting(Drain):
+    """Pauses in no time, and asks to leave after the fourth."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pauses: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.requested = len(self.pauses) == 4
+        self.check()
+
+
 def test_it_asks_no_more_than_once_a_minute(service: Any, worker: Start) -> None:
-    assert Patience().quarantine_seconds == 60.0
+    drain = Noting()
     service.say("claim", QUARANTINED)
-    worker(quarantine_seconds=0.5, until_idle_seconds=1.0).run()
+    worker(drain, until_idle_seconds=None).run()
+    assert drain.pauses == [60.0, PAUSE_SECONDS] * 2
     assert len(service.bodies("claim")) == 2
 
 

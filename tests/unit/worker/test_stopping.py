@@ -1,11 +1,10 @@
 """A trial that is told to stop ends early and reports what it has."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 from rankspace import Assignment, Measurement
-from rankspace.trial import Action
+from rankspace.lease import Action
 from rankspace.wire import decode, encode
 from worker.lease.client import LeaseClient
 from worker.lease.drain import Drain
@@ -27,7 +26,6 @@ def test_a_stopped_trial_reports_fewer_steps_and_the_worker_goes_on(
     service.say("claim", (201, encode(doomed)), (201, encode(assign(trial_id=2))), (204, None))
     service.say("heartbeat", (200, {"lease_seconds": 60, "action": Action.STOP}))
     patience = Patience(wait_seconds=0.01, until_idle_seconds=0.3)
-    began = time.monotonic()
     worker = Worker("w1", client, client, evaluator, spool, drain=Drain(), patience=patience)
     assert worker.run() == 2
     first, second = service.bodies("report")
@@ -36,4 +34,3 @@ def test_a_stopped_trial_reports_fewer_steps_and_the_worker_goes_on(
     assert 0 < stopped.steps < STEPS
     assert stopped.loss > 0
     assert whole.steps == assign().steps
-    assert time.monotonic() - began < 30

@@ -17,7 +17,7 @@ from perfmodel.evidence.racing import (
     spared,
 )
 from rankspace import Layer, SearchSpace
-from rankspace.trial import Action
+from rankspace.lease import Action
 
 STEPS = np.arange(1, 41)
 BATCHES = 3.0 - 0.02 * STEPS + np.random.default_rng(0).standard_normal(40)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rankspace import Purpose, RankVector
-from rankspace.trial import LEAST_PROTOCOL, PROTOCOL
+from rankspace.lease import LEAST_PROTOCOL, PROTOCOL
 from service.leases import workflow
 from service.leases.repository import Leases
 from service.storage.db import Database
@@ -321,6 +321,19 @@ def test_a_process_is_a_short_text(service: Service, process: str) -> None:
 def test_another_protocol_is_refused(service: Service, protocol: int) -> None:
     answer = service.post("/v1/leases", {"worker": "w1", "protocol": protocol}, "worker")
     assert (answer.status_code, answer.json()["error"]) == (426, "UnsupportedVersion")
+
+
+def test_a_worker_of_protocol_1_is_still_served(service: Service) -> None:
+    """Word for word what it sends; only the numbers are this trial's."""
+    service.submit()
+    lease = service.post("/v1/leases", {"worker": "w1", "protocol": 1}, "worker").json()
+    held = {"worker": "w1", "token": 1, "study_id": lease["study_id"]}
+    path = f"/v1/leases/{lease['trial_id']}"
+    beat = service.post(f"{path}/heartbeat", {**held, "interim": []}, "worker")
+    assert beat.json() == {"lease_seconds": 60.0, "action": "continue"}
+    failed = {**held, "outcome": "failed", "measurement": None, "error": "the loss is NaN"}
+    receipt = service.post(f"{path}/report", failed, "worker")
+    assert receipt.json() == {"status": "accepted"}
 
 
 def test_event_log_keeps_the_protocol_s_invariants(hasty: Service) -> None:

@@ -20,10 +20,9 @@ from sqlalchemy import select, update
 
 from bench.chaos.history import Counted, Event, Findings, History, check
 from rankspace.errors import LeaseLost
-from rankspace.trial import Action
+from rankspace.lease import Action, Heartbeat, Holding, Report
 from rankspace.wire import decode
 from service.leases import workflow
-from service.leases.schemas import Heartbeat, Holding, Report
 from service.storage.clock import Now
 from service.storage.tables import EventRow, ObservationRow, TrialRow
 from tests.unit.service.driver import ANYBODY, Service, measurement, model, start

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from rankspace import RankVector
+from rankspace.lease import Report
 from rankspace.study import StudyState
 from rankspace.wire import decode
 from service.housekeeping import Housekeeping
-from service.leases.schemas import Report
 from service.planning import planner, queue
 from service.planning.plan import Plan
 from service.studies.candidates import add_candidate

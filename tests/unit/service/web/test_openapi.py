@@ -2,18 +2,13 @@
 
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import uvicorn
 from sqlalchemy import select
 
 from service.storage.tables import StudyRow
 from service.studies.repository import ACTIVE
-from tests.services import free_port, wait_for
-from tests.unit.service.driver import Service, start
+from tests.unit.service.driver import listening, start
 
 EXAMPLES = 12
 SECONDS = 300
@@ -22,20 +17,6 @@ NOT_IN_THE_SCHEMA = "positive_data_acceptance"
 
 LAST_ADMIN = "/v1/keys/{key}"
 """Revoking the key that asks would end the run."""
-
-
-@contextmanager
-def _listening(service: Service) -> Iterator[str]:
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(service.app, port=port, log_level="critical"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        wait_for(lambda: server.started or not thread.is_alive(), 30)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 def _schemathesis(
@@ -57,7 +38,7 @@ def _schemathesis(
 
 def test_every_route_does_what_its_description_says(directory: Path, tmp_path: Path) -> None:
     service = start(directory)
-    with _listening(service) as url:
+    with listening(service.app) as url:
         printed = _schemathesis(url, service.key("admin"), tmp_path)
     assert "Stateful" in printed
 
@@ -71,7 +52,7 @@ def test_a_running_study_does_too(directory: Path, tmp_path: Path) -> None:
     options = ["--include-path-regex", "/studies/", "--exclude-method", "DELETE"]
     options += ["--exclude-path-regex", "/cancel", "--phases", "coverage,fuzzing"]
     service = start(directory)
-    with _listening(service) as url:
+    with listening(service.app) as url:
         _schemathesis(url, service.key("admin"), tmp_path, *options, config=config)
         with service.app.state.runtime.database.reading() as session:
             (row,) = session.scalars(select(StudyRow)).all()

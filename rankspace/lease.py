@@ -1,17 +1,59 @@
-"""Bodies of the lease routes; ``rankspace.wire`` reads and writes them."""
+"""The lease protocol: what workers and the service say to each other; ``rankspace.wire`` codes it.
 
+Strict JSON comes in at the service; a worker reads no more of an answer than it knows, but for the
+assignment: a trial it understands half of would measure something else.
+"""
+
+import math
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Literal
 
-from rankspace import Measurement
-from rankspace.capabilities import Capabilities
 from rankspace.errors import InvalidInput
-from rankspace.trial import Action
+from rankspace.observation import Measurement
+from rankspace.rank_vector import RankVector
+from rankspace.recipe import Recipe
+from rankspace.search_space import Layer
+from rankspace.trial import Purpose, Split
 
-MAX_INTEGER = 2**63 - 1
+PROTOCOL = 2
+"""Version of the lease protocol: 2 has capabilities in claims."""
+
+LEAST_PROTOCOL = 1
+"""Oldest version the service still understands: the one before, so that workers follow later."""
+
+MAX_ARCHITECTURES = 50
+MAX_TOKEN = 2**63 - 1
 MAX_ERROR = 4000
 MAX_INTERIM = 10_000
 MAX_PROCESS = 64
+
+WEIGHTS, CONFIG, NOTE = "adapter_model.safetensors", "adapter_config.json", "README.md"
+ADAPTER_FILES = (WEIGHTS, CONFIG, NOTE)
+"""What a worker may upload of a trained adapter, in the order it does; names are peft's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a worker says of itself when it claims, so that trials go where they fit.
+
+    Attributes:
+        gpu_memory_gib: Memory of its GPU; 0 without one.
+        architectures: Model classes it can load, as in ``config.json``; empty for any.
+        resident: Fingerprint of the model that is loaded already; its trials come first.
+    """
+
+    gpu_memory_gib: float = 0.0
+    architectures: tuple[str, ...] = ()
+    resident: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.gpu_memory_gib < math.inf:
+            problem = "must be 0 or more"
+            raise InvalidInput("gpu_memory_gib", self.gpu_memory_gib, problem, fix="count GiB")
+        if len(self.architectures) > MAX_ARCHITECTURES:
+            count, most = len(self.architectures), f"name at most {MAX_ARCHITECTURES}"
+            raise InvalidInput("architectures", count, "are too many", fix=most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +73,49 @@ class Claim:
         check_name(self.worker)
         if self.process is not None:
             check_process(self.process)
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A lease and all a worker needs to run the trial.
+
+    Attributes:
+        trial_id: Identity of the trial.
+        token: Fencing token; rises at each claim and travels with every heartbeat and report.
+        study_id: Identity of the study.
+        study_name: For the log.
+        purpose: Why it runs.
+        model_path: Directory of the pruned model.
+        model_fingerprint: What the directory must hash to.
+        recipe: How to fine-tune.
+        layers: What the ranks belong to.
+        rank_vector: The candidate.
+        seed: Seed of initialisation and data order.
+        steps: Optimiser steps to take; 0 means the recipe's full epochs.
+        epochs: Passes over the training data when ``steps`` is 0.
+        split: Held-out half to score on.
+        keep_adapter: Whether to upload the trained adapter before reporting.
+        lease_seconds: How long the lease lasts without a heartbeat.
+        heartbeat_seconds: How often to renew it.
+    """
+
+    trial_id: int
+    token: int
+    study_id: str
+    study_name: str
+    purpose: Purpose
+    model_path: str
+    model_fingerprint: str
+    recipe: Recipe
+    layers: tuple[Layer, ...]
+    rank_vector: RankVector
+    seed: int
+    steps: int
+    epochs: int
+    split: Split
+    keep_adapter: bool
+    lease_seconds: float
+    heartbeat_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +150,15 @@ class Heartbeat(Holding):
                 raise InvalidInput(
                     f"interim[{index}]", list(pair), "not a pair", fix="[step, loss]"
                 )
+
+
+class Action(StrEnum):
+    """The service's answer to a heartbeat."""
+
+    CONTINUE = "continue"
+    STOP = "stop"  # report what there is: the trial is hopeless
+    CANCEL = "cancel"  # drop it, report nothing
+    DRAIN = "drain"  # finish this one, take no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,5 +214,5 @@ def check_process(process: str) -> None:
 
 
 def check_token(token: int) -> None:
-    if not 1 <= token <= MAX_INTEGER:
+    if not 1 <= token <= MAX_TOKEN:
         raise InvalidInput("token", token, "was never given out", fix="send the claim's token")
