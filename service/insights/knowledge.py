@@ -11,9 +11,10 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from perfmodel import ModelState
+from rankspace.study import ACTIVE
 from service.planning.study_results import ModelSnapshot, StudyResults
 from service.storage.tables import ObservationRow
-from service.studies.repository import ACTIVE, Studies
+from service.studies.repository import Studies
 
 Planned: TypeAlias = Callable[[str], ModelSnapshot | None]
 """What the planning of this process knows of a study; None where it does not plan it."""

@@ -7,12 +7,13 @@ from sqlalchemy import BindParameter, Boolean, bindparam, case, exists, insert, 
 from sqlalchemy.orm import Session
 
 from rankspace.capabilities import Capabilities
+from rankspace.study import ACTIVE
 from rankspace.trial import TRANSITIONS, TrialState
 from service.storage.attendance import FENCE
 from service.storage.clock import Now
 from service.storage.scope import ALL
 from service.storage.tables import AttemptRow, ModelRow, StudyRow, TrialRow, table_of
-from service.studies.repository import ACTIVE, Studies
+from service.studies.repository import Studies
 from service.trials.repository import affected, changed, lock_trials
 
 PATIENCE_SECONDS = 600.0

@@ -20,9 +20,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from rankspace import TrialState, queue_names
 from rankspace.errors import InvalidInput
+from rankspace.study import ACTIVE
 from service.storage.db import Database
 from service.storage.tables import ModelRow, StudyRow, TrialRow
-from service.studies.repository import ACTIVE
 
 log = structlog.get_logger(__name__)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from rankspace import Purpose, Study, Verdict
-from rankspace.study import StudyState
+from rankspace.study import ACTIVE, StudyState
 from rankspace.wire import decode
 from service.artifacts.repository import Artifacts
 from service.storage.clock import timestamp
@@ -65,7 +65,6 @@ def _view(session: Session, row: StudyRow, tally: Tally, workers: int) -> StudyV
     study, space = study_of(row.document), space_of(row.space)
     stage, uniform = StudyState(row.stage), space.uniform()
     counts = progress(study, stage, tally)
-    going = row.state == row.stage and stage is not StudyState.DONE
     return StudyView(
         id=row.id,
         project=row.project,
@@ -82,6 +81,8 @@ def _view(session: Session, row: StudyRow, tally: Tally, workers: int) -> StudyV
         verdict=decode(Verdict, row.verdict) if row.verdict else None,
         export_ready=stage is StudyState.DONE and bool(Artifacts(session).export(row.id)),
         workers_active=workers,
-        eta_seconds=remaining_seconds(study, counts, tally, workers) if going else None,
+        eta_seconds=remaining_seconds(study, counts, tally, workers)
+        if row.state in ACTIVE
+        else None,
         seconds={purpose.value: tally.seconds.get(purpose, 0.0) for purpose in Purpose},
     )

@@ -14,10 +14,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from rankspace import Purpose, TrialState
+from rankspace.study import ACTIVE
 from service.storage.clock import Now
 from service.storage.db import Database
 from service.storage.tables import StudyRow, TrialRow
-from service.studies.repository import ACTIVE
 from service.workers.repository import Workers
 
 log = structlog.get_logger(__name__)

@@ -10,8 +10,8 @@ from pathlib import Path
 import uvicorn
 from sqlalchemy import select
 
+from rankspace.study import ACTIVE, StudyState
 from service.storage.tables import StudyRow
-from service.studies.repository import ACTIVE
 from tests.services import free_port, wait_for
 from tests.unit.service.driver import Service, start
 
@@ -76,4 +76,4 @@ def test_a_running_study_does_too(directory: Path, tmp_path: Path) -> None:
         with service.app.state.runtime.database.reading() as session:
             (row,) = session.scalars(select(StudyRow)).all()
     assert row.id == identity
-    assert row.state in ACTIVE or row.state == "paused"
+    assert row.state in (*ACTIVE, StudyState.PAUSED)
