@@ -7,14 +7,13 @@ from sqlalchemy import BindParameter, Boolean, bindparam, case, exists, insert, 
 from sqlalchemy.orm import Session
 
 from rankspace.capabilities import Capabilities
-from rankspace.study import ACTIVE
 from rankspace.trial import TRANSITIONS, TrialState
 from service.storage.attendance import FENCE
 from service.storage.clock import Now
 from service.storage.scope import ALL
 from service.storage.tables import AttemptRow, ModelRow, StudyRow, TrialRow, table_of
 from service.studies.repository import Studies
-from service.trials.repository import affected, changed, lock_trials
+from service.trials.repository import IS_CLAIMABLE, affected, changed, lock_trials
 
 PATIENCE_SECONDS = 600.0
 """How long a trial may wait for workers that have another model at hand."""
@@ -36,7 +35,7 @@ _IS_QUEUED = TrialRow.state == TrialState.QUEUED.value
 _IS_RUNNING = TrialRow.state == TrialState.RUNNING.value
 _IS_LATE = TrialRow.lease_until < Now()
 _IS_HELD = _IS_RUNNING & (TrialRow.worker == _WORKER) & _IS_TRIAL_SEEN
-_FREE = select(TrialRow.id).join(StudyRow).where(_IS_QUEUED, StudyRow.state.in_(ACTIVE))
+_FREE = select(TrialRow.id).join(StudyRow).where(IS_CLAIMABLE)
 _FITS = (StudyRow.gpu_memory_gib <= bindparam("gib")) & or_(
     StudyRow.architecture.in_(bindparam("architectures", expanding=True)),
     StudyRow.architecture == "",

@@ -18,11 +18,11 @@ from redis.exceptions import RedisError
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from rankspace import TrialState, queue_names
+from rankspace import queue_names
 from rankspace.errors import InvalidInput
-from rankspace.study import ACTIVE
 from service.storage.db import Database
 from service.storage.tables import ModelRow, StudyRow, TrialRow
+from service.trials.repository import IS_CLAIMABLE
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +45,7 @@ _QUEUED = (
     )
     .join(StudyRow, StudyRow.id == TrialRow.study_id)
     .join(ModelRow, ModelRow.id == StudyRow.model_id)
-    .where(TrialRow.state == TrialState.QUEUED.value, StudyRow.state.in_(ACTIVE))
+    .where(IS_CLAIMABLE)
     .order_by(TrialRow.priority.desc(), TrialRow.id)
     .limit(MOST)
 )

@@ -8,10 +8,14 @@ from sqlalchemy import CursorResult, bindparam, delete, func, insert, or_, selec
 from sqlalchemy.orm import Session
 
 from rankspace import Purpose, RankVector, TrialState
+from rankspace.study import ACTIVE
 from service.storage.clock import Now
 from service.storage.scope import Scope
 from service.storage.tables import AttemptRow, ObservationRow, StudyRow, TrialRow, table_of
 from service.trials.planned import PlannedTrial, Run
+
+IS_CLAIMABLE = (TrialRow.state == TrialState.QUEUED.value) & StudyRow.state.in_(ACTIVE)
+"""Where studies are joined: a worker that meets its needs may have the trial now."""
 
 _LAST = select(func.max(ObservationRow.sequence)).where(
     ObservationRow.study_id == bindparam("study")
