@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from rankspace.capabilities import Capabilities
 from rankspace.trial import TRANSITIONS, TrialState
+from service.storage.attempts import end_attempts
 from service.storage.attendance import FENCE
 from service.storage.clock import Now
 from service.storage.scope import ALL
@@ -190,13 +191,7 @@ class Leases:
 
     def end_attempt(self, trial: int, token: int, outcome: str, error: str | None = None) -> None:
         mine = (AttemptRow.trial_id == trial) & (AttemptRow.token == token)
-        spent = Now() - AttemptRow.started_at
-        self._session.execute(
-            update(AttemptRow)
-            .where(mine)
-            .values(outcome=outcome, error=error, ended_at=Now(), seconds=spent)
-            .execution_options(synchronize_session=False)
-        )
+        end_attempts(self._session, outcome, mine, error=error)
 
     def keep(self, trial: int, token: int, interim: Sequence[Any]) -> bool:
         """Store the claim's interim losses; false when there is no such claim any more."""

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from rankspace import RankVector, TrialState
 from rankspace.errors import Conflict, InvalidInput, UnsupportedVersion
 from service.storage import schema
+from service.storage.attempts import end_attempts
 from service.storage.attendance import ONLY
 from service.storage.clock import Now
 from service.storage.db import Database
@@ -189,11 +190,7 @@ def _fence(session: Session) -> None:
     session.execute(insert(pulses), {"id": ONLY, "at": 0.0, "fence": fence})
     running = TrialRow.state == TrialState.RUNNING.value
     queued = {"state": TrialState.QUEUED.value, "worker": None, "lease_until": None}
-    session.execute(
-        update(AttemptRow)
-        .where(AttemptRow.outcome.is_(None))
-        .values(outcome="expired", ended_at=Now(), seconds=Now() - AttemptRow.started_at)
-    )
+    end_attempts(session, "expired", AttemptRow.outcome.is_(None))
     session.execute(update(TrialRow).where(running).values(**queued))
 
 
