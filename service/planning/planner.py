@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from rankspace.errors import NotFound
 from rankspace.study import StudyState
+from rankspace.wire import encode
 from service.planning.plan import Plan, Proposed, Turn
 from service.planning.recovering import plan_recovery
 from service.planning.searching import plan_search
@@ -183,7 +184,7 @@ def _turn(session: Session, study: str, turn: Turn) -> None:
     row = Studies(session).get(study)
     enter(row, turn.state)
     row.error = turn.error
-    row.arms = turn.arms if turn.arms is not None else row.arms
-    row.verdict = turn.verdict if turn.verdict is not None else row.verdict
+    row.arms = encode(turn.arms) or row.arms
+    row.verdict = encode(turn.verdict) or row.verdict
     content: dict[str, Any] = {"error": turn.error, "arms": turn.arms, "verdict": turn.verdict}
     Events(session).record(turn.state.value, study, None, **content)

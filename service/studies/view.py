@@ -7,10 +7,9 @@ from sqlalchemy.orm import Session
 
 from rankspace import Purpose, Study, Verdict
 from rankspace.study import ACTIVE, StudyState
-from rankspace.wire import decode
 from service.artifacts.repository import Artifacts
 from service.storage.clock import timestamp
-from service.storage.documents import space_of, study_of
+from service.storage.documents import space_of, study_of, verdict_of
 from service.storage.tables import StudyRow
 from service.studies.progress import Progress, progress, remaining_seconds
 from service.studies.tally import Best, Tally, tallies
@@ -78,7 +77,7 @@ def _view(session: Session, row: StudyRow, tally: Tally, workers: int) -> StudyV
         progress={purpose.value: count for purpose, count in counts.items()},
         best=tally.best,
         uniform_score=Trials(session).first_score(row.id, uniform),
-        verdict=decode(Verdict, row.verdict) if row.verdict else None,
+        verdict=verdict_of(row.verdict),
         export_ready=stage is StudyState.DONE and bool(Artifacts(session).export(row.id)),
         workers_active=workers,
         eta_seconds=remaining_seconds(study, counts, tally, workers)
