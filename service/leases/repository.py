@@ -114,8 +114,8 @@ class Leases:
         given = {"study": study, "holder": worker, "lease_seconds": lease_seconds}
         claimed = self._session.scalar(_CLAIM, given)
         if claimed is not None:
-            place = {"trial_id": claimed.id, "token": claimed.token}
-            self._session.execute(_ATTEMPT, {**place, "worker": worker, "process": process})
+            claim = {"trial_id": claimed.id, "token": claimed.token}
+            self._session.execute(_ATTEMPT, {**claim, "worker": worker, "process": process})
         return claimed
 
     def renew(self, trial: int, token: int, lease_seconds: float) -> bool:

@@ -63,10 +63,10 @@ class Queued:
 
     @property
     def score(self) -> float:
-        """Place in a sorted set: by priority, then by age."""
+        """Position in a sorted set: by priority, then by age."""
         return self.trial - self.priority * 1e12
 
-    def routes(self, *, is_new: bool) -> tuple[str, ...]:
+    def queues(self, *, is_new: bool) -> tuple[str, ...]:
         model = queue_names.of_model(self.fingerprint)
         need = queue_names.of_need(self.gpu_memory_gib, self.architecture)
         return (model,) if is_new else (model, need)
@@ -144,7 +144,7 @@ class Hints:
             return [Queued(*row) for row in session.execute(_QUEUED)]
 
     def _write(self, board: Mapping[str, Mapping[str, float]]) -> None:
-        """Two round trips, whatever the number of routes."""
+        """Two round trips, whatever the number of queues."""
         if self.is_up is not True:  # what another service announced before
             self._known |= set(self._redis.scan_iter(f"{queue_names.PREFIX}*", count=1_000))
         self._known |= set(board)
@@ -178,9 +178,9 @@ def _connection(url: str) -> Redis:
 
 
 def _board(queued: Iterable[Queued], new: set[int]) -> dict[str, dict[str, float]]:
-    """Sorted sets by route: trial to score."""
+    """Sorted sets by queue: trial to score."""
     board: dict[str, dict[str, float]] = {}
     for one in queued:
-        for route in one.routes(is_new=one.trial in new):
-            board.setdefault(route, {})[str(one.trial)] = one.score
+        for queue in one.queues(is_new=one.trial in new):
+            board.setdefault(queue, {})[str(one.trial)] = one.score
     return board

@@ -24,11 +24,11 @@ from service.storage.clock import Now
 from service.storage.db import Database
 from service.storage.tables import (
     AttemptRow,
+    AttendanceRow,
     Base,
     JoinTokenRow,
     LoginCodeRow,
     LoginSessionRow,
-    PulseRow,
     TrialRow,
     table_of,
 )
@@ -183,11 +183,12 @@ def _number_table_on(session: Session, table: str) -> None:
 
 
 def _fence(session: Session) -> None:
-    pulses, highest = table_of(PulseRow), select(func.coalesce(func.max(TrialRow.token), 0))
+    attendance = table_of(AttendanceRow)
+    highest = select(func.coalesce(func.max(TrialRow.token), 0))
     known = max(int(session.scalar(highest) or 0), _old_fence(session))
     fence = max(known + FENCED, int(MILLISECONDS * session.scalars(select(Now())).one()))
-    session.execute(pulses.delete())
-    session.execute(insert(pulses), {"id": ONLY, "at": 0.0, "fence": fence})
+    session.execute(attendance.delete())
+    session.execute(insert(attendance), {"id": ONLY, "at": 0.0, "fence": fence})
     running = TrialRow.state == TrialState.RUNNING.value
     queued = {"state": TrialState.QUEUED.value, "worker": None, "lease_until": None}
     end_attempts(session, "expired", AttemptRow.outcome.is_(None))
@@ -195,4 +196,4 @@ def _fence(session: Session) -> None:
 
 
 def _old_fence(session: Session) -> int:
-    return int(session.scalar(select(func.max(PulseRow.fence))) or 0)
+    return int(session.scalar(select(func.max(AttendanceRow.fence))) or 0)

@@ -158,11 +158,11 @@ class Trials:
     def accept(
         self, trial: TrialRow, token: int, score: float | None, measurement: Any = None
     ) -> int:
-        """Record the trial's one result; return its place in the study's order."""
+        """Record the trial's one result; return its number in the study's sequence."""
         sequence = int(self._session.scalar(_LAST, {"study": trial.study_id}) or 0) + 1
         result = {"token": token, "score": score, "measurement": measurement}
-        place = {"trial_id": trial.id, "study_id": trial.study_id, "sequence": sequence}
-        self._session.execute(_ACCEPT, {**place, **result})
+        key = {"trial_id": trial.id, "study_id": trial.study_id, "sequence": sequence}
+        self._session.execute(_ACCEPT, {**key, **result})
         return sequence
 
 

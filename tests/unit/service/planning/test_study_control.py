@@ -43,8 +43,8 @@ def test_cancel_reaches_the_worker_with_its_heartbeat(service: Service) -> None:
     identity = service.submit()
     lease = service.claim()
     assert service.post(f"/v1/studies/{identity}/cancel").json()["state"] == "cancelled"
-    beat = service.post(f"/v1/leases/{lease['trial_id']}/heartbeat", holding(lease), "worker")
-    assert beat.json()["action"] == "cancel"
+    answer = service.post(f"/v1/leases/{lease['trial_id']}/heartbeat", holding(lease), "worker")
+    assert answer.json()["action"] == "cancel"
     assert service.report(lease, -2.5).status_code == 409
     assert service.claim() is None
     for verb in ("pause", "resume"):
