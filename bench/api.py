@@ -117,7 +117,7 @@ async def _run(
         first = _mebibytes(home)
         end = time.monotonic() + options.seconds
         await asyncio.gather(
-            *(_beat(load, leases, at, end) for at in range(options.workers)),
+            *(_heartbeat(load, leases, at, end) for at in range(options.workers)),
             *(_watch(load, study, browser, end) for _ in range(options.pages)),
             _turn_over(load, leases, end),
             _administer(load, study, end),
@@ -145,7 +145,7 @@ async def _log_in(admin: httpx.AsyncClient) -> str:
     return "; ".join(f"{name}={value}" for name, value in answer.cookies.items())
 
 
-async def _beat(load: Load, leases: list[Mapping[str, Any]], at: int, end: float) -> None:
+async def _heartbeat(load: Load, leases: list[Mapping[str, Any]], at: int, end: float) -> None:
     await asyncio.sleep(random.uniform(0, HEARTBEAT_SECONDS))
     while time.monotonic() < end:
         lease = leases[at]

@@ -17,8 +17,8 @@ from rich.progress import (
 from rankadaptor.client import Client
 from rankadaptor.screen import err
 from rankadaptor.study_view import PURPOSES, finished, time_left
+from rankspace.study import OVER, StudyState
 
-OVER = frozenset({"done", "failed", "cancelled"})
 POLL_SECONDS = 1.0
 LABELS = {
     "search": "searching",
@@ -26,7 +26,11 @@ LABELS = {
     "verify": "verifying",
     "recover": "recovering",
 }
-STAGES = {"searching": "search", "verifying": "verify", "recovering": "recover"}
+STAGES = {
+    StudyState.SEARCHING: "search",
+    StudyState.VERIFYING: "verify",
+    StudyState.RECOVERING: "recover",
+}
 
 
 def follow(

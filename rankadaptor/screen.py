@@ -2,11 +2,13 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
+from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 
 from rankadaptor.exit_codes import exit_code
@@ -35,6 +37,14 @@ class Screen(Console):
 
 out = Screen(highlight=False)
 err = Screen(stderr=True, highlight=False)
+
+
+def listing(title: str, columns: Sequence[str], folding: Collection[str]) -> Table:
+    """Return an empty table; ``folding`` columns take several lines in a narrow window."""
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    for column in columns:
+        table.add_column(column, no_wrap=column not in folding, overflow="fold")
+    return table
 
 
 def emit(as_json: bool, data: Any, render: Callable[[], RenderableType]) -> None:

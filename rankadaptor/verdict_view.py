@@ -7,8 +7,7 @@ from rich.text import Text
 
 from rankadaptor.rank_map import rank_map
 from rankspace import Comparison, SearchSpace, Verdict
-from rankspace.verdict import Answer
-from rankspace.verdict_words import SENTENCES
+from rankspace.verdict import SENTENCES, Answer
 
 STYLES = {
     Answer.BETTER: "bold green",

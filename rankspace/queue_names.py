@@ -1,7 +1,7 @@
-"""Routes: the names of the queues in Redis, by what a trial needs of its worker.
+"""Queue names: the queues in Redis, by what a trial needs of its worker.
 
-A trial is announced on the route of its model, which workers that have it loaded listen to, and a
-little later on the route of its needs, which every worker listens to that meets them.
+A trial is announced in the queue of its model, which workers that have it loaded listen to, and a
+little later in the queue of its needs, which every worker listens to that meets them.
 """
 
 import math
@@ -17,20 +17,20 @@ ANY = "any"
 
 
 def of_need(gpu_memory_gib: float, architecture: str) -> str:
-    """Route of a trial that needs ``gpu_memory_gib`` and a loader for ``architecture``."""
+    """Queue of a trial that needs ``gpu_memory_gib`` and a loader for ``architecture``."""
     step = next((step for step in STEPS if step >= gpu_memory_gib), math.ceil(gpu_memory_gib))
     return f"{PREFIX}need:{step}:{architecture or ANY}"
 
 
 def of_model(fingerprint: str) -> str:
-    """Route of the trials of one model."""
+    """Queue of the trials of one model."""
     return f"{PREFIX}model:{fingerprint}"
 
 
 def served(
     gpu_memory_gib: float, architectures: Iterable[str], resident: str | None
 ) -> tuple[str, ...]:
-    """Routes a worker listens to, the one of its resident model first, then the largest needs."""
+    """Queues a worker listens to, the one of its resident model first, then the largest needs."""
     sizes = [step for step in reversed(STEPS) if step <= gpu_memory_gib]
     needs = [of_need(size, name) for size in sizes for name in (*architectures, ANY)]
     return (*((of_model(resident),) if resident else ()), *needs)

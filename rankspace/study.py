@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Literal
 
 from rankspace.errors import InvalidInput
@@ -27,6 +28,58 @@ class StudyState(StrEnum):
     PAUSED = "paused"
     CANCELLED = "cancelled"
     FAILED = "failed"
+
+
+STUDY_TRANSITIONS: Mapping[StudyState, frozenset[StudyState]] = MappingProxyType(
+    {
+        StudyState.SEARCHING: frozenset(
+            {StudyState.VERIFYING, StudyState.PAUSED, StudyState.CANCELLED, StudyState.FAILED}
+        ),
+        StudyState.VERIFYING: frozenset(
+            {StudyState.RECOVERING, StudyState.PAUSED, StudyState.CANCELLED, StudyState.FAILED}
+        ),
+        StudyState.RECOVERING: frozenset(
+            {StudyState.DONE, StudyState.PAUSED, StudyState.CANCELLED, StudyState.FAILED}
+        ),
+        StudyState.DONE: frozenset(),
+        StudyState.PAUSED: frozenset(
+            {
+                StudyState.SEARCHING,
+                StudyState.VERIFYING,
+                StudyState.RECOVERING,
+                StudyState.CANCELLED,
+            }
+        ),
+        StudyState.CANCELLED: frozenset(),
+        StudyState.FAILED: frozenset(
+            {
+                StudyState.SEARCHING,
+                StudyState.VERIFYING,
+                StudyState.RECOVERING,
+                StudyState.CANCELLED,
+            }
+        ),
+    }
+)
+"""Legal moves. A paused or failed study goes back to the stage it was in."""
+
+
+def sources(state: StudyState) -> tuple[StudyState, ...]:
+    """States from which a study may come to ``state``."""
+    return tuple(old for old, following in STUDY_TRANSITIONS.items() if state in following)
+
+
+ACTIVE = sources(StudyState.PAUSED)
+"""A study goes on by itself: it has trials to run and is planned."""
+
+RESUMABLE = tuple(state for state in sources(ACTIVE[0]) if state not in ACTIVE)
+"""A person may have it go on."""
+
+OVER = tuple(state for state in StudyState if state not in (*ACTIVE, StudyState.PAUSED))
+"""Nothing of it runs or waits; one that failed may be resumed all the same."""
+
+STAGES = (*ACTIVE, StudyState.DONE)
+"""How far a study may have come; the other states keep the stage it was in."""
 
 
 class Granularity(StrEnum):

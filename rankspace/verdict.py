@@ -1,7 +1,9 @@
 """Verdict: what a study may honestly claim."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 from rankspace.rank_vector import RankVector
 
@@ -12,6 +14,16 @@ class Answer(StrEnum):
     BETTER = "better"
     NO_DIFFERENCE_SHOWN = "no difference shown"
     WORSE = "worse"
+
+
+SENTENCES: Mapping[Answer, str] = MappingProxyType(
+    {
+        Answer.BETTER: "The searched ranks are better than uniform ranks at the same budget.",
+        Answer.NO_DIFFERENCE_SHOWN: "They cannot be told from uniform ranks; keep the cheaper.",
+        Answer.WORSE: "The searched ranks are worse than uniform ranks; keep uniform.",
+    }
+)
+"""What an answer means, in the one sentence that every view shows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import structlog
 
 from service.allocation import give_back
 from service.leases.lease_service import LeaseService
-from service.planning.queue import PATIENCE_SECONDS, Planning
+from service.planning.queue import PATIENCE_SECONDS, PlanningQueue
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +27,7 @@ TIDY_SECONDS = 30.0
 class Housekeeping:
     """Runs once before the service answers, then every ``interval`` seconds."""
 
-    def __init__(self, leases: LeaseService, planning: Planning, interval: float) -> None:
+    def __init__(self, leases: LeaseService, planning: PlanningQueue, interval: float) -> None:
         self._leases = leases
         self._planning = planning
         self._interval = interval

@@ -13,7 +13,7 @@ from service.insights.cache import InsightCache
 from service.leases.lease_service import LeaseService
 from service.leases.uploads import ArtifactTransfer
 from service.planning.planner import StudyPlanner
-from service.planning.queue import Planning
+from service.planning.queue import PlanningQueue
 from service.settings import Settings
 from service.signals.announcer import Announcer, announcer
 from service.signals.broadcast import Broadcast
@@ -35,7 +35,7 @@ class Runtime:
     metrics: Metrics
     database: Database
     doorbell: Doorbell
-    planning: Planning
+    planning: PlanningQueue
     leases: LeaseService
     artifacts: ArtifactTransfer
     insights: InsightCache
@@ -53,8 +53,8 @@ def assemble(settings: Settings) -> Runtime:
     metrics = Metrics()
     metrics.registry.register(BacklogGauges(database, settings.active_worker_seconds))
     active = settings.active_worker_seconds
-    conductor = StudyPlanner(database, doorbell, active, metrics, told.announce)
-    planning = Planning(conductor)
+    planner = StudyPlanner(database, doorbell, active, metrics, told.announce)
+    planning = PlanningQueue(planner)
     streams = Broadcast(database, doorbell)
     metrics.watch_streams(lambda: streams.count)
     store = ArtifactStore(settings.data_directory / "artifacts")

@@ -1,17 +1,14 @@
 """Logging: one event per line, for a person on a terminal and as JSON elsewhere; no secrets."""
 
 import logging
-import re
 import sys
 from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
 
-_SECRET_NAMES = re.compile(
-    r"(authorization|cookie|secret|password|dsn|api_key|join_token|code)$", re.IGNORECASE
-)
-_SECRET_VALUES = re.compile(r"(rk[aj])_([a-z2-7]{8})_[a-z2-7]{32}")
+from rankspace.redaction import without_secrets
+
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
 
 
@@ -32,11 +29,5 @@ def configure(log_format: str, level: str) -> None:
     )
 
 
-def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Blank secret fields, and keys inside of any text."""
-    for name, value in event.items():
-        if _SECRET_NAMES.search(name):
-            event[name] = "[redacted]"
-        elif isinstance(value, str):
-            event[name] = _SECRET_VALUES.sub(r"\1_\2_[redacted]", value)
-    return event
+def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
+    return without_secrets(event)

@@ -12,6 +12,7 @@ from bench.chaos.faults import STRANDED_GIB
 from bench.chaos.history import Acknowledged, Counted, Event, History
 from bench.chaos.site import LEASE_SECONDS
 from rankspace import Purpose
+from rankspace.study import OVER, StudyState
 from service.planning.replay import replay
 from service.planning.study_results import StudyResults
 from service.storage.db import Database
@@ -85,7 +86,7 @@ class Progress:
 
     def look(self) -> None:
         mine = ObservationRow.study_id.in_(self._studies)
-        ended = StudyRow.id.in_(self._studies) & StudyRow.state.in_(("done", "failed"))
+        ended = StudyRow.id.in_(self._studies) & StudyRow.state.in_(OVER)
         try:
             with self._database.reading() as session:
                 counted = session.scalar(select(func.count(ObservationRow.trial_id)).where(mine))
@@ -124,7 +125,7 @@ def read_history(
             ).where(ObservationRow.study_id.in_(mine))
         )
         unfinished = session.scalars(
-            select(StudyRow.id).where(StudyRow.id.in_(mine), StudyRow.state != "done")
+            select(StudyRow.id).where(StudyRow.id.in_(mine), StudyRow.state != StudyState.DONE)
         )
         history = History(
             states={row.id: row.state for row in states},

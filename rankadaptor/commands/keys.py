@@ -7,9 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 from rankadaptor.client import JSON
-from rankadaptor.commands.listing import listing
 from rankadaptor.commands.options import Json, Url, connect
-from rankadaptor.screen import emit, err
+from rankadaptor.screen import emit, err, listing
 
 app = typer.Typer(no_args_is_help=True, help="Issue, list and revoke API keys; needs an admin key.")
 
@@ -32,8 +31,8 @@ def issue(
     with connect(url) as client:
         issued = client.issue_key(role, name, project=project, days=days)
     if not json_:
-        place = f"role {issued['role']}, project {issued['project']}"
-        err.print(f"key {issued['id']}, {place}; keep it, nobody can show it again", style="dim")
+        reach = f"role {issued['role']}, project {issued['project']}"
+        err.print(f"key {issued['id']}, {reach}; keep it, nobody can show it again", style="dim")
     emit(json_, issued, lambda: Text(issued["key"], overflow="ignore", no_wrap=True))
 
 
@@ -83,8 +82,8 @@ def issue_join_token(
     with connect(url) as client:
         issued = client.issue_join_token(name, project=project, uses=uses, hours=hours)
     if not json_:
-        place = f"project {issued['project']}, good for {uses} until {issued['expires_at']}"
-        err.print(f"join token {issued['id']}, {place}", style="dim")
+        terms = f"project {issued['project']}, good for {uses} until {issued['expires_at']}"
+        err.print(f"join token {issued['id']}, {terms}", style="dim")
     emit(json_, issued, lambda: Text(issued["token"], overflow="ignore", no_wrap=True))
 
 

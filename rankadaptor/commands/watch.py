@@ -7,6 +7,7 @@ from rankadaptor.exit_codes import ExitCode
 from rankadaptor.following import follow
 from rankadaptor.screen import emit
 from rankadaptor.study_view import study_details
+from rankspace.study import StudyState
 
 
 def watch(study: StudyId, url: Url = None, json_: Json = False) -> None:
@@ -14,5 +15,5 @@ def watch(study: StudyId, url: Url = None, json_: Json = False) -> None:
     with connect(url) as client:
         view = follow(client, study)
     emit(json_, view, lambda: study_details(view))
-    if view["state"] != "done":
+    if view["state"] != StudyState.DONE:
         raise typer.Exit(ExitCode.STUDY_FAILED)

@@ -7,9 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 from rankadaptor.client import JSON
-from rankadaptor.commands.listing import listing
 from rankadaptor.commands.options import Json, Url, connect
-from rankadaptor.screen import emit
+from rankadaptor.screen import emit, listing
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the worker.")]
 

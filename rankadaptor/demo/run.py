@@ -34,6 +34,7 @@ from rankadaptor.study_file import read_study
 from rankadaptor.verdict_view import verdict_view
 from rankspace import PrunedModel, SearchSpace, Study, Verdict
 from rankspace.errors import InvalidInput, RankspaceError
+from rankspace.study import StudyState
 
 RELOAD_TOLERANCE = 1e-5
 MARKER = ".rankadaptor-demo"
@@ -205,7 +206,7 @@ def _search(
                 process.check()
 
         view = follow(client, view["id"], also=look_after)
-    if view["state"] != "done":
+    if view["state"] != StudyState.DONE:
         raise DemoFailed(f"the study ended as {view['state']}: {view['error']}")
     client.export(view["id"], output / "adapter")
     return client.verdict(view["id"]), client.space(view["id"]), _recovered_loss(client, view["id"])

@@ -6,7 +6,6 @@ valid.
 
 import hashlib
 import hmac
-import os
 import re
 import secrets
 import zlib
@@ -21,6 +20,7 @@ from sqlalchemy.orm import Session
 from rankspace.errors import Conflict, NotFound, Unauthenticated
 from service.access.caller import Caller, Role
 from service.storage.clock import Now, timestamp
+from service.storage.private_files import write_private
 from service.storage.scope import ALL, EVERYTHING, Scope
 from service.storage.tables import KeyRow
 
@@ -209,16 +209,9 @@ def store(directory: Path, issued: Iterable[IssuedKey]) -> None:
     no ``admin.key`` and issues another.
     """
     for key in issued:
-        _write_secret(_file(directory, key.role), key.key)
+        write_private(_file(directory, key.role), f"{key.key}\n")
         log.info("issued a key", key=key.id, role=key.role.value, reason=key.name)
 
 
 def _file(directory: Path, role: Role) -> Path:
     return directory / f"{role.value}.key"
-
-
-def _write_secret(path: Path, key: str) -> None:
-    path.unlink(missing_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        file.write(key + "\n")

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from rankspace.errors import TooManyRequests
 from service.access.buckets import Buckets
 from service.access.caller import Caller, Role
-from service.access.slots import Places
+from service.access.slots import Slots
 from service.settings import Settings
 
 FLEET = 10
@@ -24,12 +24,12 @@ class Limits:
             return Buckets(rate * factor, max(burst * factor, 1.0))
 
         self._people, self._fleets, self._strangers = map(buckets, (1.0, FLEET, STRANGER))
-        self._polls = Places(
+        self._polls = Slots(
             "waits for trials",
             "give the fleet a second worker key, or raise RANKADAPTOR_POLLS_PER_KEY",
             settings.polls_per_key,
         )
-        self._streams = Places(
+        self._streams = Slots(
             "follows events",
             "close some pages, or raise RANKADAPTOR_STREAMS_PER_KEY",
             settings.streams_per_key,

@@ -1,4 +1,4 @@
-"""Places: how many of something each key may hold at a time, and all keys together."""
+"""Slots: how many of something each key may hold at a time, and all keys together."""
 
 import math
 import threading
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from rankspace.errors import TooManyRequests
 
 
-class Places:
+class Slots:
     """Given out and taken back; may be used from any thread.
 
     Args:
@@ -50,5 +50,5 @@ class Places:
             detail = f"key {key} {self._what} {self._each} times already"
             raise TooManyRequests(detail, hint=self._fix)
         if self._taken.total() >= self._total:
-            detail = f"this service has given out all {self._total} places"
+            detail = f"this service has given out all {self._total} slots"
             raise TooManyRequests(detail, hint=self._total_fix)

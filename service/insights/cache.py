@@ -1,4 +1,4 @@
-"""The insights desk: what takes long to compute is computed once, beside the requests.
+"""InsightCache: what takes long to compute is computed once, beside the requests.
 
 On a small study every answer is as of now. Where that takes longer than ``fresh_seconds`` one
 computation serves everybody, and comes so seldom that it takes at most a twentieth of the time, and

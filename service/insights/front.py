@@ -10,8 +10,8 @@ from perfmodel import ModelState
 from rankspace import Verdict
 from rankspace.errors import Conflict
 from rankspace.front import Front, Verified
-from rankspace.wire import decode
 from service.insights.knowledge import Planned, knowledge, nobody
+from service.storage.documents import verdict_of
 from service.studies.repository import Studies
 
 
@@ -30,9 +30,10 @@ def known_front(session: Session, study: str, planned: Planned = nobody) -> Fron
     """Return the front, or None before there is a score."""
     row = Studies(session).get(study)
     found = _front(_Known(knowledge(session, study, planned)))
-    if found is None or row.verdict is None:
+    verdict = verdict_of(row.verdict)
+    if found is None or verdict is None:
         return found
-    return replace(found, verified=_verified(decode(Verdict, row.verdict)))
+    return replace(found, verified=_verified(verdict))
 
 
 class _Known:

@@ -11,9 +11,10 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from perfmodel import ModelState
+from rankspace.study import ACTIVE
 from service.planning.study_results import ModelSnapshot, StudyResults
 from service.storage.tables import ObservationRow
-from service.studies.repository import ACTIVE, Studies
+from service.studies.repository import Studies
 
 Planned: TypeAlias = Callable[[str], ModelSnapshot | None]
 """What the planning of this process knows of a study; None where it does not plan it."""
@@ -30,7 +31,7 @@ def nobody(_study: str) -> None:
 
 
 @dataclass(slots=True)
-class _Shelf:
+class _Opened:
     """One study's results where nobody plans it; use it under its lock."""
 
     lock: Lock = field(default_factory=Lock)
@@ -38,8 +39,8 @@ class _Shelf:
 
 
 @lru_cache(maxsize=16)
-def _shelf(engine: Any, study: str) -> _Shelf:
-    return _Shelf()
+def _opened(engine: Any, study: str) -> _Opened:
+    return _Opened()
 
 
 def knowledge(session: Session, study: str, planned: Planned = nobody) -> ModelState:
@@ -53,14 +54,14 @@ def knowledge(session: Session, study: str, planned: Planned = nobody) -> ModelS
     """
     is_active = Studies(session).get(study).state in ACTIVE
     known = _caught_up(session, study, planned, is_active=is_active and planned is not nobody)
-    shelf = _shelf(session.get_bind(), study)
-    with shelf.lock:
+    opened = _opened(session.get_bind(), study)
+    with opened.lock:
         if known is not None:
-            shelf.results = None
+            opened.results = None
             return known.state
-        shelf.results = shelf.results or StudyResults.open(session, study)
-        shelf.results.catch_up(session)
-        return shelf.results.state
+        opened.results = opened.results or StudyResults.open(session, study)
+        opened.results.catch_up(session)
+        return opened.results.state
 
 
 def _caught_up(

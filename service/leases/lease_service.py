@@ -1,4 +1,4 @@
-"""The lease desk: each call is one transaction."""
+"""LeaseService: each call is one transaction."""
 
 import math
 import time
@@ -25,7 +25,7 @@ from service.workers import quarantine
 from service.workers.repository import Workers
 
 TURNS_PER_LEASE, ABSENCES_PER_LEASE = 24, 8
-"""How often a lease's time holds a pulse, and an absence after which holders get a full lease."""
+"""How often attendance is noted per lease, and an absence after which holders get a full one."""
 
 TOUCHES = 4
 """Signs of life of an idle worker that are noted while it counts as active after one."""
@@ -94,9 +94,9 @@ class LeaseService:
             Whether it counts as active only from now on.
         """
         with self._database.reading() as session:
-            silence, place = Workers(session).silence(worker) or (math.inf, "")
+            silence, project = Workers(session).silence(worker) or (math.inf, "")
         most = self._settings.active_worker_seconds
-        if silence < most / TOUCHES and place in (identity.project, ALL):
+        if silence < most / TOUCHES and project in (identity.project, ALL):
             return False
         with self._database.writing() as session:
             Workers(session).touch(worker, identity)
@@ -124,9 +124,9 @@ class LeaseService:
             log.info("claimed", trial=handed.trial_id, token=handed.token, worker=worker)
         return handed
 
-    def heartbeat(self, trial: int, beat: Heartbeat, identity: WorkerIdentity) -> HeartbeatAnswer:
+    def heartbeat(self, trial: int, given: Heartbeat, identity: WorkerIdentity) -> HeartbeatAnswer:
         with self._database.writing() as session:
-            return workflow.heartbeat(session, trial, beat, self._settings.lease_seconds, identity)
+            return workflow.heartbeat(session, trial, given, self._settings.lease_seconds, identity)
 
     def report(self, trial: int, given: Report, identity: WorkerIdentity) -> Receipt:
         try:
@@ -138,7 +138,7 @@ class LeaseService:
             self._metrics.stale_reports.inc()
             raise
         except ImplausibleMeasurement as error:
-            log.warning("senseless", trial=trial, worker=given.worker, problem=error.detail)
+            log.warning("implausible", trial=trial, worker=given.worker, problem=error.detail)
             with self._database.writing() as session:
                 workflow.distrust(session, trial, given, error)
             raise InvalidInput(error.field, error.value, error.problem, fix=error.hint) from None

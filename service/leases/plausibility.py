@@ -1,4 +1,4 @@
-"""Sense: whether a measurement can be that of the trial it is reported for."""
+"""Plausibility: whether a measurement can be that of the trial it is reported for."""
 
 from dataclasses import dataclass
 

@@ -8,12 +8,13 @@ from sqlalchemy.orm import Session
 
 from rankspace.lease import Capabilities
 from rankspace.trial import TRANSITIONS, TrialState
+from service.storage.attempts import end_attempts
 from service.storage.attendance import FENCE
 from service.storage.clock import Now
 from service.storage.scope import ALL
 from service.storage.tables import AttemptRow, ModelRow, StudyRow, TrialRow, table_of
-from service.studies.repository import ACTIVE, Studies
-from service.trials.repository import affected, changed, lock_trials
+from service.studies.repository import Studies
+from service.trials.repository import IS_CLAIMABLE, affected, changed, lock_trials
 
 PATIENCE_SECONDS = 600.0
 """How long a trial may wait for workers that have another model at hand."""
@@ -35,7 +36,7 @@ _IS_QUEUED = TrialRow.state == TrialState.QUEUED.value
 _IS_RUNNING = TrialRow.state == TrialState.RUNNING.value
 _IS_LATE = TrialRow.lease_until < Now()
 _IS_HELD = _IS_RUNNING & (TrialRow.worker == _WORKER) & _IS_TRIAL_SEEN
-_FREE = select(TrialRow.id).join(StudyRow).where(_IS_QUEUED, StudyRow.state.in_(ACTIVE))
+_FREE = select(TrialRow.id).join(StudyRow).where(IS_CLAIMABLE)
 _FITS = (StudyRow.gpu_memory_gib <= bindparam("gib")) & or_(
     StudyRow.architecture.in_(bindparam("architectures", expanding=True)),
     StudyRow.architecture == "",
@@ -113,8 +114,8 @@ class Leases:
         given = {"study": study, "holder": worker, "lease_seconds": lease_seconds}
         claimed = self._session.scalar(_CLAIM, given)
         if claimed is not None:
-            place = {"trial_id": claimed.id, "token": claimed.token}
-            self._session.execute(_ATTEMPT, {**place, "worker": worker, "process": process})
+            claim = {"trial_id": claimed.id, "token": claimed.token}
+            self._session.execute(_ATTEMPT, {**claim, "worker": worker, "process": process})
         return claimed
 
     def renew(self, trial: int, token: int, lease_seconds: float) -> bool:
@@ -190,13 +191,7 @@ class Leases:
 
     def end_attempt(self, trial: int, token: int, outcome: str, error: str | None = None) -> None:
         mine = (AttemptRow.trial_id == trial) & (AttemptRow.token == token)
-        spent = Now() - AttemptRow.started_at
-        self._session.execute(
-            update(AttemptRow)
-            .where(mine)
-            .values(outcome=outcome, error=error, ended_at=Now(), seconds=spent)
-            .execution_options(synchronize_session=False)
-        )
+        end_attempts(self._session, outcome, mine, error=error)
 
     def keep(self, trial: int, token: int, interim: Sequence[Any]) -> bool:
         """Store the claim's interim losses; false when there is no such claim any more."""

@@ -106,7 +106,7 @@ def expire_orphan(
 def heartbeat(
     session: Session,
     trial: int,
-    beat: Heartbeat,
+    given: Heartbeat,
     lease_seconds: float,
     identity: WorkerIdentity,
 ) -> HeartbeatAnswer:
@@ -117,19 +117,19 @@ def heartbeat(
         NotFound: The trial is not one of this service's study.
         LeaseLost: The trial is someone else's, queued again or over.
     """
-    Workers(session).touch(beat.worker, identity)
+    Workers(session).touch(given.worker, identity)
     leases = Leases(session)
-    row, attempt = _held(session, trial, beat)
-    interim = _merged(attempt.interim or (), encode(beat.interim))
-    is_current = row.token == beat.token
+    row, attempt = _held(session, trial, given)
+    interim = _merged(attempt.interim or (), encode(given.interim))
+    is_current = row.token == given.token
     is_running = is_current and row.state == TrialState.RUNNING
     action = advise(session, row, interim) if is_running else Action.CONTINUE
-    if not leases.renew(trial, beat.token, lease_seconds):
+    if not leases.renew(trial, given.token, lease_seconds):
         if not (is_current and row.state == TrialState.CANCELLED):
-            raise _lost(trial, beat.token)
+            raise _lost(trial, given.token)
         action = Action.CANCEL
-    if beat.interim and not leases.keep(trial, beat.token, interim):
-        raise _not_ours(trial, beat)  # the study was deleted a moment ago
+    if given.interim and not leases.keep(trial, given.token, interim):
+        raise _not_ours(trial, given)  # the study was deleted a moment ago
     return HeartbeatAnswer(lease_seconds, action)
 
 
@@ -180,7 +180,7 @@ def _judge(session: Session, row: TrialRow, given: Report) -> None:
 
 
 def distrust(session: Session, trial: int, given: Report, error: ImplausibleMeasurement) -> None:
-    """Hold a senseless report against its worker, once, unless somebody else may be at fault.
+    """Hold an implausible report against its worker, once, unless somebody else may be at fault.
 
     Raises:
         NotFound, LeaseLost: As ``report`` does.

@@ -1,8 +1,9 @@
 """Plan: what one step of a study decided, as data."""
 
 from dataclasses import dataclass
-from typing import Any
 
+from perfmodel.evidence.verification import Arms
+from rankspace import Verdict
 from rankspace.study import StudyState
 from service.trials.planned import PlannedTrial
 
@@ -31,8 +32,8 @@ class Turn:
 
     state: StudyState
     error: str | None = None
-    arms: Any | None = None
-    verdict: Any | None = None
+    arms: Arms | None = None
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from rankspace.errors import NotFound
 from rankspace.study import StudyState
+from rankspace.wire import encode
 from service.planning.plan import Plan, Proposed, Turn
 from service.planning.recovering import plan_recovery
 from service.planning.searching import plan_search
@@ -20,7 +21,7 @@ from service.planning.verifying import plan_verification
 from service.signals.doorbell import Doorbell
 from service.storage.db import Database
 from service.storage.events import Events
-from service.studies.repository import Studies
+from service.studies.repository import Studies, enter
 from service.telemetry.metrics import Metrics
 from service.trials.repository import Trials
 from service.trials.workflow import queue, withdraw
@@ -181,10 +182,9 @@ def _offer(session: Session, study: str, proposed: Proposed) -> None:
 
 def _turn(session: Session, study: str, turn: Turn) -> None:
     row = Studies(session).get(study)
-    row.state, row.error = turn.state.value, turn.error
-    if turn.state is not StudyState.FAILED:
-        row.stage = turn.state.value
-    row.arms = turn.arms if turn.arms is not None else row.arms
-    row.verdict = turn.verdict if turn.verdict is not None else row.verdict
+    enter(row, turn.state)
+    row.error = turn.error
+    row.arms = encode(turn.arms) or row.arms
+    row.verdict = encode(turn.verdict) or row.verdict
     content: dict[str, Any] = {"error": turn.error, "arms": turn.arms, "verdict": turn.verdict}
     Events(session).record(turn.state.value, study, None, **content)

@@ -1,4 +1,4 @@
-"""Planning: the one thread that carries studies on. Asking for it never waits for it."""
+"""PlanningQueue: the one thread that carries studies on. Asking for it never waits for it."""
 
 import asyncio
 import threading
@@ -17,7 +17,7 @@ ASKERS = 1_000
 """Workers whose last result is remembered."""
 
 
-class Planning:
+class PlanningQueue:
     """Runs the planner for whoever asks; requests that wait for the same study are one."""
 
     def __init__(self, planner: StudyPlanner) -> None:

@@ -1,10 +1,9 @@
 """The recovery stage: the full fine-tune of the winner, whose adapter is the export."""
 
-from rankspace import Purpose, RankVector, Verdict
+from rankspace import Purpose, RankVector
 from rankspace.study import StudyState
 from rankspace.trial import Split
 from rankspace.verdict import Answer
-from rankspace.wire import decode
 from service.planning.plan import Plan, Turn
 from service.planning.snapshot import Snapshot
 from service.planning.verifying import first_seed
@@ -45,7 +44,8 @@ def winner(snapshot: Snapshot) -> RankVector:
 
     A vector without any adapter leaves nothing to train or export; then it is uniform's.
     """
-    verdict = decode(Verdict, snapshot.head.verdict, "verdict")
+    verdict = snapshot.head.verdict
+    assert verdict is not None  # the turn to this stage brought it
     if verdict.answer is Answer.BETTER:
         return verdict.best_rank_vector
     cheapest = verdict.cheapest_rank_vector

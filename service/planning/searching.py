@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 import perfmodel
+from perfmodel.evidence.verification import Arms
 from rankspace import Proposal, Purpose, RankVector
 from rankspace.study import StudyState
-from rankspace.wire import encode
 from service.planning.plan import Plan, Proposed, Turn
 from service.planning.snapshot import OpenTrial, Snapshot
 from service.trials.planned import PlannedTrial, Run, next_seed
@@ -169,7 +169,7 @@ def _is_over(snapshot: Snapshot, plan: Plan) -> bool:
 def _turn(snapshot: Snapshot) -> Turn:
     if not snapshot.results.scored:
         return Turn(StudyState.FAILED, error=_why(snapshot))
-    return Turn(StudyState.VERIFYING, arms=encode(arms_of(snapshot)))
+    return Turn(StudyState.VERIFYING, arms=chosen_arms(snapshot))
 
 
 def _why(snapshot: Snapshot) -> str:
@@ -177,12 +177,12 @@ def _why(snapshot: Snapshot) -> str:
     return f"no search trial succeeded; the last one: {last}"
 
 
-def arms_of(snapshot: Snapshot) -> dict[str, object]:
+def chosen_arms(snapshot: Snapshot) -> Arms:
     """Choose what enters verification: the best vectors, uniform, a cheap one, a random one."""
     state, best = snapshot.results.state, snapshot.results.best_control
-    return {
-        "candidates": perfmodel.leaders(state, snapshot.study.verify.candidates),
-        "uniform": snapshot.space.uniform(),
-        "economy": perfmodel.economy(state),
-        "random": best.rank_vector if best else None,
-    }
+    return Arms(
+        candidates=perfmodel.leaders(state, snapshot.study.verify.candidates),
+        uniform=snapshot.space.uniform(),
+        economy=perfmodel.economy(state),
+        random=best.rank_vector if best else None,
+    )

@@ -11,9 +11,11 @@ from typing import Any
 from sqlalchemy import BindParameter, bindparam, false, func, select, union_all
 from sqlalchemy.orm import Session
 
-from rankspace import Purpose, RankVector, SearchSpace, Study, TrialState
+from perfmodel.evidence.verification import Arms
+from rankspace import Purpose, RankVector, SearchSpace, Study, TrialState, Verdict
 from rankspace.study import StudyState
 from service.planning.study_results import StudyResults
+from service.storage.documents import arms_of, verdict_of
 from service.storage.tables import AttemptRow, ObservationRow, StudyRow, TrialRow, WatermarkRow
 from service.studies.repository import Studies, unknown
 from service.workers.repository import Workers
@@ -71,8 +73,8 @@ class Head:
     state: StudyState
     retries: int
     watermark: int | None
-    arms: Any | None
-    verdict: Any | None
+    arms: Arms | None
+    verdict: Verdict | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +164,8 @@ def read_head(session: Session, study: str) -> Head:
     row = session.execute(_HEAD, {"study": study}).one_or_none()
     if row is None:
         raise unknown(study)
-    state, *rest = row
-    return Head(StudyState(state), *rest)
+    state, retries, watermark, arms, verdict = row
+    return Head(StudyState(state), retries, watermark, arms_of(arms), verdict_of(verdict))
 
 
 def _open_trials(session: Session, study: str) -> tuple[OpenTrial, ...]:

@@ -19,7 +19,7 @@ from service.trials.results import Result, results_after
 
 @dataclass(frozen=True, slots=True)
 class ModelSnapshot:
-    """What the results said at one moment: the place of the last result, and the model's state."""
+    """What the results said at one moment: the number of the last result, and the model's state."""
 
     sequence: int
     state: ModelState
@@ -34,7 +34,7 @@ class StudyResults:
         study: As submitted.
         space: Its search space.
         state: What the model knows; its observations are the finished search trials.
-        sequence: Place of the last result read.
+        sequence: Number of the last result read.
         scored: Search trials with a score.
         last_error: Of the search trials that failed.
         search_seconds: Wall clock of the finished search trials.

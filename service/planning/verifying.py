@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-from perfmodel.evidence.verification import Arms, Scored, next_step
+from perfmodel.evidence.verification import Scored, next_step
 from rankspace import Purpose, RankVector, Verdict
 from rankspace.errors import TrialFailed
 from rankspace.study import CHOOSING_SEEDS, StudyState
 from rankspace.trial import Split
-from rankspace.wire import decode, encode
 from service.planning.plan import Plan, Turn
 from service.planning.snapshot import Snapshot
 from service.trials.planned import PlannedTrial
@@ -17,9 +16,11 @@ FRESH_SEEDS = 1_000_000
 
 
 def plan_verification(snapshot: Snapshot) -> Plan:
+    arms = snapshot.head.arms
+    assert arms is not None  # the turn to this stage chose them
     try:
         step = next_step(
-            decode(Arms, snapshot.head.arms, "arms"),
+            arms,
             _scored(snapshot),
             snapshot.study.verify,
             first_seed(snapshot),
@@ -29,7 +30,7 @@ def plan_verification(snapshot: Snapshot) -> Plan:
     except TrialFailed as error:
         return Plan(turn=Turn(StudyState.FAILED, error=error.detail))
     if isinstance(step, Verdict):
-        return Plan(turn=Turn(StudyState.RECOVERING, verdict=encode(step)))
+        return Plan(turn=Turn(StudyState.RECOVERING, verdict=step))
     return Plan(queued=_missing(snapshot, step))
 
 

@@ -18,11 +18,11 @@ from redis.exceptions import RedisError
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from rankspace import TrialState, queue_names
+from rankspace import queue_names
 from rankspace.errors import InvalidInput
 from service.storage.db import Database
 from service.storage.tables import ModelRow, StudyRow, TrialRow
-from service.studies.repository import ACTIVE
+from service.trials.repository import IS_CLAIMABLE
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +45,7 @@ _QUEUED = (
     )
     .join(StudyRow, StudyRow.id == TrialRow.study_id)
     .join(ModelRow, ModelRow.id == StudyRow.model_id)
-    .where(TrialRow.state == TrialState.QUEUED.value, StudyRow.state.in_(ACTIVE))
+    .where(IS_CLAIMABLE)
     .order_by(TrialRow.priority.desc(), TrialRow.id)
     .limit(MOST)
 )
@@ -63,10 +63,10 @@ class Queued:
 
     @property
     def score(self) -> float:
-        """Place in a sorted set: by priority, then by age."""
+        """Position in a sorted set: by priority, then by age."""
         return self.trial - self.priority * 1e12
 
-    def routes(self, *, is_new: bool) -> tuple[str, ...]:
+    def queues(self, *, is_new: bool) -> tuple[str, ...]:
         model = queue_names.of_model(self.fingerprint)
         need = queue_names.of_need(self.gpu_memory_gib, self.architecture)
         return (model,) if is_new else (model, need)
@@ -144,7 +144,7 @@ class Hints:
             return [Queued(*row) for row in session.execute(_QUEUED)]
 
     def _write(self, board: Mapping[str, Mapping[str, float]]) -> None:
-        """Two round trips, whatever the number of routes."""
+        """Two round trips, whatever the number of queues."""
         if self.is_up is not True:  # what another service announced before
             self._known |= set(self._redis.scan_iter(f"{queue_names.PREFIX}*", count=1_000))
         self._known |= set(board)
@@ -178,9 +178,9 @@ def _connection(url: str) -> Redis:
 
 
 def _board(queued: Iterable[Queued], new: set[int]) -> dict[str, dict[str, float]]:
-    """Sorted sets by route: trial to score."""
+    """Sorted sets by queue: trial to score."""
     board: dict[str, dict[str, float]] = {}
     for one in queued:
-        for route in one.routes(is_new=one.trial in new):
-            board.setdefault(route, {})[str(one.trial)] = one.score
+        for queue in one.queues(is_new=one.trial in new):
+            board.setdefault(queue, {})[str(one.trial)] = one.score
     return board

@@ -10,15 +10,15 @@ from sqlalchemy.orm import Session
 
 from service.storage.clock import Now
 from service.storage.db import insert_new
-from service.storage.tables import PulseRow, table_of
+from service.storage.tables import AttendanceRow, table_of
 
 ONLY = 1
-_ATTENDANCE = table_of(PulseRow)
+_ATTENDANCE = table_of(AttendanceRow)
 
 FENCE = select(func.coalesce(func.max(_ATTENDANCE.c.fence), 0)).scalar_subquery()
 """SQL: tokens up to here may be in the hands of workers this database knows nothing of."""
 
-_SINCE = select(Now() - PulseRow.at).where(PulseRow.id == ONLY).with_for_update()
+_SINCE = select(Now() - AttendanceRow.at).where(AttendanceRow.id == ONLY).with_for_update()
 
 
 def attend(session: Session) -> float:

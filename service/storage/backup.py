@@ -18,16 +18,17 @@ from sqlalchemy.orm import Session
 from rankspace import RankVector, TrialState
 from rankspace.errors import Conflict, InvalidInput, UnsupportedVersion
 from service.storage import schema
+from service.storage.attempts import end_attempts
 from service.storage.attendance import ONLY
 from service.storage.clock import Now
 from service.storage.db import Database
 from service.storage.tables import (
     AttemptRow,
+    AttendanceRow,
     Base,
     JoinTokenRow,
     LoginCodeRow,
     LoginSessionRow,
-    PulseRow,
     TrialRow,
     table_of,
 )
@@ -182,20 +183,17 @@ def _number_table_on(session: Session, table: str) -> None:
 
 
 def _fence(session: Session) -> None:
-    pulses, highest = table_of(PulseRow), select(func.coalesce(func.max(TrialRow.token), 0))
+    attendance = table_of(AttendanceRow)
+    highest = select(func.coalesce(func.max(TrialRow.token), 0))
     known = max(int(session.scalar(highest) or 0), _old_fence(session))
     fence = max(known + FENCED, int(MILLISECONDS * session.scalars(select(Now())).one()))
-    session.execute(pulses.delete())
-    session.execute(insert(pulses), {"id": ONLY, "at": 0.0, "fence": fence})
+    session.execute(attendance.delete())
+    session.execute(insert(attendance), {"id": ONLY, "at": 0.0, "fence": fence})
     running = TrialRow.state == TrialState.RUNNING.value
     queued = {"state": TrialState.QUEUED.value, "worker": None, "lease_until": None}
-    session.execute(
-        update(AttemptRow)
-        .where(AttemptRow.outcome.is_(None))
-        .values(outcome="expired", ended_at=Now(), seconds=Now() - AttemptRow.started_at)
-    )
+    end_attempts(session, "expired", AttemptRow.outcome.is_(None))
     session.execute(update(TrialRow).where(running).values(**queued))
 
 
 def _old_fence(session: Session) -> int:
-    return int(session.scalar(select(func.max(PulseRow.fence))) or 0)
+    return int(session.scalar(select(func.max(AttendanceRow.fence))) or 0)

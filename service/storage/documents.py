@@ -1,12 +1,13 @@
-"""Stored JSON documents read back as vocabulary values. They never change, so reading is cached."""
+"""Stored JSON documents read back as vocabulary values. Texts never change, so they are cached."""
 
 import json
 from functools import lru_cache
 from typing import Any
 
 from perfmodel.additive.belief import Belief
-from rankspace import Context, PrunedModel, SearchSpace, Study
-from rankspace.wire import pack, unpack
+from perfmodel.evidence.verification import Arms
+from rankspace import Context, PrunedModel, SearchSpace, Study, Verdict
+from rankspace.wire import decode, pack, unpack
 
 
 def write(value: Any) -> str:
@@ -37,3 +38,13 @@ def context_of(document: str | None) -> Context:
 @lru_cache(maxsize=16)
 def belief_of(document: str | None) -> Belief | None:
     return unpack(Belief, json.loads(document)) if document else None
+
+
+def arms_of(column: Any) -> Arms | None:
+    """None before the verification."""
+    return None if column is None else decode(Arms, column, "arms")
+
+
+def verdict_of(column: Any) -> Verdict | None:
+    """None before the end of the verification."""
+    return None if column is None else decode(Verdict, column, "verdict")

@@ -13,10 +13,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from rankspace.errors import Unreachable
 from service.storage.db import Database
 from service.storage.schema import is_current
-from service.storage.tables import PulseRow
+from service.storage.tables import AttendanceRow
 
 FRESH_SECONDS = 1.0
-_TOUCH = update(PulseRow).values(fence=PulseRow.fence)
+_TOUCH = update(AttendanceRow).values(fence=AttendanceRow.fence)
 """Changes nothing, and needs everything that a write needs."""
 
 PATIENCE_SECONDS = 5.0

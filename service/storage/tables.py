@@ -244,8 +244,8 @@ class WorkerRow(Base):
     """A worker, by the name it gives itself.
 
     ``project`` is that of the keys it came with, ``*`` once there were several. ``struck_at`` is
-    when it reported the first failure since its last good result, ``refusals`` counts the senseless
-    reports since. A worker with a ``quarantined_at`` gets no trial.
+    when it reported the first failure since its last good result, ``refusals`` counts the
+    implausible reports since. A worker with a ``quarantined_at`` gets no trial.
     """
 
     __tablename__ = "workers"
@@ -260,7 +260,7 @@ class WorkerRow(Base):
     quarantine_reason: Mapped[str | None] = mapped_column(Text)
 
 
-class PulseRow(Base):
+class AttendanceRow(Base):
     """One row: when somebody last looked after the leases; all tokens to come are above ``fence``.
 
     A restored backup knows nothing of the claims made after it, whose tokens would come again.

@@ -5,13 +5,11 @@ from collections.abc import Sequence
 from sqlalchemy import bindparam, delete, insert, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from rankspace.errors import NotFound
-from rankspace.study import StudyState
+from rankspace.errors import Conflict, NotFound
+from rankspace.study import ACTIVE, STAGES, StudyState, sources
 from service.storage.scope import EVERYTHING, Scope
 from service.storage.tables import StudyRow, WatermarkRow, table_of
 from service.trials.repository import changed
-
-ACTIVE = (StudyState.SEARCHING, StudyState.VERIFYING, StudyState.RECOVERING)
 
 _MARKS = table_of(WatermarkRow)
 _MARK = insert(_MARKS).values(study_id=bindparam("study"))
@@ -100,6 +98,29 @@ class Studies:
         values = {"study": study, "results": results}
         if not changed(self._session.execute(_MOVE, values)):
             self._session.execute(_MARK, values)
+
+
+def enter(row: StudyRow, state: StudyState) -> None:
+    """Bring a locked study to ``state``; nothing else writes the state of one that exists.
+
+    Raises:
+        Conflict: It cannot come there from the state it is in.
+    """
+    require(row, *sources(state))
+    row.state = state.value
+    if state in STAGES:
+        row.stage = state.value
+
+
+def require(row: StudyRow, *states: StudyState) -> None:
+    """Refuse unless the study is in one of ``states``.
+
+    Raises:
+        Conflict: It is in another.
+    """
+    if row.state not in states:
+        possible = ", ".join(states)
+        raise Conflict(f"study {row.id} is {row.state}", hint=f"only possible while {possible}")
 
 
 def unknown(study: str) -> NotFound:

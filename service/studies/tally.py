@@ -65,14 +65,14 @@ def _clock(session: Session, studies: Sequence[str], found: Mapping[str, Tally])
 
 def _rank(session: Session, studies: Sequence[str], found: Mapping[str, Tally]) -> None:
     order = (ObservationRow.score.desc(), TrialRow.id)
-    place = func.row_number().over(partition_by=TrialRow.study_id, order_by=order)
+    position = func.row_number().over(partition_by=TrialRow.study_id, order_by=order)
     ranked = (
         select(
             TrialRow.study_id,
             ObservationRow.score,
             TrialRow.rank_vector,
             TrialRow.id,
-            place.label("place"),
+            position.label("position"),
         )
         .join(ObservationRow, ObservationRow.trial_id == TrialRow.id)
         .where(
@@ -83,7 +83,7 @@ def _rank(session: Session, studies: Sequence[str], found: Mapping[str, Tally]) 
         .subquery()
     )
     for study, score, vector, trial, _ in session.execute(
-        select(ranked).where(ranked.c.place == 1)
+        select(ranked).where(ranked.c.position == 1)
     ):
         found[study].best = Best(score, vector.ranks, trial)
 

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from rankspace import Purpose, Study, Verdict
-from rankspace.study import StudyState
-from rankspace.wire import decode
+from rankspace.study import ACTIVE, StudyState
 from service.artifacts.repository import Artifacts
 from service.storage.clock import timestamp
-from service.storage.documents import space_of, study_of
+from service.storage.documents import space_of, study_of, verdict_of
 from service.storage.tables import StudyRow
 from service.studies.progress import Progress, progress, remaining_seconds
 from service.studies.tally import Best, Tally, tallies
@@ -65,7 +64,6 @@ def _view(session: Session, row: StudyRow, tally: Tally, workers: int) -> StudyV
     study, space = study_of(row.document), space_of(row.space)
     stage, uniform = StudyState(row.stage), space.uniform()
     counts = progress(study, stage, tally)
-    going = row.state == row.stage and stage is not StudyState.DONE
     return StudyView(
         id=row.id,
         project=row.project,
@@ -79,9 +77,11 @@ def _view(session: Session, row: StudyRow, tally: Tally, workers: int) -> StudyV
         progress={purpose.value: count for purpose, count in counts.items()},
         best=tally.best,
         uniform_score=Trials(session).first_score(row.id, uniform),
-        verdict=decode(Verdict, row.verdict) if row.verdict else None,
+        verdict=verdict_of(row.verdict),
         export_ready=stage is StudyState.DONE and bool(Artifacts(session).export(row.id)),
         workers_active=workers,
-        eta_seconds=remaining_seconds(study, counts, tally, workers) if going else None,
+        eta_seconds=remaining_seconds(study, counts, tally, workers)
+        if row.state in ACTIVE
+        else None,
         seconds={purpose.value: tally.seconds.get(purpose, 0.0) for purpose in Purpose},
     )

@@ -3,16 +3,13 @@
 from sqlalchemy.orm import Session
 
 from rankspace.errors import Conflict
-from rankspace.study import StudyState
+from rankspace.study import ACTIVE, OVER, RESUMABLE, StudyState
 from service.storage.documents import study_of
 from service.storage.events import Events
 from service.storage.tables import StudyRow
-from service.studies.repository import ACTIVE, Studies
+from service.studies.repository import Studies, enter, require
 from service.trials.repository import Trials
 from service.trials.workflow import keep_within
-
-OVER = (StudyState.DONE, StudyState.CANCELLED, StudyState.FAILED)
-RESUMABLE = (StudyState.PAUSED, StudyState.FAILED)
 
 
 def pause(session: Session, study: str) -> StudyRow:
@@ -23,8 +20,7 @@ def pause(session: Session, study: str) -> StudyRow:
     """
     row = Studies(session).locked(study)
     if row.state != StudyState.PAUSED:
-        _require(row, *ACTIVE)
-        row.state = StudyState.PAUSED.value
+        enter(row, StudyState.PAUSED)
         Events(session).record("paused", study)
     return row
 
@@ -39,11 +35,12 @@ def resume(session: Session, study: str) -> StudyRow:
     if row.state in RESUMABLE:
         _check_retry(session, row)
         row.retries += int(row.state == StudyState.FAILED)
-        row.state, row.error = row.stage, None
+        row.error = None
+        enter(row, StudyState(row.stage))
         keep_within(session, study, study_of(row.document).search.budget.trials)
         Events(session).record("resumed", study)
     else:
-        _require(row, *ACTIVE)
+        require(row, *ACTIVE)
     return row
 
 
@@ -55,8 +52,7 @@ def cancel(session: Session, study: str) -> StudyRow:
     """
     row = Studies(session).locked(study)
     if row.state != StudyState.CANCELLED:
-        _require(row, *ACTIVE, *RESUMABLE)
-        row.state = StudyState.CANCELLED.value
+        enter(row, StudyState.CANCELLED)
         Trials(session).cancel_all(study)
         Events(session).record("cancelled", study)
     return row
@@ -69,7 +65,7 @@ def delete(session: Session, study: str) -> None:
         Conflict: It still goes on.
     """
     row = Studies(session).locked(study)
-    _require(row, *OVER)
+    require(row, *OVER)
     Studies(session).delete(study)
 
 
@@ -80,9 +76,3 @@ def _check_retry(session: Session, row: StudyRow) -> None:
     if is_failed_search and trials.all_failed(row.id, budget):
         hint = f"submit a new study once the cause is mended: {row.error}"
         raise Conflict(f"all {budget} search trials of study {row.id} failed", hint=hint)
-
-
-def _require(row: StudyRow, *states: StudyState) -> None:
-    if row.state not in states:
-        possible = ", ".join(states)
-        raise Conflict(f"study {row.id} is {row.state}", hint=f"only possible while {possible}")

@@ -17,7 +17,7 @@ from rankspace import Purpose, TrialState
 from service.storage.clock import Now
 from service.storage.db import Database
 from service.storage.tables import StudyRow, TrialRow
-from service.studies.repository import ACTIVE
+from service.trials.repository import IS_CLAIMABLE
 from service.workers.repository import Workers
 
 log = structlog.get_logger(__name__)
@@ -30,7 +30,7 @@ _STATES = select(TrialRow.state, func.count()).group_by(TrialRow.state)
 _WAITING = (
     select(TrialRow.purpose, func.count(), Now() - func.min(TrialRow.created_at))
     .join(StudyRow)
-    .where(TrialRow.state == TrialState.QUEUED.value, StudyRow.state.in_(ACTIVE))
+    .where(IS_CLAIMABLE)
     .group_by(TrialRow.purpose)
 )
 

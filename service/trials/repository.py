@@ -1,17 +1,22 @@
 """Queries on trials, except those of the lease protocol."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import CursorResult, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from rankspace import Purpose, RankVector, TrialState
+from rankspace.study import ACTIVE
+from service.storage.attempts import end_attempts
 from service.storage.clock import Now
 from service.storage.scope import Scope
 from service.storage.tables import AttemptRow, ObservationRow, StudyRow, TrialRow, table_of
 from service.trials.planned import PlannedTrial, Run
+
+IS_CLAIMABLE = (TrialRow.state == TrialState.QUEUED.value) & StudyRow.state.in_(ACTIVE)
+"""Where studies are joined: a worker that meets its needs may have the trial now."""
 
 _LAST = select(func.max(ObservationRow.sequence)).where(
     ObservationRow.study_id == bindparam("study")
@@ -99,22 +104,8 @@ class Trials:
             .returning(TrialRow.id)
             .execution_options(synchronize_session=False)
         ).all()
-        self._session.execute(
-            update(AttemptRow)
-            .where(AttemptRow.trial_id.in_(cancelled), AttemptRow.outcome.is_(None))
-            .values(outcome="cancelled", ended_at=Now(), seconds=Now() - AttemptRow.started_at)
-            .execution_options(synchronize_session=False)
-        )
-
-    def of_study(self, study: str) -> Sequence[tuple[TrialRow, ObservationRow | None]]:
-        """Every trial with its result, by identity."""
-        found = (
-            select(TrialRow, ObservationRow)
-            .outerjoin(ObservationRow, ObservationRow.trial_id == TrialRow.id)
-            .where(TrialRow.study_id == study)
-            .order_by(TrialRow.id)
-        )
-        return [(row[0], row[1]) for row in self._session.execute(found)]
+        running = AttemptRow.trial_id.in_(cancelled) & AttemptRow.outcome.is_(None)
+        end_attempts(self._session, "cancelled", running)
 
     def search_scores(self, study: str) -> list[float]:
         """Scores of the search in the order of their acceptance."""
@@ -164,25 +155,14 @@ class Trials:
         )
         return [(row[0], row[1], row[2]) for row in self._session.execute(found)]
 
-    def seconds(self, study: str) -> Mapping[str, float]:
-        """Wall clock of all ended attempts, by purpose, lost ones included."""
-        total = func.coalesce(func.sum(AttemptRow.seconds), 0.0)
-        found = (
-            select(TrialRow.purpose, total)
-            .join(AttemptRow, AttemptRow.trial_id == TrialRow.id)
-            .where(TrialRow.study_id == study)
-            .group_by(TrialRow.purpose)
-        )
-        return {purpose: float(spent or 0.0) for purpose, spent in self._session.execute(found)}
-
     def accept(
         self, trial: TrialRow, token: int, score: float | None, measurement: Any = None
     ) -> int:
-        """Record the trial's one result; return its place in the study's order."""
+        """Record the trial's one result; return its number in the study's sequence."""
         sequence = int(self._session.scalar(_LAST, {"study": trial.study_id}) or 0) + 1
         result = {"token": token, "score": score, "measurement": measurement}
-        place = {"trial_id": trial.id, "study_id": trial.study_id, "sequence": sequence}
-        self._session.execute(_ACCEPT, {**place, **result})
+        key = {"trial_id": trial.id, "study_id": trial.study_id, "sequence": sequence}
+        self._session.execute(_ACCEPT, {**key, **result})
         return sequence
 
 

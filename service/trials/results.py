@@ -15,7 +15,7 @@ class Result:
     """A finished trial.
 
     Attributes:
-        sequence: Its place in the order of acceptance within the study, from 1.
+        sequence: Its number in the order of acceptance within the study, from 1.
         trial: Identity.
         purpose: Why it ran.
         rank_vector: What was tried.
@@ -90,5 +90,5 @@ _AFTER = (
 def results_after(session: Session, study: str, sequence: int) -> Iterator[Result]:
     """Read what was accepted after ``sequence``; as few columns as the next step needs."""
     found = session.execute(_AFTER, {"study": study, "sequence": sequence})
-    for place, trial, purpose, *rest in found:
-        yield Result(place, trial, Purpose(purpose), *rest)
+    for number, trial, purpose, *rest in found:
+        yield Result(number, trial, Purpose(purpose), *rest)

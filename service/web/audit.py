@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rankspace.redaction import blank
 from service.access.caller import Caller
 from service.storage import scope as scopes
 from service.storage.clock import timestamp
 from service.storage.db import Database
 from service.storage.tables import AuditRow, table_of
-from service.telemetry.logs import blank
 from service.web.auth import READING
 
 log = structlog.get_logger(__name__)

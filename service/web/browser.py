@@ -47,9 +47,9 @@ def check_origin(request: Request, settings: Settings) -> None:
 def _is_ours(request: Request, settings: Settings, origin: str | None) -> bool:
     if origin is None:
         return True
-    place = urlsplit(origin)
+    sender = urlsplit(origin)
     named = [name.lower() for name in settings.allowed_hosts]
-    return place.netloc == request.headers.get("host") or place.hostname in named
+    return sender.netloc == request.headers.get("host") or sender.hostname in named
 
 
 def _name(request: Request, settings: Settings) -> str:

@@ -16,7 +16,7 @@ from service.workers.history import chance, records
 from service.workers.repository import Workers
 
 MOST = 3
-"""Failures, or senseless reports, in a row, at least."""
+"""Failures, or implausible reports, in a row, at least."""
 
 UNLIKELY = 1e-3
 """How probable failures may be at most, on a worker no worse than the others."""

@@ -30,14 +30,14 @@ from service.trials.repository import changed
 
 _WORKERS = table_of(WorkerRow)
 _SEEN = update(_WORKERS).where(_WORKERS.c.name == bindparam("worker")).values(last_seen=Now())
-_PLACE = bindparam("place", type_=String)
+_KEY_PROJECT = bindparam("key_project", type_=String)
 _HAS_KEY = exists().where(KeyRow.worker == _WORKERS.c.name, IS_LIVE)
 _IS_OPEN = or_(bindparam("is_bound", type_=Boolean), ~_HAS_KEY) & or_(
-    _PLACE == ALL, _WORKERS.c.project.in_((ALL, _PLACE))
+    _KEY_PROJECT == ALL, _WORKERS.c.project.in_((ALL, _KEY_PROJECT))
 )
 """Whether a key may use the name: a worker's own, or one that nobody else relies on."""
 
-_IS_SAME = _WORKERS.c.project == _PLACE
+_IS_SAME = _WORKERS.c.project == _KEY_PROJECT
 _SEEN_THERE = _SEEN.where(_IS_OPEN).values(
     project=case((_IS_SAME, _WORKERS.c.project), else_=literal(ALL))
 )
@@ -166,7 +166,7 @@ class Workers:
 
 
 def _given(worker: str, identity: WorkerIdentity) -> dict[str, Any]:
-    return {"worker": worker, "place": identity.project, "is_bound": identity.is_bound}
+    return {"worker": worker, "key_project": identity.project, "is_bound": identity.is_bound}
 
 
 def _taken(worker: str) -> WrongWorker:

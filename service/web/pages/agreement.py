@@ -46,14 +46,14 @@ def agreement(found: Calibration) -> Agreement | None:
     y = Axis(x.low, x.high, HEIGHT - BOTTOM, TOP)
     marks = tuple(
         Mark(
-            x=x.place(point.mean),
-            y=y.place(point.score),
-            left=max(x.place(point.mean - REACH * point.std), LEFT),
-            right=min(x.place(point.mean + REACH * point.std), WIDTH - RIGHT),
+            x=x.position(point.mean),
+            y=y.position(point.score),
+            left=max(x.position(point.mean - REACH * point.std), LEFT),
+            right=min(x.position(point.mean + REACH * point.std), WIDTH - RIGHT),
             inside=abs(point.score - point.mean) <= REACH * point.std,
             label=f"trial {point.trial}: predicted {point.mean:.4f}, observed {point.score:.4f}",
         )
         for point in points
     )
-    ends = (x.place(x.low), y.place(x.low), x.place(x.high), y.place(x.high))
+    ends = (x.position(x.low), y.position(x.low), x.position(x.high), y.position(x.high))
     return Agreement(marks, ends, x.ticks(), y.ticks())

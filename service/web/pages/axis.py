@@ -1,4 +1,4 @@
-"""Axis: values to places in a picture, with round numbers to mark it by."""
+"""Axis: values to positions in a picture, with round numbers to mark it by."""
 
 import math
 from collections.abc import Iterable
@@ -24,12 +24,12 @@ class Axis:
         air = 0.05 * (high - low) or 0.5
         return cls(low - air, high + air, start, end)
 
-    def place(self, value: float) -> float:
+    def position(self, value: float) -> float:
         share = (value - self.low) / (self.high - self.low)
         return round(self.start + share * (self.end - self.start), 1)
 
     def ticks(self, about: int = 4) -> tuple[tuple[float, str], ...]:
-        """Round values within the axis, as place and label."""
+        """Round values within the axis, as position and label."""
         rough = (self.high - self.low) / about
         magnitude = 10.0 ** math.floor(math.log10(rough))
         step = next(s * magnitude for s in STEPS if s * magnitude >= rough * (1 - 1e-9))
@@ -37,4 +37,4 @@ class Axis:
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
         marks = [(at * step) for at in range(first, last + 1)]
-        return tuple((self.place(mark), f"{mark + 0.0:,.{digits}f}") for mark in marks)
+        return tuple((self.position(mark), f"{mark + 0.0:,.{digits}f}") for mark in marks)

@@ -54,12 +54,12 @@ def curve(scores: Sequence[float], uniform: float | None) -> Curve | None:
     low, high = min(scores), max(scores)
     span = (high - low) or 1.0
 
-    def place(index: int, score: float) -> tuple[float, float]:
+    def position(index: int, score: float) -> tuple[float, float]:
         x = 10 + (WIDTH - 20) * index / (len(scores) - 1)
         return round(x, 1), round(HEIGHT - 10 - (HEIGHT - 20) * (score - low) / span, 1)
 
-    dots = tuple(place(index, score) for index, score in enumerate(scores))
-    level = None if uniform is None else place(0, uniform)[1]
+    dots = tuple(position(index, score) for index, score in enumerate(scores))
+    level = None if uniform is None else position(0, uniform)[1]
     return Curve(dots[:: len(dots) // DOTS + 1], _steps(dots), level, low, high)
 
 
@@ -92,11 +92,11 @@ def grid(vector: RankVector, space: SearchSpace) -> Grid | None:
     if any(layer.block is None for layer in space.layers):
         return None
     largest = max(*space.ranks, *vector.ranks, 1)
-    places = [(layer.module or "block", layer.block or 0) for layer in space.layers]
+    matrices = [(layer.module or "block", layer.block or 0) for layer in space.layers]
     shaded = [(rank, _shade(rank, largest)) for rank in vector.ranks]
-    cells = dict(zip(places, shaded, strict=True))
-    blocks = tuple(sorted({block for _, block in places}))
-    kinds = dict.fromkeys(kind for kind, _ in places)
+    cells = dict(zip(matrices, shaded, strict=True))
+    blocks = tuple(sorted({block for _, block in matrices}))
+    kinds = dict.fromkeys(kind for kind, _ in matrices)
     return Grid(blocks, tuple((k, tuple(cells.get((k, b)) for b in blocks)) for k in kinds))
 
 

@@ -58,7 +58,9 @@ def price(found: Front | None) -> Price | None:
         uniform_line=_line(uniforms),
         uniform=_dot(found.uniform, x, y),
         cheapest=_dot(found.cheapest, x, y) if found.cheapest else None,
-        tried=tuple((x.place(dot.parameters), y.place(dot.mean)) for dot in found.tried[-TRIED:]),
+        tried=tuple(
+            (x.position(dot.parameters), y.position(dot.mean)) for dot in found.tried[-TRIED:]
+        ),
         across=x.ticks(6),
         up=y.ticks(),
     )
@@ -66,10 +68,10 @@ def price(found: Front | None) -> Price | None:
 
 def _dot(point: FrontPoint, x: Axis, y: Axis) -> Dot:
     return Dot(
-        x=x.place(point.parameters),
-        y=y.place(point.mean),
-        top=max(y.place(point.mean + point.std), TOP),
-        bottom=min(y.place(point.mean - point.std), HEIGHT - BOTTOM),
+        x=x.position(point.parameters),
+        y=y.position(point.mean),
+        top=max(y.position(point.mean + point.std), TOP),
+        bottom=min(y.position(point.mean - point.std), HEIGHT - BOTTOM),
         label=f"{point.parameters:,} parameters: predicted {point.mean:.4f} ± {point.std:.4f}",
     )
 

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from rankspace.calibration import Calibration
 from rankspace.errors import NotFound, Unauthenticated, UnreadableInput
 from rankspace.front import Front
+from rankspace.study import OVER
 from service.access.caller import Caller
 from service.access.logins import Logins
 from service.insights.cache import Computing
@@ -99,6 +100,7 @@ def _drawn(runtime: Runtime, study: str) -> str:
         trials = Trials(session)
         return _templates.get_template("study.html").render(
             study=shown,
+            is_over=shown.state in OVER,
             last_event=Events(session).last(study),
             space=space,
             curve=curve(trials.search_scores(study), shown.uniform_score),

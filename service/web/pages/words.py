@@ -1,7 +1,7 @@
 """What the status page says in plain words."""
 
 from rankspace import Comparison, Verdict
-from rankspace.verdict_words import SENTENCES
+from rankspace.verdict import SENTENCES
 
 
 def verdict_words(verdict: Verdict) -> tuple[str, ...]:

@@ -111,7 +111,7 @@ def issue_join_token(
     runtime: Service, caller: Identified, order: Annotated[JoinOrder, Depends(body_of(JoinOrder))]
 ) -> JSONResponse:
     """Issue a join token; its secret is in this answer and nowhere else."""
-    project = order.key_order().place(caller)
+    project = order.key_order().project_for(caller)
     with runtime.database.writing() as session:
         issued = JoinTokens(session).issue(order.name, project, order.uses, order.hours)
     log.info("issued a join token", id=issued.id, project=project, uses=order.uses)

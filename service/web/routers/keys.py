@@ -62,7 +62,7 @@ class KeyOrder:
         if self.project not in (None, ALL):
             check_project(self.project)
 
-    def place(self, orderer: Caller) -> str:
+    def project_for(self, orderer: Caller) -> str:
         """Return the new key's project, which reaches no further than its orderer.
 
         Raises:
@@ -114,7 +114,7 @@ def issue_key(
     runtime: Service, caller: Identified, order: Annotated[KeyOrder, Depends(body_of(KeyOrder))]
 ) -> JSONResponse:
     """Issue a key; its secret is in this answer and nowhere else."""
-    project = order.place(caller)
+    project = order.project_for(caller)
     with runtime.database.writing() as session:
         issued = Keys(session).issue(order.role, order.name, project, order.days)
     log.info("issued a key", key=issued.id, role=order.role.value, project=project)

@@ -15,11 +15,11 @@ from tests.services import wait_for
 
 
 @pytest.fixture
-def desk(migrated: Path) -> Iterator[InsightCache]:
+def cache(migrated: Path) -> Iterator[InsightCache]:
     database = Database(f"sqlite:///{migrated / 'rankadaptor.sqlite'}")
-    desk = InsightCache(database, fresh_seconds=0.02)
-    yield desk
-    desk.close()
+    cache = InsightCache(database, fresh_seconds=0.02)
+    yield cache
+    cache.close()
     database.close()
 
 
@@ -43,25 +43,25 @@ class Counter:
         return mine
 
 
-def test_what_is_cheap_is_computed_for_each(desk: InsightCache) -> None:
+def test_what_is_cheap_is_computed_for_each(cache: InsightCache) -> None:
     cheap = Counter(0.0)
-    assert [desk.shared("page", "st", cheap) for _ in range(3)] == [1, 2, 3]
+    assert [cache.shared("page", "st", cheap) for _ in range(3)] == [1, 2, 3]
 
 
-def test_what_is_dear_is_shared_and_comes_anew_after_a_pause(desk: InsightCache) -> None:
+def test_what_is_dear_is_shared_and_comes_anew_after_a_pause(cache: InsightCache) -> None:
     dear = Counter(0.1)
-    assert desk.shared("page", "st", dear) == 1
+    assert cache.shared("page", "st", dear) == 1
     with ThreadPoolExecutor(8) as pool:
-        assert set(pool.map(lambda _: desk.shared("page", "st", dear), range(40))) == {1}
+        assert set(pool.map(lambda _: cache.shared("page", "st", dear), range(40))) == {1}
     time.sleep(PAUSES * 0.1 + 0.2)
     began = time.monotonic()
-    assert desk.shared("page", "st", dear) == 1  # nobody waits for the next one
+    assert cache.shared("page", "st", dear) == 1  # nobody waits for the next one
     assert time.monotonic() - began < 0.1
-    wait_for(lambda: desk.shared("page", "st", dear) == 2, 5)
+    wait_for(lambda: cache.shared("page", "st", dear) == 2, 5)
     assert (dear.count, dear.most_at_once) == (2, 1)
 
 
-def test_what_cannot_be_computed_any_more_is_not_told_any_more(desk: InsightCache) -> None:
+def test_what_cannot_be_computed_any_more_is_not_told_any_more(cache: InsightCache) -> None:
     gone = [False]
 
     def compute() -> int:
@@ -72,7 +72,7 @@ def test_what_cannot_be_computed_any_more_is_not_told_any_more(desk: InsightCach
 
     def is_gone() -> bool:
         try:
-            return desk.shared("page", "st", compute) != 1
+            return cache.shared("page", "st", compute) != 1
         except NotFound:
             return True
 
@@ -84,22 +84,22 @@ def test_what_cannot_be_computed_any_more_is_not_told_any_more(desk: InsightCach
     assert not is_gone()
 
 
-def test_studies_do_not_share(desk: InsightCache) -> None:
+def test_studies_do_not_share(cache: InsightCache) -> None:
     dear = Counter(0.1)
-    assert desk.shared("page", "one", dear) == 1
-    assert desk.shared("page", "two", dear) == 2
+    assert cache.shared("page", "one", dear) == 1
+    assert cache.shared("page", "two", dear) == 2
 
 
 def test_the_first_of_a_long_computation_is_not_waited_for_longer_than_asked(
-    desk: InsightCache, monkeypatch: pytest.MonkeyPatch
+    cache: InsightCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.insights.cache.known_front", lambda *_: time.sleep(0.5))
     with pytest.raises(Computing):
-        desk.front("st", patience=0.05)
-    assert desk.front("st", patience=5) is None
+        cache.front("st", patience=0.05)
+    assert cache.front("st", patience=5) is None
 
 
-def test_a_study_that_is_not_there_is_said_not_to_be(desk: InsightCache) -> None:
+def test_a_study_that_is_not_there_is_said_not_to_be(cache: InsightCache) -> None:
     for _ in range(2):
         with pytest.raises(NotFound):
-            desk.front("st_nowhere")
+            cache.front("st_nowhere")

@@ -21,7 +21,7 @@ def _trial(service: Service, study: str, trial: int) -> Any:
     return service.get(f"/v1/studies/{study}/trials?after={trial - 1}&limit=1")["items"][0]
 
 
-def _beat(service: Service, lease: Any, **changes: Any) -> Any:
+def _heartbeat(service: Service, lease: Any, **changes: Any) -> Any:
     body = {**holding(lease), "interim": [], **changes}
     return service.post(f"/v1/leases/{lease['trial_id']}/heartbeat", body, "worker")
 
@@ -72,7 +72,7 @@ def test_heartbeat_renews_and_keeps_the_interim_losses(hasty: Service) -> None:
     lease = hasty.claim()
     for step in range(4):
         time.sleep(0.1)
-        answer = _beat(hasty, lease, interim=[[step, 3.0 - step]])
+        answer = _heartbeat(hasty, lease, interim=[[step, 3.0 - step]])
         assert answer.json() == {"lease_seconds": 0.2, "action": "continue"}
         hasty.sweep()
     trial = _trial(hasty, study, lease["trial_id"])
@@ -87,7 +87,7 @@ def test_expired_lease_goes_to_another_worker_and_the_first_is_stale(hasty: Serv
     hasty.sweep()
     again = hasty.claim("w2")
     assert (again["trial_id"], again["token"]) == (lease["trial_id"], lease["token"] + 1)
-    for answer in (_beat(hasty, lease), hasty.report(lease, -2.5)):
+    for answer in (_heartbeat(hasty, lease), hasty.report(lease, -2.5)):
         assert answer.status_code == 409
         assert answer.json()["error"] == "LeaseLost"
     assert hasty.report(again, -2.5, worker="w2").json() == {"status": "accepted"}
@@ -161,8 +161,8 @@ def test_a_late_failed_report_counts_while_nobody_claimed(hasty: Service) -> Non
 def test_an_interim_loss_sent_again_is_kept_once(service: Service) -> None:
     study = service.submit()
     lease = service.claim()
-    _beat(service, lease, interim=[[1, 3.0], [2, 2.5]])
-    _beat(service, lease, interim=[[1, 3.0], [2, 2.5], [3, 2.0]])
+    _heartbeat(service, lease, interim=[[1, 3.0], [2, 2.5]])
+    _heartbeat(service, lease, interim=[[1, 3.0], [2, 2.5], [3, 2.0]])
     interim = _trial(service, study, lease["trial_id"])["interim"]
     assert interim == [[1, 3.0], [2, 2.5], [3, 2.0]]
 
@@ -188,7 +188,7 @@ def test_a_heartbeat_while_its_study_is_deleted_finds_nothing(
         return renew(leases, *given)
 
     monkeypatch.setattr(Leases, "renew", deleted_meanwhile)
-    assert _beat(service, lease, interim=[[1, 3.0]]).status_code == 404
+    assert _heartbeat(service, lease, interim=[[1, 3.0]]).status_code == 404
 
 
 def test_two_connections_racing_for_the_same_trials(service: Service) -> None:
@@ -278,7 +278,7 @@ def test_a_restart_ends_what_the_worker_of_before_held(service: Service) -> None
     service.submit()
     lease = _claim_as(service, None).json()
     assert _claim_as(service, "a").json()["token"] == lease["token"] + 1
-    assert _beat(service, lease).status_code == 409
+    assert _heartbeat(service, lease).status_code == 409
     assert service.report(lease, -2.5).status_code == 409
 
 
@@ -298,7 +298,7 @@ def test_another_worker_s_trial_is_not_touched_by_a_restart(service: Service) ->
     lease = _claim_as(service, "a", "w1").json()
     _claim_as(service, "b", "w2")
     _claim_as(service, "c", "w2")
-    assert _beat(service, lease).status_code == 200
+    assert _heartbeat(service, lease).status_code == 200
 
 
 def test_a_restart_in_quarantine_gives_the_trial_to_others(service: Service) -> None:

@@ -163,7 +163,7 @@ def test_a_good_result_ends_the_row(service: Service) -> None:
     assert _reason(service, "w") is None
 
 
-# Sense
+# Plausibility
 
 
 def _report(service: Service, lease: Any, worker: str = "w1", **changes: Any) -> Any:
@@ -212,7 +212,7 @@ def _talk_nonsense(service: Service, times: int, worker: str = "w1", **what: Any
         _release(service, lease, worker)
 
 
-def test_a_senseless_report_sent_again_counts_once(service: Service) -> None:
+def test_an_implausible_report_sent_again_counts_once(service: Service) -> None:
     """Its answer may have been lost."""
     service.submit(search=SEARCH)
     _succeed(service, "good")
@@ -244,7 +244,7 @@ def test_a_worker_s_clock_that_runs_fast_is_found_out(service: Service) -> None:
     assert "seconds.train" in str(_reason(service, "w1"))
 
 
-def test_the_third_senseless_report_in_a_row_is_the_last(service: Service) -> None:
+def test_the_third_implausible_report_in_a_row_is_the_last(service: Service) -> None:
     study = service.submit(search=SEARCH)
     _talk_nonsense(service, 2)
     _report(service, service.claim())  # a good one in between

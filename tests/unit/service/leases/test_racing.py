@@ -24,7 +24,7 @@ def interim(loss: float, until: int = STEPS) -> list[list[float]]:
     return [[step, loss + 1.0 / step + 0.3 * (step % 7)] for step in range(2, until + 1, 2)]
 
 
-def beat(service: Service, lease: Any, loss: float, until: int) -> str:
+def heartbeat(service: Service, lease: Any, loss: float, until: int) -> str:
     body = {**holding(lease), "interim": interim(loss, until)}
     answer = service.post(f"/v1/leases/{lease['trial_id']}/heartbeat", body, "worker")
     assert answer.status_code == 200, answer.text
@@ -34,7 +34,7 @@ def beat(service: Service, lease: Any, loss: float, until: int) -> str:
 def run(service: Service, lease: Any, steps: int = STEPS, extra: float = 0.0) -> None:
     """Report a trial whose interim losses announced its score."""
     value = score(lease) + extra
-    beat(service, lease, -value, steps)
+    heartbeat(service, lease, -value, steps)
     body = {**outcome(lease, value), "measurement": {**measurement(value, lease), "steps": steps}}
     path = f"/v1/leases/{lease['trial_id']}/report"
     assert service.post(path, body, "worker").json() == {"status": "accepted"}
@@ -51,9 +51,9 @@ def begun(service: Service, trials: int = FIRST, **trial: Any) -> str:
 def test_a_hopeless_trial_is_told_to_stop_and_the_history_says_why(service: Service) -> None:
     study = begun(service)
     lease = service.claim()
-    assert beat(service, lease, 9.0, 10) == "continue"  # before the first look
-    assert beat(service, lease, 9.0, 12) == "stop"
-    assert beat(service, lease, 9.0, 12) == "stop"  # the answer may have been lost
+    assert heartbeat(service, lease, 9.0, 10) == "continue"  # before the first look
+    assert heartbeat(service, lease, 9.0, 12) == "stop"
+    assert heartbeat(service, lease, 9.0, 12) == "stop"  # the answer may have been lost
     events = service.get(f"/v1/studies/{study}/events?limit=1000")["items"]
     (stopped,) = [event for event in events if event["kind"] == "stopped"]
     assert (stopped["trial"], stopped["content"]["step"]) == (lease["trial_id"], 12)
@@ -64,9 +64,9 @@ def test_a_hopeless_trial_is_told_to_stop_and_the_history_says_why(service: Serv
 def test_two_services_that_come_to_the_same_say_it_once(service: Service) -> None:
     study = begun(service)
     lease = service.claim()
-    assert beat(service, lease, 9.0, 12) == "stop"
+    assert heartbeat(service, lease, 9.0, 12) == "stop"
     racing._race.cache_clear()  # as another one, which has not decided yet
-    assert beat(service, lease, 9.0, 12) == "stop"
+    assert heartbeat(service, lease, 9.0, 12) == "stop"
     events = service.get(f"/v1/studies/{study}/events?limit=1000")["items"]
     assert sum(event["kind"] == "stopped" for event in events) == 1
 
@@ -79,8 +79,8 @@ def test_a_stop_of_which_the_history_could_not_be_told_is_told_later(
     with monkeypatch.context() as broken:
         broken.setattr(Studies, "lock", _busy)
         with pytest.raises(TimeoutError):
-            beat(service, lease, 9.0, 12)
-    assert beat(service, lease, 9.0, 12) == "stop"
+            heartbeat(service, lease, 9.0, 12)
+    assert heartbeat(service, lease, 9.0, 12) == "stop"
     events = service.get(f"/v1/studies/{study}/events?limit=1000")["items"]
     assert sum(event["kind"] == "stopped" for event in events) == 1
 
@@ -102,12 +102,12 @@ def test_the_page_says_which_trials_were_stopped(service: Service) -> None:
 def test_a_promising_trial_goes_on_to_its_end(service: Service) -> None:
     begun(service)
     lease = service.claim()
-    assert [beat(service, lease, 2.0, until) for until in (12, 20, 28, 40)] == ["continue"] * 4
+    assert [heartbeat(service, lease, 2.0, until) for until in (12, 20, 28, 40)] == ["continue"] * 4
 
 
 def test_without_a_stated_risk_nobody_is_stopped(service: Service) -> None:
     begun(service, stop_risk=0.0)
-    assert beat(service, service.claim(), 9.0, 28) == "continue"
+    assert heartbeat(service, service.claim(), 9.0, 28) == "continue"
 
 
 def test_the_first_trials_are_never_stopped(service: Service) -> None:
@@ -127,7 +127,7 @@ def test_a_persons_candidate_is_never_stopped(service: Service) -> None:
     answer = service.post(f"/v1/studies/{study}/trials", {"rank_vector": ranks})
     lease = service.claim()
     assert (lease["trial_id"], lease["seed"]) == (answer.json()["id"], 0)
-    assert beat(service, lease, 9.0, 28) == "continue"
+    assert heartbeat(service, lease, 9.0, 28) == "continue"
 
 
 def test_a_repeat_on_another_seed_is_never_stopped(service: Service) -> None:
@@ -136,14 +136,14 @@ def test_a_repeat_on_another_seed_is_never_stopped(service: Service) -> None:
     lease = service.claim()
     with service.app.state.runtime.database.writing() as session:
         session.get_one(TrialRow, lease["trial_id"]).seed = 1
-    assert beat(service, lease, 9.0, 28) == "continue"
+    assert heartbeat(service, lease, 9.0, 28) == "continue"
 
 
 def test_verification_is_never_stopped(service: Service) -> None:
     begun(service, trials=30)
     lease = service.claim()
     assert lease["purpose"] == "verify"
-    assert beat(service, lease, 9.0, 28) == "continue"
+    assert heartbeat(service, lease, 9.0, 28) == "continue"
 
 
 def test_stopped_trials_are_no_measure_for_others(service: Service) -> None:
@@ -151,14 +151,14 @@ def test_stopped_trials_are_no_measure_for_others(service: Service) -> None:
     service.submit(search=SEARCH)
     for _ in range(FIRST + 4):
         run(service, service.claim(), steps=STEPS - 2)
-    assert beat(service, service.claim(), 9.0, 28) == "continue"
+    assert heartbeat(service, service.claim(), 9.0, 28) == "continue"
 
 
 def test_after_a_restart_the_same_is_said(service: Service) -> None:
     begun(service)
     lease = service.claim()
     racing._race.cache_clear()
-    assert beat(service, lease, 9.0, 12) == "stop"
+    assert heartbeat(service, lease, 9.0, 12) == "stop"
 
 
 def test_the_best_trial_counts_however_long_ago_it_ran(

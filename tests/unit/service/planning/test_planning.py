@@ -201,7 +201,7 @@ def _act(service: Service, study: str, word: str) -> None:
 
 
 class _Broken:
-    """A desk whose first turn works and whose second does not."""
+    """A service of leases whose first turn works and whose second does not."""
 
     turns = 0
 
@@ -219,13 +219,13 @@ class _Idle:
 
 
 def test_housekeeping_survives_whatever_happens() -> None:
-    desk: Any = _Broken()
+    leases: Any = _Broken()
     idle: Any = _Idle()
-    housekeeping = Housekeeping(desk, idle, 0.01)
+    housekeeping = Housekeeping(leases, idle, 0.01)
     housekeeping.start()
     deadline = time.monotonic() + 10
-    while desk.turns < 5 and time.monotonic() < deadline:
+    while leases.turns < 5 and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert desk.turns >= 5
+    assert leases.turns >= 5
     assert housekeeping.is_alive
     housekeeping.stop()

@@ -24,7 +24,7 @@ from service.studies.repository import Studies
 from service.trials.repository import Trials
 from service.workers.repository import Workers
 from tests.unit.service.driver import ANYBODY, Service, score, start, study
-from tests.unit.service.leases.test_racing import beat, begun
+from tests.unit.service.leases.test_racing import begun, heartbeat
 
 pytestmark = pytest.mark.parametrize("directory", ["postgresql"], indirect=True)
 
@@ -93,8 +93,8 @@ def test_many_workers_on_two_services_count_everything_once(
         assert set(claims) == {1}  # nobody was given what somebody else held
         for identity in identities:
             mine = select(ObservationRow.sequence).where(ObservationRow.study_id == identity)
-            places = session.scalars(mine.order_by(ObservationRow.sequence)).all()
-            assert places == list(range(1, len(places) + 1))
+            sequence = session.scalars(mine.order_by(ObservationRow.sequence)).all()
+            assert sequence == list(range(1, len(sequence) + 1))
 
 
 def test_a_renewal_that_comes_first_keeps_the_trial(directory: Path) -> None:
@@ -138,7 +138,7 @@ def test_a_stop_waits_for_its_turn_in_the_history(service: Service) -> None:
     with ThreadPoolExecutor(1) as pool:
         with database.writing() as busy:
             Studies(busy).lock(identity)
-            stopped = pool.submit(beat, service, lease, 9.0, 12)
+            stopped = pool.submit(heartbeat, service, lease, 9.0, 12)
             assert not wait([stopped], timeout=0.5).done
             with database.reading() as session:
                 seen = Events(session).last(identity)

@@ -1,10 +1,15 @@
 """Pause, resume, cancel, delete, repeat: what a person may do to a study."""
 
+import itertools
 from typing import Any
 
+import pytest
 from sqlalchemy import event
 
-from service.storage.tables import AttemptRow, ObservationRow, TrialRow
+from rankspace.errors import Conflict
+from rankspace.study import STAGES, STUDY_TRANSITIONS, StudyState
+from service.storage.tables import AttemptRow, ObservationRow, StudyRow, TrialRow
+from service.studies.repository import enter
 from tests.unit.service.driver import Service, holding, model, score, study
 
 
@@ -38,13 +43,25 @@ def test_cancel_reaches_the_worker_with_its_heartbeat(service: Service) -> None:
     identity = service.submit()
     lease = service.claim()
     assert service.post(f"/v1/studies/{identity}/cancel").json()["state"] == "cancelled"
-    beat = service.post(f"/v1/leases/{lease['trial_id']}/heartbeat", holding(lease), "worker")
-    assert beat.json()["action"] == "cancel"
+    answer = service.post(f"/v1/leases/{lease['trial_id']}/heartbeat", holding(lease), "worker")
+    assert answer.json()["action"] == "cancel"
     assert service.report(lease, -2.5).status_code == 409
     assert service.claim() is None
     for verb in ("pause", "resume"):
         answer = service.post(f"/v1/studies/{identity}/{verb}")
         assert (answer.status_code, answer.json()["error"]) == (409, "Conflict")
+
+
+@pytest.mark.parametrize(("old", "new"), [*itertools.product(StudyState, repeat=2)])
+def test_a_study_enters_only_what_the_table_lets_follow(old: StudyState, new: StudyState) -> None:
+    row = StudyRow(id="st_a", state=old.value, stage=StudyState.VERIFYING.value)
+    if new not in STUDY_TRANSITIONS[old]:
+        with pytest.raises(Conflict, match=f"study st_a is {old.value}"):
+            enter(row, new)
+        assert (row.state, row.stage) == (old, StudyState.VERIFYING)
+        return
+    enter(row, new)
+    assert (row.state, row.stage) == (new, new if new in STAGES else StudyState.VERIFYING)
 
 
 def test_only_a_study_that_is_over_can_be_deleted(service: Service) -> None:

@@ -15,7 +15,7 @@ from rankspace.errors import TooManyRequests
 from service.access.caller import Role
 from service.access.keys import Keys, digest
 from service.access.logins import Credential, Logins
-from service.access.slots import Places
+from service.access.slots import Slots
 from service.signals import broadcast, stream
 from service.signals.broadcast import Broadcast
 from service.signals.doorbell import Doorbell
@@ -326,16 +326,16 @@ def test_silence_is_filled_with_comments(monkeypatch: pytest.MonkeyPatch) -> Non
     _run(scene)
 
 
-def test_a_key_has_so_many_places_and_all_keys_have_so_many() -> None:
-    places = Places("follows events", "close some", 1, (2, "come back"))
-    with places.held("a"):
+def test_a_key_has_so_many_slots_and_all_keys_have_so_many() -> None:
+    slots = Slots("follows events", "close some", 1, (2, "come back"))
+    with slots.held("a"):
         with pytest.raises(TooManyRequests, match="key a follows events 1 times") as refused:
-            places.held("a").__enter__()
+            slots.held("a").__enter__()
         assert refused.value.hint == "close some"
-        with places.held("b"), pytest.raises(TooManyRequests, match="all 2 places") as refused:
-            places.held("c").__enter__()
+        with slots.held("b"), pytest.raises(TooManyRequests, match="all 2 slots") as refused:
+            slots.held("c").__enter__()
         assert refused.value.hint == "come back"
-    with places.held("a"), places.held("c"):
+    with slots.held("a"), slots.held("c"):
         pass
 
 

@@ -15,7 +15,7 @@ from rankspace.errors import Conflict, InvalidInput
 from service.storage import schema
 from service.storage.backup import FENCED, backup, restore
 from service.storage.db import Database
-from service.storage.tables import AttemptRow, Base, PulseRow, TrialRow
+from service.storage.tables import AttemptRow, AttendanceRow, Base, TrialRow
 from tests.services import Postgres
 from tests.unit.service.driver import Service, holding, start
 
@@ -95,8 +95,8 @@ def test_who_claimed_after_the_backup_is_fenced_out(
         assert again["token"] > FENCED
         stale = moved.report(later, 9.0, worker="after")
         assert (stale.status_code, stale.json()["error"]) == (409, "LeaseLost")
-        beat = f"/v1/leases/{later['trial_id']}/heartbeat"
-        assert moved.post(beat, holding(later, worker="after"), "worker").status_code == 409
+        heartbeat = f"/v1/leases/{later['trial_id']}/heartbeat"
+        assert moved.post(heartbeat, holding(later, worker="after"), "worker").status_code == 409
 
 
 def test_each_restoring_fences_out_the_one_before(
@@ -109,7 +109,7 @@ def test_each_restoring_fences_out_the_one_before(
         schema.upgrade(restored)
         restore(restored, file)
         with restored.reading() as session:
-            fences.append(session.scalars(select(PulseRow.fence)).one())
+            fences.append(session.scalars(select(AttendanceRow.fence)).one())
         restored.close()
         postgres.drop(name)
         time.sleep(0.002)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from sqlalchemy import select
 
+from rankspace.study import ACTIVE, StudyState
 from service.storage.tables import StudyRow
-from service.studies.repository import ACTIVE
 from tests.unit.service.driver import listening, start
 
 EXAMPLES = 12
@@ -57,4 +57,4 @@ def test_a_running_study_does_too(directory: Path, tmp_path: Path) -> None:
         with service.app.state.runtime.database.reading() as session:
             (row,) = session.scalars(select(StudyRow)).all()
     assert row.id == identity
-    assert row.state in ACTIVE or row.state == "paused"
+    assert row.state in (*ACTIVE, StudyState.PAUSED)

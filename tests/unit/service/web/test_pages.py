@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rankspace import Layer, RankVector, SearchSpace
-from rankspace.verdict import Answer
-from rankspace.verdict_words import SENTENCES
+from rankspace.verdict import SENTENCES, Answer
 from service.web.pages.charts import Grid, grid
 from tests.unit.service.driver import Service, start
 

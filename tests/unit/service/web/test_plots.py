@@ -23,16 +23,16 @@ def test_an_axis_marks_round_values_and_may_run_backwards() -> None:
         "10,000",
         "12,500",
     ]
-    assert axis.place(12_800.0) == 600.0
+    assert axis.position(12_800.0) == 600.0
     upwards = Axis(-2.44, -2.29, 300.0, 10.0)
     assert [label for _, label in upwards.ticks(4)] == ["-2.40", "-2.35", "-2.30"]
-    assert upwards.place(-2.44) > upwards.place(-2.29)
+    assert upwards.position(-2.44) > upwards.position(-2.29)
 
 
 @pytest.mark.parametrize("values", [[0.0], [-3.0, -3.0], [1e-9, 2e-9], [1e12, 3e12]])
 def test_an_axis_spans_whatever_it_is_given(values: list[float]) -> None:
     axis = Axis.around(values, 0.0, 100.0)
-    assert all(0.0 < axis.place(value) < 100.0 for value in values)
+    assert all(0.0 < axis.position(value) < 100.0 for value in values)
     assert len(axis.ticks()) >= 2
 
 
@@ -68,9 +68,9 @@ def test_the_front_is_drawn_within_its_frame() -> None:
     )
     found = price.price(front)
     assert found is not None
-    places = [(dot.x, dot.y) for dot in (*found.front, *found.uniforms)] + list(found.tried)
-    assert all(price.LEFT <= x <= price.WIDTH for x, _ in places)
-    assert all(price.TOP <= y <= price.HEIGHT - price.BOTTOM for _, y in places)
+    positions = [(dot.x, dot.y) for dot in (*found.front, *found.uniforms)] + list(found.tried)
+    assert all(price.LEFT <= x <= price.WIDTH for x, _ in positions)
+    assert all(price.TOP <= y <= price.HEIGHT - price.BOTTOM for _, y in positions)
     assert found.cheapest is not None
     assert found.front[0].x < found.cheapest.x < found.front[1].x
     assert price.price(replace(front, points=front.points[:1])) is None

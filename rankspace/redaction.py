@@ -1,0 +1,51 @@
+"""Redaction: which names and which texts are secret, and what stands in their place in a log."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_SECRET_NAMES = re.compile(
+    r"(authorization|cookie|[-_]key|token|secret|password|dsn|database_url|redis_url|code)s?$",
+    re.IGNORECASE,
+)
+_NUMBER_NAMES = re.compile(r"tokens?$", re.IGNORECASE)
+"""Where a number is no secret: a lease's fencing token is one, and tokens are counted."""
+
+_BLANK = "[redacted]"
+_BLANKED = (
+    (re.compile(r"(rk[aj])_([a-z2-7]{8})_[a-z0-9_]+"), rf"\1_\2_{_BLANK}"),
+    (re.compile(r"\b(Bearer|Basic)\s+[^\s'\",]+", re.IGNORECASE), rf"\1 {_BLANK}"),
+    (re.compile(r"(\w://[^\s/:@]*):[^\s/@]+@"), rf"\1:{_BLANK}@"),
+    (re.compile(r"((?:rka_session|[?&\s'\"]code)=)[\w%.~-]+"), rf"\1{_BLANK}"),
+)
+"""Keys, join tokens, a header's credentials, passwords in addresses, cookies and login codes."""
+
+
+def without_secrets(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Blank secret fields of a log event at any depth, and secrets inside of any text."""
+    return {name: _redacted(name, value) for name, value in event.items()}
+
+
+def blank(text: str) -> str:
+    """Blank what looks like a secret in ``text``."""
+    for pattern, replacement in _BLANKED:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _redacted(name: str, value: Any) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if _SECRET_NAMES.search(name) and not _is_plain_number(name, value):
+        return _BLANK
+    if isinstance(value, int | float):
+        return value
+    if isinstance(value, Mapping):
+        return without_secrets({str(key): item for key, item in value.items()})
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_redacted(name, item) for item in value]
+    return blank(value if isinstance(value, str) else str(value))
+
+
+def _is_plain_number(name: str, value: Any) -> bool:
+    return isinstance(value, int | float) and _NUMBER_NAMES.search(name) is not None

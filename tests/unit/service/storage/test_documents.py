@@ -1,0 +1,62 @@
+"""Arms and verdicts keep the form in which the columns have held them from the start."""
+
+from typing import Any
+
+import pytest
+
+from rankspace.errors import InvalidInput
+from rankspace.rank_vector import RankVector
+from rankspace.verdict import Answer
+from rankspace.wire import encode
+from service.storage.documents import arms_of, verdict_of
+
+ARMS: dict[str, Any] = {
+    "candidates": [{"ranks": [2, 4]}, {"ranks": [4, 2]}],
+    "uniform": {"ranks": [2, 2]},
+    "economy": None,
+    "random": {"ranks": [0, 4]},
+}
+VERSUS = {
+    "gain": 0.02,
+    "ci_low": 0.01,
+    "ci_high": 0.03,
+    "seeds": 5,
+    "answer": "better",
+    "failed": 0,
+}
+VERDICT: dict[str, Any] = {
+    "answer": "better",
+    "versus_uniform": VERSUS,
+    "best_rank_vector": {"ranks": [2, 4]},
+    "best_score": -2.5,
+    "best_parameters": 600,
+    "uniform_rank_vector": {"ranks": [2, 2]},
+    "uniform_score": -2.52,
+    "uniform_parameters": 640,
+    "versus_random": None,
+    "cheapest_rank_vector": {"ranks": [2, 2]},
+    "cheapest_parameters": 640,
+    "versus_uniform_cheapest": None,
+    "margin": 0.004,
+    "trials": 40,
+}
+
+
+def test_a_row_of_before_is_read_and_would_be_written_as_it_is() -> None:
+    arms, verdict = arms_of(ARMS), verdict_of(VERDICT)
+    assert arms is not None
+    assert verdict is not None
+    assert arms.random == RankVector((0, 4))
+    assert verdict.versus_uniform.answer is Answer.BETTER
+    assert list(encode(arms).items()) == list(ARMS.items())
+    assert list(encode(verdict).items()) == list(VERDICT.items())
+
+
+def test_an_empty_column_holds_none() -> None:
+    assert arms_of(None) is None
+    assert verdict_of(None) is None
+
+
+def test_what_is_damaged_is_named() -> None:
+    with pytest.raises(InvalidInput, match=r"arms\.candidates"):
+        arms_of({**ARMS, "candidates": None})
