@@ -22,16 +22,13 @@ from pathlib import Path
 import httpx
 from sqlalchemy import select
 
-from bench.chaos.crew import score_of
 from bench.chaos.mutants import ROOT
 from bench.chaos.site import Replica
 from bench.chaos.work import submit
-from rankspace import Assignment, Measurement
-from rankspace.lease import Capabilities
+from bench.sleeping import Nap, SleepingEvaluator
 from service.storage.db import Database
 from service.storage.tables import EventRow
 from tests.services import wait_for
-from tuning.training import OnStep
 from worker.lease.client import LeaseClient
 from worker.lease.drain import Drain
 from worker.lease.loop import Patience, Worker
@@ -43,6 +40,9 @@ PORTS = range(20_000, 30_000)
 
 AFTER_SECONDS = 20.0
 """How long the longer trial goes on once the service is back."""
+
+STEPS = 10
+"""Of a trial; after each it hears what has become of its lease."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,33 +56,6 @@ class Place:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class SleepingEvaluator:
-    """Stands in for fine-tuning; heeds every step's answer as the real one does."""
-
-    seconds: float
-
-    def capabilities(self) -> Capabilities:
-        return Capabilities()
-
-    def evaluate(
-        self, assignment: Assignment, on_step: OnStep, adapter_directory: Path | None = None
-    ) -> Measurement:
-        begin, steps = time.monotonic(), assignment.steps
-        for step in range(1, steps + 1):
-            time.sleep(max(begin + self.seconds * step / steps - time.monotonic(), 0.0))
-            on_step(step, 1.0 / step)
-        value, cost = score_of(assignment), _cost(assignment)
-        spent = {"train": time.monotonic() - begin}
-        return Measurement(value, -value, 1.0, steps, 100, cost, spent)
-
-
-def _cost(assignment: Assignment) -> int:
-    """Trainable parameters of the vector."""
-    pairs = zip(assignment.layers, assignment.rank_vector.ranks, strict=True)
-    return sum(rank * layer.parameters_per_rank for layer, rank in pairs)
-
-
 def work(place: Place) -> None:
     """Be a worker until killed."""
     configure("console", "error")
@@ -90,7 +63,7 @@ def work(place: Place) -> None:
         place.name,
         LeaseClient(place.url, place.key, place.name),
         LeaseClient(place.url, place.key, place.name, attempts=1),
-        SleepingEvaluator(place.seconds),
+        SleepingEvaluator(lambda: Nap(place.seconds, place.seconds / STEPS)),
         Spool(place.home / f"{place.name}.spool"),
         drain=Drain(),
         patience=Patience(),

@@ -1,6 +1,7 @@
 """Kill everything, again and again, and see whether a trial is lost or counted twice.
 
-    python -m bench.chaos [--quick] [--trials N] [--workers N] [--database KIND] [--no-mutants]
+    python -m bench.chaos [--quick | --no-mutants | --only-mutants] [--trials N] [--workers N]
+                          [--database KIND]
 
 Real PostgreSQL or SQLite, real Redis, two service processes behind misbehaving proxies, and worker
 processes that run the product's own loop with trials that sleep. Workers are killed and stopped,
@@ -37,30 +38,33 @@ MUTANT_LONG_SHARE = 0.5
 
 
 def main() -> None:
+    options = _options()
+    outcome = None if options.only_mutants else run(_order(options), _say)
+    if outcome is not None:
+        _show(outcome)
+    caught, is_clean = ([], True) if options.quick or options.no_mutants else _mutants(options.seed)
+    if options.json and outcome is not None:
+        figures = {**vars(outcome), "findings": asdict(outcome.findings)}
+        options.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    mutants = f"mutants_caught={sum(caught)}/{len(caught)}" if caught else "mutants_caught=-"
+    print(_last_line(outcome, mutants) if outcome else f"{mutants} clean={is_clean}")
+    bad = outcome is not None and (outcome.findings.all or outcome.problems)
+    sys.exit(1 if bad or not all(caught) or not is_clean else 0)
+
+
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="300 trials, no mutants")
+    parts = parser.add_mutually_exclusive_group()
+    parts.add_argument("--quick", action="store_true", help="300 trials, no mutants")
+    parts.add_argument("--no-mutants", action="store_true")
+    parts.add_argument("--only-mutants", action="store_true")
     parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--workers", type=int, default=50)
     parser.add_argument("--studies", type=int, default=10)
     parser.add_argument("--database", choices=["postgresql", "sqlite"], default="postgresql")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--no-mutants", action="store_true")
-    parser.add_argument("--only-mutants", action="store_true")
     parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    outcome = None if options.only_mutants else run(_order(options), _say)
-    if outcome is not None:
-        _show(outcome)
-    with_mutants = not (options.quick or options.no_mutants)
-    caught = [_is_caught(name, options.seed) for name in MUTANTS] if with_mutants else []
-    is_clean = _is_clean(options.seed) if with_mutants else True
-    if options.json and outcome is not None:
-        figures = {**vars(outcome), "findings": asdict(outcome.findings)}
-        options.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
-    if outcome is not None:
-        print(_last_line(outcome, caught))
-    bad = outcome is not None and (outcome.findings.all or outcome.problems)
-    sys.exit(1 if bad or not all(caught) or not is_clean else 0)
+    return parser.parse_args()
 
 
 def _order(options: argparse.Namespace) -> Order:
@@ -69,6 +73,11 @@ def _order(options: argparse.Namespace) -> Order:
     return Order(
         options.trials, options.workers, options.studies, FULL, options.database, options.seed
     )
+
+
+def _mutants(seed: int) -> tuple[list[bool], bool]:
+    """Which mutants the check finds out, and whether it passes the service as it is."""
+    return [_is_caught(name, seed) for name in MUTANTS], _is_clean(seed)
 
 
 def _is_caught(name: str, seed: int) -> bool:
@@ -121,13 +130,12 @@ def _list(numbers: list[float]) -> str:
     return ", ".join(f"{number:.1f}" for number in numbers) or "-"
 
 
-def _last_line(outcome: Outcome, caught: list[bool]) -> str:
+def _last_line(outcome: Outcome, mutants: str) -> str:
     found: Findings = outcome.findings
-    mutants = f"{sum(caught)}/{len(caught)}" if caught else "-"
     return (
         f"trials={outcome.trials} lost={len(found.lost)} double={len(found.double)} "
         f"stale_accepted={len(found.stale)} other={len(found.order + found.model + found.slow)} "
-        f"mutants_caught={mutants} seconds={outcome.seconds:.0f}"
+        f"{mutants} seconds={outcome.seconds:.0f}"
     )
 
 

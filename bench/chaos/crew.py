@@ -6,7 +6,6 @@ the heartbeat and reports whatever has become of the lease.
 """
 
 import json
-import math
 import multiprocessing
 import os
 import random
@@ -20,9 +19,9 @@ from pathlib import Path
 import structlog
 
 from bench.chaos.history import Acknowledged
-from rankspace import Assignment, Measurement
-from rankspace.lease import NOTE, WEIGHTS, Capabilities
-from tuning.training import OnStep
+from bench.sleeping import Nap, SleepingEvaluator
+from rankspace import Assignment
+from rankspace.lease import Capabilities
 from worker.lease.client import LeaseClient
 from worker.lease.drain import Drain
 from worker.lease.hints import RedisHints
@@ -63,41 +62,11 @@ class Post:
     long_share: float = LONG
 
 
-def score_of(assignment: Assignment) -> float:
-    """Tell whose result it is: no two claims of a trial have the same score."""
-    ranks = assignment.rank_vector.ranks
-    gain = sum((index % 4 + 1) * math.sqrt(rank) for index, rank in enumerate(ranks)) / 100
-    return -3.0 + gain + 1e-6 * assignment.token
-
-
-class SleepingEvaluator:
-    """Stands in for fine-tuning; everything around it is the product's."""
-
-    def __init__(self, dice: random.Random, long_share: float) -> None:
-        self._dice = dice
-        self._long_share = long_share
-
-    def capabilities(self) -> Capabilities:
-        return Capabilities()
-
-    def evaluate(
-        self, assignment: Assignment, on_step: OnStep, adapter_directory: Path | None = None
-    ) -> Measurement:
-        is_long, is_deaf = self._dice.random() < self._long_share, self._dice.random() < DEAF
-        seconds = LONG_SECONDS if is_long else self._dice.uniform(*SHORT_SECONDS)
-        end, step = time.monotonic() + seconds, 0
-        while (left := end - time.monotonic()) > 0:
-            time.sleep(min(SLICE_SECONDS, left))
-            step += 1
-            if not is_deaf:
-                on_step(step, 1.0 / step)
-        if assignment.keep_adapter and adapter_directory is not None:
-            _save(adapter_directory, any(assignment.rank_vector.ranks))
-        value = score_of(assignment)
-        price = assignment.rank_vector.parameters(
-            [layer.parameters_per_rank for layer in assignment.layers]
-        )
-        return Measurement(value, -value, 1.0, 10, 100, price, {"train": seconds})
+def nap(dice: random.Random, long_share: float) -> Nap:
+    """Draw how long a trial takes, and whether it hears of its lease."""
+    is_long, is_deaf = dice.random() < long_share, dice.random() < DEAF
+    seconds = LONG_SECONDS if is_long else dice.uniform(*SHORT_SECONDS)
+    return Nap(seconds, SLICE_SECONDS, is_deaf)
 
 
 class JournalingClient(LeaseClient):
@@ -139,7 +108,7 @@ def work(post: Post) -> None:
         post.name,
         JournalingClient(post, dice),
         LeaseClient(post.url, post.key, post.name, attempts=1),
-        SleepingEvaluator(dice, post.long_share),
+        SleepingEvaluator(lambda: nap(dice, post.long_share)),
         Spool(post.home / f"{post.slot}.spool"),
         drain=Drain(),
         patience=Patience(wait_seconds=2.0, away_seconds=0.3),
@@ -202,10 +171,3 @@ def journals(home: Path) -> list[Acknowledged]:
             if kind == "accepted":
                 found.append(Acknowledged(trial, token, rest[0]))
     return found
-
-
-def _save(directory: Path, has_weights: bool) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / NOTE).write_text("chaos", encoding="utf-8")
-    if has_weights:
-        (directory / WEIGHTS).write_bytes(b"weights")

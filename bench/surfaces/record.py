@@ -8,18 +8,15 @@ holds the pretrained stories260k model and its ``sample.txt``; the other base mo
 the demo's way on the spot, from the standard library's source, and cached.
 """
 
-import argparse
-import json
-import time
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import platformdirs
 import torch
 
+from bench.recording import Recording, Row, command
 from bench.surfaces.catalogue import CATALOGUE, STORIES, TRAINED, Surface
 from bench.trial_runner import TrialRunner, text_recipe
 from perfmodel import random_vectors
@@ -31,7 +28,6 @@ from rankadaptor.demo.base_model import cached_base_model
 from rankadaptor.demo.corpus import standard_library
 from rankspace import Context, PrunedModel, RankVector, SearchSpace
 from rankspace.context import layer_profiles
-from rankspace.errors import Conflict
 from rankspace.granularity import search_space
 from rankspace.recipe import LINEAR_MODULES, Recipe
 from rankspace.study import Budget, Search
@@ -44,47 +40,52 @@ REPEATED = 8
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("stories", type=Path)
-    parser.add_argument("--only")
-    parser.add_argument("--minutes", type=float, default=float("inf"))
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    deadline = time.monotonic() + 60 * options.minutes
-    trials = 0
-    for surface in CATALOGUE:
-        if options.only in (None, surface.name):
-            with TemporaryDirectory() as folder:
-                trials += record(surface, options.stories, Path(folder), deadline)
-    print(f"surfaces={len(CATALOGUE)} new_trials={trials}")
+    ran = command(__doc__, CATALOGUE, _recording)
+    print(f"surfaces={len(CATALOGUE)} new_trials={ran}")
 
 
-def record(surface: Surface, stories: Path, place: Path, deadline: float) -> int:
-    """Run the trials of ``surface`` that its file does not have yet; return how many."""
-    model, text = prepare(surface, stories, place)
+def _recording(surface: Surface, stories: Path, place: Path) -> Recording:
+    prepared = prepare(surface, stories, place)
+    runner = prepared.runner(surface.steps)
+
+    def trials(seen: Sequence[Row]) -> Iterator[Row]:
+        done = {(tuple(row["ranks"]), row["seed"]) for row in seen}
+        for vector, seed in wanted(surface, prepared.space):
+            if (vector.ranks, seed) not in done:
+                loss = runner.loss(vector, seed)
+                yield {"ranks": vector.ranks, "seed": seed, "loss": loss}
+
+    return Recording(DATA / f"{surface.name}.jsonl", _provenance(surface, prepared), trials)
+
+
+@dataclass(frozen=True)
+class PreparedSurface:
+    """What all trials of a surface share.
+
+    Attributes:
+        model: Pruned.
+        recipe: Of the fine-tunes.
+        space: Of the rank vectors.
+    """
+
+    model: PrunedModel
+    recipe: Recipe
+    space: SearchSpace
+
+    def runner(self, steps: int) -> TrialRunner:
+        """Runs trials of so many steps."""
+        return TrialRunner(self.model, self.recipe, self.space, steps=steps, split=Split.SELECTION)
+
+
+def prepare(surface: Surface, stories: Path, place: Path) -> PreparedSurface:
+    """Prune the surface's base model in ``place``."""
+    base, text = _source(surface, stories, place)
+    model = _prune(surface, base, text, place / "pruned")
     search = Search(
         ranks=surface.ranks, granularity=surface.granularity, budget=Budget(surface.budget)
     )
     space = search_space(model, LINEAR_MODULES, search)
-    recipe = text_recipe(text, surface.rate)
-    runner = TrialRunner(model, recipe, space, steps=surface.steps, split=Split.SELECTION)
-    file = DATA / f"{surface.name}.jsonl"
-    _begin(file, surface, model, space, context(surface, recipe, model, space))
-    done = _done(file)
-    ran = 0
-    for vector, seed in wanted(surface, space):
-        if (vector.ranks, seed) in done or time.monotonic() > deadline:
-            continue
-        _append(file, {"ranks": vector.ranks, "seed": seed, "loss": runner.loss(vector, seed)})
-        ran += 1
-    print(f"{surface.name}: {len(done) + ran} trials", flush=True)
-    return ran
-
-
-def prepare(surface: Surface, stories: Path, place: Path) -> tuple[PrunedModel, Path]:
-    """Prune the surface's base model in ``place``; return it and the text it recovers on."""
-    base, text = _source(surface, stories, place)
-    return _prune(surface, base, text, place / "pruned"), text
+    return PreparedSurface(model, text_recipe(text, surface.rate), space)
 
 
 def wanted(surface: Surface, space: SearchSpace) -> Iterator[tuple[RankVector, int]]:
@@ -127,68 +128,30 @@ def _prune(surface: Surface, base: Path, text: Path, target: Path) -> PrunedMode
     return write_profiles(target, profile(loaded, windows, load(base)))
 
 
-def context(surface: Surface, recipe: Recipe, model: PrunedModel, space: SearchSpace) -> Context:
+def context(surface: Surface, prepared: PreparedSurface) -> Context:
     """What the surface holds fixed, as a study with its recipe would."""
     return Context(
-        architecture=model.architecture,
-        parameters=model.parameters,
+        architecture=prepared.model.architecture,
+        parameters=prepared.model.parameters,
         steps=surface.steps,
         learning_rate=surface.rate,
-        examples=recipe.batch.examples,
-        sequence_length=recipe.sequence_length,
-        alpha_per_rank=recipe.alpha_per_rank,
-        profiles=layer_profiles(model, space),
+        examples=prepared.recipe.batch.examples,
+        sequence_length=prepared.recipe.sequence_length,
+        alpha_per_rank=prepared.recipe.alpha_per_rank,
+        profiles=layer_profiles(prepared.model, prepared.space),
     )
 
 
-def _begin(
-    file: Path, surface: Surface, model: PrunedModel, space: SearchSpace, fixed: Context
-) -> None:
-    """Write the first line, or complete one that an older recorder wrote.
-
-    Raises:
-        Conflict: The file was recorded on another model.
-    """
-    if not file.exists():
-        file.parent.mkdir(exist_ok=True)
-        _append(file, _provenance(surface, model, space, fixed))
-        return
-    first, _, trials = file.read_text().partition("\n")
-    written = json.loads(first)
-    if written["fingerprint"] != model.fingerprint:
-        raise Conflict(
-            f"{file.name} was recorded on model {written['fingerprint'][:12]}, "
-            f"this is {model.fingerprint[:12]}",
-            hint="move the file away, and record the surface anew",
-        )
-    if "context" not in written:
-        completed = file.with_suffix(".partial")
-        completed.write_text(json.dumps({**written, "context": encode(fixed)}) + "\n" + trials)
-        completed.replace(file)
-
-
-def _provenance(
-    surface: Surface, model: PrunedModel, space: SearchSpace, fixed: Context
-) -> dict[str, object]:
+def _provenance(surface: Surface, prepared: PreparedSurface) -> Row:
     return {
         "surface": encode(asdict(surface)),
-        "fingerprint": model.fingerprint,
-        "parameters": model.parameters,
+        "fingerprint": prepared.model.fingerprint,
+        "parameters": prepared.model.parameters,
         "torch": torch.__version__,
-        "space": encode(space),
-        "profiles": encode(model.profiles),
-        "context": encode(fixed),
+        "space": encode(prepared.space),
+        "profiles": encode(prepared.model.profiles),
+        "context": encode(context(surface, prepared)),
     }
-
-
-def _done(file: Path) -> set[tuple[tuple[int, ...], int]]:
-    rows = [json.loads(line) for line in file.read_text().splitlines()[1:]]
-    return {(tuple(row["ranks"]), row["seed"]) for row in rows}
-
-
-def _append(file: Path, row: object) -> None:
-    with file.open("a", encoding="utf-8") as out:
-        out.write(json.dumps(row) + "\n")
 
 
 if __name__ == "__main__":
