@@ -8,7 +8,7 @@ _SECRET_NAMES = re.compile(
     r"(authorization|cookie|[-_]key|token|secret|password|dsn|database_url|redis_url|code)s?$",
     re.IGNORECASE,
 )
-_NUMBER_NAMES = re.compile(r"(token|code)s?$", re.IGNORECASE)
+_NUMBER_NAMES = re.compile(r"(tokens?|(exit|status)_code)$", re.IGNORECASE)
 """Where a number is no secret: fencing tokens, counts of tokens, exit and status codes."""
 
 _BLANK = "[redacted]"

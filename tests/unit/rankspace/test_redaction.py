@@ -64,6 +64,6 @@ def test_a_number_is_a_secret_too(name: str) -> None:
     assert without_secrets({name: 4711}) == {name: "[redacted]"}
 
 
-def test_numbers_of_tokens_stay() -> None:
-    event = {"token": 7, "tokens": 1_000, "token_seconds": 0.5, "has_token": True}
+def test_numbers_of_tokens_and_codes_that_open_nothing_stay() -> None:
+    event = {"token": 7, "tokens": 1_000, "token_seconds": 0.5, "exit_code": 1, "status_code": 409}
     assert without_secrets(event) == event
