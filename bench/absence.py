@@ -30,7 +30,7 @@ from rankspace import Assignment, Measurement
 from rankspace.capabilities import Capabilities
 from service.storage.db import Database
 from service.storage.tables import EventRow
-from tests.services import wait_for
+from tests.waiting import wait_for
 from tuning.training import OnStep
 from worker.lease.client import LeaseClient
 from worker.lease.drain import Drain

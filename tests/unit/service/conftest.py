@@ -28,20 +28,38 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     try:
-        server = Postgres()
+        server = Postgres(syncs=False)
     except Missing as missing:
         skip_or_fail(missing)
     with server:
         yield server
 
 
-@pytest.fixture
-def redis() -> Iterator[Redis]:
+def _redis() -> Redis:
     try:
-        server = Redis()
+        return Redis()
     except Missing as missing:
         skip_or_fail(missing)
-    with server:
+        raise
+
+
+@pytest.fixture(scope="session")
+def redis_of_all() -> Iterator[Redis]:
+    with _redis() as server:
+        yield server
+
+
+@pytest.fixture
+def redis(redis_of_all: Redis) -> Redis:
+    """An empty Redis, that of the other tests of this process: not to be stopped."""
+    redis_of_all.flush()
+    return redis_of_all
+
+
+@pytest.fixture
+def own_redis() -> Iterator[Redis]:
+    """A Redis to be stopped."""
+    with _redis() as server:
         yield server
 
 
@@ -91,13 +109,5 @@ def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
 def service(directory: Path) -> Iterator[Service]:
     """A fresh service with long leases."""
     running = start(directory)
-    with running.client:
-        yield running
-
-
-@pytest.fixture
-def hasty(directory: Path) -> Iterator[Service]:
-    """A fresh service whose leases last a fifth of a second."""
-    running = start(directory, lease_seconds=0.2, heartbeat_seconds=0.05)
     with running.client:
         yield running

@@ -9,12 +9,16 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import update
 from starlette.testclient import TestClient
 
+from rankspace import TrialState
 from service.access.caller import WorkerIdentity
 from service.app import create_app
 from service.settings import Settings
+from service.storage.clock import Now
 from service.storage.scope import ALL
+from service.storage.tables import AttemptRow, TrialRow
 
 ANYBODY = WorkerIdentity(ALL)
 """The key of the first start, which speaks for any worker."""
@@ -213,6 +217,20 @@ class Service:
 
     def sweep(self) -> None:
         self.app.state.housekeeping.sweep()
+
+    def let_leases_run_out(self) -> None:
+        """Every worker has been silent for longer than its lease; no sweep has seen it yet."""
+        held = update(TrialRow).where(TrialRow.state == TrialState.RUNNING.value)
+        with self.app.state.runtime.database.writing() as session:
+            session.execute(held.values(lease_until=Now() - 1))
+
+    def let_time_pass(self, seconds: float) -> None:
+        """Put back when trials were made and claimed: all that is not over is so much older."""
+        made = update(TrialRow).values(created_at=TrialRow.created_at - seconds)
+        claimed = update(AttemptRow).where(AttemptRow.ended_at.is_(None))
+        with self.app.state.runtime.database.writing() as session:
+            session.execute(made)
+            session.execute(claimed.values(started_at=AttemptRow.started_at - seconds))
 
 
 def start(directory: Path, **changes: Any) -> Service:

@@ -12,8 +12,9 @@ from sqlalchemy import select
 
 from service.storage.tables import StudyRow
 from service.studies.repository import ACTIVE
-from tests.services import free_port, wait_for
+from tests.services import free_port
 from tests.unit.service.driver import Service, start
+from tests.waiting import wait_for
 
 EXAMPLES = 12
 SECONDS = 300
