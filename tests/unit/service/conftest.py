@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from service.storage import schema
 from service.storage.db import Database
@@ -23,6 +24,13 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with start(directory).client:
         pass
     return directory
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_traces() -> None:
+    """Left alone, structlog draws every local of every frame: ten seconds for one of SQLAlchemy."""
+    trace = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, trace])
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +84,11 @@ def migrated_postgres(postgres: Postgres, tmp_path_factory: pytest.TempPathFacto
     return directory
 
 
-_ABOVE = ("racing", "bad_input", "browser", "plots", "pages", "fuzz", "limits")
+_ABOVE = (
+    *("audit", "limits", "projects", "insights", "quarantine", "racing", "hints", "webhooks"),
+    *("planning", "study_control", "study_results", "study_run", "restart", "tracing"),
+    *("bad_input", "browser", "fuzz", "pages", "plots", "server"),
+)
 ABOVE_THE_DATABASE = frozenset(f"test_{name}" for name in _ABOVE)
 """Modules whose tests are about what is done with rows, not about how they are kept."""
 

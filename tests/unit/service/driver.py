@@ -33,6 +33,9 @@ STREAM_SECONDS = 0.05
 ON_SQLITE = pytest.mark.parametrize("directory", ["sqlite"], indirect=True)
 """For what only the database in a file does."""
 
+ON_BOTH = pytest.mark.parametrize("directory", ["sqlite", "postgresql"], indirect=True)
+"""For what the two may do differently, in a module that is above the database."""
+
 USEFUL = {"down_proj": 0.03, "v_proj": 0.012, "gate_proj": 0.004, "q_proj": 0.001}
 
 

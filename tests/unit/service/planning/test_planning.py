@@ -20,7 +20,7 @@ from service.planning.plan import Plan
 from service.storage.tables import WorkerRow
 from service.studies.candidates import add_candidate
 from service.studies.workflow import pause
-from tests.unit.service.driver import ANYBODY, Service, holding, outcome, score, start
+from tests.unit.service.driver import ANYBODY, ON_BOTH, Service, holding, outcome, score, start
 from tests.waiting import wait_for
 
 THREADS, IDLE = 8, 40
@@ -156,6 +156,7 @@ def _offers(service: Service, study: str) -> dict[int, list[int]]:
     return {trial["id"]: trial["rank_vector"] for trial in trials if trial["offer"]}
 
 
+@ON_BOTH
 def test_a_result_that_arrives_during_a_plan_does_not_undo_it(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,6 +184,7 @@ def test_a_result_that_arrives_during_a_plan_does_not_undo_it(
     assert [mark for mark in _watermarks(service, identity) if mark] == [1, 2]
 
 
+@ON_BOTH
 @pytest.mark.parametrize("word", ["candidate", "claim", "pause"])
 def test_a_plan_is_made_anew_when_somebody_else_acted_meanwhile(
     service: Service, monkeypatch: pytest.MonkeyPatch, word: str

@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from service.planning.replay import replay
 from service.storage.tables import PulseRow
-from tests.unit.service.driver import Service, holding, score, start
+from tests.unit.service.driver import ON_BOTH, Service, holding, score, start
 
 
 def _essence(trials: Sequence[Any]) -> list[tuple[str, tuple[int, ...], int]]:
@@ -94,6 +94,7 @@ def test_absence_of_the_service_is_not_held_against_workers(tmp_path: Path) -> N
         assert second.post(path, holding(lease), "worker").status_code == 200
 
 
+@ON_BOTH
 def test_a_study_that_cannot_go_on_fails_visibly(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

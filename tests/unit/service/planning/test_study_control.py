@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import event
 
 from service.storage.tables import AttemptRow, ObservationRow, TrialRow
-from tests.unit.service.driver import Service, holding, model, score, study
+from tests.unit.service.driver import ON_BOTH, Service, holding, model, score, study
 
 
 def test_pause_hands_out_nothing_and_resume_goes_on(service: Service) -> None:
@@ -47,6 +47,7 @@ def test_cancel_reaches_the_worker_with_its_heartbeat(service: Service) -> None:
         assert (answer.status_code, answer.json()["error"]) == (409, "Conflict")
 
 
+@ON_BOTH
 def test_only_a_study_that_is_over_can_be_deleted(service: Service) -> None:
     identity = service.submit()
     service.work(3)
@@ -58,6 +59,7 @@ def test_only_a_study_that_is_over_can_be_deleted(service: Service) -> None:
     assert service.client.delete(path, headers=admin).status_code == 404
 
 
+@ON_BOTH
 def test_idempotency_key_starts_one_study(service: Service) -> None:
     service.post("/v1/models", model())
     headers = service.key("admin") | {"Idempotency-Key": "run-1"}
@@ -78,6 +80,7 @@ def test_a_known_model_keeps_its_identity_and_takes_the_new_path(service: Servic
     assert service.get(f"/v1/models/{listed['id']}") == listed
 
 
+@ON_BOTH
 def test_pages_cut_and_continue(service: Service) -> None:
     identities = [service.submit(name=f"study {index}") for index in range(3)]
     first = service.get("/v1/studies?limit=2")

@@ -16,6 +16,7 @@ from service.signals import hints
 from service.signals.hints import EVERY_SECONDS, HEAD_START_SECONDS, Hints
 from tests.services import Redis
 from tests.unit.service.driver import (
+    ON_BOTH,
     Service,
     holding,
     model,
@@ -61,6 +62,7 @@ def _shows_the_queue(service: Service, redis: Redis, study_id: str) -> bool:
     return bool(queued) and _board(redis) == queued
 
 
+@ON_BOTH
 def test_the_board_follows_the_queue(ringing: Service, redis: Redis) -> None:
     identity = ringing.submit()
     wait_for(lambda: _shows_the_queue(ringing, redis, identity))
@@ -191,6 +193,7 @@ def _claim(service: Service, **capabilities: Any) -> Any:
     return answer.json() if answer.status_code == 201 else None
 
 
+@ON_BOTH
 def test_a_trial_goes_only_where_it_fits(service: Service) -> None:
     service.submit(gpu_memory_gib=24)
     assert _claim(service, gpu_memory_gib=16) is None
@@ -203,6 +206,7 @@ def test_a_worker_of_the_version_before_gets_any_trial(service: Service) -> None
     assert service.claim() is not None
 
 
+@ON_BOTH
 def test_the_study_whose_model_is_loaded_comes_first(service: Service) -> None:
     other = service.submit()
     assert service.post("/v1/models", model(2, "/models/resident")).status_code == 201

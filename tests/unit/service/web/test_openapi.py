@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import uvicorn
 from sqlalchemy import select
 
 from service.storage.tables import StudyRow
 from service.studies.repository import ACTIVE
 from tests.services import free_port
-from tests.unit.service.driver import Service, start
+from tests.unit.service.driver import ON_SQLITE, Service, start
 from tests.waiting import wait_for
 
 EXAMPLES = 12
@@ -56,6 +57,7 @@ def _schemathesis(
     return ended.stdout
 
 
+@pytest.mark.parametrize("directory", ["postgresql"], indirect=True)  # which forgives less
 def test_every_route_does_what_its_description_says(directory: Path, tmp_path: Path) -> None:
     service = start(directory)
     with _listening(service) as url:
@@ -63,6 +65,7 @@ def test_every_route_does_what_its_description_says(directory: Path, tmp_path: P
     assert "Stateful" in printed
 
 
+@ON_SQLITE
 def test_a_running_study_does_too(directory: Path, tmp_path: Path) -> None:
     before = start(directory)
     with before.client:
