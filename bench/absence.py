@@ -28,7 +28,7 @@ from bench.chaos.work import submit
 from bench.sleeping import Nap, SleepingEvaluator
 from service.storage.db import Database
 from service.storage.tables import EventRow
-from tests.services import wait_for
+from tests.waiting import wait_for
 from worker.lease.client import LeaseClient
 from worker.lease.drain import Drain
 from worker.lease.loop import Patience, Worker

@@ -14,14 +14,16 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import psycopg
 import pytest
+import redis
+
+from tests.waiting import wait_for
 
 MAX_CONNECTIONS = 200
 
@@ -92,9 +94,14 @@ class Server:
 
 
 class Postgres(Server):
-    """PostgreSQL on a free port of this machine; trusts whoever connects."""
+    """PostgreSQL on a free port of this machine; trusts whoever connects.
 
-    def __init__(self) -> None:
+    Args:
+        syncs: Whether it waits for the disk. What it wrote outlives its own end without.
+    """
+
+    def __init__(self, *, syncs: bool = True) -> None:
+        self._syncs = syncs
         self._programs = _postgres_programs()
         self.user = _nobody()
         super().__init__()
@@ -110,6 +117,7 @@ class Postgres(Server):
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": self.home,
             "max_connections": MAX_CONNECTIONS,
+            "fsync": "on" if self._syncs else "off",
         }
         flags = [text for name, value in options.items() for text in ("-c", f"{name}={value}")]
         self._run(str(self._programs / "postgres"), "-D", str(self.home / "db"), *flags)
@@ -164,6 +172,14 @@ class Redis(Server):
         flags = [text for name, value in options.items() for text in (f"--{name}", str(value))]
         self._run(self._program, *flags)
 
+    def flush(self) -> None:
+        """Throw its data away, and the users that somebody made; it goes on."""
+        with redis.Redis.from_url(self.url) as connection:
+            connection.flushall()
+            made = [user for user in connection.acl_users() if user != "default"]
+            if made:
+                connection.acl_deluser(*made)
+
     def wipe(self) -> None:
         """Kill it and throw its data away."""
         self.stop()
@@ -178,16 +194,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def wait_for(condition: Callable[[], Any], seconds: float) -> Any:
-    """Return what ``condition`` returns once it is true; fail after ``seconds``."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if result := condition():
-            return result
-        time.sleep(0.02)
-    raise AssertionError(f"{condition} did not come true within {seconds} s")
 
 
 def _nobody() -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from bench.chaos.crew import Crew
 from bench.chaos.site import LEASE_SECONDS, Site
 from rankspace import queue_names
 from tests.fault_proxy import FAULTS
-from tests.services import wait_for
+from tests.waiting import wait_for
 
 STOPPED_SECONDS = LEASE_SECONDS + 1.5
 CUT_SECONDS = 5.0

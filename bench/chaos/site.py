@@ -13,7 +13,8 @@ from typing import Literal
 import httpx
 
 from tests.fault_proxy import FaultProxy
-from tests.services import Postgres, Redis, free_port, wait_for
+from tests.services import Postgres, Redis, free_port
+from tests.waiting import wait_for
 
 LEASE_SECONDS = 3.0
 SERVE = "from service.server import run; from service.settings import Settings; run(Settings())"

@@ -56,9 +56,9 @@ class _Kept:
     lock: threading.Lock = field(default_factory=threading.Lock)
     coming: "Future[Any] | None" = None
 
-    def put(self, value: Any, seconds: float) -> None:
+    def put(self, value: Any, seconds: float, made_at: float) -> None:
         with self.lock:
-            self.value, self.seconds, self.made_at = value, seconds, time.monotonic()
+            self.value, self.seconds, self.made_at = value, seconds, made_at
 
     def drop(self) -> None:
         """What cannot be computed any more is not true any more: the next who ask hear why."""
@@ -69,15 +69,27 @@ class _Kept:
     def is_made(self) -> bool:
         return math.isfinite(self.made_at)
 
-    @property
-    def is_old(self) -> bool:
-        return not self.is_made or time.monotonic() - self.made_at > PAUSES * self.seconds
+    def is_old(self, now: float) -> bool:
+        return not self.is_made or now - self.made_at > PAUSES * self.seconds
 
 
 class InsightCache:
-    """Fronts, calibrations and pages of studies."""
+    """Fronts, calibrations and pages of studies.
 
-    def __init__(self, database: Database, fresh_seconds: float, planned: Planned = nobody) -> None:
+    Args:
+        fresh_seconds: What takes no longer is computed for each who asks.
+        planned: What the planner knows of a study.
+        clock: Seconds.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        fresh_seconds: float,
+        planned: Planned = nobody,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
         self._database = database
         self._planned = planned
         self._fresh_seconds = fresh_seconds
@@ -123,7 +135,7 @@ class InsightCache:
         if kept.is_made and kept.seconds <= self._fresh_seconds:
             return self._make(kept, compute)
         with kept.lock:
-            if kept.coming is None and kept.is_old:
+            if kept.coming is None and kept.is_old(self._clock()):
                 kept.coming = self._threads.submit(self._make, kept, compute)
                 kept.coming.add_done_callback(_told)
             coming, is_made, value = kept.coming, kept.is_made, kept.value
@@ -143,10 +155,11 @@ class InsightCache:
             return kept
 
     def _make(self, kept: _Kept, compute: Callable[[], Any]) -> Any:
-        begin = time.monotonic()
+        begin = self._clock()
         try:
             value = compute()
-            kept.put(value, time.monotonic() - begin)
+            made_at = self._clock()
+            kept.put(value, made_at - begin, made_at)
             return value
         except Exception:
             kept.drop()

@@ -16,9 +16,9 @@ from rankspace.errors import Conflict, LeaseLost, NotFound, Quarantined, Unauthe
 from rankspace.lease import NOTE, Action
 from rankspace.recipe import Data, Recipe
 from rankspace.trial import Split
-from tests.services import wait_for
 from tests.unit.service.driver import listening, model, start, study
 from tests.unit.worker.fake_service import FakeService
+from tests.waiting import wait_for
 from worker.lease.client import LeaseClient
 from worker.lease.report import SpooledReport, done, failed
 

@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import Self
 
 from rankadaptor.client import Client
-from tests.services import free_port, wait_for
+from tests.services import free_port
+from tests.waiting import wait_for
 
 LEASE_SECONDS = 6.0
 

@@ -15,7 +15,7 @@ from rankadaptor.client import Client
 from service.planning.replay import replay
 from tests.integration.conftest import stories_study
 from tests.integration.fleet import LEASE_SECONDS, Fleet
-from tests.services import wait_for
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

@@ -16,8 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.services import free_port, wait_for
+from tests.services import free_port
 from tests.unit.service.driver import holding, measurement, model, score, study
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.integration
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from service.storage import schema
 from service.storage.db import Database
@@ -25,23 +26,48 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _plain_traces() -> None:
+    """Left alone, structlog draws every local of every frame: ten seconds for one of SQLAlchemy."""
+    trace = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, trace])
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     try:
-        server = Postgres()
+        server = Postgres(syncs=False)
     except Missing as missing:
         skip_or_fail(missing)
     with server:
         yield server
 
 
-@pytest.fixture
-def redis() -> Iterator[Redis]:
+def _redis() -> Redis:
     try:
-        server = Redis()
+        return Redis()
     except Missing as missing:
         skip_or_fail(missing)
-    with server:
+        raise
+
+
+@pytest.fixture(scope="session")
+def redis_of_all() -> Iterator[Redis]:
+    with _redis() as server:
+        yield server
+
+
+@pytest.fixture
+def redis(redis_of_all: Redis) -> Redis:
+    """An empty Redis, that of the other tests of this process: not to be stopped."""
+    redis_of_all.flush()
+    return redis_of_all
+
+
+@pytest.fixture
+def own_redis() -> Iterator[Redis]:
+    """A Redis to be stopped."""
+    with _redis() as server:
         yield server
 
 
@@ -58,7 +84,11 @@ def migrated_postgres(postgres: Postgres, tmp_path_factory: pytest.TempPathFacto
     return directory
 
 
-_ABOVE = ("racing", "bad_input", "browser", "plots", "pages", "fuzz", "limits")
+_ABOVE = (
+    *("audit", "limits", "projects", "insights", "quarantine", "racing", "hints", "webhooks"),
+    *("planning", "study_control", "study_results", "study_run", "restart", "tracing"),
+    *("bad_input", "browser", "fuzz", "pages", "plots", "server"),
+)
 ABOVE_THE_DATABASE = frozenset(f"test_{name}" for name in _ABOVE)
 """Modules whose tests are about what is done with rows, not about how they are kept."""
 
@@ -91,13 +121,5 @@ def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
 def service(directory: Path) -> Iterator[Service]:
     """A fresh service with long leases."""
     running = start(directory)
-    with running.client:
-        yield running
-
-
-@pytest.fixture
-def hasty(directory: Path) -> Iterator[Service]:
-    """A fresh service whose leases last a fifth of a second."""
-    running = start(directory, lease_seconds=0.2, heartbeat_seconds=0.05)
     with running.client:
         yield running

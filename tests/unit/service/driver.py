@@ -12,16 +12,20 @@ from typing import Any
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from sqlalchemy import update
 from starlette.testclient import TestClient
 
-from rankspace import Measurement
+from rankspace import Measurement, TrialState
 from rankspace.lease import PROTOCOL, WEIGHTS, Claim, Holding, Report
 from rankspace.wire import encode
 from service.access.caller import WorkerIdentity
 from service.app import create_app
 from service.settings import Settings
+from service.storage.clock import Now
 from service.storage.scope import ALL
-from tests.services import free_port, wait_for
+from service.storage.tables import AttemptRow, TrialRow
+from tests.services import free_port
+from tests.waiting import wait_for
 
 ANYBODY = WorkerIdentity(ALL)
 """The key of the first start, which speaks for any worker."""
@@ -35,6 +39,9 @@ STREAM_SECONDS = 0.05
 
 ON_SQLITE = pytest.mark.parametrize("directory", ["sqlite"], indirect=True)
 """For what only the database in a file does."""
+
+ON_BOTH = pytest.mark.parametrize("directory", ["sqlite", "postgresql"], indirect=True)
+"""For what the two may do differently, in a module that is above the database."""
 
 USEFUL = {"down_proj": 0.03, "v_proj": 0.012, "gate_proj": 0.004, "q_proj": 0.001}
 
@@ -213,6 +220,20 @@ class Service:
 
     def sweep(self) -> None:
         self.app.state.housekeeping.sweep()
+
+    def let_leases_run_out(self) -> None:
+        """Every worker has been silent for longer than its lease; no sweep has seen it yet."""
+        held = update(TrialRow).where(TrialRow.state == TrialState.RUNNING.value)
+        with self.app.state.runtime.database.writing() as session:
+            session.execute(held.values(lease_until=Now() - 1))
+
+    def let_time_pass(self, seconds: float) -> None:
+        """Put back when trials were made and claimed: all that is not over is so much older."""
+        made = update(TrialRow).values(created_at=TrialRow.created_at - seconds)
+        claimed = update(AttemptRow).where(AttemptRow.ended_at.is_(None))
+        with self.app.state.runtime.database.writing() as session:
+            session.execute(made)
+            session.execute(claimed.values(started_at=AttemptRow.started_at - seconds))
 
 
 def start(directory: Path, **changes: Any) -> Service:

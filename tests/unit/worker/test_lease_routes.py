@@ -20,7 +20,7 @@ from rankspace.errors import (
 )
 from rankspace.lease import Action
 from rankspace.wire import decode, encode
-from tests.services import wait_for
+from tests.waiting import wait_for
 from worker.errors import Busy
 from worker.lease.answers import error_of
 from worker.lease.client import LeaseClient

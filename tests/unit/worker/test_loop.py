@@ -20,7 +20,7 @@ from rankspace.errors import Forbidden, InvalidInput, RankspaceError
 from rankspace.lease import Capabilities
 from rankspace.recipe import Optimizer
 from rankspace.wire import decode, encode
-from tests.services import wait_for
+from tests.waiting import wait_for
 from tuning.training import OnStep
 from worker.lease.client import LeaseClient
 from worker.lease.drain import Drain

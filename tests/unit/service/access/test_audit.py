@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 
 from service.studies import workflow
 from service.web.audit import Audit
-from tests.unit.service.driver import Service, study
+from tests.unit.service.driver import ON_BOTH, Service, study
 
 
 def _entries(service: Service, headers: Any = None) -> list[Any]:
@@ -20,6 +20,7 @@ def _entries(service: Service, headers: Any = None) -> list[Any]:
     ]
 
 
+@ON_BOTH
 def test_a_member_s_changes_are_on_record(service: Service) -> None:
     member = service.issue("member", "ours")
     model = service.submit("ours") and service.get("/v1/models")["items"][0]["id"]
@@ -68,6 +69,7 @@ def test_a_login_is_recorded_as_its_key_s(service: Service) -> None:
     assert _entries(service)[-1] == ("ours", "viewer", "POST", "/login", "", 303)
 
 
+@ON_BOTH
 def test_an_admin_of_a_project_reads_that_project_s(service: Service) -> None:
     admin = service.issue("admin", "ours")
     service.client.post("/v1/login-codes", headers=service.issue("viewer", "theirs"))

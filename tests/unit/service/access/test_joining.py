@@ -1,8 +1,7 @@
 """A worker exchanges a join token for a key of its own, once, and speaks for itself only."""
 
-import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +135,7 @@ def test_a_use_that_is_not_committed_yet_counts(service: Service) -> None:
         with database.writing() as session:
             join(session, token, "gpu-0")
             other = pool.submit(_join, service, token, "gpu-1")
-            time.sleep(0.3)  # it has seen a good token by now, and waits for this transaction
+            assert not wait([other], timeout=0.3).done  # it waits for this transaction
         assert other.result(30).status_code == 401
     assert _bound(service) == ["gpu-0"]
 

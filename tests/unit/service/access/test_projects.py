@@ -7,7 +7,7 @@ from sqlalchemy import update
 
 from service.storage.clock import Now
 from service.storage.tables import KeyRow
-from tests.unit.service.driver import Service, holding, measurement, model, study
+from tests.unit.service.driver import ON_BOTH, Service, holding, measurement, model, study
 
 CLAIM = {"worker": "w1", "protocol": 1}
 
@@ -22,6 +22,7 @@ def _key_id(headers: dict[str, str]) -> str:
     return headers["Authorization"].split("_")[1]
 
 
+@ON_BOTH
 def test_lists_hold_what_is_of_the_project(service: Service) -> None:
     ours, theirs = service.submit("ours"), service.submit("theirs")
     viewer = service.issue("viewer", "ours")
@@ -64,6 +65,7 @@ def test_idempotency_keys_are_the_project_s(service: Service) -> None:
     assert [answer.status_code for answer in answers] == [201, 201, 200, 409]
 
 
+@ON_BOTH
 def test_a_worker_of_a_project_claims_only_its_trials(service: Service) -> None:
     theirs = service.submit("theirs")
     ours = service.issue("worker", "ours")
@@ -139,6 +141,7 @@ def test_an_admin_of_a_project_sees_and_revokes_its_keys_only(service: Service) 
     assert statuses == [404, 404, 204, 204]
 
 
+@ON_BOTH
 def test_a_key_expires_and_remembers_its_last_use(service: Service) -> None:
     viewer = service.issue("viewer", days=30)
     _items(service, "/v1/studies", viewer)
@@ -151,6 +154,7 @@ def test_a_key_expires_and_remembers_its_last_use(service: Service) -> None:
     assert service.client.get("/v1/studies", headers=viewer).status_code == 401
 
 
+@ON_BOTH
 def test_the_last_use_is_written_once_a_minute(service: Service) -> None:
     def last_use(seconds_ago: float | None = None) -> Any:
         with service.app.state.runtime.database.writing() as session:
@@ -167,6 +171,7 @@ def test_the_last_use_is_written_once_a_minute(service: Service) -> None:
         assert (last_use() > before) is is_written
 
 
+@ON_BOTH
 def test_one_admin_key_for_everything_always_stays(service: Service) -> None:
     first = _key_id(service.key("admin"))
     service.issue("admin", "ours")

@@ -11,7 +11,7 @@ from rankspace.front import Front
 from rankspace.wire import decode
 from service.insights.knowledge import knowledge
 from service.planning.study_results import ModelSnapshot, StudyResults
-from tests.unit.service.driver import Service, measurement, outcome
+from tests.unit.service.driver import ON_BOTH, Service, measurement, outcome
 
 SEARCH = {
     "ranks": [0, 1, 2, 4, 8],
@@ -31,6 +31,7 @@ def test_before_the_first_score_there_is_nothing_to_show(service: Service) -> No
         assert answer.status_code == 404
 
 
+@ON_BOTH
 def test_predictions_are_judged_as_they_stood_when_the_trial_was_claimed(
     service: Service,
 ) -> None:
@@ -66,6 +67,7 @@ def test_trials_cut_short_are_not_held_against_the_model(service: Service) -> No
     assert lease["trial_id"] not in {point.trial for point in found.points}
 
 
+@ON_BOTH
 def test_the_front_holds_what_nothing_beats_and_the_verdict_s_cheapest(service: Service) -> None:
     study = service.submit(search=SEARCH)
     service.work(24)

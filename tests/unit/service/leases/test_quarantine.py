@@ -8,7 +8,15 @@ import pytest
 from rankspace import Measurement
 from rankspace.errors import Quarantined
 from service.leases.plausibility import Bounds, ImplausibleMeasurement
-from tests.unit.service.driver import ANYBODY, Service, holding, measurement, model, outcome
+from tests.unit.service.driver import (
+    ANYBODY,
+    ON_BOTH,
+    Service,
+    holding,
+    measurement,
+    model,
+    outcome,
+)
 from tests.unit.service.telemetry.scraping import scrape
 
 SEARCH = {
@@ -53,6 +61,7 @@ def _events(service: Service, study: str) -> list[Any]:
 # Failures
 
 
+@ON_BOTH
 def test_failures_where_another_succeeds_are_soon_too_many(service: Service) -> None:
     study = service.submit(search=SEARCH)
     for _ in range(5):
@@ -101,6 +110,7 @@ def test_bad_luck_shuts_out_at_most_one_of_ten(
     assert len(out) <= 1
 
 
+@ON_BOTH
 def test_half_of_the_workers_are_left(service: Service) -> None:
     """Whatever is wrong with most of them, it is no matter of single machines."""
     service.submit(search={**SEARCH, "budget": {"parameters": "uniform:2", "trials": 200}})
@@ -234,6 +244,7 @@ def test_a_database_s_clock_that_runs_slow_puts_nobody_in_quarantine(service: Se
     assert {_reason(service, worker) for worker in workers} == {None}
 
 
+@ON_BOTH
 def test_a_worker_s_clock_that_runs_fast_is_found_out(service: Service) -> None:
     service.submit(search=SEARCH)
     for _ in range(3):
@@ -342,6 +353,7 @@ def test_it_is_refused_while_it_waits_for_work(service: Service) -> None:
         service.app.state.runtime.leases.claim("w1", ANYBODY)
 
 
+@ON_BOTH
 def test_it_counts_as_quarantined_and_not_as_active(service: Service) -> None:
     study = service.submit(search=SEARCH)
     for worker in ("w1", "w2"):

@@ -1,11 +1,14 @@
 """Planning takes as long as it takes; nobody waits for it in a thread of the pool."""
 
 import threading
-import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select
 
 from rankspace import RankVector
 from rankspace.lease import Report
@@ -14,64 +17,87 @@ from rankspace.wire import decode
 from service.housekeeping import Housekeeping
 from service.planning import planner, queue
 from service.planning.plan import Plan
+from service.storage.tables import WorkerRow
 from service.studies.candidates import add_candidate
 from service.studies.workflow import pause
-from tests.unit.service.driver import ANYBODY, Service, holding, outcome, score
+from tests.unit.service.driver import ANYBODY, ON_BOTH, Service, holding, outcome, score, start
+from tests.waiting import wait_for
 
-IDLE = 45
+THREADS, IDLE = 8, 40
+"""Of the service, and workers that wait: however many of them race for the same offers."""
+
+ANSWER_SECONDS = 30.0
+"""Who has no answer by then, on however busy a machine, waits for something."""
 
 
 @pytest.fixture
-def slow(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Planners that first wait; the event, once set, lets them go on."""
     go_on, real = threading.Event(), planner.PLANNERS
 
-    def wait(snapshot: Any) -> Plan:
-        go_on.wait(timeout=30)
+    def held_up(snapshot: Any) -> Plan:
+        go_on.wait()
         return real[snapshot.head.state](snapshot)
 
-    slowed = MappingProxyType(dict.fromkeys(real, wait))
+    slowed = MappingProxyType(dict.fromkeys(real, held_up))
     monkeypatch.setattr(planner, "PLANNERS", slowed)
-    monkeypatch.setattr(queue, "PATIENCE_SECONDS", 2.0)
-    return go_on
-
-
-def test_heartbeats_do_not_wait_for_a_plan(
-    service: Service, request: pytest.FixtureRequest
-) -> None:
-    service.submit()
-    lease, other = service.claim("w1"), service.claim("w2")
-    go_on = request.getfixturevalue("slow")
-    idle = [
-        threading.Thread(target=service.claim, args=(f"idle-{index}", 2)) for index in range(IDLE)
-    ]
-    idle.append(
-        threading.Thread(target=service.report, args=(other, -2.5), kwargs={"worker": "w2"})
-    )
-    for thread in idle:
-        thread.start()
-    time.sleep(1)
-    begin = time.monotonic()
-    path = f"/v1/leases/{lease['trial_id']}/heartbeat"
-    answer = service.post(path, holding(lease), "worker")
-    seconds = time.monotonic() - begin
+    monkeypatch.setattr(queue, "PATIENCE_SECONDS", 4 * ANSWER_SECONDS)
+    yield go_on
     go_on.set()
-    for thread in idle:
-        thread.join()
-    assert answer.status_code == 200
-    assert seconds < 1
+
+
+def _answer_before(go_on: threading.Event, call: Callable[[], Any]) -> Any:
+    """What ``call`` comes to while the planners are held up; fails if it waits for them."""
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            answer = pool.submit(call).result(ANSWER_SECONDS)
+            assert not go_on.is_set()
+            return answer
+        except TimeoutError:
+            go_on.set()
+            raise
+
+
+@pytest.fixture
+def narrow(directory: Path) -> Iterator[Service]:
+    """A service with few threads."""
+    running = start(directory, threads=THREADS)
+    with running.client:
+        yield running
+
+
+def test_heartbeats_do_not_wait_for_a_plan(narrow: Service, request: pytest.FixtureRequest) -> None:
+    narrow.submit()
+    lease, other = narrow.claim("w1"), narrow.claim("w2")
+    go_on = request.getfixturevalue("slow")
+    _answer_before(go_on, lambda: narrow.report(other, -2.5, worker="w2"))
+    with ThreadPoolExecutor(IDLE) as pool:
+        idle = [pool.submit(narrow.claim, f"idle-{index}", 30) for index in range(IDLE)]
+        try:
+            wait_for(lambda: _workers(narrow) == IDLE + 2)
+            path = f"/v1/leases/{lease['trial_id']}/heartbeat"
+            answer = _answer_before(go_on, lambda: narrow.post(path, holding(lease), "worker"))
+            assert answer.status_code == 200
+            assert sum(claim.done() for claim in idle) < 7  # the others wait
+        finally:
+            go_on.set()
+            narrow.app.state.runtime.doorbell.close()
+
+
+def _workers(service: Service) -> int:
+    with service.app.state.runtime.database.reading() as session:
+        return session.scalar(select(func.count()).select_from(WorkerRow)) or 0
 
 
 def test_a_report_is_answered_before_the_study_goes_on(
     service: Service, slow: threading.Event
 ) -> None:
-    identity = service.submit()
     slow.set()
+    identity = service.submit()
     lease = service.claim()
     slow.clear()
-    begin = time.monotonic()
-    assert service.report(lease, score(lease)).json() == {"status": "accepted"}
-    assert time.monotonic() - begin < queue.PATIENCE_SECONDS / 2
+    answer = _answer_before(slow, lambda: service.report(lease, score(lease)))
+    assert answer.json() == {"status": "accepted"}
     assert _watermarks(service, identity) == [0]
     slow.set()
     service.sweep()
@@ -98,12 +124,11 @@ def test_a_claim_waits_for_the_plan_that_an_earlier_result_caused(
     slow.clear()
     stale = _offers(service, identity)
     service.report(lease, -2.5)
-    timer = threading.Timer(0.5, slow.set)
-    timer.start()
-    begin = time.monotonic()
-    given = service.claim("w1")
-    assert 0.3 < time.monotonic() - begin < queue.PATIENCE_SECONDS
-    timer.join()
+    with ThreadPoolExecutor(1) as pool:
+        claim = pool.submit(service.claim, "w1")
+        assert not wait([claim], timeout=0.5).done
+        slow.set()
+        given = claim.result(ANSWER_SECONDS)
     assert _watermarks(service, identity)[-1] == 1
     assert given["trial_id"] in stale
     assert given["rank_vector"]["ranks"] != stale[given["trial_id"]]
@@ -122,11 +147,8 @@ def test_a_claim_waits_for_a_plan_no_longer_than_its_patience(
     slow.clear()
     stale = _offers(service, identity)
     service.report(lease, -2.5)
-    begin = time.monotonic()
-    given = service.claim("w1")
-    assert 0.4 < time.monotonic() - begin < 5
+    given = _answer_before(slow, lambda: service.claim("w1"))
     assert given["rank_vector"]["ranks"] == stale[given["trial_id"]]
-    slow.set()
 
 
 def _offers(service: Service, study: str) -> dict[int, list[int]]:
@@ -134,6 +156,7 @@ def _offers(service: Service, study: str) -> dict[int, list[int]]:
     return {trial["id"]: trial["rank_vector"] for trial in trials if trial["offer"]}
 
 
+@ON_BOTH
 def test_a_result_that_arrives_during_a_plan_does_not_undo_it(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,6 +184,7 @@ def test_a_result_that_arrives_during_a_plan_does_not_undo_it(
     assert [mark for mark in _watermarks(service, identity) if mark] == [1, 2]
 
 
+@ON_BOTH
 @pytest.mark.parametrize("word", ["candidate", "claim", "pause"])
 def test_a_plan_is_made_anew_when_somebody_else_acted_meanwhile(
     service: Service, monkeypatch: pytest.MonkeyPatch, word: str
@@ -223,9 +247,6 @@ def test_housekeeping_survives_whatever_happens() -> None:
     idle: Any = _Idle()
     housekeeping = Housekeeping(leases, idle, 0.01)
     housekeeping.start()
-    deadline = time.monotonic() + 10
-    while leases.turns < 5 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert leases.turns >= 5
+    wait_for(lambda: leases.turns >= 5)
     assert housekeeping.is_alive
     housekeeping.stop()

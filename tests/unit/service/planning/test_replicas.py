@@ -1,6 +1,5 @@
 """Several services on one PostgreSQL: nothing twice, nothing lost, the proposals of one alone."""
 
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -15,7 +14,6 @@ from sqlalchemy.orm import Session
 
 from service.leases import workflow
 from service.leases.repository import Leases
-from service.planning.planner import PATIENCE_SECONDS
 from service.planning.replay import replay
 from service.storage.db import _ATTEMPT
 from service.storage.events import Events
@@ -25,6 +23,9 @@ from service.trials.repository import Trials
 from service.workers.repository import Workers
 from tests.unit.service.driver import ANYBODY, Service, score, start, study
 from tests.unit.service.leases.test_racing import begun, heartbeat
+
+SOON = 30.0
+"""Twice what PostgreSQL lets anybody wait for a lock."""
 
 pytestmark = pytest.mark.parametrize("directory", ["postgresql"], indirect=True)
 
@@ -72,9 +73,7 @@ def test_many_workers_on_two_services_count_everything_once(
     identities = [pair[0].submit(search=search), pair[1].submit(search=search)]
 
     def work(number: int) -> None:
-        deadline = time.monotonic() + 90
         while not all(_is_over(pair[0], identity) for identity in identities):
-            assert time.monotonic() < deadline
             service = pair[number % 2]
             if lease := service.claim(f"w{number}", wait=0.2):
                 answer = service.report(lease, score(lease), worker=f"w{number}")
@@ -97,37 +96,33 @@ def test_many_workers_on_two_services_count_everything_once(
             assert sequence == list(range(1, len(sequence) + 1))
 
 
-def test_a_renewal_that_comes_first_keeps_the_trial(directory: Path) -> None:
+def test_a_renewal_that_comes_first_keeps_the_trial(service: Service) -> None:
     """Expiry looks for late trials, then takes them: a heartbeat may come in between."""
-    service = start(directory, lease_seconds=0.3, heartbeat_seconds=0.05)
-    with service.client:
-        identity = service.submit()
-        lease = service.claim()
-        database = service.app.state.runtime.database
-        time.sleep(0.35)
-        with database.writing() as session:
-            late = Leases(session).late(identity)
-            with database.writing() as other:
-                Leases(other).renew(lease["trial_id"], lease["token"], 60.0)
-            assert [row.id for row in late] == [lease["trial_id"]]
-            assert not Leases(session).expire(lease["trial_id"], lease["token"], None)
-        with database.reading() as session:
-            assert session.get_one(TrialRow, lease["trial_id"]).state == "running"
+    identity = service.submit()
+    lease = service.claim()
+    database = service.app.state.runtime.database
+    service.let_leases_run_out()
+    with database.writing() as session:
+        late = Leases(session).late(identity)
+        with database.writing() as other:
+            Leases(other).renew(lease["trial_id"], lease["token"], 60.0)
+        assert [row.id for row in late] == [lease["trial_id"]]
+        assert not Leases(session).expire(lease["trial_id"], lease["token"], None)
+    with database.reading() as session:
+        assert session.get_one(TrialRow, lease["trial_id"]).state == "running"
 
 
-def test_two_housekeepings_do_not_wait_for_each_other(directory: Path) -> None:
-    service = start(directory, lease_seconds=0.2, heartbeat_seconds=0.05)
-    with service.client:
-        identity = service.submit()
-        service.claim()
-        time.sleep(0.25)
-        database = service.app.state.runtime.database
-        with database.writing() as busy:
-            Studies(busy).lock(identity)
-            with database.writing() as session:
-                assert workflow.expire(session, identity) is None
+def test_two_housekeepings_do_not_wait_for_each_other(service: Service) -> None:
+    identity = service.submit()
+    service.claim()
+    service.let_leases_run_out()
+    database = service.app.state.runtime.database
+    with database.writing() as busy:
+        Studies(busy).lock(identity)
         with database.writing() as session:
-            assert len(workflow.expire(session, identity) or ()) == 1
+            assert workflow.expire(session, identity) is None
+    with database.writing() as session:
+        assert len(workflow.expire(session, identity) or ()) == 1
 
 
 def test_a_stop_waits_for_its_turn_in_the_history(service: Service) -> None:
@@ -143,7 +138,7 @@ def test_a_stop_waits_for_its_turn_in_the_history(service: Service) -> None:
             with database.reading() as session:
                 seen = Events(session).last(identity)
             Events(busy).record("late", identity)
-        assert stopped.result(10) == "stop"
+        assert stopped.result(SOON) == "stop"
     with database.reading() as session:
         told = [event.kind for event in Events(session).after(identity, seen, 10)]
     assert told == ["late", "stopped"]
@@ -157,7 +152,7 @@ def test_the_very_first_requests_of_a_worker_take_turns(service: Service) -> Non
         with database.writing() as session:
             Workers(session).touch("new", ANYBODY)
             came_second.set()
-            assert go.wait(10)
+            assert go.wait(SOON)
 
     third = select(WorkerRow.name).where(WorkerRow.name == "new").with_for_update(skip_locked=True)
     with ThreadPoolExecutor(1) as pool:
@@ -165,19 +160,18 @@ def test_the_very_first_requests_of_a_worker_take_turns(service: Service) -> Non
             Workers(session).touch("new", ANYBODY)
             inside = pool.submit(second)
             assert not came_second.wait(0.5)
-        assert came_second.wait(10)
+        assert came_second.wait(SOON)
         with database.writing() as session:
             assert session.scalar(third) is None  # it waits for the second
         go.set()
-        inside.result(10)
+        inside.result(SOON)
 
 
-def test_expiry_waits_for_a_study_that_was_busy_twice(directory: Path) -> None:
-    service = start(directory, lease_seconds=0.2, heartbeat_seconds=0.05)
-    with service.client, ThreadPoolExecutor(1) as pool:
+def test_expiry_waits_for_a_study_that_was_busy_twice(service: Service) -> None:
+    with ThreadPoolExecutor(1) as pool:
         identity = service.submit()
         lease = service.claim()
-        time.sleep(0.25)
+        service.let_leases_run_out()
         leases, database = service.app.state.runtime.leases, service.app.state.runtime.database
         with database.writing() as busy:
             Studies(busy).lock(identity)
@@ -185,7 +179,7 @@ def test_expiry_waits_for_a_study_that_was_busy_twice(directory: Path) -> None:
             leases.sweep()
             third = pool.submit(leases.sweep)
             assert not wait([third], timeout=0.5).done
-        third.result(10)
+        third.result(SOON)
         with database.reading() as session:
             assert session.get_one(TrialRow, lease["trial_id"]).expiries == 1
 
@@ -222,7 +216,7 @@ def test_who_locks_many_trials_begins_with_the_first(service: Service, move: Any
             waiting = pool.submit(moved)
             assert not wait([waiting], timeout=0.5).done
             assert is_free(last)
-        waiting.result(10)
+        waiting.result(SOON)
     assert is_free(last)
 
 
@@ -233,11 +227,10 @@ def test_a_service_stopped_in_the_middle_of_a_plan_stops_no_other(
     database, planning = (getattr(pair[1].app.state.runtime, n) for n in ("database", "planning"))
     with database.engine.connect() as stopped:
         assert stopped.scalar(_ATTEMPT, {"what": f"plan {stuck}"})
-        began = time.monotonic()
         for study in (stuck, other):
             planning.ask(study)
-        planning.ask(other).result(10)
-        planning.ask(stuck)
+        planning.ask(other).result(SOON)
+        given_up = planning.ask(stuck)
         planning.close()
-        assert time.monotonic() - began < 4 * PATIENCE_SECONDS + 2
-    assert pair[0].app.state.runtime.planning.ask(stuck).result(10) is None
+        assert given_up.done()
+    assert pair[0].app.state.runtime.planning.ask(stuck).result(SOON) is None

@@ -1,14 +1,15 @@
 """A crash at any point loses nothing and changes no proposal."""
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from service.planning.replay import replay
-from tests.unit.service.driver import Service, holding, score, start
+from service.storage.tables import AttendanceRow
+from tests.unit.service.driver import ON_BOTH, Service, holding, score, start
 
 
 def _essence(trials: Sequence[Any]) -> list[tuple[str, tuple[int, ...], int]]:
@@ -80,17 +81,20 @@ def test_two_workers_and_a_crash_replay_without_mismatch(tmp_path: Path) -> None
 
 
 def test_absence_of_the_service_is_not_held_against_workers(tmp_path: Path) -> None:
-    first = start(tmp_path, lease_seconds=0.3)
+    first = start(tmp_path)
     with first.client:
         first.submit()
         lease = first.claim()
-    time.sleep(0.4)
-    second = start(tmp_path, lease_seconds=0.3)
+        first.let_leases_run_out()
+        with first.app.state.runtime.database.writing() as session:
+            session.execute(update(AttendanceRow).values(at=AttendanceRow.at - 600.0))
+    second = start(tmp_path)
     with second.client:
         path = f"/v1/leases/{lease['trial_id']}/heartbeat"
         assert second.post(path, holding(lease), "worker").status_code == 200
 
 
+@ON_BOTH
 def test_a_study_that_cannot_go_on_fails_visibly(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

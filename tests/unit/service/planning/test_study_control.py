@@ -10,7 +10,7 @@ from rankspace.errors import Conflict
 from rankspace.study import STAGES, STUDY_TRANSITIONS, StudyState
 from service.storage.tables import AttemptRow, ObservationRow, StudyRow, TrialRow
 from service.studies.repository import enter
-from tests.unit.service.driver import Service, holding, model, score, study
+from tests.unit.service.driver import ON_BOTH, Service, holding, model, score, study
 
 
 def test_pause_hands_out_nothing_and_resume_goes_on(service: Service) -> None:
@@ -64,6 +64,7 @@ def test_a_study_enters_only_what_the_table_lets_follow(old: StudyState, new: St
     assert (row.state, row.stage) == (new, new if new in STAGES else StudyState.VERIFYING)
 
 
+@ON_BOTH
 def test_only_a_study_that_is_over_can_be_deleted(service: Service) -> None:
     identity = service.submit()
     service.work(3)
@@ -75,6 +76,7 @@ def test_only_a_study_that_is_over_can_be_deleted(service: Service) -> None:
     assert service.client.delete(path, headers=admin).status_code == 404
 
 
+@ON_BOTH
 def test_idempotency_key_starts_one_study(service: Service) -> None:
     service.post("/v1/models", model())
     headers = service.key("admin") | {"Idempotency-Key": "run-1"}
@@ -95,6 +97,7 @@ def test_a_known_model_keeps_its_identity_and_takes_the_new_path(service: Servic
     assert service.get(f"/v1/models/{listed['id']}") == listed
 
 
+@ON_BOTH
 def test_pages_cut_and_continue(service: Service) -> None:
     identities = [service.submit(name=f"study {index}") for index in range(3)]
     first = service.get("/v1/studies?limit=2")

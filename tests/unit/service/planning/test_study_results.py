@@ -16,7 +16,7 @@ from service.storage.documents import model_of, space_of, study_of
 from service.storage.tables import EventRow, ModelRow
 from service.studies.repository import Studies
 from service.trials.results import fidelity
-from tests.unit.service.driver import Service, measurement, model, outcome, score, study
+from tests.unit.service.driver import ON_BOTH, Service, measurement, model, outcome, score, study
 
 CONTROLLED = {"candidates": 1, "seeds": 3, "max_trials": 30, "random_control": True}
 
@@ -44,6 +44,7 @@ def _failing(ran: list[Any]) -> Any:
     return search[2] if len(search) > 2 else None
 
 
+@ON_BOTH
 def test_a_ledger_that_grew_equals_one_that_is_opened_late(service: Service) -> None:
     identity = service.submit(verify=CONTROLLED)
     grown = _open(service, identity)
@@ -169,6 +170,7 @@ def test_what_the_prior_said_once_holds_although_another_one_is_shipped(
     assert _mismatches(service, identity) == ()
 
 
+@ON_BOTH
 def test_a_study_of_before_the_schema_knew_of_contexts_goes_on(service: Service) -> None:
     identity = service.submit()
     service.work(2)

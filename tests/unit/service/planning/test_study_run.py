@@ -12,7 +12,7 @@ from service.planning.searching import FUTILE, LOOK_AHEAD
 from service.planning.verifying import FRESH_SEEDS
 from service.storage.tables import EventRow
 from service.trials.repository import Trials
-from tests.unit.service.driver import Service, holding, measurement, score, study
+from tests.unit.service.driver import ON_BOTH, Service, holding, measurement, score, study
 
 
 def _mismatches(service: Service, identity: str) -> Any:
@@ -20,6 +20,7 @@ def _mismatches(service: Service, identity: str) -> Any:
         return replay(session, identity)
 
 
+@ON_BOTH
 def test_a_study_with_a_real_effect_ends_better_with_an_export(service: Service) -> None:
     identity = service.submit()
     adapter = b"weights"  # what the scripted worker uploads
@@ -243,6 +244,7 @@ def test_giving_up_takes_back_offers_and_never_a_person_s_candidate(service: Ser
     assert not withdrawn & trials
 
 
+@ON_BOTH
 def test_withdrawing_deletes_only_what_is_an_offer(service: Service) -> None:
     identity = service.submit()
     claimed = service.claim()["trial_id"]
@@ -257,6 +259,7 @@ def test_withdrawing_deletes_only_what_is_an_offer(service: Service) -> None:
         assert Trials(session).withdraw([claimed, own, *offers, 999]) == tuple(offers)
 
 
+@ON_BOTH
 def test_no_vector_runs_twice_with_one_seed(service: Service) -> None:
     """Own candidates meet open offers, and in so small a space the controls meet both."""
     search = study()["search"] | {"ranks": [0, 2, 4], "granularity": "block"}
@@ -270,6 +273,7 @@ def test_no_vector_runs_twice_with_one_seed(service: Service) -> None:
     assert len(_plain(trials)) == len(trials) == 14
 
 
+@ON_BOTH
 def test_own_candidates_never_push_the_search_over_its_budget(service: Service) -> None:
     """Nobody plans here: what is withdrawn is withdrawn in the same transaction."""
     identity = service.submit()

@@ -17,8 +17,9 @@ KEY = f"rka_abcdefgh_{'a' * 32}"
 @pytest.fixture
 def _own_logging() -> Iterator[None]:
     handlers, level = logging.root.handlers[:], logging.root.level
+    before = structlog.get_config()
     yield
-    structlog.reset_defaults()
+    structlog.configure(**before)
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
 

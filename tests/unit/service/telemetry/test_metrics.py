@@ -64,45 +64,41 @@ def test_reports_are_counted_by_what_became_of_them(service: Service) -> None:
 
 def test_gpu_time_is_that_of_ended_attempts(service: Service) -> None:
     service.submit()
-    began = time.monotonic()
     first = service.claim()
-    time.sleep(0.2)
+    service.let_time_pass(1000.0)
     assert scrape(service).value("gpu_seconds_total", outcome="done") == 0
     service.report(first, -2.0)
-    held = time.monotonic() - began
     service.report(first, -2.0)
     second = service.claim()
-    time.sleep(0.1)
+    service.let_time_pass(500.0)
     for _ in range(2):  # the second time changes nothing
         service.post(f"/v1/leases/{second['trial_id']}/release", holding(second), "worker")
     seen = scrape(service)
-    exact = 0.01  # of the database's clock
-    assert 0.2 - exact <= seen.value("gpu_seconds_total", outcome="done") <= held + exact
-    assert seen.value("gpu_seconds_total", outcome="released") >= 0.1 - exact
+    assert 1000.0 <= seen.value("gpu_seconds_total", outcome="done") < 1500.0
+    assert 500.0 <= seen.value("gpu_seconds_total", outcome="released") < 1000.0
     assert seen.value("gpu_seconds_total", outcome="failed") == 0
 
 
-def test_a_report_after_the_lease_ran_out_does_not_count_its_time_twice(hasty: Service) -> None:
-    hasty.submit()
-    late = hasty.claim()
-    began = time.monotonic()
-    time.sleep(0.3)
-    hasty.sweep()
-    assert scrape(hasty).value("lease_expired_total") == 1
-    assert hasty.report(late, -2.0).json() == {"status": "accepted"}
-    spent = time.monotonic() - began + 0.05  # the claim's answer came a little later
-    seen = scrape(hasty)
+def test_a_report_after_the_lease_ran_out_does_not_count_its_time_twice(service: Service) -> None:
+    service.submit()
+    late = service.claim()
+    service.let_time_pass(1000.0)
+    service.let_leases_run_out()
+    service.sweep()
+    assert scrape(service).value("lease_expired_total") == 1
+    assert service.report(late, -2.0).json() == {"status": "accepted"}
+    seen = scrape(service)
     expired = seen.value("gpu_seconds_total", outcome="expired")
-    assert expired >= 0.3
-    assert expired + seen.value("gpu_seconds_total", outcome="done") <= spent
+    assert expired >= 1000.0
+    assert expired + seen.value("gpu_seconds_total", outcome="done") < 2000.0
 
 
-def test_every_lease_that_ran_out_is_counted(hasty: Service) -> None:
-    hasty.submit()
-    assert hasty.claim("w1")["trial_id"] != hasty.claim("w2")["trial_id"]
-    time.sleep(0.3)
-    hasty.sweep()
-    assert scrape(hasty).value("lease_expired_total") == 2
+def test_every_lease_that_ran_out_is_counted(service: Service) -> None:
+    service.submit()
+    assert service.claim("w1")["trial_id"] != service.claim("w2")["trial_id"]
+    service.let_leases_run_out()
+    service.sweep()
+    assert scrape(service).value("lease_expired_total") == 2
 
 
 def test_the_gauges_are_what_the_database_says(service: Service) -> None:
@@ -111,7 +107,7 @@ def test_the_gauges_are_what_the_database_says(service: Service) -> None:
     running = service.claim()
     candidate = {"rank_vector": [1] * 12}
     assert service.post(f"/v1/studies/{study}/trials", candidate).status_code == 201
-    time.sleep(0.1)
+    service.let_time_pass(1000.0)
     seen, trials = scrape(service), service.get(f"/v1/studies/{study}/trials")["items"]
     for state in TrialState:
         count = sum(trial["state"] == state.value for trial in trials)
@@ -121,7 +117,7 @@ def test_the_gauges_are_what_the_database_says(service: Service) -> None:
     depth = {dict(labels)["purpose"]: n for labels, n in seen.values("queue_depth").items()}
     assert set(depth) == {"search", "control", "verify", "recover"}
     assert sum(depth.values()) == len(waiting) > 0
-    assert 0.1 <= seen.value("oldest_queued_seconds") < 60
+    assert 1000.0 <= seen.value("oldest_queued_seconds") < 2000.0
     assert seen.value("workers_active") == 1
     assert service.report(running, -2.0).status_code == 200
 

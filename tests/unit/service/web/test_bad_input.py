@@ -119,10 +119,10 @@ def test_unreadable_bodies(service: Service, raw: bytes, status: int, error: str
 def test_keys_given_twice_are_found_at_once() -> None:
     """Whoever has no key may send them, and the event loop waits."""
     names = [f'"a{number}":0' for number in range(19_000)]
-    begin = time.monotonic()
+    begin = time.thread_time()
     with pytest.raises(UnreadableInput, match="'a18999' is given twice"):
         parse(("{" + ",".join([*names, names[-1]]) + "}").encode())
-    assert time.monotonic() - begin < 0.5
+    assert time.thread_time() - begin < 0.5
 
 
 def test_too_many_keys_are_refused_wherever_they_are() -> None:

@@ -4,11 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from sqlalchemy import select
 
 from rankspace.study import ACTIVE, StudyState
 from service.storage.tables import StudyRow
-from tests.unit.service.driver import listening, start
+from tests.unit.service.driver import ON_SQLITE, listening, start
 
 EXAMPLES = 12
 SECONDS = 300
@@ -36,6 +37,7 @@ def _schemathesis(
     return ended.stdout
 
 
+@pytest.mark.parametrize("directory", ["postgresql"], indirect=True)  # which forgives less
 def test_every_route_does_what_its_description_says(directory: Path, tmp_path: Path) -> None:
     service = start(directory)
     with listening(service.app) as url:
@@ -43,6 +45,7 @@ def test_every_route_does_what_its_description_says(directory: Path, tmp_path: P
     assert "Stateful" in printed
 
 
+@ON_SQLITE
 def test_a_running_study_does_too(directory: Path, tmp_path: Path) -> None:
     before = start(directory)
     with before.client:

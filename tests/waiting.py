@@ -1,0 +1,24 @@
+"""Waiting in tests: on a condition, never for a time."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+Found = TypeVar("Found")
+
+PATIENCE_SECONDS = 60.0
+"""How long something may take that is no matter of time: on a busy machine, everything."""
+
+
+def wait_for(condition: Callable[[], Found], seconds: float = PATIENCE_SECONDS) -> Found:
+    """Return what ``condition`` returns once it is true.
+
+    Raises:
+        AssertionError: It is not after ``seconds``.
+    """
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"{condition} did not come true within {seconds} s")
+        time.sleep(0.01)
+    return result
