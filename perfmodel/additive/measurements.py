@@ -1,7 +1,7 @@
 """Measurements: the scored trials as the rows of one linear regression.
 
 A row is the features of a vector, scaled by how much of an effect its fidelity shows, plus one
-indicator for its fidelity, one for its seed where that is not the first trial's, and the bend.
+indicator for its fidelity, and one for its seed where that is not the first trial's.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,6 @@ from functools import cached_property
 import numpy as np
 
 from perfmodel.additive.basis import Basis
-from perfmodel.additive.curvature import VARIANCE, Bend
 from perfmodel.additive.standard import Standard
 from perfmodel.arrays import Floats, Integers
 from rankspace import Observation
@@ -57,7 +56,7 @@ class Design:
     def variances(self, scale: float) -> Floats:
         """Prior variances beside the features' coefficients, given the scores' deviation."""
         own = [ANYWHERE] * len(self.fidelities) + [SEEDS] * (len(self.seeds) - 1)
-        return np.array([*own, VARIANCE]) * scale**2
+        return np.array(own) * scale**2
 
 
 @dataclass(frozen=True)
@@ -129,11 +128,10 @@ class Measurements:
         """Whether the scores say nothing of scales yet: there is one, or they are all alike."""
         return bool(np.ptp(self.targets) == 0.0)
 
-    def rows(self, slopes: Floats, bend: Bend) -> Floats:
-        """``(n, p + g + 1)``, given the slope of each fidelity and the bend of the sum."""
+    def rows(self, slopes: Floats) -> Floats:
+        """``(n, p + g)``, given the slope of each fidelity."""
         shown = slopes[self.levels][:, None]
-        bent = bend.column(self.features) * shown
-        return np.concatenate([self.features * shown, self.indicators, bent], axis=1)
+        return np.concatenate([self.features * shown, self.indicators], axis=1)
 
 
 def _scores(seen: Sequence[Observation]) -> Floats:

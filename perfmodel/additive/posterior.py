@@ -99,10 +99,10 @@ class Posterior:
         return float((change @ self.gaussian.mean)[0]), float(np.sqrt(variance[0]))
 
     def _directions(self, vectors: Sequence[RankVector]) -> Floats:
-        """Rows at the highest fidelity and on the home seed, ``(n, p + g + 1)``."""
+        """Rows at the highest fidelity and on the home seed, ``(n, p + g)``."""
         features = self.basis.features(vectors)
         beside = np.zeros((len(vectors), len(self.gaussian.mean) - features.shape[1]))
-        beside[:, 0], beside[:, -1:] = 1.0, self.fit.bend.column(features)
+        beside[:, 0] = 1.0
         return np.concatenate([features, beside], axis=1)
 
 
