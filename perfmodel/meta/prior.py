@@ -99,13 +99,10 @@ class MetaPrior:
         free = free_layers(space)
         if not context.profiles or not len(free):
             return None
-        rows = features(space, context)
         worth = np.zeros(len(space.layers))
-        said = self.worth.predict(rows[free])
+        said = self.worth.predict(features(space, context)[free])
         worth[free] = said - said.mean()
-        about = rows[free[0], [FEATURES.index(name) for name in STUDY_FEATURES]]
-        ratio = self.noise.ratio(about)
-        return Belief(tuple(worth.tolist()), self.spread, ratio, self.version)
+        return Belief(tuple(worth.tolist()), self.version)
 
     def to_bytes(self) -> bytes:
         """Write the file; equal priors give equal bytes."""

@@ -8,6 +8,9 @@ from perfmodel.additive.belief import Belief
 from rankspace import Context, PrunedModel, SearchSpace, Study
 from rankspace.wire import pack, unpack
 
+RETIRED = ("spread", "noise")
+"""Fields of a belief that no strategy ever read."""
+
 
 def write(value: Any) -> str:
     return json.dumps(pack(value), separators=(",", ":"))
@@ -36,4 +39,10 @@ def context_of(document: str | None) -> Context:
 
 @lru_cache(maxsize=16)
 def belief_of(document: str | None) -> Belief | None:
-    return unpack(Belief, json.loads(document)) if document else None
+    """Read what a study's prior said; a document of before 2026-11-29 says more, read by nobody."""
+    if not document:
+        return None
+    packed = json.loads(document)
+    for name in RETIRED:
+        packed["value"].pop(name, None)
+    return unpack(Belief, packed)

@@ -49,7 +49,7 @@ def test_scores_of_lower_fidelities_move_to_the_highest_ones_scale() -> None:
 
 def test_the_perceptron_is_taught_the_priors_opinion_offline() -> None:
     log_worth = np.log([8.0, 4.0, 1.0, 1.0, 0.5, 0.5, 0.1, 0.1])
-    belief = Belief(tuple(log_worth - log_worth.mean()), spread=0.5)
+    belief = Belief(tuple(log_worth - log_worth.mean()))
     network = offline(replace(start(SPACE, strategy="rankadaptor"), belief=belief))
     fresh = random_vectors(SPACE, 100, seed=77)
     believed = [
