@@ -14,7 +14,6 @@ import numpy as np
 
 from perfmodel.additive.belief import Belief
 from perfmodel.meta.boosting import Trees
-from perfmodel.meta.curve import free_layers
 from perfmodel.meta.features import FEATURES, STUDY_FEATURES, features
 from perfmodel.meta.noise import NoiseOpinion
 from rankspace import Context, SearchSpace
@@ -96,8 +95,8 @@ class MetaPrior:
         Raises:
             InvalidInput: The profiles do not belong to ``space``.
         """
-        free = free_layers(space)
-        if not context.profiles or not len(free):
+        free = space.free_layers
+        if not context.profiles or not free:
             return None
         worth = np.zeros(len(space.layers))
         said = self.worth.predict(features(space, context)[free])

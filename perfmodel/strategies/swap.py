@@ -47,7 +47,7 @@ def best_seen(state: ModelState) -> RankVector:
 
 def mutant(space: SearchSpace, vector: RankVector, rng: np.random.Generator) -> RankVector:
     """Raise a few random layers by one step and lower as many others; repair onto the budget."""
-    free = [i for i, layer in enumerate(space.layers) if layer.name not in space.fixed]
+    free = space.free_layers
     levels = [
         0 if layer.name in space.fixed else space.ranks.index(rank)
         for layer, rank in zip(space.layers, vector.ranks, strict=True)

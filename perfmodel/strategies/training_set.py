@@ -20,7 +20,7 @@ class Encoding:
     """Ranks as numbers: of the free layers, min-max scaled to [0, 1].
 
     Attributes:
-        free: Indices of the layers that are not fixed, ``(d,)``.
+        free: Indices of the free layers, ``(d,)``.
         low: Lowest allowed rank.
         width: Highest minus lowest; 1 if there is one rank only.
     """
@@ -31,9 +31,8 @@ class Encoding:
 
     @classmethod
     def of(cls, space: SearchSpace) -> "Encoding":
-        free = [i for i, layer in enumerate(space.layers) if layer.name not in space.fixed]
         width = max(1, space.ranks[-1] - space.ranks[0])
-        return cls(np.array(free, dtype=np.int64), space.ranks[0], width)
+        return cls(np.array(space.free_layers, dtype=np.int64), space.ranks[0], width)
 
     def __call__(self, vectors: Sequence[RankVector]) -> Floats:
         """``(n, d)``."""

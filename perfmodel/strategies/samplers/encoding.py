@@ -27,7 +27,7 @@ class LevelSpace:
 
     Attributes:
         space: Of the study.
-        free: Indices of the layers that are not fixed.
+        free: Indices of the free layers.
     """
 
     space: SearchSpace
@@ -35,8 +35,7 @@ class LevelSpace:
 
     @classmethod
     def of(cls, space: SearchSpace) -> "LevelSpace":
-        free = (i for i, layer in enumerate(space.layers) if layer.name not in space.fixed)
-        return cls(space, tuple(free) if len(space.ranks) > 1 else ())
+        return cls(space, tuple(space.free_layers))
 
     def levels(self, vector: RankVector) -> Levels | None:
         """Return the point of ``vector``; None if it has ranks that are not allowed."""
