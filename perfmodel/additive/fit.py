@@ -16,7 +16,7 @@ from perfmodel.additive.expectation_propagation import Sites, propagate
 from perfmodel.additive.gaussian import Gaussian
 from perfmodel.additive.guard import misleads
 from perfmodel.additive.measurements import Measurements
-from perfmodel.additive.noise import SLOPE_DOUBT, Noise, least_variance
+from perfmodel.additive.noise import SLOPE_DOUBT, NoiseModel, least_variance
 from perfmodel.additive.scales import Scales
 from perfmodel.arrays import Floats
 from rankspace import Observation
@@ -46,8 +46,8 @@ class Fit:
 
     measurements: Measurements
     scales: Scales
-    noise: Noise
-    whitening: Noise
+    noise: NoiseModel
+    whitening: NoiseModel
     sites: Sites
     gaussian: Gaussian
 
@@ -74,9 +74,7 @@ class Fit:
 
     def measured(self, one: Observation) -> tuple[Floats, float]:
         """Row and target of a further trial, in units of its noise."""
-        seen = Measurements(
-            self.measurements.basis, (one,), self.measurements.standard, self.measurements.design
-        )
+        seen = replace(self.measurements, seen=(one,))
         noise = replace(self.whitening, weights=np.ones(1))
         rows, targets = whitened(seen, noise)
         return rows[0], float(targets[0])
@@ -86,7 +84,7 @@ def refit(basis: Basis, seen: tuple[Observation, ...], before: Fit | None) -> Fi
     """Fit all of ``seen``, trials with a score, beginning from the fit of some of them."""
     measurements = Measurements.of(basis, seen)
     scales, noise, sites = _begin(measurements, before)
-    offsets = measurements.design.variances(measurements.scale)
+    offsets = measurements.indicators.variances(measurements.scale)
     for _ in range(STEPS):
         rows, targets = _compressed(*whitened(measurements, noise))
         scale = scales.of(basis)
@@ -97,24 +95,24 @@ def refit(basis: Basis, seen: tuple[Observation, ...], before: Fit | None) -> Fi
     return Fit(measurements, scales, noise, whitening, sites, gaussian)
 
 
-def _begin(measurements: Measurements, before: Fit | None) -> tuple[Scales, Noise, Sites]:
+def _begin(measurements: Measurements, before: Fit | None) -> tuple[Scales, NoiseModel, Sites]:
     """The fit before, or a first guess; new trials and fidelities are trusted like the others."""
     scale, count = measurements.scale, len(measurements.seen)
-    fresh = Noise.first(scale, count, len(measurements.design.fidelities))
+    fresh = NoiseModel.first(scale, count, len(measurements.indicators.fidelities))
     if before is None or before.measurements.flat:
         scales = Scales.first(measurements.basis, measurements.features, scale)
         return scales, fresh, Sites.first(scales.of(measurements.basis), scales.shares)
     known = before.noise
     weights = fresh.weights.copy()
     weights[: len(known.weights)] = known.weights
-    same = measurements.design.fidelities == before.measurements.design.fidelities
+    same = measurements.indicators.fidelities == before.measurements.indicators.fidelities
     factors, slopes = (known.factors, known.slopes) if same else (fresh.factors, fresh.slopes)
     variance = max(known.variance, least_variance(scale, count))  # outliers may have come since
-    noise = Noise(variance, known.freedom, weights, factors, slopes)
+    noise = NoiseModel(variance, known.freedom, weights, factors, slopes)
     return before.scales, noise, before.sites
 
 
-def whitened(measurements: Measurements, noise: Noise) -> tuple[Floats, Floats]:
+def whitened(measurements: Measurements, noise: NoiseModel) -> tuple[Floats, Floats]:
     """Rows ``(n, p + g)`` and targets ``(n,)`` in units of each trial's noise."""
     deviations = noise.deviations(measurements.levels)
     rows = measurements.rows(noise.slopes)
@@ -131,14 +129,14 @@ def _compressed(rows: Floats, targets: Floats) -> tuple[Floats, Floats]:
 
 
 def residuals_of(
-    measurements: Measurements, noise: Noise, gaussian: Gaussian
+    measurements: Measurements, noise: NoiseModel, gaussian: Gaussian
 ) -> tuple[Floats, Floats]:
     """Residual of each trial, and the posterior variance of its fitted score, ``(n,)`` each."""
     rows = measurements.rows(noise.slopes)
     return measurements.targets - rows @ gaussian.mean, gaussian.variances(rows)
 
 
-def _noise(measurements: Measurements, noise: Noise, gaussian: Gaussian) -> Noise:
+def _noise(measurements: Measurements, noise: NoiseModel, gaussian: Gaussian) -> NoiseModel:
     residuals, variances = residuals_of(measurements, noise, gaussian)
     deviations = noise.deviations(measurements.levels)
     return noise.updated(
@@ -150,7 +148,7 @@ def _noise(measurements: Measurements, noise: Noise, gaussian: Gaussian) -> Nois
     )
 
 
-def _slopes(measurements: Measurements, noise: Noise, gaussian: Gaussian) -> Floats:
+def _slopes(measurements: Measurements, noise: NoiseModel, gaussian: Gaussian) -> Floats:
     """Regress each fidelity's scores on the effects.
 
     The highest fidelity's slope is 1 by definition; what it comes out as says how much larger the
@@ -160,7 +158,7 @@ def _slopes(measurements: Measurements, noise: Noise, gaussian: Gaussian) -> Flo
         return noise.slopes
     size = measurements.features.shape[1]
     effects = measurements.features @ gaussian.mean[:size]
-    left = measurements.targets - measurements.indicators @ gaussian.mean[size:]
+    left = measurements.targets - measurements.indicator_columns @ gaussian.mean[size:]
     weights = 1.0 / noise.deviations(measurements.levels) ** 2
     slopes = np.ones(len(noise.slopes))
     for level in range(len(slopes)):

@@ -108,5 +108,5 @@ class Posterior:
 
 def _is_due(fit: Fit, one: Observation, count: int) -> bool:
     """Whether ``one``, the trial number ``count``, calls for a refit."""
-    fitted, design = len(fit.measurements.seen), fit.measurements.design
-    return count <= EAGER or count >= fitted * (1.0 + GROWTH) or not design.covers(one)
+    fitted, indicators = len(fit.measurements.seen), fit.measurements.indicators
+    return count <= EAGER or count >= fitted * (1.0 + GROWTH) or not indicators.covers(one)
