@@ -10,7 +10,7 @@ import numpy as np
 
 from perfmodel.additive.belief import Belief
 from perfmodel.additive.posterior import Posterior
-from perfmodel.additive.setup import Ground
+from perfmodel.additive.setup import Setup
 from perfmodel.arrays import Floats
 from rankspace import Context, Observation, RankVector, SearchSpace
 from rankspace.errors import InvalidInput
@@ -76,9 +76,9 @@ class ModelState:
         return np.random.default_rng(np.random.SeedSequence([self.seed, draw]))
 
     @cached_property
-    def ground(self) -> Ground:
+    def setup(self) -> Setup:
         """What follows from the space alone."""
-        return Ground(self.space, self.seed, self.trials, self.belief)
+        return Setup(self.space, self.seed, self.trials, self.belief)
 
     @cached_property
     def scored(self) -> tuple[Observation, ...]:
@@ -103,7 +103,7 @@ class ModelState:
         earlier = self.__dict__.get("_earlier")
         if isinstance(earlier, Posterior):
             return earlier.advanced(self.scored)
-        return Posterior.of(self.ground.basis, self.scored)
+        return Posterior.of(self.setup.basis, self.scored)
 
     def _evolve(self, **changes: Any) -> "ModelState":
         following = replace(self, **changes)
@@ -116,9 +116,7 @@ class ModelState:
     def _inherited(self, observations: tuple[Observation, ...]) -> dict[str, Any]:
         """What stays true with more observations, so that learning one never looks at them all."""
         fresh = observations[len(self.observations) :]
-        known: dict[str, Any] = {
-            n: vars(self)[n] for n in ("ground", "_earlier") if n in vars(self)
-        }
+        known: dict[str, Any] = {n: vars(self)[n] for n in ("setup", "_earlier") if n in vars(self)}
         if vars(self).get("posterior") is not None:
             known["_earlier"] = self.posterior
         scored = tuple(seen for seen in fresh if seen.score is not None)
@@ -129,7 +127,7 @@ class ModelState:
         }
 
 
-_DERIVED = ("ground", "scored", "scores", "tried", "posterior", "_earlier")
+_DERIVED = ("setup", "scored", "scores", "tried", "posterior", "_earlier")
 """What a state computes once; all of it stays true while no observation is added. ``_earlier`` is
 the last posterior that was asked for: learning goes on from there."""
 

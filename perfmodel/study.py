@@ -7,7 +7,7 @@ from perfmodel.allocation.knapsack import check_countable
 from perfmodel.arrays import Floats
 from perfmodel.meta.prior import read_prior
 from perfmodel.state import ModelState
-from perfmodel.strategies import STRATEGIES, check_needs
+from perfmodel.strategies import STRATEGIES, check_requirements
 from rankspace import Context, Observation, Proposal, RankVector, SearchSpace
 from rankspace.errors import InvalidInput
 from rankspace.study import StrategyName
@@ -43,7 +43,7 @@ def start(
     _require(seed >= 0, "seed", seed, "is negative", "use 0")
     _require(trials >= 1, "trials", trials, "must be at least 1", "use 60")
     context = context or Context()
-    check_needs(StrategyName(strategy), space, context)
+    check_requirements(StrategyName(strategy), space, context)
     belief = None if prior is None else read_prior(prior).belief(space, context)
     return ModelState(space, StrategyName(strategy), seed, trials, context=context, belief=belief)
 

@@ -102,13 +102,20 @@ class SearchSpace:
         """Parameters per rank, one per layer."""
         return tuple(layer.parameters_per_rank for layer in self.layers)
 
+    @property
+    def free_layers(self) -> list[int]:
+        """Indices of the layers that may take more than one rank; a list, for numpy to index by."""
+        if len(self.ranks) == 1:
+            return []
+        return [i for i, layer in enumerate(self.layers) if layer.name not in self.fixed]
+
     def choices(self, index: int) -> tuple[int, ...]:
         """The ranks layer ``index`` may take: all of them, or its one fixed rank."""
         name = self.layers[index].name
         return (self.fixed[name],) if name in self.fixed else self.ranks
 
     def constant(self, rank: int) -> RankVector:
-        """The vector with ``rank`` on every free layer and the fixed ranks elsewhere."""
+        """The vector with ``rank`` on every layer that is not fixed."""
         return RankVector(tuple(self.fixed.get(layer.name, rank) for layer in self.layers))
 
     def cheapest(self) -> RankVector:

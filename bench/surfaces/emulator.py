@@ -17,7 +17,7 @@ from scipy.optimize import minimize
 
 from perfmodel import allocate, random_vectors
 from perfmodel.arrays import Floats
-from perfmodel.meta.curve import free_layers, is_on_budget
+from perfmodel.meta.curve import is_on_budget
 from perfmodel.meta.finished import FinishedStudy
 from perfmodel.meta.repeats import repeat_noise
 from rankspace import RankVector, SearchSpace
@@ -73,7 +73,7 @@ class Emulator:
     def _additive_optimum(self) -> RankVector:
         ranks = np.sqrt(np.array(self.space.ranks, dtype=np.float64))
         tables = np.zeros((len(self.space.layers), len(ranks)))
-        for row, layer in enumerate(free_layers(self.space)):
+        for row, layer in enumerate(self.space.free_layers):
             rise = np.minimum(ranks[:, None], self.seen[None, :, row]) @ self.weights
             tables[layer] = self.variances[row] * rise
         return allocate(self.space, tables)
@@ -153,7 +153,7 @@ def _paired(study: FinishedStudy, noise: float) -> tuple[list[RankVector], Float
 
 def _roots(space: SearchSpace, vectors: Sequence[RankVector]) -> Floats:
     ranks = np.array([vector.ranks for vector in vectors], dtype=np.float64)
-    return np.asarray(np.sqrt(ranks[:, free_layers(space)]))
+    return np.asarray(np.sqrt(ranks[:, space.free_layers]))
 
 
 def _brownian(one: Floats, other: Floats, layer: int) -> Floats:
@@ -167,7 +167,7 @@ def _distances(one: Floats, other: Floats) -> Floats:
 
 def _neighbours(space: SearchSpace, vector: RankVector) -> list[RankVector]:
     """Vectors with one layer a step up and another a step down or not, within the budget."""
-    free = free_layers(space).tolist()
+    free = space.free_layers
     ups = [(layer, new) for layer in free if (new := _step(space, vector, layer, 1)) is not None]
     downs = [(layer, new) for layer in free if (new := _step(space, vector, layer, -1)) is not None]
     moves = [(up,) for up in ups] + [(up, down) for up in ups for down in downs if up[0] != down[0]]

@@ -15,14 +15,8 @@ class Belief:
         log_worth: Natural logarithm of what raising each layer from the lowest allowed rank to the
             budget's mean rank is expected to add to the score, relative to the other layers: in
             the order of the space's layers, mean 0.
-        spread: Standard deviation of the true ``log_worth`` around it, measured on studies the
-            prior was not learned from.
-        noise: Standard deviation of a trial's noise, divided by that of the scores of random
-            vectors on the budget; None if the prior has no opinion.
         prior: Version of the prior, for the record.
     """
 
     log_worth: tuple[float, ...]
-    spread: float
-    noise: float | None = None
     prior: str = ""

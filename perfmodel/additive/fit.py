@@ -1,10 +1,9 @@
 """Fit: scales, noise and sites learned anew from all trials so far.
 
-``score_i = offset + slope * (f_i + bend * b(f_i)) + noise_i`` with ``f_i = sum_l u_l(r_il)``: each
-utility is a mixture of saturating curves whose coefficients are mostly positive and heavy-tailed
-(``amplitudes``), with scales pooled over kinds of matrices and over blocks (``scales``). A fit
-alternates expectation propagation with one step of expectation maximisation for the scales and the
-noise, and goes on from the fit before.
+``score_i = offset + slope * sum_l u_l(r_il) + noise_i``: each utility is a mixture of saturating
+curves whose coefficients are mostly positive and heavy-tailed (``amplitudes``), with scales pooled
+over kinds of matrices and over blocks (``scales``). A fit alternates expectation propagation with
+one step of expectation maximisation for the scales and the noise, and goes on from the fit before.
 """
 
 from dataclasses import dataclass, replace
@@ -13,12 +12,11 @@ from functools import cached_property
 import numpy as np
 
 from perfmodel.additive.basis import Basis
-from perfmodel.additive.curvature import Bend
 from perfmodel.additive.expectation_propagation import Sites, propagate
 from perfmodel.additive.gaussian import Gaussian
 from perfmodel.additive.guard import misleads
 from perfmodel.additive.measurements import Measurements
-from perfmodel.additive.noise import SLOPE_DOUBT, Noise, least_variance
+from perfmodel.additive.noise import SLOPE_DOUBT, NoiseModel, least_variance
 from perfmodel.additive.scales import Scales
 from perfmodel.arrays import Floats
 from rankspace import Observation
@@ -42,16 +40,14 @@ class Fit:
         scales: Of the coefficients.
         noise: Of the trials, as they are best known.
         whitening: The noise ``gaussian`` was computed with, one step before.
-        bend: Curvature of the score in the summed utilities.
         sites: Stand-ins of the coefficients' priors.
         gaussian: Over coefficients and offsets, in score units above the centre.
     """
 
     measurements: Measurements
     scales: Scales
-    noise: Noise
-    whitening: Noise
-    bend: Bend
+    noise: NoiseModel
+    whitening: NoiseModel
     sites: Sites
     gaussian: Gaussian
 
@@ -61,9 +57,7 @@ class Fit:
 
         Source: Allen (1974), PRESS. Scales, sites and noise are not left out.
         """
-        residuals, variances = residuals_of(
-            self.measurements, self.whitening, self.bend, self.gaussian
-        )
+        residuals, variances = residuals_of(self.measurements, self.whitening, self.gaussian)
         known = variances / self.whitening.deviations(self.measurements.levels) ** 2
         return np.asarray(-residuals / np.maximum(1.0 - known, LEAST_LEFT))
 
@@ -80,11 +74,9 @@ class Fit:
 
     def measured(self, one: Observation) -> tuple[Floats, float]:
         """Row and target of a further trial, in units of its noise."""
-        seen = Measurements(
-            self.measurements.basis, (one,), self.measurements.standard, self.measurements.design
-        )
+        seen = replace(self.measurements, seen=(one,))
         noise = replace(self.whitening, weights=np.ones(1))
-        rows, targets = whitened(seen, noise, self.bend)
+        rows, targets = whitened(seen, noise)
         return rows[0], float(targets[0])
 
 
@@ -92,40 +84,38 @@ def refit(basis: Basis, seen: tuple[Observation, ...], before: Fit | None) -> Fi
     """Fit all of ``seen``, trials with a score, beginning from the fit of some of them."""
     measurements = Measurements.of(basis, seen)
     scales, noise, sites = _begin(measurements, before)
-    bend = before.bend if before else Bend.none(measurements.features.shape[1])
-    offsets = measurements.design.variances(measurements.scale)
+    offsets = measurements.indicators.variances(measurements.scale)
     for _ in range(STEPS):
-        rows, targets = _compressed(*whitened(measurements, noise, bend))
+        rows, targets = _compressed(*whitened(measurements, noise))
         scale = scales.of(basis)
         sites, gaussian, tilted = propagate(sites, offsets, rows, targets, scale, scales.shares)
-        whitening, noise = noise, _noise(measurements, noise, bend, gaussian)
-        shown, bend = bend, Bend.of(measurements.features, tilted.mean)
+        whitening, noise = noise, _noise(measurements, noise, gaussian)
         squares = tilted.variance + tilted.mean**2
         scales = scales.updated(basis, squares, tilted.shares)
-    return Fit(measurements, scales, noise, whitening, shown, sites, gaussian)
+    return Fit(measurements, scales, noise, whitening, sites, gaussian)
 
 
-def _begin(measurements: Measurements, before: Fit | None) -> tuple[Scales, Noise, Sites]:
+def _begin(measurements: Measurements, before: Fit | None) -> tuple[Scales, NoiseModel, Sites]:
     """The fit before, or a first guess; new trials and fidelities are trusted like the others."""
     scale, count = measurements.scale, len(measurements.seen)
-    fresh = Noise.first(scale, count, len(measurements.design.fidelities))
+    fresh = NoiseModel.first(scale, count, len(measurements.indicators.fidelities))
     if before is None or before.measurements.flat:
         scales = Scales.first(measurements.basis, measurements.features, scale)
         return scales, fresh, Sites.first(scales.of(measurements.basis), scales.shares)
     known = before.noise
     weights = fresh.weights.copy()
     weights[: len(known.weights)] = known.weights
-    same = measurements.design.fidelities == before.measurements.design.fidelities
+    same = measurements.indicators.fidelities == before.measurements.indicators.fidelities
     factors, slopes = (known.factors, known.slopes) if same else (fresh.factors, fresh.slopes)
     variance = max(known.variance, least_variance(scale, count))  # outliers may have come since
-    noise = Noise(variance, known.freedom, weights, factors, slopes)
+    noise = NoiseModel(variance, known.freedom, weights, factors, slopes)
     return before.scales, noise, before.sites
 
 
-def whitened(measurements: Measurements, noise: Noise, bend: Bend) -> tuple[Floats, Floats]:
-    """Rows ``(n, p + g + 1)`` and targets ``(n,)`` in units of each trial's noise."""
+def whitened(measurements: Measurements, noise: NoiseModel) -> tuple[Floats, Floats]:
+    """Rows ``(n, p + g)`` and targets ``(n,)`` in units of each trial's noise."""
     deviations = noise.deviations(measurements.levels)
-    rows = measurements.rows(noise.slopes, bend)
+    rows = measurements.rows(noise.slopes)
     return rows / deviations[:, None], measurements.targets / deviations
 
 
@@ -139,26 +129,26 @@ def _compressed(rows: Floats, targets: Floats) -> tuple[Floats, Floats]:
 
 
 def residuals_of(
-    measurements: Measurements, noise: Noise, bend: Bend, gaussian: Gaussian
+    measurements: Measurements, noise: NoiseModel, gaussian: Gaussian
 ) -> tuple[Floats, Floats]:
     """Residual of each trial, and the posterior variance of its fitted score, ``(n,)`` each."""
-    rows = measurements.rows(noise.slopes, bend)
+    rows = measurements.rows(noise.slopes)
     return measurements.targets - rows @ gaussian.mean, gaussian.variances(rows)
 
 
-def _noise(measurements: Measurements, noise: Noise, bend: Bend, gaussian: Gaussian) -> Noise:
-    residuals, variances = residuals_of(measurements, noise, bend, gaussian)
+def _noise(measurements: Measurements, noise: NoiseModel, gaussian: Gaussian) -> NoiseModel:
+    residuals, variances = residuals_of(measurements, noise, gaussian)
     deviations = noise.deviations(measurements.levels)
     return noise.updated(
         residuals**2 + variances,
         measurements.levels,
         scale=measurements.scale,
         effects=float((variances / deviations**2).sum()),
-        slopes=_slopes(measurements, noise, bend, gaussian),
+        slopes=_slopes(measurements, noise, gaussian),
     )
 
 
-def _slopes(measurements: Measurements, noise: Noise, bend: Bend, gaussian: Gaussian) -> Floats:
+def _slopes(measurements: Measurements, noise: NoiseModel, gaussian: Gaussian) -> Floats:
     """Regress each fidelity's scores on the effects.
 
     The highest fidelity's slope is 1 by definition; what it comes out as says how much larger the
@@ -167,9 +157,8 @@ def _slopes(measurements: Measurements, noise: Noise, bend: Bend, gaussian: Gaus
     if len(noise.slopes) == 1:
         return noise.slopes
     size = measurements.features.shape[1]
-    bent = bend.column(measurements.features)[:, 0] * gaussian.mean[-1]
-    effects = measurements.features @ gaussian.mean[:size] + bent
-    left = measurements.targets - measurements.indicators @ gaussian.mean[size:-1]
+    effects = measurements.features @ gaussian.mean[:size]
+    left = measurements.targets - measurements.indicator_columns @ gaussian.mean[size:]
     weights = 1.0 / noise.deviations(measurements.levels) ** 2
     slopes = np.ones(len(noise.slopes))
     for level in range(len(slopes)):

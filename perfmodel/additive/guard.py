@@ -4,7 +4,7 @@ import numpy as np
 
 from perfmodel.arrays import Floats
 
-LEAST = 8
+LEAST_SCORES_FOR_GUARD = 8
 """Scores before the guard speaks; fewer say nothing about either."""
 
 PATIENCE = 1.05
@@ -22,7 +22,7 @@ def misleads(errors: Floats, scores: Floats, parameters: Floats) -> bool:
         scores: What it was to predict, ``(n,)``.
         parameters: Trainable parameters of each trial, ``(n,)``.
     """
-    if len(scores) < LEAST:
+    if len(scores) < LEAST_SCORES_FOR_GUARD:
         return False
     plain = min(left_out_error(scores), left_out_error(scores, parameters))
     return float(np.mean(errors**2)) > PATIENCE * plain

@@ -11,10 +11,10 @@ from rankspace import SearchSpace
 
 @dataclass(frozen=True)
 class Hierarchy:
-    """Groups of the free layers along both axes; a fixed layer's contribution is a constant.
+    """Groups of the free layers along both axes; any other layer's contribution is a constant.
 
     Attributes:
-        free: Indices of the layers that are not fixed, ``(free,)``.
+        free: Indices of the free layers, ``(free,)``.
         axes: For every axis that tells anything, the group of each free layer, ``(free,)``.
     """
 
@@ -23,14 +23,13 @@ class Hierarchy:
 
     @classmethod
     def of(cls, space: SearchSpace) -> "Hierarchy":
-        free = [i for i, layer in enumerate(space.layers) if layer.name not in space.fixed]
-        layers = [space.layers[i] for i in free]
+        layers = [space.layers[i] for i in space.free_layers]
         kinds = _number([layer.module for layer in layers])
         blocks = _number([layer.block for layer in layers])
         axes = tuple(axis for axis in (kinds, blocks) if _pools(axis))
         if len(axes) == 2 and np.array_equal(kinds, blocks):
             axes = axes[:1]
-        return cls(np.array(free, dtype=np.int64), axes)
+        return cls(np.array(space.free_layers, dtype=np.int64), axes)
 
 
 def _number(keys: Sequence[Hashable]) -> Integers:

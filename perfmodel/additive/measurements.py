@@ -1,7 +1,7 @@
 """Measurements: the scored trials as the rows of one linear regression.
 
 A row is the features of a vector, scaled by how much of an effect its fidelity shows, plus one
-indicator for its fidelity, one for its seed where that is not the first trial's, and the bend.
+indicator for its fidelity, and one for its seed where that is not the first trial's.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,6 @@ from functools import cached_property
 import numpy as np
 
 from perfmodel.additive.basis import Basis
-from perfmodel.additive.curvature import VARIANCE, Bend
 from perfmodel.additive.standard import Standard
 from perfmodel.arrays import Floats, Integers
 from rankspace import Observation
@@ -27,7 +26,7 @@ ALIKE = 1e-6
 
 
 @dataclass(frozen=True)
-class Design:
+class Indicators:
     """Which columns stand beside the features.
 
     Attributes:
@@ -39,14 +38,14 @@ class Design:
     seeds: tuple[int, ...]
 
     @classmethod
-    def of(cls, seen: Sequence[Observation]) -> "Design":
+    def of(cls, seen: Sequence[Observation]) -> "Indicators":
         fidelities = sorted({one.fidelity for one in seen}, reverse=True)
         return cls(tuple(fidelities), tuple(dict.fromkeys(one.seed for one in seen)))
 
     def covers(self, one: Observation) -> bool:
         return one.fidelity in self.fidelities and one.seed in self.seeds
 
-    def indicators(self, seen: Sequence[Observation]) -> Floats:
+    def columns(self, seen: Sequence[Observation]) -> Floats:
         """``(n, fidelities + seeds - 1)``."""
         levels = np.array([self.fidelities.index(one.fidelity) for one in seen])
         homes = np.array([self.seeds.index(one.seed) for one in seen])
@@ -57,7 +56,7 @@ class Design:
     def variances(self, scale: float) -> Floats:
         """Prior variances beside the features' coefficients, given the scores' deviation."""
         own = [ANYWHERE] * len(self.fidelities) + [SEEDS] * (len(self.seeds) - 1)
-        return np.array([*own, VARIANCE]) * scale**2
+        return np.array(own) * scale**2
 
 
 @dataclass(frozen=True)
@@ -68,22 +67,22 @@ class Measurements:
         basis: Of the space.
         seen: Trials with a score, in the order they were learned.
         standard: Where their scores lie, per fidelity, highest first.
-        design: What stands beside the features.
+        indicators: What stands beside the features.
     """
 
     basis: Basis
     seen: tuple[Observation, ...]
     standard: tuple[Standard, ...]
-    design: Design
+    indicators: Indicators
 
     @classmethod
     def of(cls, basis: Basis, seen: tuple[Observation, ...]) -> "Measurements":
-        design = Design.of(seen)
+        indicators = Indicators.of(seen)
         standard = [
             Standard.of(_scores([one for one in seen if one.fidelity == fidelity]))
-            for fidelity in design.fidelities
+            for fidelity in indicators.fidelities
         ]
-        return cls(basis, seen, tuple(standard), design)
+        return cls(basis, seen, tuple(standard), indicators)
 
     @property
     def centre(self) -> float:
@@ -108,14 +107,15 @@ class Measurements:
         return np.asarray(ranks @ self.basis.costs)
 
     @cached_property
-    def indicators(self) -> Floats:
+    def indicator_columns(self) -> Floats:
         """``(n, g)``."""
-        return self.design.indicators(self.seen)
+        return self.indicators.columns(self.seen)
 
     @cached_property
     def levels(self) -> Integers:
         """Index of each trial's fidelity, ``(n,)``."""
-        return np.asarray(self.indicators[:, : len(self.design.fidelities)].argmax(axis=1))
+        fidelities = len(self.indicators.fidelities)
+        return np.asarray(self.indicator_columns[:, :fidelities].argmax(axis=1))
 
     @cached_property
     def targets(self) -> Floats:
@@ -129,11 +129,10 @@ class Measurements:
         """Whether the scores say nothing of scales yet: there is one, or they are all alike."""
         return bool(np.ptp(self.targets) == 0.0)
 
-    def rows(self, slopes: Floats, bend: Bend) -> Floats:
-        """``(n, p + g + 1)``, given the slope of each fidelity and the bend of the sum."""
+    def rows(self, slopes: Floats) -> Floats:
+        """``(n, p + g)``, given the slope of each fidelity."""
         shown = slopes[self.levels][:, None]
-        bent = bend.column(self.features) * shown
-        return np.concatenate([self.features * shown, self.indicators, bent], axis=1)
+        return np.concatenate([self.features * shown, self.indicator_columns], axis=1)
 
 
 def _scores(seen: Sequence[Observation]) -> Floats:

@@ -44,7 +44,7 @@ class NoiseEstimate:
 
 
 @dataclass(frozen=True)
-class Noise:
+class NoiseModel:
     """Noise of every trial.
 
     Attributes:
@@ -62,7 +62,7 @@ class Noise:
     slopes: Floats
 
     @classmethod
-    def first(cls, scale: float, count: int, fidelities: int) -> "Noise":
+    def first(cls, scale: float, count: int, fidelities: int) -> "NoiseModel":
         ones = np.ones(fidelities)
         return cls(0.2 * scale**2, 1.0, np.ones(count), ones, ones)
 
@@ -78,7 +78,7 @@ class Noise:
         scale: float,
         effects: float,
         slopes: Floats,
-    ) -> "Noise":
+    ) -> "NoiseModel":
         """One step of expectation maximisation under Student's t.
 
         Args:
@@ -99,7 +99,7 @@ class Noise:
         loud = np.bincount(levels, weights=weights * squares, minlength=len(count)) / variance
         factors = (FIDELITY + loud) / (FIDELITY + count)
         freedom = max(1.0, len(squares) - effects)
-        return Noise(variance, freedom, weights, factors / factors[0], slopes)
+        return NoiseModel(variance, freedom, weights, factors / factors[0], slopes)
 
     @property
     def estimate(self) -> NoiseEstimate:

@@ -99,14 +99,14 @@ class Posterior:
         return float((change @ self.gaussian.mean)[0]), float(np.sqrt(variance[0]))
 
     def _directions(self, vectors: Sequence[RankVector]) -> Floats:
-        """Rows at the highest fidelity and on the home seed, ``(n, p + g + 1)``."""
+        """Rows at the highest fidelity and on the home seed, ``(n, p + g)``."""
         features = self.basis.features(vectors)
         beside = np.zeros((len(vectors), len(self.gaussian.mean) - features.shape[1]))
-        beside[:, 0], beside[:, -1:] = 1.0, self.fit.bend.column(features)
+        beside[:, 0] = 1.0
         return np.concatenate([features, beside], axis=1)
 
 
 def _is_due(fit: Fit, one: Observation, count: int) -> bool:
     """Whether ``one``, the trial number ``count``, calls for a refit."""
-    fitted, design = len(fit.measurements.seen), fit.measurements.design
-    return count <= EAGER or count >= fitted * (1.0 + GROWTH) or not design.covers(one)
+    fitted, indicators = len(fit.measurements.seen), fit.measurements.indicators
+    return count <= EAGER or count >= fitted * (1.0 + GROWTH) or not indicators.covers(one)

@@ -1,4 +1,4 @@
-"""Ground: what follows from the search space and the plan alone, before any score."""
+"""Setup: what follows from the search space and the plan alone, before any score."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +11,7 @@ from rankspace import RankVector, SearchSpace
 
 
 @dataclass(frozen=True)
-class Ground:
+class Setup:
     """Computed once per study when first needed, and carried from state to state.
 
     Attributes:

@@ -11,7 +11,7 @@ APART = 10.0
 its upper edge: a diverged fine-tune says "bad", not how bad. Nothing less is: while a search
 closes in, its first trials lie many deviations below the later ones, and say most."""
 
-LEAST = 8
+LEAST_SCORES_FOR_OUTLIERS = 8
 """Scores below which nobody can say what is apart."""
 
 
@@ -34,7 +34,7 @@ class Standard:
 
 def _floor(scores: Floats) -> float:
     """Upper edge of the highest such gap below the median; minus infinity without one."""
-    if len(scores) < LEAST:
+    if len(scores) < LEAST_SCORES_FOR_OUTLIERS:
         return -np.inf
     ordered = np.sort(scores)
     above = ordered[1 : 1 + len(ordered) // 2]

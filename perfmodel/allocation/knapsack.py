@@ -63,7 +63,7 @@ class Allocator:
     def __init__(self, space: SearchSpace) -> None:
         check_countable(space)
         self._space = space
-        self._free = [i for i, layer in enumerate(space.layers) if layer.name not in space.fixed]
+        self._free = space.free_layers
         costs = np.array(space.costs, dtype=np.int64)[self._free]
         self._weights = costs[:, None] * np.array(space.ranks, dtype=np.int64)
         self._base = list(space.cheapest().ranks)

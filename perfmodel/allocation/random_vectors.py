@@ -65,7 +65,7 @@ def repair(space: SearchSpace, levels: list[int], rng: np.random.Generator) -> R
     """
     left = _lower(space, levels, rng)
     ranks, costs = space.ranks, space.costs
-    for layer in rng.permutation(_free(space) * (len(ranks) - 1)).tolist():
+    for layer in rng.permutation(space.free_layers * (len(ranks) - 1)).tolist():
         if levels[layer] + 1 < len(ranks):
             step = costs[layer] * (ranks[levels[layer] + 1] - ranks[levels[layer]])
             if step <= left:
@@ -76,7 +76,7 @@ def repair(space: SearchSpace, levels: list[int], rng: np.random.Generator) -> R
 
 def _lower(space: SearchSpace, levels: list[int], rng: np.random.Generator) -> int:
     """Step random free layers down, in place, until the budget holds; return what it leaves."""
-    ranks, costs, free = space.ranks, space.costs, _free(space)
+    ranks, costs, free = space.ranks, space.costs, space.free_layers
     left = space.max_parameters - space.parameters(vector_of(space, levels))
     while left < 0:
         down = [i for i in free if levels[i] > 0]
@@ -84,10 +84,6 @@ def _lower(space: SearchSpace, levels: list[int], rng: np.random.Generator) -> i
         levels[layer] -= 1
         left += costs[layer] * (ranks[levels[layer] + 1] - ranks[levels[layer]])
     return left
-
-
-def _free(space: SearchSpace) -> list[int]:
-    return [i for i, layer in enumerate(space.layers) if layer.name not in space.fixed]
 
 
 def vector_of(space: SearchSpace, levels: list[int]) -> RankVector:

@@ -20,7 +20,7 @@ from perfmodel.evidence import rank_correlation
 from rankspace.calibration import Calibration, Correlation, Coverage, Noise, Predicted, Trust
 
 LEVELS = (0.5, 0.8, 0.95)
-LEAST = 10
+LEAST_PREDICTED = 10
 """Predicted results before anything is judged."""
 
 LEAST_RANKED = 5
@@ -55,7 +55,7 @@ def calibrate(results: Sequence[Result], noise: Noise | None) -> Calibration:
         trust=trust,
         summary=(
             _summary(trust, coverage, spearman)
-            if points or len(results) < LEAST
+            if points or len(results) < LEAST_PREDICTED
             else "Nothing to judge: the strategy predicts nothing of the trials it proposes."
         ),
         coverage=coverage,
@@ -144,7 +144,7 @@ def _interval(value: float, variance: float) -> Correlation:
 
 def _trust(coverage: Sequence[Coverage]) -> Trust:
     """Compare each level with what was seen; the interval of the share must exclude it."""
-    if coverage[0].count < LEAST:
+    if coverage[0].count < LEAST_PREDICTED:
         return Trust.TOO_EARLY
     if _narrow(coverage):
         return Trust.NARROW
@@ -162,7 +162,8 @@ def _wide(coverage: Sequence[Coverage]) -> list[Coverage]:
 
 def _summary(trust: Trust, coverage: Sequence[Coverage], ranks: Correlation | None) -> str:
     if trust is Trust.TOO_EARLY:
-        return f"Too early to say: {coverage[0].count} predicted results, {LEAST} are needed."
+        known = f"{coverage[0].count} predicted results"
+        return f"Too early to say: {known}, {LEAST_PREDICTED} are needed."
     shown = [*_narrow(coverage), *_wide(coverage), coverage[1]][0]
     say = {
         Trust.HOLDS: "The predicted intervals hold",

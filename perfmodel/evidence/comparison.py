@@ -9,7 +9,7 @@ from scipy import special
 from rankspace import Comparison
 from rankspace.verdict import Answer
 
-LEAST = 3
+LEAST_PAIRS = 3
 """Pairs below which an interval claims nothing: two may agree by chance however they are spread."""
 
 
@@ -73,7 +73,7 @@ def compare(differences: Sequence[float], confidence: float = 0.95) -> Compariso
     error = float(values.std(ddof=1)) / count**0.5
     reach = float(special.stdtrit(count - 1, 0.5 + confidence / 2.0)) * error
     low, high = gain - reach, gain + reach
-    claim = answer(low, high) if count >= LEAST else Answer.NO_DIFFERENCE_SHOWN
+    claim = answer(low, high) if count >= LEAST_PAIRS else Answer.NO_DIFFERENCE_SHOWN
     return Comparison(gain, low, high, count, claim)
 
 

@@ -106,10 +106,10 @@ def _optima(state: ModelState) -> list[RankVector]:
 def _utilities(state: ModelState) -> Floats:
     """Predicted gain of each allowed rank on each layer over the uniform vector, ``(layers, R)``.
 
-    Fixed layers gain nothing.
+    Layers that are not free gain nothing.
     """
     space, uniform = state.space, state.space.uniform()
-    free = [i for i, layer in enumerate(space.layers) if layer.name not in space.fixed]
+    free = space.free_layers
     changed = [_with(uniform, layer, rank) for layer in free for rank in space.ranks]
     means, _ = _predicted(state, [uniform, *changed])
     tables = np.zeros((len(space.layers), len(space.ranks)))

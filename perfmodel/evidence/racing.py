@@ -29,7 +29,7 @@ LOOKS = (0.3, 0.5, 0.7)
 """Shares of a trial's steps after which it is looked at. Earlier, curves have hardly parted; later,
 there is little left to save."""
 
-LEAST = 10
+LEAST_FINISHED = 10
 """Finished trials before anything is said."""
 
 COMMON = 3
@@ -129,9 +129,9 @@ def advise(curve: Curve, finished: Sequence[Finished], *, risk: float) -> Advice
         for one in finished
         if np.isfinite(one.score) and (lead := one.curve.lead_over(window)) is not None
     ]
-    if len(pairs) < LEAST:
-        known = f"only {len(pairs)} finished trials can be compared with, of {LEAST} needed"
-        return Advice(Action.CONTINUE, None, known)
+    if len(pairs) < LEAST_FINISHED:
+        known = f"only {len(pairs)} finished trials can be compared with"
+        return Advice(Action.CONTINUE, None, f"{known}, of {LEAST_FINISHED} needed")
     line = Line.through(*np.array(pairs).T)
     if line is None:
         return Advice(Action.CONTINUE, None, "the interim losses do not predict the final scores")
@@ -169,7 +169,7 @@ class Line:
             scores: Their final scores, ``(n,)``.
         """
         usual = _usual(leads) & _usual(scores)
-        x, y = (leads[usual], scores[usual]) if usual.sum() >= LEAST else (leads, scores)
+        x, y = (leads[usual], scores[usual]) if usual.sum() >= LEAST_FINISHED else (leads, scores)
         centred = x - x.mean()
         spread = float(centred @ centred)
         slope = float(centred @ y) / spread if spread > 0.0 else 0.0
@@ -203,8 +203,8 @@ def look_at(step: int, steps: int) -> int | None:
 
 
 def spared(trials: int, layers: int) -> int:
-    """How many of the first search trials are never stopped: the design, and ``LEAST``."""
-    return max(LEAST, design_size(trials, layers))
+    """How many of the first search trials are never stopped: the design, and ``LEAST_FINISHED``."""
+    return max(LEAST_FINISHED, design_size(trials, layers))
 
 
 def risk_per_look(risk: float, trials: int) -> float:

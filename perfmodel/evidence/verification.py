@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from perfmodel.evidence.comparison import LEAST, Pairs
+from perfmodel.evidence.comparison import LEAST_PAIRS, Pairs
 from perfmodel.evidence.looks import Look, plan_looks
 from rankspace import Comparison, RankVector, SearchSpace, Verdict
 from rankspace.errors import TrialFailed
@@ -136,7 +136,7 @@ class _Rounds:
         if self.winner == self.arms.uniform:
             return True
         pairs = self._pairs(self.winner, self.arms.uniform)
-        if len(pairs.complete) < LEAST:
+        if len(pairs.complete) < LEAST_PAIRS:
             return False
         found = pairs.compare(look.confidence)
         claimed = found is not None and found.answer is not Answer.NO_DIFFERENCE_SHOWN
@@ -194,7 +194,7 @@ class _Rounds:
             found = pairs.compare(look.confidence)
             return (
                 found is not None
-                and found.seeds >= LEAST
+                and found.seeds >= LEAST_PAIRS
                 and found.ci_low >= -margin
                 and found.answer is not Answer.WORSE
                 and pairs.forfeits[0] == 0

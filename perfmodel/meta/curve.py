@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from perfmodel.arrays import Floats, Integers
+from perfmodel.arrays import Floats
 from rankspace import RankVector, SearchSpace
 
 SLACK = 0.15
@@ -18,16 +18,9 @@ LEAST_REACH = 0.5
 """Ranks between the lowest and the mean one, at least: a budget may leave no room above it."""
 
 
-def free_layers(space: SearchSpace) -> Integers:
-    """Indices of the layers that may take more than one rank."""
-    return np.array(
-        [i for i in range(len(space.layers)) if len(space.choices(i)) > 1], dtype=np.int64
-    )
-
-
 def mean_rank(space: SearchSpace) -> float:
     """The rank that every free layer has when the budget is spent evenly, at most the highest."""
-    free = free_layers(space)
+    free = space.free_layers
     costs = np.array(space.costs, dtype=np.float64)[free]
     left = space.max_parameters - space.parameters(space.constant(0))
     return float(min(left / costs.sum(), space.ranks[-1])) if len(free) else 0.0

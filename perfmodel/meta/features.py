@@ -25,7 +25,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 }
 """Kinds of matrices and the names architectures give them. A block, or an unknown one, is none."""
 
-LEAST = 1e-3
+LEAST_NORM = 1e-3
 """Values below it are taken for it, before the logarithm: a block that pruning did not reach has
 damage 0, which is little damage and not infinitely less."""
 
@@ -94,7 +94,7 @@ def _of_layers(profiles: tuple[LayerProfile, ...], kinds: list[str]) -> dict[str
         "effective rank": _within(spectrum, kinds),
     }
     for name, read in NORMS.items():
-        logs = np.log(np.maximum(_column(profiles, read), LEAST))
+        logs = np.log(np.maximum(_column(profiles, read), LEAST_NORM))
         found[name] = _within(logs, kinds)
     return found
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from perfmodel.allocation.random_vectors import random_vectors
 from perfmodel.arrays import Floats, Integers
-from perfmodel.meta.curve import curve, free_layers, is_on_budget
+from perfmodel.meta.curve import curve, is_on_budget
 from perfmodel.meta.finished import FinishedStudy
 from perfmodel.meta.repeats import repeat_noise, seed_columns
 from rankspace import Observation, SearchSpace
@@ -82,7 +82,7 @@ def labels_of(study: FinishedStudy) -> Labels | None:
     trials = _trials(study)
     if trials is None:
         return None
-    fit, bend = _likeliest(study.space, trials, np.zeros(len(free_layers(study.space))))
+    fit, bend = _likeliest(study.space, trials, np.zeros(len(study.space.free_layers)))
     return _labels(study.space, fit, bend, repeat_noise(trials.scored, trials.unit))
 
 
@@ -122,7 +122,7 @@ def _trials(study: FinishedStudy) -> _Trials | None:
         for seen in study.observations
         if seen.score is not None and is_on_budget(study.space, seen.rank_vector)
     ]
-    if len(scored) < LEAST_TRIALS or not len(free_layers(study.space)):
+    if len(scored) < LEAST_TRIALS or not study.space.free_layers:
         return None
     offsets = seed_columns(scored)
     scores = _clear(np.array([seen.score for seen in scored], dtype=np.float64), offsets)
@@ -135,7 +135,7 @@ def _trials(study: FinishedStudy) -> _Trials | None:
 def _likeliest(space: SearchSpace, trials: _Trials, expected: Floats) -> tuple[_Fit, float]:
     """The fit with the likeliest bend, around ``expected`` log worth ``(f,)``."""
     vectors = [seen.rank_vector for seen in trials.scored]
-    free = free_layers(space)
+    free = space.free_layers
     fits = {}
     for bend in BENDS:
         rises = _clear(curve(space, vectors, bend)[:, free], trials.offsets)
@@ -198,7 +198,7 @@ def _mode(
 
 def _labels(space: SearchSpace, fit: _Fit, bend: float, noise: float | None) -> Labels:
     """Divide the exchangeable prior out of the posterior: what is left is the trials' word."""
-    free = free_layers(space)
+    free = np.array(space.free_layers, dtype=np.int64)
     variance = np.diag(fit.covariance)
     precision = np.maximum(1.0 / variance - 1.0 / fit.spread**2, 0.0)
     said = precision > LEAST_PRECISION

@@ -14,7 +14,6 @@ import numpy as np
 
 from perfmodel.additive.belief import Belief
 from perfmodel.meta.boosting import Trees
-from perfmodel.meta.curve import free_layers
 from perfmodel.meta.features import FEATURES, STUDY_FEATURES, features
 from perfmodel.meta.noise import NoiseOpinion
 from rankspace import Context, SearchSpace
@@ -96,16 +95,13 @@ class MetaPrior:
         Raises:
             InvalidInput: The profiles do not belong to ``space``.
         """
-        free = free_layers(space)
-        if not context.profiles or not len(free):
+        free = space.free_layers
+        if not context.profiles or not free:
             return None
-        rows = features(space, context)
         worth = np.zeros(len(space.layers))
-        said = self.worth.predict(rows[free])
+        said = self.worth.predict(features(space, context)[free])
         worth[free] = said - said.mean()
-        about = rows[free[0], [FEATURES.index(name) for name in STUDY_FEATURES]]
-        ratio = self.noise.ratio(about)
-        return Belief(tuple(worth.tolist()), self.spread, ratio, self.version)
+        return Belief(tuple(worth.tolist()), self.version)
 
     def to_bytes(self) -> bytes:
         """Write the file; equal priors give equal bytes."""

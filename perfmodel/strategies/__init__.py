@@ -9,7 +9,7 @@ from perfmodel.strategies.layer_weights import by_depth, by_importance, by_recon
 from perfmodel.strategies.one_shot import OneShot
 from perfmodel.strategies.random import Random
 from perfmodel.strategies.rankadaptor import RankAdaptor
-from perfmodel.strategies.requirements import check_needs
+from perfmodel.strategies.requirements import check_requirements
 from perfmodel.strategies.samplers.cmaes import Cmaes
 from perfmodel.strategies.samplers.optuna_samplers import GpOptuna, Tpe
 from perfmodel.strategies.strategy import Strategy
@@ -18,7 +18,7 @@ from perfmodel.strategies.uniform import Uniform
 from perfmodel.strategies.xgboost import Xgboost
 from rankspace.study import StrategyName
 
-__all__ = ["STRATEGIES", "Strategy", "check_needs"]
+__all__ = ["STRATEGIES", "Strategy", "check_requirements"]
 
 STRATEGIES: Mapping[StrategyName, Strategy] = MappingProxyType(
     {

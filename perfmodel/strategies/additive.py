@@ -53,7 +53,7 @@ class Additive:
 
     def _thrifty(self, state: ModelState, pending: Collection[RankVector]) -> RankVector | None:
         """Once, when the samples begin to cool: measure what saving parameters would cost."""
-        begin = len(state.ground.design)
+        begin = len(state.setup.design)
         if _done(state, pending) != begin + int(HELD * (state.trials - begin)):
             return None
         vector = self.economy(state)
@@ -71,11 +71,11 @@ class Additive:
         for attempt in range(RETRIES):
             heat = warmth + 0.25 * attempt
             tables = mean + heat * (posterior.sample_tables(rng) - mean)
-            vector = state.ground.allocator.best(tables, tolerance=ROUGH)
+            vector = state.setup.allocator.best(tables, tolerance=ROUGH)
             if vector not in pending and vector not in state.tried:
                 how = "Thompson sample" if heat > 0.0 else "Best by the model"
                 return _proposal(
-                    state, vector, f"{how}: {moves(state.space, state.ground.uniform, vector)}"
+                    state, vector, f"{how}: {moves(state.space, state.setup.uniform, vector)}"
                 )
         return _fall_back(state, pending, rng, "The model's best vectors are all tried")
 
@@ -89,7 +89,7 @@ class Additive:
         """The model's optimum over the whole space, then the best feasible tried by its mean."""
         if state.posterior is None:
             return Observed().leaders(state, count)
-        optimum = state.ground.allocator.best(state.posterior.mean_tables())
+        optimum = state.setup.allocator.best(state.posterior.mean_tables())
         seen = dict.fromkeys(o.rank_vector for o in state.scored)
         tried = [v for v in seen if v != optimum and is_feasible(state.space, v)]
         if not tried:
@@ -102,14 +102,14 @@ class Additive:
         """Bisect the budget for the cheapest optimum predicted not to be worse than uniform."""
         if state.posterior is None:
             return None
-        tables, uniform = state.posterior.mean_tables(), state.ground.uniform
+        tables, uniform = state.posterior.mean_tables(), state.setup.uniform
         ceiling = state.space.max_parameters
         dear = ceiling - state.space.parameters(uniform) + 1  # spare: strictly below uniform
         cheap = ceiling - state.space.parameters(state.space.cheapest())
         found = None
         while dear <= cheap:
             spare = (dear + cheap) // 2 if found else dear
-            vector = state.ground.allocator.best(tables, spare=spare)
+            vector = state.setup.allocator.best(tables, spare=spare)
             mean, std = state.posterior.difference(vector, uniform)
             if mean - SAFETY * std < 0.0:
                 if not found:
@@ -122,11 +122,11 @@ class Additive:
 
 def _planned(state: ModelState, pending: Collection[RankVector]) -> RankVector | None:
     """Return the next vector of the design, while it lasts."""
-    if len(state.tried) >= len(state.ground.design):
+    if len(state.tried) >= len(state.setup.design):
         return None
     taken = state.tried | set(pending)
-    left = [vector for vector in state.ground.design if vector not in taken]
-    return left[0] if left and len(taken) < len(state.ground.design) else None
+    left = [vector for vector in state.setup.design if vector not in taken]
+    return left[0] if left and len(taken) < len(state.setup.design) else None
 
 
 def _done(state: ModelState, pending: Collection[RankVector]) -> int:
@@ -136,15 +136,15 @@ def _done(state: ModelState, pending: Collection[RankVector]) -> int:
 
 def _warmth(state: ModelState, pending: Collection[RankVector]) -> float:
     """Stay at ``WARMTH`` for a while after the design, then cool to 0 for the last trials."""
-    begin = len(state.ground.design)
+    begin = len(state.setup.design)
     share = (_done(state, pending) - begin) / max(1, state.trials - begin - 1)
     return WARMTH * float(np.clip((1.0 - share) / (1.0 - HELD), 0.0, 1.0))
 
 
 def _design_reason(state: ModelState, vector: RankVector) -> str:
-    if vector == state.ground.uniform:
+    if vector == state.setup.uniform:
         return "Design: the uniform vector, the baseline of everything"
-    return f"Design: {moves(state.space, state.ground.uniform, vector)}, to tell the groups apart"
+    return f"Design: {moves(state.space, state.setup.uniform, vector)}, to tell the groups apart"
 
 
 def _fall_back(

@@ -65,14 +65,14 @@ class Gp(Modelled[BentProcess]):
         rng: np.random.Generator,
     ) -> tuple[RankVector, str] | None:
         """Climb the expected improvement from the best trials and random vectors."""
-        encoding, regressor = fitted.trained.encoding, fitted.regressor
+        scaling, regressor = fitted.trained.scaling, fitted.regressor
         if pending:
-            regressor = regressor.believing(encoding(list(pending)))
+            regressor = regressor.believing(scaling(list(pending)))
         tried = self.ordered(state)
-        best = float(regressor.predict(encoding(tried[:1]))[0][0]) if tried else 0.0
+        best = float(regressor.predict(scaling(tried[:1]))[0][0]) if tried else 0.0
 
         def worth(vectors: Sequence[RankVector]) -> Floats:
-            return improvement(*regressor.predict(encoding(vectors)), best)
+            return improvement(*regressor.predict(scaling(vectors)), best)
 
         taken = state.tried | set(pending)
         start = [*tried[: CLIMB.beam], *random_candidates(state, RANDOM, rng)]

@@ -1,6 +1,6 @@
 """Memory: what a strategy keeps from one proposal to the next, as a shortcut and never as truth.
 
-It hangs on the state's ground, which goes from state to state. Whatever is recalled must be what
+It hangs on the state's setup, which goes from state to state. Whatever is recalled must be what
 would be computed again from the observations, so a restored state proposes the same.
 """
 
@@ -40,6 +40,6 @@ def put(state: ModelState, name: str, value: object) -> None:
 
 
 def _shelf(state: ModelState) -> dict[str, Any]:
-    """What is kept, by name; beside the ground's fields, so that its equality ignores it."""
-    shelf: dict[str, Any] = vars(state.ground).setdefault("memory of strategies", {})
+    """What is kept, by name; beside the setup's fields, so that its equality ignores it."""
+    shelf: dict[str, Any] = vars(state.setup).setdefault("memory of strategies", {})
     return shelf

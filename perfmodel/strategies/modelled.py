@@ -36,7 +36,7 @@ class Fitted(Generic[R]):
 
     def __call__(self, vectors: Sequence[RankVector]) -> tuple[Floats, Floats]:
         """Mean and standard deviation of the noiseless score, on the study's scale."""
-        return self.trained.raised(*self.regressor.predict(self.trained.encoding(vectors)))
+        return self.trained.raised(*self.regressor.predict(self.trained.scaling(vectors)))
 
 
 class Modelled(Observed, Generic[R]):
@@ -91,7 +91,7 @@ class Modelled(Observed, Generic[R]):
         self, state: ModelState, pending: Collection[RankVector], rng: np.random.Generator
     ) -> RankVector:
         """Return a vector to begin with: uniform, then random ones."""
-        uniform = state.ground.uniform
+        uniform = state.setup.uniform
         if uniform not in state.tried and uniform not in pending:
             return uniform
         return fresh_vector(state, pending, rng)
@@ -99,7 +99,7 @@ class Modelled(Observed, Generic[R]):
     def _proposal(
         self, state: ModelState, fitted: Fitted[R] | None, vector: RankVector, why: str
     ) -> Proposal:
-        shift = moves(state.space, state.ground.uniform, vector)
+        shift = moves(state.space, state.setup.uniform, vector)
         reason = f"{self.name}: {why}; {shift}"
         if fitted is None:
             return Proposal(vector, None, None, reason)
@@ -121,7 +121,7 @@ class Modelled(Observed, Generic[R]):
 
     def leaders(self, state: ModelState, count: int) -> tuple[RankVector, ...]:
         """The regressor's optimum as far as climbing finds it, then the trials by its mean."""
-        tried = self.ordered(state) or (state.ground.uniform,)
+        tried = self.ordered(state) or (state.setup.uniform,)
         fitted = self.fitted(state)
         if fitted is None:
             return tried[:count]
@@ -129,7 +129,7 @@ class Modelled(Observed, Generic[R]):
         return tuple(dict.fromkeys((optimum, *tried)))[:count]
 
     def _optimum(self, state: ModelState, fitted: Fitted[R]) -> RankVector:
-        start = self.ordered(state)[: self.climb.beam] or (state.ground.uniform,)
+        start = self.ordered(state)[: self.climb.beam] or (state.setup.uniform,)
         rng = np.random.default_rng(state.seed)
         found = self.climb(state, start, (), lambda vectors: fitted(vectors)[0], rng)
         return start[0] if found is None else found

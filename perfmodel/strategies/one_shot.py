@@ -34,13 +34,13 @@ class OneShot(Observed):
 
     def _allocate(self, state: ModelState) -> RankVector:
         weights = self.weights(state.space, state.context)
-        return proportional(state.space, weights, state.ground.allocator)
+        return proportional(state.space, weights, state.setup.allocator)
 
     def propose(
         self, state: ModelState, pending: Collection[RankVector], rng: np.random.Generator
     ) -> Proposal:
         """Offer whichever of the two has fewer trials, its own first, even while it runs."""
-        own, uniform = self.vector(state), state.ground.uniform
+        own, uniform = self.vector(state), state.setup.uniform
         seen = [*(seen.rank_vector for seen in state.observations), *pending]
         vector = own if seen.count(own) <= seen.count(uniform) else uniform
         shift = moves(state.space, uniform, vector)
@@ -55,7 +55,7 @@ class OneShot(Observed):
         One that was never tried counts as average; one whose trials all failed is left out.
         """
         failed = state.tried - {seen.rank_vector for seen in state.scored}
-        known = dict.fromkeys((self.vector(state), state.ground.uniform, *scored_vectors(state)))
-        worthy = [vector for vector in known if vector not in failed] or [state.ground.uniform]
+        known = dict.fromkeys((self.vector(state), state.setup.uniform, *scored_vectors(state)))
+        worthy = [vector for vector in known if vector not in failed] or [state.setup.uniform]
         mean, _ = self.predict(state, worthy)
         return tuple(worthy[at] for at in np.argsort(-mean, kind="stable")[:count])

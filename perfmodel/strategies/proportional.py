@@ -3,7 +3,7 @@
 import numpy as np
 
 from perfmodel.allocation.knapsack import Allocator
-from perfmodel.arrays import Floats, Integers
+from perfmodel.arrays import Floats
 from rankspace import RankVector, SearchSpace
 
 HALVINGS = 100
@@ -29,15 +29,9 @@ def proportional(space: SearchSpace, weights: Floats, allocator: Allocator) -> R
     return _filled(space, nearest, ideal)
 
 
-def free_layers(space: SearchSpace) -> Integers:
-    """Indices of the layers that are not fixed, ``(free,)``."""
-    free = [i for i, layer in enumerate(space.layers) if layer.name not in space.fixed]
-    return np.array(free, dtype=np.int64)
-
-
 def _ideal(space: SearchSpace, weights: Floats, capacity: int) -> Floats:
     """Unrounded ranks that cost ``capacity`` on the free layers, ``(layers,)``."""
-    free = free_layers(space)
+    free = space.free_layers
     costs = np.array(space.costs, dtype=np.float64)[free]
     shares = weights[free] if weights[free].any() else np.ones(len(free))
 
@@ -57,7 +51,7 @@ def _ideal(space: SearchSpace, weights: Floats, capacity: int) -> Floats:
 def _filled(space: SearchSpace, vector: RankVector, ideal: Floats) -> RankVector:
     """Raise free layers by single steps while the budget allows, the most rounded-down first."""
     ranks, left = list(vector.ranks), space.max_parameters - space.parameters(vector)
-    free = free_layers(space).tolist()
+    free = space.free_layers
     while True:
         steps = {i: _next_rank(space, ranks[i]) for i in free}
         fitting = [

@@ -16,7 +16,7 @@ from perfmodel.strategies.modelled import Fitted, Modelled
 from perfmodel.strategies.observed import Observed
 from perfmodel.strategies.random import fresh_vector
 from perfmodel.strategies.swap import best_seen
-from perfmodel.strategies.training_set import Encoding, TrainingSet
+from perfmodel.strategies.training_set import MinMaxScaling, TrainingSet
 from rankspace import RankVector, SearchSpace
 
 HIDDEN = (32, 32, 32)
@@ -103,14 +103,14 @@ class RankAdaptor(Modelled[PerformanceModel]):
 
 def offline(state: ModelState) -> Perceptron:
     """Return random weights, trained on the meta-learned prior's opinion if there is one."""
-    encoding = Encoding.of(state.space)
+    scaling = MinMaxScaling.of(state.space)
     rng = np.random.default_rng(state.seed)
-    fresh = Perceptron.fresh([len(encoding.free), *HIDDEN], rng)
+    fresh = Perceptron.fresh([len(scaling.free), *HIDDEN], rng)
     if state.belief is None:
         return fresh
     vectors = random_vectors(state.space, PSEUDO, state.seed)
     scores = pseudo_scores(state.space, state.belief, vectors)
-    return fresh.trained(encoding(vectors), scores, epochs=EPOCHS, rate=RATE)
+    return fresh.trained(scaling(vectors), scores, epochs=EPOCHS, rate=RATE)
 
 
 def pseudo_scores(space: SearchSpace, belief: Belief, vectors: Sequence[RankVector]) -> Floats:

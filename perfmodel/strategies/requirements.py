@@ -1,4 +1,4 @@
-"""Needs: what a strategy must have before a study with it may start."""
+"""Requirements: what a strategy must have before a study with it may start."""
 
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
@@ -10,10 +10,10 @@ from rankspace.errors import InvalidInput
 from rankspace.study import StrategyName
 
 
-def check_needs(strategy: StrategyName, space: SearchSpace, context: Context) -> None:
+def check_requirements(strategy: StrategyName, space: SearchSpace, context: Context) -> None:
     """Raise InvalidInput, naming the fix, unless ``strategy`` has all it needs."""
-    if strategy in NEEDS:
-        NEEDS[strategy](space, context)
+    if strategy in REQUIREMENTS:
+        REQUIREMENTS[strategy](space, context)
 
 
 def torch_installed(space: SearchSpace, context: Context) -> None:
@@ -27,7 +27,7 @@ def torch_installed(space: SearchSpace, context: Context) -> None:
         )
 
 
-NEEDS: Mapping[StrategyName, Callable[[SearchSpace, Context], object]] = MappingProxyType(
+REQUIREMENTS: Mapping[StrategyName, Callable[[SearchSpace, Context], object]] = MappingProxyType(
     {
         StrategyName.RECONSTRUCTION_ERROR: by_reconstruction_error,
         StrategyName.IMPORTANCE: by_importance,

@@ -25,7 +25,7 @@ class Swap(Observed):
         self, state: ModelState, pending: Collection[RankVector], rng: np.random.Generator
     ) -> Proposal:
         """Offer the uniform vector first, then a mutant of the best vector seen."""
-        uniform = state.ground.uniform
+        uniform = state.setup.uniform
         if uniform not in state.tried and uniform not in pending:
             return Proposal(uniform, None, None, "Swap: begins at the uniform vector")
         best = best_seen(state)
@@ -42,12 +42,12 @@ def best_seen(state: ModelState) -> RankVector:
     for at in map(int, np.argsort(-comparable_scores(state), kind="stable")):
         if is_feasible(state.space, state.scored[at].rank_vector):
             return state.scored[at].rank_vector
-    return state.ground.uniform
+    return state.setup.uniform
 
 
 def mutant(space: SearchSpace, vector: RankVector, rng: np.random.Generator) -> RankVector:
     """Raise a few random layers by one step and lower as many others; repair onto the budget."""
-    free = [i for i, layer in enumerate(space.layers) if layer.name not in space.fixed]
+    free = space.free_layers
     levels = [
         0 if layer.name in space.fixed else space.ranks.index(rank)
         for layer, rank in zip(space.layers, vector.ranks, strict=True)
@@ -65,5 +65,5 @@ def _step(levels: list[int], movable: list[int], by: int, rng: np.random.Generat
 
 def _reason(state: ModelState, best: RankVector, vector: RankVector) -> str:
     moved = sum(a != b for a, b in zip(best.ranks, vector.ranks, strict=True))
-    base = "the uniform vector" if best == state.ground.uniform else "the best vector so far"
+    base = "the uniform vector" if best == state.setup.uniform else "the best vector so far"
     return f"Swap: {base} with {moved} ranks changed"

@@ -11,16 +11,16 @@ from perfmodel.state import ModelState
 from perfmodel.strategies.comparable import comparable_scores
 from rankspace import RankVector, SearchSpace
 
-LEAST = 2
+LEAST_SCORES_TO_LEARN = 2
 """Scores before anything is learned from them."""
 
 
 @dataclass(frozen=True)
-class Encoding:
+class MinMaxScaling:
     """Ranks as numbers: of the free layers, min-max scaled to [0, 1].
 
     Attributes:
-        free: Indices of the layers that are not fixed, ``(d,)``.
+        free: Indices of the free layers, ``(d,)``.
         low: Lowest allowed rank.
         width: Highest minus lowest; 1 if there is one rank only.
     """
@@ -30,10 +30,9 @@ class Encoding:
     width: int
 
     @classmethod
-    def of(cls, space: SearchSpace) -> "Encoding":
-        free = [i for i, layer in enumerate(space.layers) if layer.name not in space.fixed]
+    def of(cls, space: SearchSpace) -> "MinMaxScaling":
         width = max(1, space.ranks[-1] - space.ranks[0])
-        return cls(np.array(free, dtype=np.int64), space.ranks[0], width)
+        return cls(np.array(space.free_layers, dtype=np.int64), space.ranks[0], width)
 
     def __call__(self, vectors: Sequence[RankVector]) -> Floats:
         """``(n, d)``."""
@@ -46,7 +45,7 @@ class TrainingSet:
     """What a regressor learns from.
 
     Attributes:
-        encoding: Of the space.
+        scaling: Of the space.
         vectors: Of the trials with a score, in the order learned.
         scores: Theirs, made comparable over fidelities, outliers pulled in; 0 is ``centre`` and
             1 is ``scale``.
@@ -54,7 +53,7 @@ class TrainingSet:
         scale: Their standard deviation; 1 if they are all alike.
     """
 
-    encoding: Encoding
+    scaling: MinMaxScaling
     vectors: tuple[RankVector, ...]
     scores: Floats
     centre: float
@@ -63,28 +62,28 @@ class TrainingSet:
     @classmethod
     def of(cls, state: ModelState) -> "TrainingSet | None":
         """Collect the rows; None while there are fewer than two, or if no layer is free."""
-        encoding = Encoding.of(state.space)
-        if len(state.scored) < LEAST or not len(encoding.free):
+        scaling = MinMaxScaling.of(state.space)
+        if len(state.scored) < LEAST_SCORES_TO_LEARN or not len(scaling.free):
             return None
         scores = comparable_scores(state)
         standard = Standard.of(scores)
         pulled = np.maximum(scores, standard.floor)
         scale = float(pulled.std()) or 1.0
         vectors = tuple(seen.rank_vector for seen in state.scored)
-        return cls(encoding, vectors, (pulled - standard.centre) / scale, standard.centre, scale)
+        return cls(scaling, vectors, (pulled - standard.centre) / scale, standard.centre, scale)
 
     def __len__(self) -> int:
         return len(self.vectors)
 
     def features(self) -> Floats:
         """``(n, d)``."""
-        return self.encoding(self.vectors)
+        return self.scaling(self.vectors)
 
     def without(self, left_out: Integers) -> "TrainingSet":
         """All rows but those at the indices ``left_out``; location and scale stay."""
         kept = np.setdiff1d(np.arange(len(self)), left_out)
         vectors = tuple(self.vectors[at] for at in kept)
-        return TrainingSet(self.encoding, vectors, self.scores[kept], self.centre, self.scale)
+        return TrainingSet(self.scaling, vectors, self.scores[kept], self.centre, self.scale)
 
     def raised(self, mean: Floats, std: Floats) -> tuple[Floats, Floats]:
         """Bring predictions on the scale of ``scores`` back to the study's scale."""

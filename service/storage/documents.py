@@ -9,6 +9,9 @@ from perfmodel.evidence.verification import Arms
 from rankspace import Context, PrunedModel, SearchSpace, Study, Verdict
 from rankspace.wire import decode, pack, unpack
 
+RETIRED = ("spread", "noise")
+"""Fields of a belief that no strategy ever read."""
+
 
 def write(value: Any) -> str:
     return json.dumps(pack(value), separators=(",", ":"))
@@ -37,7 +40,13 @@ def context_of(document: str | None) -> Context:
 
 @lru_cache(maxsize=16)
 def belief_of(document: str | None) -> Belief | None:
-    return unpack(Belief, json.loads(document)) if document else None
+    """Read what a study's prior said; a document of before 2026-11-29 says more, read by nobody."""
+    if not document:
+        return None
+    packed = json.loads(document)
+    for name in RETIRED:
+        packed["value"].pop(name, None)
+    return unpack(Belief, packed)
 
 
 def arms_of(column: Any) -> Arms | None:

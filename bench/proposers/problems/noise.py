@@ -12,7 +12,7 @@ DRAWN = 1024
 """Trials whose noise is drawn at once; a study of more draws the next block of the stream."""
 
 
-class Noise(Protocol):
+class TrialNoise(Protocol):
     """A function of the truth and of the trial's index alone, so that arms are paired."""
 
     @property

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from bench.proposers.problems.landscapes import Landscape
-from bench.proposers.problems.noise import Noise
+from bench.proposers.problems.noise import TrialNoise
 from bench.proposers.problems.optimum import climb, levels_of, optimum
 from perfmodel.arrays import Integers
 from rankspace import RankVector, SearchSpace
@@ -32,7 +32,7 @@ class Problem:
 
     space: SearchSpace
     landscape: Landscape
-    noise: Noise
+    noise: TrialNoise
 
     @cached_property
     def optimum(self) -> RankVector:

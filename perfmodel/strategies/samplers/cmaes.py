@@ -8,7 +8,7 @@ import numpy as np
 
 from perfmodel.state import ModelState
 from perfmodel.strategies.memory import put, take
-from perfmodel.strategies.samplers.encoding import Levels, LevelSpace, Scored
+from perfmodel.strategies.samplers.encoding import OrdinalEncoding, Point, ScoredPoint
 from perfmodel.strategies.samplers.projected import Projected
 from rankspace import RankVector
 
@@ -35,18 +35,18 @@ class Cmaes(Projected):
     def ask(
         self,
         state: ModelState,
-        space: LevelSpace,
+        encoding: OrdinalEncoding,
         pending: Collection[RankVector],
         rng: np.random.Generator,
-    ) -> Levels:
+    ) -> Point:
         """Sample the present distribution; what is pending does not change it."""
-        top = len(space.space.ranks) - 1
-        if len(space.free) < LEAST_LAYERS:
+        top = len(encoding.space.ranks) - 1
+        if len(encoding.free) < LEAST_LAYERS:
             return (int(rng.integers(top + 1)),)
-        run = take(state, self.name) or Run.begin(space, state.ground.uniform)
-        scored = space.scored(state)
+        run = take(state, self.name) or Run.begin(encoding, state.setup.uniform)
+        scored = encoding.scored(state)
         if run.told != scored[: len(run.told)]:
-            run = Run.begin(space, state.ground.uniform)
+            run = Run.begin(encoding, state.setup.uniform)
         run.tell(scored, top)
         run.optimizer.reseed_rng(int(rng.integers(2**32)))
         point = np.rint(run.optimizer.ask() * top)
@@ -59,28 +59,28 @@ class Run:
     """An optimiser and the trials it was told, whole generations only."""
 
     optimizer: "CMA"
-    told: tuple[Scored, ...] = field(default=())
+    told: tuple[ScoredPoint, ...] = field(default=())
 
     @classmethod
-    def begin(cls, space: LevelSpace, uniform: RankVector) -> "Run":
+    def begin(cls, encoding: OrdinalEncoding, uniform: RankVector) -> "Run":
         from cmaes import CMA
 
-        levels, count = space.levels(uniform), len(space.free)
-        assert levels is not None
+        point, count = encoding.encode(uniform), len(encoding.free)
+        assert point is not None
         return cls(
             CMA(
-                np.array(levels) / (len(space.space.ranks) - 1),
+                np.array(point) / (len(encoding.space.ranks) - 1),
                 SIGMA,
                 bounds=np.tile([0.0, 1.0], (count, 1)),
                 n_max_resampling=10 * count,
             )
         )
 
-    def tell(self, scored: tuple[Scored, ...], top: int) -> None:
+    def tell(self, scored: tuple[ScoredPoint, ...], top: int) -> None:
         """Tell every full generation not told yet; ``top`` is the highest level."""
         size = self.optimizer.population_size
         while len(scored) - len(self.told) >= size:
             generation = scored[len(self.told) : len(self.told) + size]
-            points = [(np.array(one.levels) / top, -one.score) for one in generation]
+            points = [(np.array(one.point) / top, -one.score) for one in generation]
             self.optimizer.tell(points)
             self.told += generation

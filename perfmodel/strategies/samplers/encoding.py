@@ -1,4 +1,4 @@
-"""Levels: rank vectors as points of a generic optimiser, one number per layer that is searched."""
+"""Ordinal encoding: rank vectors as points of a generic optimiser, one number per free layer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,51 +10,51 @@ from perfmodel.state import ModelState
 from perfmodel.strategies.comparable import comparable_scores
 from rankspace import RankVector, SearchSpace
 
-Levels = tuple[int, ...]
+Point = tuple[int, ...]
+"""Index into the allowed ranks of each free layer."""
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredPoint:
     """A point and its score, higher is better."""
 
-    levels: Levels
+    point: Point
     score: float
 
 
 @dataclass(frozen=True)
-class LevelSpace:
+class OrdinalEncoding:
     """The free layers' ranks as indices into the allowed ranks, without the budget.
 
     Attributes:
         space: Of the study.
-        free: Indices of the layers that are not fixed.
+        free: Indices of the free layers.
     """
 
     space: SearchSpace
     free: tuple[int, ...]
 
     @classmethod
-    def of(cls, space: SearchSpace) -> "LevelSpace":
-        free = (i for i, layer in enumerate(space.layers) if layer.name not in space.fixed)
-        return cls(space, tuple(free) if len(space.ranks) > 1 else ())
+    def of(cls, space: SearchSpace) -> "OrdinalEncoding":
+        return cls(space, tuple(space.free_layers))
 
-    def levels(self, vector: RankVector) -> Levels | None:
+    def encode(self, vector: RankVector) -> Point | None:
         """Return the point of ``vector``; None if it has ranks that are not allowed."""
         ranks = [vector.ranks[layer] for layer in self.free]
         if not set(ranks) <= set(self.space.ranks):
             return None
         return tuple(self.space.ranks.index(rank) for rank in ranks)
 
-    def repaired(self, levels: Sequence[int], rng: np.random.Generator) -> RankVector:
+    def repaired(self, point: Sequence[int], rng: np.random.Generator) -> RankVector:
         """Return a feasible vector near the point; it uses the budget."""
         everywhere = [0] * len(self.space.layers)
-        for layer, level in zip(self.free, levels, strict=True):
+        for layer, level in zip(self.free, point, strict=True):
             everywhere[layer] = level
         return repair(self.space, everywhere, rng)
 
-    def scored(self, state: ModelState) -> tuple[Scored, ...]:
+    def scored(self, state: ModelState) -> tuple[ScoredPoint, ...]:
         """Every trial with a score that is a point, in the order learned."""
         scores = comparable_scores(state).tolist()
         both = zip(state.scored, scores, strict=True)
-        points = ((self.levels(seen.rank_vector), score) for seen, score in both)
-        return tuple(Scored(levels, score) for levels, score in points if levels is not None)
+        points = ((self.encode(seen.rank_vector), score) for seen, score in both)
+        return tuple(ScoredPoint(point, score) for point, score in points if point is not None)

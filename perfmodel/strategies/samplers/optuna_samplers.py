@@ -8,7 +8,7 @@ import numpy as np
 
 from perfmodel.state import ModelState
 from perfmodel.strategies.memory import put, take
-from perfmodel.strategies.samplers.encoding import Levels, LevelSpace
+from perfmodel.strategies.samplers.encoding import OrdinalEncoding, Point
 from perfmodel.strategies.samplers.projected import Projected
 from rankspace import RankVector
 
@@ -26,22 +26,22 @@ class Sampled(Projected):
     def ask(
         self,
         state: ModelState,
-        space: LevelSpace,
+        encoding: OrdinalEncoding,
         pending: Collection[RankVector],
         rng: np.random.Generator,
-    ) -> Levels:
+    ) -> Point:
         """Tell the study what is new, and ask it with the pending vectors as running trials."""
         from perfmodel.strategies.samplers.optuna_study import OptunaStudy
 
-        study: OptunaStudy = take(state, self.name) or OptunaStudy(space)
-        scored = space.scored(state)
+        study: OptunaStudy = take(state, self.name) or OptunaStudy(encoding)
+        scored = encoding.scored(state)
         if study.told != scored[: len(study.told)]:
-            study = OptunaStudy(space)
+            study = OptunaStudy(encoding)
         study.tell(scored[len(study.told) :])
-        running = [levels for vector in pending if (levels := space.levels(vector)) is not None]
-        levels = study.ask(self.sampler(int(rng.integers(2**32))), running)
+        running = [point for vector in pending if (point := encoding.encode(vector)) is not None]
+        point = study.ask(self.sampler(int(rng.integers(2**32))), running)
         put(state, self.name, study)
-        return levels
+        return point
 
 
 class Tpe(Sampled):

@@ -7,7 +7,7 @@ from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
-from perfmodel.strategies.samplers.encoding import Levels, LevelSpace, Scored
+from perfmodel.strategies.samplers.encoding import OrdinalEncoding, Point, ScoredPoint
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -19,41 +19,41 @@ class OptunaStudy:
         told: What it was told so far.
     """
 
-    def __init__(self, space: LevelSpace) -> None:
-        top = len(space.space.ranks) - 1
-        digits = len(str(len(space.space.layers)))
+    def __init__(self, encoding: OrdinalEncoding) -> None:
+        top = len(encoding.space.ranks) - 1
+        digits = len(str(len(encoding.space.layers)))
         self._distributions: dict[str, BaseDistribution] = {
-            f"{layer:0{digits}}": IntDistribution(0, top) for layer in space.free
+            f"{layer:0{digits}}": IntDistribution(0, top) for layer in encoding.free
         }
         self._study = optuna.create_study(direction="maximize")
-        self.told: tuple[Scored, ...] = ()
+        self.told: tuple[ScoredPoint, ...] = ()
 
-    def tell(self, scored: Sequence[Scored]) -> None:
+    def tell(self, scored: Sequence[ScoredPoint]) -> None:
         """Add finished trials."""
         for one in scored:
-            self._add(one.levels, TrialState.COMPLETE, one.score)
+            self._add(one.point, TrialState.COMPLETE, one.score)
         self.told += tuple(scored)
 
-    def ask(self, sampler: BaseSampler, running: Sequence[Levels]) -> Levels:
+    def ask(self, sampler: BaseSampler, running: Sequence[Point]) -> Point:
         """Let ``sampler`` choose while ``running`` run; nothing of it stays in the study.
 
         What ran is closed as failed, which samplers ignore.
         """
         first = len(self._study.get_trials(deepcopy=False))
-        for levels in running:
-            self._add(levels, TrialState.RUNNING, None)
+        for point in running:
+            self._add(point, TrialState.RUNNING, None)
         self._study.sampler = sampler
         trial = self._study.ask(self._distributions)
         for number in range(first, trial.number + 1):
             self._study.tell(number, state=TrialState.FAIL)
         return tuple(int(trial.params[name]) for name in self._distributions)
 
-    def _add(self, levels: Levels, state: TrialState, score: float | None) -> None:
+    def _add(self, point: Point, state: TrialState, score: float | None) -> None:
         self._study.add_trial(
             optuna.trial.create_trial(
                 state=state,
                 value=score,
-                params=dict(zip(self._distributions, levels, strict=True)),
+                params=dict(zip(self._distributions, point, strict=True)),
                 distributions=self._distributions,
             )
         )

@@ -8,7 +8,7 @@ import numpy as np
 from perfmodel.state import ModelState
 from perfmodel.strategies.observed import Observed
 from perfmodel.strategies.random import fresh_vector
-from perfmodel.strategies.samplers.encoding import Levels, LevelSpace
+from perfmodel.strategies.samplers.encoding import OrdinalEncoding, Point
 from rankspace import Proposal, RankVector
 
 ATTEMPTS = 5
@@ -24,22 +24,22 @@ class Projected(ABC, Observed):
     def ask(
         self,
         state: ModelState,
-        space: LevelSpace,
+        encoding: OrdinalEncoding,
         pending: Collection[RankVector],
         rng: np.random.Generator,
-    ) -> Levels:
+    ) -> Point:
         """Return the optimiser's next point; there is at least one free layer."""
 
     def propose(
         self, state: ModelState, pending: Collection[RankVector], rng: np.random.Generator
     ) -> Proposal:
         """Offer uniform first, then the optimiser's point repaired onto the budget."""
-        space, uniform = LevelSpace.of(state.space), state.ground.uniform
+        encoding, uniform = OrdinalEncoding.of(state.space), state.setup.uniform
         taken = state.tried | set(pending)
         if uniform not in taken:
             return Proposal(uniform, None, None, f"{self.name}: begins at the uniform vector")
-        for _ in range(ATTEMPTS if space.free else 0):
-            vector = space.repaired(self.ask(state, space, pending, rng), rng)
+        for _ in range(ATTEMPTS if encoding.free else 0):
+            vector = encoding.repaired(self.ask(state, encoding, pending, rng), rng)
             if vector not in taken:
                 return Proposal(vector, None, None, f"{self.name}: asked, repaired onto the budget")
         vector = fresh_vector(state, pending, rng)

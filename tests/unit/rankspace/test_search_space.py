@@ -18,6 +18,11 @@ def test_a_fixed_layer_keeps_its_rank_and_its_cost_counts() -> None:
     assert space.choices(1) == (3,)
 
 
+def test_a_layer_is_free_if_it_may_take_more_than_one_rank() -> None:
+    assert SearchSpace(LAYERS, (0, 2), max_parameters=160, fixed={"b": 3}).free_layers == [0, 2]
+    assert SearchSpace(LAYERS, (2,), max_parameters=160, fixed={"b": 0}).free_layers == []
+
+
 @pytest.mark.parametrize(
     ("ranks", "problem"),
     [

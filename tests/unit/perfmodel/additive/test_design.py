@@ -38,7 +38,7 @@ def test_contrasts_come_in_pairs_that_favour_opposite_layers() -> None:
 
 def test_what_a_prior_expects_comes_right_after_uniform_and_leans_on_the_rest() -> None:
     worth = np.where([layer.module == "o" for layer in SPACE.layers], 1.5, -0.25)
-    vectors = designed(SPACE, 11, Belief(tuple(worth.tolist()), 0.5))
+    vectors = designed(SPACE, 11, Belief(tuple(worth.tolist())))
     ranks = np.array([vector.ranks for vector in vectors], dtype=float)
     wanted = worth > 0
     assert ranks[1, wanted].min() == 4

@@ -171,7 +171,7 @@ def test_no_single_score_breaks_the_fit(at: int, diverged: float) -> None:
     assert np.isfinite(std).all()
 
 
-def test_repeats_of_one_vector_say_nothing_of_curvature() -> None:
+def test_repeats_of_one_vector_alone_are_no_problem() -> None:
     scores = np.random.default_rng(0).standard_normal(14).tolist()
     posterior = Posterior.of(BASIS, tuple(Observation(SPACE.uniform(), s) for s in scores))
     _, std = posterior.predict([SPACE.uniform()])

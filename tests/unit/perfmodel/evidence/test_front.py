@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from perfmodel import learn, propose, random_vectors, start
-from perfmodel.evidence.front import front, undominated
+from perfmodel import learn, predict, propose, random_vectors, start
+from perfmodel.allocation.feasible import every_vector
+from perfmodel.evidence.front import CEILINGS, front, undominated
 from perfmodel.state import ModelState
 from rankspace import Context, Layer, LayerProfile, Observation, RankVector, SearchSpace
 from rankspace.front import FrontPoint
@@ -29,10 +30,10 @@ CONTEXT = Context(
 )
 
 
-def truth(vector: RankVector) -> float:
+def truth(vector: RankVector, space: SearchSpace = SPACE) -> float:
     return sum(
         WORTH[layer.module or ""] * float(np.log1p(rank))
-        for layer, rank in zip(SPACE.layers, vector.ranks, strict=True)
+        for layer, rank in zip(space.layers, vector.ranks, strict=True)
     )
 
 
@@ -136,3 +137,28 @@ def test_where_ranks_do_not_matter_nothing_is_promised() -> None:
     found = front(searched(worth=0.0))
     assert found is not None
     assert "No vector is predicted to beat uniform ranks" in found.summary
+
+
+SMALL = SearchSpace(
+    tuple(Layer(f"{b}.{k}", 100 + 50 * (k == "up_proj"), b, k) for b in range(2) for k in KINDS),
+    (0, 1, 2, 4),
+    2 * 2 * 350,
+)
+
+
+def test_the_front_reaches_the_models_exact_optimum_under_every_ceiling() -> None:
+    """Every vector of a small space is compared. The truth has a curved sum, the model none."""
+    seen = [
+        Observation(vector, -((truth(vector, SMALL) - 1.5) ** 2))
+        for vector in random_vectors(SMALL, 150, seed=0)
+    ]
+    state = learn(start(SMALL, trials=60), seen)
+    found, everything = front(state), every_vector(SMALL)
+    assert found is not None
+    assert everything is not None
+    means, _ = predict(state, everything)
+    prices = np.array([SMALL.parameters(vector) for vector in everything])
+    for at in range(CEILINGS):
+        ceiling = SMALL.max_parameters - SMALL.max_parameters * at // CEILINGS
+        best = max(one.mean for one in found.points if one.parameters <= ceiling)
+        assert best == pytest.approx(means[prices <= ceiling].max(), abs=1e-9)

@@ -6,7 +6,7 @@ import pytest
 from bench.racing import SETTINGS, Setting, race, simulate
 from perfmodel import start
 from perfmodel.evidence.racing import (
-    LEAST,
+    LEAST_FINISHED,
     LOOKS,
     Advice,
     Curve,
@@ -45,13 +45,13 @@ def test_a_hopeless_trial_is_stopped_and_a_promising_one_is_not() -> None:
 
 
 def test_nothing_is_said_before_enough_trials_are_finished() -> None:
-    found = judge(-0.5, field(LEAST - 1))
+    found = judge(-0.5, field(LEAST_FINISHED - 1))
     assert (found.action, found.probability) == (Action.CONTINUE, None)
-    assert judge(-0.5, field(LEAST)).action is Action.STOP
+    assert judge(-0.5, field(LEAST_FINISHED)).action is Action.STOP
 
 
 def test_being_further_behind_never_helps() -> None:
-    near = field(LEAST)  # few trials: the slope is uncertain, far away it dominates
+    near = field(LEAST_FINISHED)  # few trials: the slope is uncertain, far away it dominates
     noisy = [Finished(curve(0.02 * one.score, at), one.score) for at, one in enumerate(near)]
     chances = [judge(-0.01 * 1.5**at, noisy).probability for at in range(30)]
     known = np.array(chances, dtype=np.float64)
@@ -109,8 +109,8 @@ def test_the_design_is_spared() -> None:
     layers = tuple(Layer(f"{at}", 1) for at in range(56))
     for trials in (8, 30, 60, 200):
         state = start(SearchSpace(layers, (0, 1, 2, 4), 112), trials=trials)
-        assert spared(trials, 56) >= max(LEAST, len(state.ground.design))
-        assert spared(trials, 56) <= max(LEAST, trials // 2)
+        assert spared(trials, 56) >= max(LEAST_FINISHED, len(state.setup.design))
+        assert spared(trials, 56) <= max(LEAST_FINISHED, trials // 2)
 
 
 @pytest.mark.parametrize("setting", [SETTINGS[0], SETTINGS[3], SETTINGS[4]], ids=lambda s: s.name)

@@ -12,9 +12,9 @@ from perfmodel import ModelState, learn, predict, propose, random_vectors, start
 from perfmodel.additive.belief import Belief
 from perfmodel.strategies.comparable import comparable_scores
 from perfmodel.strategies.rankadaptor import offline
-from perfmodel.strategies.samplers.encoding import LevelSpace, Scored
+from perfmodel.strategies.samplers.encoding import OrdinalEncoding, ScoredPoint
 from perfmodel.strategies.samplers.optuna_study import OptunaStudy
-from perfmodel.strategies.training_set import Encoding
+from perfmodel.strategies.training_set import MinMaxScaling
 from rankspace import Layer, Observation, RankVector, SearchSpace
 
 SPACE = SearchSpace(tuple(Layer(f"{at}", 3 + at % 2) for at in range(8)), (0, 1, 2, 4, 8), 60)
@@ -49,13 +49,13 @@ def test_scores_of_lower_fidelities_move_to_the_highest_ones_scale() -> None:
 
 def test_the_perceptron_is_taught_the_priors_opinion_offline() -> None:
     log_worth = np.log([8.0, 4.0, 1.0, 1.0, 0.5, 0.5, 0.1, 0.1])
-    belief = Belief(tuple(log_worth - log_worth.mean()), spread=0.5)
+    belief = Belief(tuple(log_worth - log_worth.mean()))
     network = offline(replace(start(SPACE, strategy="rankadaptor"), belief=belief))
     fresh = random_vectors(SPACE, 100, seed=77)
     believed = [
         float(np.exp(log_worth) @ (v / (v + 0.5))) for v in (np.array(f.ranks) for f in fresh)
     ]
-    learned = network(Encoding.of(SPACE)(fresh))
+    learned = network(MinMaxScaling.of(SPACE)(fresh))
     assert np.corrcoef(learned, believed)[0, 1] > 0.8
 
 
@@ -78,7 +78,7 @@ def test_cma_es_is_told_whole_generations_in_order() -> None:
         generation = VECTORS[begin : begin + size]
         optimizer.tell([(np.array(levels_of(v)) / 4, -worth(v)) for v in generation])
     propose(state)
-    run = vars(state.ground)["memory of strategies"]["cmaes"]
+    run = vars(state.setup)["memory of strategies"]["cmaes"]
     assert run.optimizer.generation == 2
     assert run.optimizer.mean == pytest.approx(optimizer.mean)
 
@@ -88,9 +88,9 @@ def levels_of(vector: RankVector) -> list[int]:
 
 
 def test_what_runs_changes_what_optuna_offers() -> None:
-    space = LevelSpace.of(SPACE)
-    study, running = OptunaStudy(space), [tuple(levels_of(v)) for v in VECTORS[20:30]]
-    study.tell([Scored(tuple(levels_of(v)), worth(v)) for v in VECTORS[:15]])
+    encoding = OrdinalEncoding.of(SPACE)
+    study, running = OptunaStudy(encoding), [tuple(levels_of(v)) for v in VECTORS[20:30]]
+    study.tell([ScoredPoint(tuple(levels_of(v)), worth(v)) for v in VECTORS[:15]])
     alone = [study.ask(TPESampler(seed=seed), []) for seed in range(8)]
     assert alone == [study.ask(TPESampler(seed=seed), []) for seed in range(8)]
     assert alone != [study.ask(TPESampler(seed=seed), running) for seed in range(8)]
@@ -106,11 +106,11 @@ def test_a_diverged_trial_says_bad_but_not_how_bad() -> None:
 
 
 def test_an_optuna_study_keeps_no_trace_of_what_ran() -> None:
-    space = LevelSpace.of(SPACE)
-    scored = [Scored(tuple(levels_of(v)), worth(v)) for v in VECTORS[:15]]
-    study, other = OptunaStudy(space), OptunaStudy(space)
+    encoding = OrdinalEncoding.of(SPACE)
+    scored = [ScoredPoint(tuple(levels_of(v)), worth(v)) for v in VECTORS[:15]]
+    study, other = OptunaStudy(encoding), OptunaStudy(encoding)
     study.tell(scored[:12])
-    study.ask(TPESampler(seed=1), [scored[13].levels, scored[14].levels])
+    study.ask(TPESampler(seed=1), [scored[13].point, scored[14].point])
     study.tell(scored[12:])
     other.tell(scored)
     running = [tuple(levels_of(VECTORS[20]))]

@@ -1,14 +1,20 @@
-"""Arms and verdicts keep the form in which the columns have held them from the start."""
+"""Stored documents and columns that earlier versions wrote are read as they meant them."""
 
 from typing import Any
 
 import pytest
 
+from perfmodel.additive.belief import Belief
 from rankspace.errors import InvalidInput
 from rankspace.rank_vector import RankVector
 from rankspace.verdict import Answer
 from rankspace.wire import encode
-from service.storage.documents import arms_of, verdict_of
+from service.storage.documents import arms_of, belief_of, verdict_of, write
+
+OLD_BELIEF = (
+    '{"wire":1,"value":{"log_worth":[0.25,-0.25],"spread":0.71,"noise":0.3,'
+    '"prior":"2026-11-25-0123456789ab"}}'
+)
 
 ARMS: dict[str, Any] = {
     "candidates": [{"ranks": [2, 4]}, {"ranks": [4, 2]}],
@@ -60,3 +66,18 @@ def test_an_empty_column_holds_none() -> None:
 def test_what_is_damaged_is_named() -> None:
     with pytest.raises(InvalidInput, match=r"arms\.candidates"):
         arms_of({**ARMS, "candidates": None})
+
+
+@pytest.mark.parametrize(
+    "document", [OLD_BELIEF, OLD_BELIEF.replace('"noise":0.3', '"noise":null')]
+)
+def test_a_belief_that_says_its_spread_and_noise_is_read_without_them(document: str) -> None:
+    belief = Belief((0.25, -0.25), "2026-11-25-0123456789ab")
+    assert belief_of(document) == belief
+    assert belief_of(write(belief)) == belief
+    assert belief_of(None) is None
+
+
+def test_any_other_unknown_field_of_a_belief_is_still_an_error() -> None:
+    with pytest.raises(InvalidInput, match="unknown field"):
+        belief_of(OLD_BELIEF.replace("spread", "width"))
