@@ -42,6 +42,9 @@ class AdapterBackEnd(Protocol):
             ranks: Full module name to its rank, at least 1.
             alpha_per_rank: Scale of every adapter, ``alpha / rank``.
             seed: Of the starting values, see ``tuning.initialisation``.
+
+        Raises:
+            TrialFailed: The adapters are not those asked for; the model is as it was.
         """
         ...
 

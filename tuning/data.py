@@ -1,4 +1,4 @@
-"""Dataset: the recipe's examples, what is held out of them, and the shelf that keeps them."""
+"""Dataset: the recipe's examples, what is held out of them, and the cache that keeps them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,20 +55,29 @@ def _split(examples: tuple[Example, ...], count: int) -> Dataset:
     return Dataset(train, MappingProxyType(held_out))
 
 
-class Shelf:
-    """Keeps the data sets prepared last, so that a study's trials tokenise once."""
+class DatasetCache:
+    """Keeps the ``capacity`` data sets prepared last, so that a study's trials tokenise once."""
 
     def __init__(self, capacity: int = 4) -> None:
         self._capacity = capacity
         self._datasets: dict[tuple[object, ...], Dataset] = {}
 
     def dataset(self, recipe: Recipe, model_fingerprint: str, tokenizer: Any) -> Dataset:
-        """Prepare the recipe's data, or return them as prepared before from the same file."""
+        """Prepare the recipe's data, or return them as prepared before from the same file.
+
+        Args:
+            recipe: Names the data and the tokens of an example.
+            model_fingerprint: Of the model whose ``tokenizer`` it is.
+            tokenizer: What to prepare them with.
+
+        Raises:
+            InvalidInput, CannotOpen: See ``prepare``.
+        """
         key = (recipe.data, recipe.sequence_length, model_fingerprint, *_stamp(recipe.data.train))
         if key not in self._datasets:
-            prepared = prepare(recipe.data, recipe.sequence_length, tokenizer)
-            self._datasets = dict([*self._datasets.items()][1 - self._capacity :])
-            self._datasets[key] = prepared
+            self._datasets[key] = prepare(recipe.data, recipe.sequence_length, tokenizer)
+            while len(self._datasets) > self._capacity:
+                del self._datasets[next(iter(self._datasets))]
         return self._datasets[key]
 
 

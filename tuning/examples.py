@@ -45,9 +45,16 @@ class Example:
 
 
 class Reader(Protocol):
-    """Reads a file of one format as token sequences of at most ``length``."""
+    """Reads a file of one format as token sequences."""
 
-    def __call__(self, path: Path, tokenizer: Any, length: int) -> tuple[Example, ...]: ...
+    def __call__(self, path: Path, tokenizer: Any, length: int) -> tuple[Example, ...]:
+        """Return the file's examples of at most ``length`` tokens, in its order.
+
+        Raises:
+            InvalidInput: Content that is of no use to anyone.
+            CannotOpen: This machine cannot read the file.
+        """
+        ...
 
 
 def read_text(path: Path, tokenizer: Any, length: int) -> tuple[Example, ...]:

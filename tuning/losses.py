@@ -24,7 +24,7 @@ def summed_loss(model: Any, batch: Batch) -> Tensor:
 
 @torch.no_grad()
 def measured_loss(model: Any, batch: Batch) -> Tensor:
-    """Return what ``summed_loss`` does, in slices that bound the memory of the logits."""
+    """Return what ``summed_loss`` does, added up in float64 from slices of at most MOST_LOGITS."""
     hidden = _hidden(model, batch)
     rows = max(1, MOST_LOGITS // model.config.vocab_size)
     slices = zip(torch.split(hidden, rows), torch.split(batch.targets, rows), strict=True)

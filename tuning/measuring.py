@@ -19,7 +19,7 @@ BATCH_TOKENS = 8192
 
 @torch.no_grad()
 def mean_loss(model: Any, examples: Sequence[Example], device: torch.device) -> float:
-    """Return the mean loss per predicted token over ``examples``, in nats.
+    """Return the mean loss per predicted token over ``examples``, at least one, in nats.
 
     Raises:
         TrialFailed: The loss is not finite, or the device has too little memory.

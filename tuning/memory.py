@@ -1,4 +1,4 @@
-"""Device memory: what running out looks like, how to give it back, and its peak."""
+"""Device memory in bytes: what running out looks like, how to give it back, and its peak."""
 
 import gc
 import resource
@@ -34,6 +34,7 @@ def total_bytes(device: torch.device) -> int:
 
 
 def reset_peak(device: torch.device) -> None:
+    """Let ``peak_bytes`` begin anew; a GPU's only."""
     torch.cuda.reset_peak_memory_stats(device)
 
 

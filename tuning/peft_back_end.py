@@ -27,11 +27,7 @@ class PeftBackEnd:
     def attach(
         self, model: Any, ranks: Mapping[str, int], *, alpha_per_rank: float, seed: int
     ) -> "PeftAttached":
-        """See ``tuning.back_ends.AdapterBackEnd``.
-
-        Raises:
-            TrialFailed: peft built other adapters than those asked for.
-        """
+        """See ``tuning.back_ends.AdapterBackEnd``."""
         if not ranks:
             return PeftAttached(None, ())
         # Recorded, not raised: an exception inside peft would leave the model half wrapped.

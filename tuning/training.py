@@ -66,7 +66,7 @@ def train(  # noqa: PLR0913  # the six things that define a run, each a value of
 
     Args:
         model: A causal language model of transformers, adapters attached or not.
-        parameters: What to update; everything else should not require gradients.
+        parameters: What to update, at least one; nothing else should require gradients.
         batches: The examples of each step, see ``tuning.batches.schedule``.
         optimizer: Peak learning rate, warm-up, weight decay and clipping.
         steps: Length of the learning-rate schedule.

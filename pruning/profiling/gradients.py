@@ -118,6 +118,9 @@ def _zeros(weight: torch.Tensor, squared: bool) -> Gradient:
 def next_token_loss(model: PreTrainedModel, windows: torch.Tensor) -> torch.Tensor:
     """Return the mean cross-entropy in nats of predicting each next token; a scalar.
 
+    The same number as ``tuning.losses.summed_loss`` over its tokens but for rounding, on which
+    hangs what is pruned where two parts are about as important.
+
     Args:
         model: Causal language model with vocabulary size ``v``.
         windows: Token ids, ``(n, length)``, all of them text.

@@ -1,5 +1,6 @@
 """Fixtures that a conftest imports: a random tiny Llama, data for it, assignments on them."""
 
+import gc
 import json
 import random
 from collections.abc import Callable, Iterator
@@ -26,6 +27,15 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def imported_for_good() -> Iterator[None]:
+    """Spare every collection, of which memory that has run out needs some, what torch imported."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

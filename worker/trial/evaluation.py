@@ -15,7 +15,7 @@ from rankspace.observation import Measurement
 from tuning import memory
 from tuning.back_ends import ADAPTER_BACK_ENDS, AdapterBackEnd, Attached, assigned_ranks
 from tuning.batches import schedule, steps_of_epochs
-from tuning.data import Dataset, Shelf
+from tuning.data import Dataset, DatasetCache
 from tuning.measuring import mean_loss
 from tuning.training import OnStep, Training, train
 from worker.trial.export import export
@@ -37,7 +37,7 @@ class Evaluator:
         self._device = device
         self._back_end: AdapterBackEnd = ADAPTER_BACK_ENDS[back_end]
         self._residence = Residence(device)
-        self._shelf = Shelf()
+        self._datasets = DatasetCache()
 
     def capabilities(self) -> Capabilities:
         """What this machine can run, and what it would not have to load."""
@@ -76,7 +76,8 @@ class Evaluator:
 
     def _prepare(self, assignment: Assignment) -> _Prepared:
         resident = self._residence.resident(assignment)
-        dataset = self._shelf.dataset(assignment.recipe, resident.fingerprint, resident.tokenizer)
+        fingerprint, tokenizer = resident.fingerprint, resident.tokenizer
+        dataset = self._datasets.dataset(assignment.recipe, fingerprint, tokenizer)
         return _Prepared(resident, dataset, assigned_ranks(assignment, resident.modules))
 
     def _run(

@@ -12,6 +12,9 @@ from pruning.container.assembly import blocks_of, matrix_of
 from pruning.container.structure import MODULES
 from pruning.profiling.gradients import Gradient, count_runs, measure_gradients, next_token_loss
 from rankspace.errors import InvalidInput
+from tuning.batches import collate
+from tuning.examples import Example
+from tuning.losses import summed_loss
 
 WINDOWS = torch.arange(96).view(4, 24) * 37 % 256
 MATRIX_BYTES = 4 * 32 * 32  # of the largest of the tiny models
@@ -39,6 +42,13 @@ def test_they_equal_those_of_plain_autograd(any_model: PreTrainedModel) -> None:
         stacked = torch.stack(per_window)
         torch.testing.assert_close(found[name].mean, stacked.mean(0))
         torch.testing.assert_close(found[name].mean_square, stacked.square().mean(0))
+
+
+def test_the_loss_is_that_of_fine_tuning(any_model: PreTrainedModel) -> None:
+    """Written twice, rounded differently: pruned models must not change by a rounding."""
+    batch = collate([Example(window, 1) for window in WINDOWS], torch.device("cpu"))
+    tuned = summed_loss(any_model, batch).item() / len(batch.targets)
+    assert next_token_loss(any_model, WINDOWS).item() == pytest.approx(tuned, rel=1e-6)
 
 
 @pytest.mark.parametrize("limit", [1, 2 * MATRIX_BYTES, 5 * MATRIX_BYTES])

@@ -1,5 +1,6 @@
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from rankspace.errors import CannotOpen, InvalidInput
 from rankspace.recipe import Data, Recipe
 from rankspace.trial import Split
-from tuning.data import Shelf, prepare
+from tuning.data import DatasetCache, prepare
 from tuning.examples import read_instructions, read_text, windows
 
 
@@ -81,14 +82,56 @@ def test_too_little_data_names_the_field(text_file: Path, tokenizer: Any) -> Non
         prepare(Data(str(text_file), "text", 100_000), 32, tokenizer)
 
 
-def test_the_shelf_reads_again_only_when_the_file_changed(tmp_path: Path, tokenizer: Any) -> None:
+@pytest.fixture
+def recipe(tmp_path: Path) -> Recipe:
     path = tmp_path / "t.txt"
     path.write_text("abcd" * 40)
-    recipe = Recipe(Data(str(path), "text", 2), sequence_length=8)
-    shelf = Shelf(capacity=1)
-    first = shelf.dataset(recipe, "f", tokenizer)
-    assert shelf.dataset(recipe, "f", tokenizer) is first
+    return Recipe(Data(str(path), "text", 2), sequence_length=8)
+
+
+def test_prepared_data_are_read_again_only_when_the_file_changed(
+    recipe: Recipe, tokenizer: Any
+) -> None:
+    cache = DatasetCache()
+    first = cache.dataset(recipe, "f", tokenizer)
+    assert cache.dataset(recipe, "f", tokenizer) is first
+    path = Path(recipe.data.train)
     path.write_text("dcba" * 40)
     os.utime(path, ns=(1, 1))
-    again = shelf.dataset(recipe, "f", tokenizer)
+    again = cache.dataset(recipe, "f", tokenizer)
     assert not torch.equal(again.train[0].tokens, first.train[0].tokens)
+
+
+def test_data_are_prepared_for_each_length_and_part_held_out(
+    recipe: Recipe, tokenizer: Any
+) -> None:
+    cache = DatasetCache()
+    variants = [
+        recipe,
+        replace(recipe, sequence_length=16),
+        replace(recipe, data=replace(recipe.data, held_out=4)),
+    ]
+    found = [cache.dataset(variant, "f", tokenizer) for variant in variants]
+    sizes = [(len(each.train), len(each.train[0].tokens)) for each in found]
+    assert sizes == [(18, 8), (8, 16), (16, 8)]
+
+
+def test_data_are_tokenised_for_each_model(recipe: Recipe, tokenizer: Any) -> None:
+    class Shifted:
+        def __call__(self, text: str, **options: Any) -> Any:
+            tokens = tokenizer(text, **options)["input_ids"]
+            return {"input_ids": [token + 1 for token in tokens]}
+
+    cache = DatasetCache()
+    first = cache.dataset(recipe, "one", tokenizer)
+    other = cache.dataset(recipe, "other", Shifted())
+    assert torch.equal(other.train[0].tokens, first.train[0].tokens + 1)
+
+
+def test_the_data_prepared_first_make_room(recipe: Recipe, tokenizer: Any) -> None:
+    cache = DatasetCache(capacity=2)
+    lengths = [replace(recipe, sequence_length=length) for length in (8, 9, 10)]
+    first, second, third = (cache.dataset(each, "f", tokenizer) for each in lengths)
+    assert cache.dataset(lengths[2], "f", tokenizer) is third
+    assert cache.dataset(lengths[1], "f", tokenizer) is second
+    assert cache.dataset(lengths[0], "f", tokenizer) is not first
