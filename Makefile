@@ -53,7 +53,7 @@ bench: $(STAMP)  ## Run the measured comparisons in their short form
 	@$(BIN)/python -m bench.latency --quick
 
 docs: $(STAMP)   ## Regenerate the reference pages that come from the code
-	@$(BIN)/python -m rankadaptor.reference docs
+	@$(BIN)/python -m docs.generate
 	@$(BIN)/typer rankadaptor.cli utils docs --name rankadaptor --output docs/reference/commands.md
 
 clean:           ## Remove the virtual environment and the demo's output

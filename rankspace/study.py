@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Literal
 
@@ -30,35 +31,19 @@ class StudyState(StrEnum):
     FAILED = "failed"
 
 
+STAGES = (StudyState.SEARCHING, StudyState.VERIFYING, StudyState.RECOVERING, StudyState.DONE)
+"""How far a study may have come; the other states keep the stage it was in."""
+
+_STOPS = frozenset({StudyState.PAUSED, StudyState.CANCELLED, StudyState.FAILED})
+_AGAIN = frozenset({*STAGES[:-1], StudyState.CANCELLED})
+
 STUDY_TRANSITIONS: Mapping[StudyState, frozenset[StudyState]] = MappingProxyType(
     {
-        StudyState.SEARCHING: frozenset(
-            {StudyState.VERIFYING, StudyState.PAUSED, StudyState.CANCELLED, StudyState.FAILED}
-        ),
-        StudyState.VERIFYING: frozenset(
-            {StudyState.RECOVERING, StudyState.PAUSED, StudyState.CANCELLED, StudyState.FAILED}
-        ),
-        StudyState.RECOVERING: frozenset(
-            {StudyState.DONE, StudyState.PAUSED, StudyState.CANCELLED, StudyState.FAILED}
-        ),
+        **{now: _STOPS | {after} for now, after in pairwise(STAGES)},
         StudyState.DONE: frozenset(),
-        StudyState.PAUSED: frozenset(
-            {
-                StudyState.SEARCHING,
-                StudyState.VERIFYING,
-                StudyState.RECOVERING,
-                StudyState.CANCELLED,
-            }
-        ),
+        StudyState.PAUSED: _AGAIN,
         StudyState.CANCELLED: frozenset(),
-        StudyState.FAILED: frozenset(
-            {
-                StudyState.SEARCHING,
-                StudyState.VERIFYING,
-                StudyState.RECOVERING,
-                StudyState.CANCELLED,
-            }
-        ),
+        StudyState.FAILED: _AGAIN,
     }
 )
 """Legal moves. A paused or failed study goes back to the stage it was in."""
@@ -72,14 +57,11 @@ def sources(state: StudyState) -> tuple[StudyState, ...]:
 ACTIVE = sources(StudyState.PAUSED)
 """A study goes on by itself: it has trials to run and is planned."""
 
-RESUMABLE = tuple(state for state in sources(ACTIVE[0]) if state not in ACTIVE)
+RESUMABLE = sources(StudyState.SEARCHING)
 """A person may have it go on."""
 
 OVER = tuple(state for state in StudyState if state not in (*ACTIVE, StudyState.PAUSED))
 """Nothing of it runs or waits; one that failed may be resumed all the same."""
-
-STAGES = (*ACTIVE, StudyState.DONE)
-"""How far a study may have come; the other states keep the stage it was in."""
 
 
 class Granularity(StrEnum):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = ["rankadaptor", "rankspace", "tuning", "perfmodel", "pruning", "service", "worker"]
-ROOMS = [*PRODUCT, "bench", "tests"]
+ROOMS = [*PRODUCT, "bench", "docs", "tests"]
 FILES = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
 
 

@@ -1,16 +1,13 @@
-"""Pages made from the code: ``python -m rankadaptor.reference DOCS``."""
+"""The page of the study file: every field of the classes in ``rankspace`` that it is read by."""
 
 import dataclasses
 import inspect
 import re
-import sys
 from collections.abc import Iterator
 from enum import StrEnum
-from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
-from rankadaptor.class_table import with_classes
 from rankspace.study import Study
 
 HEADER = """\
@@ -77,15 +74,3 @@ def _default(field: "dataclasses.Field[Any]") -> str:
 
 def _yaml(value: Any) -> str:
     return str(list(value)).replace("'", "") if isinstance(value, tuple) else str(value)
-
-
-def main() -> None:
-    docs = Path(sys.argv[1])
-    (docs / "reference" / "study.md").write_text(study_page(), encoding="utf-8")
-    glossary = docs / "glossary.md"
-    written = glossary.read_text(encoding="utf-8")
-    glossary.write_text(with_classes(written), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

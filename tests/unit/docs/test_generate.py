@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from rankadaptor.class_table import BEGIN, with_classes
-from rankadaptor.reference import study_page
+from docs.generate.class_table import BEGIN, with_classes
+from docs.generate.study_page import study_page
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGE, GLOSSARY = DOCS / "reference" / "study.md", DOCS / "glossary.md"

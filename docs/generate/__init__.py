@@ -1,0 +1,1 @@
+"""Pages made from the code; no part of what is installed."""
