@@ -111,10 +111,10 @@ def test_accumulation_is_one_large_batch(
 def test_training_learns_and_counts_tokens_without_padding(
     model: Any, answers: tuple[Example, ...]
 ) -> None:
-    trained = fit(model, answers, steps=30)
+    trained = fit(model, answers, steps=20)
     assert trained.losses[0] > 5
     assert trained.final_loss < 3
-    expected = sum(len(e.tokens) for step in schedule(answers, 8, 30, 0) for e in step)
+    expected = sum(len(e.tokens) for step in schedule(answers, 8, 20, 0) for e in step)
     assert trained.tokens == expected
 
 

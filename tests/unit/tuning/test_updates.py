@@ -54,11 +54,11 @@ def update_by_hand(model: Any, rates: Sequence[float], decay: float, most: float
 @pytest.mark.parametrize(
     ("settings", "steps", "rates"),
     [
-        pytest.param({}, 3, [RATE, RATE * 2 / 3, RATE / 3], id="decaying rate"),
+        pytest.param({}, 3, [RATE, RATE * 2 / 3, RATE / 3], id="decaying-rate"),
         pytest.param(
-            {"warmup_steps": 3}, 30, [RATE / 4, RATE / 2, RATE * 3 / 4], id="warming-up rate"
+            {"warmup_steps": 3}, 30, [RATE / 4, RATE / 2, RATE * 3 / 4], id="warming-up-rate"
         ),
-        pytest.param({"weight_decay": 10.0}, 3, [RATE, RATE * 2 / 3, RATE / 3], id="weight decay"),
+        pytest.param({"weight_decay": 10.0}, 3, [RATE, RATE * 2 / 3, RATE / 3], id="weight-decay"),
         # Adam divides a gradient's scale out again: only near its epsilon does clipping show.
         pytest.param({"gradient_clip": 1e-6}, 3, [RATE, RATE * 2 / 3, RATE / 3], id="clipping"),
     ],

@@ -103,7 +103,7 @@ def test_instructions_train_too(
     recipe = replace(
         assign().recipe, data=Data(str(instruction_file), held_out=20), sequence_length=240
     )
-    found = evaluator.evaluate(assign(recipe=recipe, steps=12), go_on)
+    found = evaluator.evaluate(assign(recipe=recipe, steps=4), go_on)
     base = evaluator.evaluate(assign(recipe=recipe, rank_vector=RankVector((0,) * 21)), go_on)
     assert found.loss < base.loss
 

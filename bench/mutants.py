@@ -1,0 +1,227 @@
+"""Break the trial's code in one place at a time, and see whether a test notices.
+
+    python -m bench.mutants [NAME ...]
+
+Each mutant takes one thing out of a copy of the tree and runs one test file there, which must fail.
+Without a NAME all of ``MUTANTS`` are tried. First the files run on the copy as it is: where they
+fail already, nothing is proved. Ends with 1 if a mutant survives. The last line is for a machine.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+ROOT = Path(__file__).resolve().parents[1]
+COPIED = ("rankspace", "tuning", "pruning", "worker", "tests", "pyproject.toml")
+SECONDS = 300
+"""A test file takes seconds; one that runs this long hangs."""
+
+BACK_ENDS = "tests/unit/tuning/test_back_ends.py"
+DATA = "tests/unit/tuning/test_data.py"
+RESIDENT = "tests/unit/worker/test_resident.py"
+TRAINING = "tests/unit/tuning/test_training.py"
+UPDATES = "tests/unit/tuning/test_updates.py"
+WATCHDOG = "tests/unit/worker/test_watchdog.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One broken place.
+
+    Attributes:
+        file: Where, relative to the root.
+        here: What stands there once.
+        instead: What stands there in the mutant.
+        tests: The test file that must fail.
+    """
+
+    file: str
+    here: str
+    instead: str
+    tests: str
+
+
+MUTANTS: Mapping[str, Mutant] = MappingProxyType(
+    {
+        "gradients are not clipped": Mutant(
+            "tuning/training.py",
+            "torch.nn.utils.clip_grad_norm_(self._parameters, self._settings.gradient_clip)",
+            "pass",
+            UPDATES,
+        ),
+        "weight decay is ignored": Mutant(
+            "tuning/training.py",
+            "weight_decay=optimizer.weight_decay",
+            "weight_decay=0.0",
+            UPDATES,
+        ),
+        "the learning rate stays at its peak": Mutant(
+            "tuning/training.py",
+            'group["lr"] = learning_rate(self._settings, step, self._steps)',
+            'group["lr"] = self._settings.learning_rate',
+            UPDATES,
+        ),
+        "gradients are kept from step to step": Mutant(
+            "tuning/training.py",
+            "        self._adamw.step()\n        self._adamw.zero_grad()\n",
+            "        self._adamw.step()\n",
+            UPDATES,
+        ),
+        "gradients are kept when a step is repeated": Mutant(
+            "tuning/training.py",
+            "            self._adamw.zero_grad()\n            memory.release",
+            "            memory.release",
+            TRAINING,
+        ),
+        "autocast never": Mutant(
+            "tuning/training.py", "if dtype is torch.bfloat16:", "if False:", TRAINING
+        ),
+        "autocast always": Mutant(
+            "tuning/training.py", "if dtype is torch.bfloat16:", "if True:", TRAINING
+        ),
+        "measured without autocast": Mutant(
+            "tuning/measuring.py",
+            "with autocast(device, model.dtype):",
+            "with autocast(device, torch.float32):",
+            TRAINING,
+        ),
+        "the scale follows the rank": Mutant(
+            "tuning/peft_back_end.py",
+            "alpha_pattern={key: alpha_per_rank * rank for key, rank in patterns.items()},",
+            "alpha_pattern={},",
+            BACK_ENDS,
+        ),
+        "cached data ignore their settings": Mutant(
+            "tuning/data.py", "key = (recipe.data, ", "key = (recipe.data.train, ", DATA
+        ),
+        "cached data ignore the length": Mutant(
+            "tuning/data.py", "recipe.sequence_length, model", "model", DATA
+        ),
+        "cached data ignore the model": Mutant(
+            "tuning/data.py", "model_fingerprint, *_stamp", "*_stamp", DATA
+        ),
+        "cached data ignore a new file": Mutant(
+            "tuning/data.py", ", *_stamp(recipe.data.train))", ")", DATA
+        ),
+        "the base is float32 always": Mutant(
+            "worker/trial/resident.py",
+            "return named.get(recipe.dtype, automatic)",
+            "return torch.float32",
+            RESIDENT,
+        ),
+        "the base stays whatever its type": Mutant(
+            "worker/trial/resident.py",
+            "key != self._key:",
+            "key[:1] != (self._key or ())[:1]:",
+            RESIDENT,
+        ),
+        "one weight of each tensor is compared": Mutant(
+            "worker/trial/resident.py", "_SAMPLES = 256", "_SAMPLES = 1", RESIDENT
+        ),
+        "the watchdog hears no move": Mutant(
+            "worker/lease/watchdog.py",
+            "if time.monotonic() - self._set_at >= EVERY_SECONDS:",
+            "if False:",
+            WATCHDOG,
+        ),
+    }
+)
+
+
+def plant(mutant: Mutant, tree: Path) -> str:
+    """Break ``tree`` as ``mutant`` says; return the file's text as it was."""
+    path = tree / mutant.file
+    text = path.read_text(encoding="utf-8")
+    if text.count(mutant.here) != 1:
+        problem = f"{mutant.file} holds {text.count(mutant.here)} of {mutant.here!r}, not 1"
+        raise ValueError(f"{problem}: mend bench/mutants.py")
+    path.write_text(text.replace(mutant.here, mutant.instead), encoding="utf-8")
+    return text
+
+
+def failed_test(tree: Path, *tests: str) -> str:
+    """Run ``tests`` in ``tree``; return the name of the first test that failed, "" if none did.
+
+    Raises:
+        RuntimeError: The tests could not run.
+    """
+    # Two versions of a file within one second look alike to Python's cache of compiled files.
+    settings = {"PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment = {**os.environ, **settings, "PYTHONPATH": str(tree)}
+    program = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+    ended = subprocess.run(
+        program,
+        cwd=tree,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    found = re.search(r"^(?:FAILED|ERROR) \S+::(\S+)", ended.stdout, re.MULTILINE)
+    if ended.returncode == 0:
+        return ""
+    if ended.returncode != 1 or not found:
+        raise RuntimeError(f"{' '.join(tests)} did not run:\n{ended.stdout}{ended.stderr}")
+    return found[1]
+
+
+def copy_tree(tree: Path) -> None:
+    """Copy what the tests need into ``tree``."""
+    for name in COPIED:
+        if (ROOT / name).is_file():
+            shutil.copy(ROOT / name, tree / name)
+        else:
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, tree / name, ignore=ignored)
+
+
+def try_all(names: list[str], tree: Path, table: Table) -> int:
+    """Return how many of the mutants ``names`` were killed; one row of ``table`` each."""
+    killed = 0
+    for name in names:
+        mutant = MUTANTS[name]
+        began = time.monotonic()
+        before = plant(mutant, tree)
+        by = failed_test(tree, mutant.tests)
+        (tree / mutant.file).write_text(before, encoding="utf-8")
+        killed += bool(by)
+        print(f"{name}: {by or 'survived'}", file=sys.stderr, flush=True)
+        table.add_row(name, escape(by) or "[bold]survived[/]", f"{time.monotonic() - began:.1f}")
+    return killed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {list(MUTANTS)}")
+    names = parser.parse_args().names or list(MUTANTS)
+    if unknown := [name for name in names if name not in MUTANTS]:
+        parser.error(f"no mutant is called {unknown}: use those of {list(MUTANTS)}")
+    table = Table("mutant", "killed by", "seconds")
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        tree = Path(folder)
+        copy_tree(tree)
+        fails = failed_test(tree, *sorted({MUTANTS[name].tests for name in names}))
+        if fails:
+            sys.exit(f"{fails} fails without a mutant: mend it first")
+        killed = try_all(names, tree, table)
+    Console(width=120).print(table)
+    print(f"mutants={len(names)} killed={killed}")
+    sys.exit(killed != len(names))
+
+
+if __name__ == "__main__":
+    main()
