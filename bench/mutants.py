@@ -133,7 +133,7 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
         ),
         "the watchdog hears no move": Mutant(
             "worker/lease/watchdog.py",
-            "if time.monotonic() - self._set_at >= EVERY_SECONDS:",
+            "if time.monotonic() - self._set_at >= self._every:",
             "if False:",
             WATCHDOG,
         ),
