@@ -161,7 +161,8 @@ def failed_test(tree: Path, *tests: str) -> str:
     # Two versions of a file within one second look alike to Python's cache of compiled files.
     settings = {"PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     environment = {**os.environ, **settings, "PYTHONPATH": str(tree)}
-    program = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+    plugins = ["-p", "pytest_timeout", "-p", "no:cacheprovider"]
+    program = [sys.executable, "-m", "pytest", "-x", "-q", *plugins, *tests]
     ended = subprocess.run(
         program,
         cwd=tree,
