@@ -11,7 +11,7 @@ PIP_PROGRESS = /^(Collecting|  Downloading|  Using cached|Building|Installing)/ 
 	{ printf "\r\033[K  %.90s", $$0; fflush(); next } /ERROR|error:/ { print "\n" $$0 } \
 	END { print "\r\033[K  done" }
 
-.PHONY: install demo test check bench docs clean help
+.PHONY: install demo test check lint types layers quick bench docs clean help
 
 help:            ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,15 +28,25 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)   ## Run the whole product on real input, in minutes
 	@$(BIN)/rankadaptor demo
 
-test: $(STAMP)   ## Run every test
-	@$(BIN)/pytest
+test: $(STAMP)   ## Run every test, on all cores
+	@$(BIN)/pytest -q -n logical --dist worksteal
 
-check: $(STAMP)  ## Format, lint, types, layering and unit tests
+check: $(STAMP)  ## Format, lint, types, layering and the quick unit and contract tests
+	@$(MAKE) --no-print-directory --jobs=4 lint types layers quick
+
+lint: $(STAMP)
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
+
+types: $(STAMP)
 	@$(BIN)/mypy
+
+layers: $(STAMP)
 	@$(BIN)/lint-imports --no-cache > /tmp/rankadaptor-lint-imports.$$$$ || { cat /tmp/rankadaptor-lint-imports.$$$$; exit 1; }
-	@$(BIN)/pytest -q tests/unit tests/contract
+
+quick: $(STAMP)
+	@$(BIN)/pytest -q -n logical --dist worksteal -m "not slow and not postgresql" \
+		--durations=5 --durations-min=1 tests/unit tests/contract
 
 bench: $(STAMP)  ## Run the measured comparisons in their short form
 	@$(BIN)/python -m bench.proposers --quick

@@ -1,4 +1,4 @@
-"""House numbers: folders of at most 20 modules, files of at most 500, functions of at most 60, small medians."""
+"""House numbers: at most 20 modules a folder, 500 lines a file, 60 a function; small medians."""
 
 import ast
 import statistics
