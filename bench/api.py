@@ -50,12 +50,14 @@ class Load:
     Attributes:
         admin: Connection with an administrator's key.
         worker: Connection with a worker's key.
+        heartbeat_seconds: Between two heartbeats of a worker.
         seconds: By route, of every answer.
         failed: Answers that were no success, by route.
     """
 
     admin: httpx.AsyncClient
     worker: httpx.AsyncClient
+    heartbeat_seconds: float = HEARTBEAT_SECONDS
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     failed: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
@@ -79,6 +81,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=200)
     parser.add_argument("--pages", type=int, default=20)
     parser.add_argument("--trials", type=int, default=10_000)
+    parser.add_argument("--heartbeat-seconds", type=float, default=HEARTBEAT_SECONDS)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if options.quick:
@@ -105,7 +108,7 @@ async def _run(
         for role in ("admin", "worker")
     ]
     async with clients[0] as admin, clients[1] as worker:
-        load = Load(admin, worker)
+        load = Load(admin, worker, options.heartbeat_seconds)
         leases = await _staff(load, options.workers)
         browser = {"Cookie": await _log_in(admin)}
         for insight in ("front", "calibration"):
@@ -144,7 +147,7 @@ async def _log_in(admin: httpx.AsyncClient) -> str:
 
 
 async def _beat(load: Load, leases: list[Mapping[str, Any]], at: int, end: float) -> None:
-    await asyncio.sleep(random.uniform(0, HEARTBEAT_SECONDS))
+    await asyncio.sleep(random.uniform(0, load.heartbeat_seconds))
     while time.monotonic() < end:
         lease = leases[at]
         if not lease:  # it is reporting
@@ -154,7 +157,7 @@ async def _beat(load: Load, leases: list[Mapping[str, Any]], at: int, end: float
         interim = [[step, 2.0 / (step + 1)] for step in range(4)]
         path = f"/v1/leases/{lease['trial_id']}/heartbeat"
         await load.ask(load.worker, "POST", path, json={**body, "interim": interim})
-        await asyncio.sleep(HEARTBEAT_SECONDS)
+        await asyncio.sleep(load.heartbeat_seconds)
 
 
 async def _turn_over(load: Load, leases: list[Mapping[str, Any]], end: float) -> None:
