@@ -52,12 +52,14 @@ class Load:
     Attributes:
         admin: Connection with an administrator's key.
         worker: Connection with a worker's key.
+        heartbeat_seconds: Between two heartbeats of a worker.
         seconds: By route, of every answer.
         failed: Answers that were no success, by route.
     """
 
     admin: httpx.AsyncClient
     worker: httpx.AsyncClient
+    heartbeat_seconds: float = HEARTBEAT_SECONDS
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     failed: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
@@ -81,6 +83,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=200)
     parser.add_argument("--pages", type=int, default=20)
     parser.add_argument("--trials", type=int, default=10_000)
+    parser.add_argument("--heartbeat-seconds", type=float, default=HEARTBEAT_SECONDS)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if options.quick:
@@ -107,7 +110,7 @@ async def _run(
         for role in ("admin", "worker")
     ]
     async with clients[0] as admin, clients[1] as worker:
-        load = Load(admin, worker)
+        load = Load(admin, worker, options.heartbeat_seconds)
         leases = await _staff(load, options.workers)
         browser = {"Cookie": await _log_in(admin)}
         for insight in ("front", "calibration"):
@@ -146,7 +149,7 @@ async def _log_in(admin: httpx.AsyncClient) -> str:
 
 
 async def _heartbeat(load: Load, leases: list[Mapping[str, Any]], at: int, end: float) -> None:
-    await asyncio.sleep(random.uniform(0, HEARTBEAT_SECONDS))
+    await asyncio.sleep(random.uniform(0, load.heartbeat_seconds))
     while time.monotonic() < end:
         lease = leases[at]
         if not lease:  # it is reporting
@@ -156,7 +159,7 @@ async def _heartbeat(load: Load, leases: list[Mapping[str, Any]], at: int, end: 
         beat = Heartbeat(lease["worker"], lease["token"], lease["study_id"], interim)
         path = f"/v1/leases/{lease['trial_id']}/heartbeat"
         await load.ask(load.worker, "POST", path, json=encode(beat))
-        await asyncio.sleep(HEARTBEAT_SECONDS)
+        await asyncio.sleep(load.heartbeat_seconds)
 
 
 async def _turn_over(load: Load, leases: list[Mapping[str, Any]], end: float) -> None:

@@ -20,6 +20,7 @@ STOPPED_SECONDS = LEASE_SECONDS + 1.5
 CUT_SECONDS = 5.0
 AWAY_SECONDS = 1.0
 PATIENCE_SECONDS = 20.0
+"""How long a wiped Redis is watched."""
 
 STRANDED_GIB = 1_000
 STRANDED = queue_names.of_need(STRANDED_GIB, "LlamaForCausalLM")

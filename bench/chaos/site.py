@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ class Replica:
         self.port = port or free_port()
         self.log = home / f"{name}.log"
         self._tree = tree
+        self._starting = threading.Lock()
         clean = {k: v for k, v in os.environ.items() if not k.startswith("RANKADAPTOR_")}
         self._environment = {
             **clean,
@@ -47,7 +49,10 @@ class Replica:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        with self.log.open("ab") as log:
+        """Start it unless it runs: two faults that killed it may both bring it back."""
+        with self._starting, self.log.open("ab") as log:
+            if self.process is not None and self.process.poll() is None:
+                return
             command = [sys.executable, "-P", "-c", SERVE]
             self.process = subprocess.Popen(
                 command, cwd="/", env=self._environment, stdout=log, stderr=log
@@ -59,8 +64,7 @@ class Replica:
         self.process.wait()
 
     def is_ready(self) -> bool:
-        if self.process is not None and self.process.poll() is not None:
-            self.start()  # what supervises a service does the same
+        self.start()  # what supervises a service does the same
         try:
             return httpx.get(f"http://127.0.0.1:{self.port}/readyz", timeout=2).status_code == 200
         except httpx.TransportError:

@@ -17,16 +17,16 @@ STUDY = """
 name: stories
 model: pruned
 recipe:
-  data: {{train: {text}, format: text, held_out: 64}}
+  data: {{train: {text}, format: text, held_out: 16}}
   sequence_length: 64
   batch: {{examples: 8, micro: 8}}
-  optimizer: {{learning_rate: 1.0e-2, warmup_steps: 2}}
+  optimizer: {{learning_rate: 1.0e-2, warmup_steps: 1}}
 search:
   ranks: [0, 1, 2, 4]
   budget: {{parameters: "uniform:1", trials: {trials}}}
-  trial: {{steps: 12}}
-verify: {{candidates: 2, seeds: 3, max_trials: 26}}
-recover: {{steps: 20}}
+  trial: {{steps: 3}}
+verify: {{candidates: 1, seeds: 3, max_trials: 15}}
+recover: {{steps: 6}}
 """
 
 
@@ -48,7 +48,8 @@ def stories_study(home: Path, trials: int) -> Study:
     return read_study(file)
 
 
-@pytest.fixture
-def fleet(tmp_path: Path) -> Iterator[Fleet]:
-    with Fleet(tmp_path / "home") as fleet:
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """The fleet of the module's tests: starting torch takes longer than their trials."""
+    with Fleet(tmp_path_factory.mktemp("fleet")) as fleet:
         yield fleet

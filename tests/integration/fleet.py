@@ -12,7 +12,13 @@ from rankadaptor.client import Client
 from tests.services import free_port
 from tests.waiting import wait_for
 
-LEASE_SECONDS = 6.0
+SERVICE = "service"
+
+LONG_LEASE_SECONDS = 600.0
+"""Nobody loses a trial, however long a service takes to come back."""
+
+SHORT_LEASE_SECONDS = 6.0
+"""For a test that waits for the end of one."""
 
 
 class Fleet:
@@ -24,6 +30,7 @@ class Fleet:
         self.logs.mkdir(parents=True)
         self.port = free_port()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._number = 0
 
     def __enter__(self) -> Self:
         return self
@@ -45,13 +52,29 @@ class Fleet:
     def client(self) -> Client:
         return Client(self.url, (self.home / "admin.key").read_text(encoding="utf-8").strip())
 
-    def start_service(self) -> None:
+    def staff(self, workers: int, *, lease_seconds: float = LONG_LEASE_SECONDS) -> list[str]:
+        """Start the service anew with such leases; have so many workers; return their names."""
+        if SERVICE in self.processes:
+            self.kill(SERVICE)
+        self.start_service(lease_seconds)
+        for name in self.workers[workers:]:
+            self.kill(name)
+        while len(self.workers) < workers:
+            self._number += 1
+            self.start_worker(f"worker-{self._number}")
+        return self.workers
+
+    @property
+    def workers(self) -> list[str]:
+        return [name for name in self.processes if name != SERVICE]
+
+    def start_service(self, lease_seconds: float = LONG_LEASE_SECONDS) -> None:
         options = ["--port", str(self.port), "--data", str(self.home)]
-        options += ["--lease-seconds", str(LEASE_SECONDS), "--heartbeat-seconds", "1"]
-        self._start("service", "serve", *options)
-        wait_for((self.home / "admin.key").exists, 60)
+        options += ["--lease-seconds", str(lease_seconds), "--heartbeat-seconds", "1"]
+        self._start(SERVICE, "serve", *options)
+        wait_for((self.home / "admin.key").exists)
         with self.client() as client:
-            wait_for(client.ready, 60)
+            wait_for(client.ready, pause_seconds=0.1)
 
     def start_worker(self, name: str) -> None:
         options = ["--url", self.url, "--key-file", str(self.home / "worker.key"), "--name", name]
@@ -63,10 +86,22 @@ class Fleet:
         process.send_signal(signal.SIGKILL)
         process.wait()
 
+    def stop(self, name: str) -> None:
+        """SIGSTOP: it does nothing until it is told to ``go_on``, or killed."""
+        self.processes[name].send_signal(signal.SIGSTOP)
+
+    def go_on(self, name: str) -> None:
+        self.processes[name].send_signal(signal.SIGCONT)
+
+    def unanswered(self, worker: str) -> int:
+        """How often ``worker`` has said that the service did not answer a claim or a report."""
+        log = (self.logs / f"{worker}.log").read_text(encoding="utf-8")
+        return sum(log.count(words) for words in ("service_away", "report_waits"))
+
     def _start(self, name: str, *command: str) -> None:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("RANKADAPTOR_")}
         environment |= {
-            "OMP_NUM_THREADS": "1",
+            "RANKADAPTOR_AWAY_SECONDS": "0.5",
             "RANKADAPTOR_SPOOL_DIRECTORY": str(self.home / f"spool-{name}"),
         }
         with (self.logs / f"{name}.log").open("ab") as log:

@@ -1,26 +1,29 @@
 """The gate: a small chaos run on either database. ``python -m bench.chaos`` is the large one."""
 
+from dataclasses import replace
+
 import pytest
 
-from bench.chaos.faults import SMALL
+from bench.chaos.faults import PATIENCE_SECONDS, SMALL
 from bench.chaos.run import Order, run
 from bench.chaos.site import Kind
 from tests.services import Missing, skip_or_fail
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
-TRIALS = 300
+TRIALS = 120
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "sqlite"])
 def test_nothing_is_lost_or_counted_twice_whatever_dies(kind: Kind) -> None:
     try:
-        outcome = run(Order(TRIALS, 8, 3, SMALL, kind, most_seconds=120), print)
+        outcome = run(Order(TRIALS, 8, 3, SMALL, kind, most_seconds=240), print)
     except Missing as missing:
         skip_or_fail(missing)
         return
-    assert outcome.findings.all == []
+    assert replace(outcome.findings, slow=[]).all == []  # how slow, ``python -m bench.chaos`` says
     assert outcome.problems == []
     assert outcome.trials >= TRIALS
     assert outcome.faults["worker_kills"] == SMALL.worker_kills
     assert outcome.faults["redis_wipes"] == len(outcome.refills)
+    assert all(seconds < PATIENCE_SECONDS for seconds in outcome.refills)

@@ -11,7 +11,10 @@ from rankadaptor.demo.run import RELOAD_TOLERANCE, run_demo
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
-SMALL = DemoPlan(size=Size(steps=20), trials=6, trial_steps=4, recover_steps=8)
+TINY = Size(hidden=32, ffn=64, blocks=3, heads=4, kv_heads=2, batch=8, steps=20)
+SMALL = DemoPlan(
+    size=TINY, pruned_blocks=(0, 1), trials=6, trial_steps=2, recover_steps=4, workers=1
+)
 KEYS = {
     "verdict",
     "gain",

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from tests.unit.service.driver import holding, measurement, model, score, study
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.integration
+
+AT_ONCE_SECONDS, GRACE_SECONDS = 20.0, 60
+"""What an end at once takes on the busiest machine, and what open requests are given to end."""
 
 SERVE = "from service.server import run; from service.settings import Settings; run(Settings())"
 
@@ -37,6 +41,7 @@ class Process:
                 "RANKADAPTOR_DATA_DIRECTORY": str(directory),
                 "RANKADAPTOR_PORT": str(self.port),
                 "RANKADAPTOR_LOG_LEVEL": "debug",
+                "RANKADAPTOR_SHUTDOWN_SECONDS": str(GRACE_SECONDS),
             }
         )
         self.start()
@@ -46,17 +51,13 @@ class Process:
         self.running = subprocess.Popen(
             [sys.executable, "-c", SERVE], cwd="/", env=self._environment, stderr=self.log
         )
-        self._await_ready()
+        wait_for(self._is_ready, pause_seconds=0.1)
 
-    def _await_ready(self) -> None:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            try:
-                if httpx.get(f"http://127.0.0.1:{self.port}/readyz").status_code == 200:
-                    return
-            except httpx.TransportError:
-                time.sleep(0.1)
-        raise AssertionError("the service did not become ready")
+    def _is_ready(self) -> bool:
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.port}/readyz").status_code == 200
+        except httpx.TransportError:
+            return False
 
     def stop(self, how: signal.Signals) -> None:
         self.running.send_signal(how)
@@ -138,41 +139,26 @@ def _report_into_a_kill(process: Process, worker: httpx.Client, lease: Any, afte
     process.start()
 
 
-def test_sigkill_in_mid_study_changes_no_proposal(process: Process, tmp_path: Path) -> None:
+def test_sigkill_in_mid_study_changes_no_proposal(process: Process) -> None:
     _submit(process)
     expected = _run(process)
-    (tmp_path / "other").mkdir()
-    killed = Process(tmp_path / "other")
-    _submit(killed)
-    try:
-        assert _run(killed, kills=3) == expected
-    finally:
-        killed.stop(signal.SIGKILL)
+    _submit(process)
+    assert _run(process, kills=3) == expected
 
 
 def test_sigterm_ends_a_long_poll_at_once(process: Process) -> None:
-    with process.client("worker") as worker:
-        poll = subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                "import sys, httpx; print(httpx.post(sys.argv[1], "
-                "json={'worker': 'w1', 'protocol': 1}, headers={'Authorization': sys.argv[2]}, "
-                "timeout=60).status_code)",
-                f"http://127.0.0.1:{process.port}/v1/leases?wait=30",
-                worker.headers["authorization"],
-            ],
-            stdout=subprocess.PIPE,
-        )
-        time.sleep(2)
+    body = {"worker": "w1", "protocol": 1}
+    with process.client("worker") as worker, ThreadPoolExecutor(1) as pool:
+        poll = pool.submit(worker.post, "/v1/leases?wait=30", json=body)
+        with process.client("admin") as admin:
+            wait_for(lambda: "w1" in admin.get("/v1/workers").text)
         begin = time.monotonic()
         process.stop(signal.SIGTERM)
-        assert time.monotonic() - begin < 10
-        output, _ = poll.communicate(timeout=30)
-        assert output.strip() == b"204"
+        assert time.monotonic() - begin < AT_ONCE_SECONDS
+        assert poll.result().status_code == 204
 
 
-PAGES, SOON = 20, 20.0
+PAGES = 20
 
 
 class Page(threading.Thread):
@@ -212,18 +198,18 @@ def test_sigterm_ends_open_streams_at_once_and_pages_come_back(process: Process)
     for page in pages:
         page.start()
     last = _last_event(process, study)
-    wait_for(lambda: all(page.known == last for page in pages), SOON)
+    wait_for(lambda: all(page.known >= last for page in pages))
     begin = time.monotonic()
     process.stop(signal.SIGTERM)
-    assert time.monotonic() - begin < 2.0  # less than open requests are given
+    assert time.monotonic() - begin < AT_ONCE_SECONDS
     assert process.running.returncode in (0, -signal.SIGTERM)  # uvicorn passes the signal on
-    wait_for(lambda: all(page.ends == 1 for page in pages), SOON)
+    wait_for(lambda: all(page.ends == 1 for page in pages))
     process.start()
-    wait_for(lambda: all(page.opened == 2 for page in pages), SOON)
+    wait_for(lambda: all(page.opened == 2 for page in pages))
     with process.client("worker") as worker:
         _report(worker, _claim(worker))
     last = _last_event(process, study)
-    wait_for(lambda: all(page.known == last for page in pages), SOON)
+    wait_for(lambda: all(page.known >= last for page in pages))
     for page in pages:
         page.is_closed = True
     process.stop(signal.SIGTERM)
