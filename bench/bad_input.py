@@ -26,7 +26,7 @@ from bench.fuzzing import Door, Fault, faults
 from pruning.container.description import describe
 from pruning.methods.compression import compress
 from pruning.methods.settings import PruningSettings
-from pruning.profiling.calibration_text import Calibration
+from pruning.profiling.calibration_text import CalibrationText
 from rankadaptor.client import Client
 from rankadaptor.demo.base_model import Size, cached_base_model
 from rankadaptor.demo.corpus import Corpus
@@ -93,7 +93,7 @@ def _prepare(place: Path) -> None:
     (place / "text.txt").write_text(text)
     base, _ = cached_base_model(Corpus(text, text), TINY, place, lambda step, loss: None)
     base.rename(place / "base")
-    calibration = Calibration(place / "text.txt", samples=2, length=16)
+    calibration = CalibrationText(place / "text.txt", samples=2, length=16)
     compress(place / "base", place / "pruned", PruningSettings(blocks=(1,)), calibration)
     (place / "made").mkdir()
 

@@ -3,7 +3,7 @@
     python -m bench.pruners MODEL_DIRECTORY TEXT [--blocks 1-3] [--json FILE]
 
 Prints the next-token loss in nats of every pruner at 25 % and 50 %, each block by itself and the
-blocks against each other, under the dense model's. Calibration windows come from the first half of
+blocks against each other, under the dense model's. CalibrationText windows come from the first half of
 TEXT, scored windows from the second. ``random`` is one draw. The last line repeats all figures as
 ``name@percent:ranking=loss``. Set OMP_NUM_THREADS=1 for small models.
 """
@@ -26,7 +26,7 @@ from pruning.container.container import LoadedModel, load
 from pruning.methods.compression import cut
 from pruning.methods.pruners import PRUNERS
 from pruning.methods.settings import PrunerName, PruningSettings
-from pruning.profiling.calibration_text import READ_BYTES, Calibration, draw_windows
+from pruning.profiling.calibration_text import READ_BYTES, CalibrationText, draw_windows
 from pruning.profiling.gradients import next_token_loss
 from rankadaptor.blocks import parse_blocks
 from rankspace.errors import RankspaceError
@@ -37,15 +37,15 @@ SCORED, SCORED_LENGTH, SCORED_SEED = 200, 128, 7
 CHUNK = 10
 
 
-def halves(text: Path, folder: Path) -> tuple[Calibration, Calibration]:
+def halves(text: Path, folder: Path) -> tuple[CalibrationText, CalibrationText]:
     """Cut ``text`` in two, in ``folder``: one half to calibrate on, the other to score."""
     with text.open("rb") as file:
         whole = file.read(READ_BYTES).decode("utf-8", errors="ignore")
     middle = len(whole) // 2
     for name, part in (("first", whole[:middle]), ("second", whole[middle:])):
         (folder / name).write_text(part, encoding="utf-8")
-    scored = Calibration(folder / "second", SCORED, SCORED_LENGTH, SCORED_SEED)
-    return Calibration(folder / "first"), scored
+    scored = CalibrationText(folder / "second", SCORED, SCORED_LENGTH, SCORED_SEED)
+    return CalibrationText(folder / "first"), scored
 
 
 @torch.no_grad()

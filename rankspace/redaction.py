@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _SECRET_NAMES = re.compile(
-    r"(authorization|cookie|[-_]key|token|secret|password|dsn|database_url|redis_url|code)s?$",
+    r"(authorization|cookie|[-_]key|token|secret|password|dsn|database_url|redis_url|(?<![a-z])(?:login)?code)s?$",
     re.IGNORECASE,
 )
 _NUMBER_NAMES = re.compile(r"(tokens?|(exit|status)_code)$", re.IGNORECASE)

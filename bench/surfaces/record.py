@@ -22,7 +22,7 @@ from bench.trial_runner import TrialRunner, text_recipe
 from perfmodel import random_vectors
 from pruning.container.container import load, write_profiles
 from pruning.methods.compression import compress
-from pruning.profiling.calibration_text import Calibration, draw_windows
+from pruning.profiling.calibration_text import CalibrationText, draw_windows
 from pruning.profiling.profile import profile
 from rankadaptor.demo.base_model import cached_base_model
 from rankadaptor.demo.corpus import standard_library
@@ -121,7 +121,7 @@ def _source(surface: Surface, stories: Path, place: Path) -> tuple[Path, Path]:
 
 
 def _prune(surface: Surface, base: Path, text: Path, target: Path) -> PrunedModel:
-    calibration = Calibration(text, samples=32, length=64)
+    calibration = CalibrationText(text, samples=32, length=64)
     compress(base, target, surface.pruning, calibration)
     loaded = load(target)
     windows = draw_windows(calibration, loaded.tokenizer)

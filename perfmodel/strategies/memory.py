@@ -14,32 +14,32 @@ T = TypeVar("T")
 
 def remembered(state: ModelState, name: str, compute: Callable[[], T]) -> T:
     """Return what ``compute`` returned for these observations, computing it only once."""
-    memory: tuple[object, T] | None = _shelf(state).get(name)
+    memory: tuple[object, T] | None = _kept(state).get(name)
     if memory is None or memory[0] is not state.observations:
         memory = state.observations, compute()
-        _shelf(state)[name] = memory
+        _kept(state)[name] = memory
     return memory[1]
 
 
 def once(state: ModelState, name: str, compute: Callable[[], T]) -> T:
     """Return what ``compute`` returned; for what no observation changes."""
-    if name not in _shelf(state):
-        _shelf(state)[name] = compute()
-    found: T = _shelf(state)[name]
+    if name not in _kept(state):
+        _kept(state)[name] = compute()
+    found: T = _kept(state)[name]
     return found
 
 
 def take(state: ModelState, name: str) -> Any:
     """Take something mutable out, None if it is not there; who took it owns it until ``put``."""
-    return _shelf(state).pop(name, None)
+    return _kept(state).pop(name, None)
 
 
 def put(state: ModelState, name: str, value: object) -> None:
     """Leave ``value`` for the next ``take``, perhaps of a state with further observations."""
-    _shelf(state)[name] = value
+    _kept(state)[name] = value
 
 
-def _shelf(state: ModelState) -> dict[str, Any]:
+def _kept(state: ModelState) -> dict[str, Any]:
     """What is kept, by name; beside the setup's fields, so that its equality ignores it."""
-    shelf: dict[str, Any] = vars(state.setup).setdefault("memory of strategies", {})
-    return shelf
+    kept: dict[str, Any] = vars(state.setup).setdefault("memory of strategies", {})
+    return kept

@@ -15,7 +15,7 @@ from pruning.methods.pruners import PRUNERS
 from pruning.methods.selection import select
 from pruning.methods.settings import PruningSettings
 from pruning.methods.surgery import shrink, whole_groups
-from pruning.profiling.calibration_text import Calibration, draw_windows, hash_windows
+from pruning.profiling.calibration_text import CalibrationText, draw_windows, hash_windows
 from pruning.progress import OnProgress
 from rankspace import wire
 from rankspace.errors import InvalidInput
@@ -26,7 +26,7 @@ def compress(
     source: Path,
     target: Path,
     settings: PruningSettings,
-    calibration: Calibration,
+    calibration: CalibrationText,
     *,
     device: torch.device | str = "cpu",
     on_progress: OnProgress | None = None,
@@ -78,7 +78,10 @@ def _check_blocks(loaded: LoadedModel, settings: PruningSettings) -> None:
 
 
 def _provenance(
-    loaded: LoadedModel, settings: PruningSettings, calibration: Calibration, windows: torch.Tensor
+    loaded: LoadedModel,
+    settings: PruningSettings,
+    calibration: CalibrationText,
+    windows: torch.Tensor,
 ) -> Mapping[str, Any]:
     return {
         **wire.encode(settings),

@@ -1,4 +1,4 @@
-"""Calibration: the token windows on which pruning and profiling look at a model."""
+"""CalibrationText: the token windows on which pruning and profiling look at a model."""
 
 import codecs
 import hashlib
@@ -15,7 +15,7 @@ READ_BYTES = 8_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class CalibrationText:
     """Which text, and how much of it.
 
     The defaults are LLM-Pruner's: 10 sequences of 64 tokens.
@@ -39,7 +39,7 @@ class Calibration:
                 raise InvalidInput(name, value, "is too few", fix=f"use {least} or more")
 
 
-def draw_windows(calibration: Calibration, tokenizer: PreTrainedTokenizerBase) -> torch.Tensor:
+def draw_windows(calibration: CalibrationText, tokenizer: PreTrainedTokenizerBase) -> torch.Tensor:
     """Draw windows that do not overlap, ``(samples, length)``, the same for the same seed.
 
     The text is one stream without special tokens; a window may begin anywhere in it.

@@ -16,11 +16,11 @@ from rankspace import LayerProfile
 
 def profile(
     model: Annotated[Path, typer.Argument(help="A container, or a Hugging Face directory.")],
-    text: Annotated[Path, typer.Option(help="Calibration text, UTF-8.")],
+    text: Annotated[Path, typer.Option(help="CalibrationText text, UTF-8.")],
     dense: Annotated[
         Path | None, typer.Option(help="The model before pruning, for reconstruction errors.")
     ] = None,
-    samples: Annotated[int, typer.Option(help="Calibration sequences.")] = 10,
+    samples: Annotated[int, typer.Option(help="CalibrationText sequences.")] = 10,
     length: Annotated[int, typer.Option(help="Tokens per sequence.")] = 64,
     seed: Annotated[int, typer.Option(help="Which sequences.")] = 42,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
@@ -29,11 +29,11 @@ def profile(
 ) -> None:
     """Measure what pruning did to each matrix."""
     from pruning.container.container import load, write_profiles
-    from pruning.profiling.calibration_text import Calibration, draw_windows
+    from pruning.profiling.calibration_text import CalibrationText, draw_windows
     from pruning.profiling.profile import profile as run
 
     loaded = load(model, device=device)
-    windows = draw_windows(Calibration(text, samples, length, seed), loaded.tokenizer)
+    windows = draw_windows(CalibrationText(text, samples, length, seed), loaded.tokenizer)
     original = load(dense, device=device) if dense else None
     with counted("measuring", samples) as advance:
         profiles = run(loaded, windows, original, on_progress=advance)

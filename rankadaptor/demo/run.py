@@ -18,7 +18,7 @@ from pruning.container.container import load, write_profiles
 from pruning.container.description import describe
 from pruning.methods.compression import compress
 from pruning.methods.settings import PruningSettings
-from pruning.profiling.calibration_text import Calibration, draw_windows
+from pruning.profiling.calibration_text import CalibrationText, draw_windows
 from pruning.profiling.profile import profile
 from rankadaptor.client import Client
 from rankadaptor.demo.base_model import cached_base_model
@@ -166,7 +166,7 @@ def _prune(base: Path, corpus: Corpus, plan: DemoPlan, output: Path) -> Study:
     )
     text = output / "recovery.txt"
     text.write_text(corpus.recovery, encoding="utf-8")
-    calibration = Calibration(text, samples=32, length=64)
+    calibration = CalibrationText(text, samples=32, length=64)
     pruned = compress(
         base,
         output / "pruned",
@@ -180,7 +180,7 @@ def _prune(base: Path, corpus: Corpus, plan: DemoPlan, output: Path) -> Study:
     return read_study(file)
 
 
-def _profile(base: Path, pruned: Path, calibration: Calibration) -> PrunedModel:
+def _profile(base: Path, pruned: Path, calibration: CalibrationText) -> PrunedModel:
     loaded = load(pruned, device="cpu")
     windows = draw_windows(calibration, loaded.tokenizer)
     return write_profiles(pruned, profile(loaded, windows, load(base, device="cpu")))

@@ -9,9 +9,9 @@ from service.storage.clock import Now
 from service.storage.tables import AttemptRow
 
 
-def end_attempts(session: Session, outcome: str, *where: ColumnElement[bool], **also: Any) -> None:
+def end_attempts(session: Session, outcome: str, where: ColumnElement[bool], **also: Any) -> None:
     """End the claims ``where`` that holds, now; ``also`` are further columns."""
     spent = Now() - AttemptRow.started_at
-    ended = update(AttemptRow).where(*where)
+    ended = update(AttemptRow).where(where)
     ended = ended.values(outcome=outcome, ended_at=Now(), seconds=spent, **also)
     session.execute(ended.execution_options(synchronize_session=False))

@@ -9,12 +9,18 @@ from perfmodel.evidence.verification import Arms
 from rankspace import Context, PrunedModel, SearchSpace, Study, Verdict
 from rankspace.wire import decode, pack, unpack
 
-RETIRED = ("spread", "noise")
-"""Fields of a belief that no strategy ever read."""
+RETIRED = {"spread": 0.0, "noise": None}
+"""Fields of a belief that no strategy ever read. They are still written: a service of the version
+before, on the same database during an upgrade, refuses a belief without them."""
 
 
 def write(value: Any) -> str:
     return json.dumps(pack(value), separators=(",", ":"))
+
+
+def write_belief(belief: Belief) -> str:
+    packed = pack(belief)
+    return json.dumps({**packed, "value": {**packed["value"], **RETIRED}}, separators=(",", ":"))
 
 
 @lru_cache(maxsize=64)
@@ -40,12 +46,13 @@ def context_of(document: str | None) -> Context:
 
 @lru_cache(maxsize=16)
 def belief_of(document: str | None) -> Belief | None:
-    """Read what a study's prior said; a document of before 2026-11-29 says more, read by nobody."""
+    """Read what a study's prior said, but for the retired fields."""
     if not document:
         return None
     packed = json.loads(document)
-    for name in RETIRED:
-        packed["value"].pop(name, None)
+    said = packed.get("value") if isinstance(packed, dict) else None
+    if isinstance(said, dict):
+        packed["value"] = {name: said[name] for name in said if name not in RETIRED}
     return unpack(Belief, packed)
 
 

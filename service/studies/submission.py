@@ -14,7 +14,7 @@ from rankspace.granularity import search_space
 from rankspace.study import Search, StudyState
 from service.access.keys import random_text
 from service.models.repository import Models
-from service.storage.documents import model_of, study_of, write
+from service.storage.documents import model_of, study_of, write, write_belief
 from service.storage.events import Events
 from service.storage.scope import DEFAULT_PROJECT
 from service.storage.tables import ModelRow, StudyRow
@@ -49,7 +49,7 @@ def submit(
     row.project, row.model_path = project, model.path
     row.document, row.space, row.idempotency_key = write(study), write(space), key
     row.gpu_memory_gib, row.architecture = study.gpu_memory_gib, described.architecture
-    row.context, row.belief = write(context), write(belief) if belief else None
+    row.context, row.belief = write(context), write_belief(belief) if belief else None
     row.state = row.stage = StudyState.SEARCHING.value
     Studies(session).add(row)
     session.refresh(row)

@@ -2,6 +2,7 @@
 
 import sys
 from importlib.metadata import packages_distributions
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,11 @@ PACKAGES = ["rankadaptor", "rankspace", "tuning", "perfmodel", "pruning", "servi
 def test_no_other_distribution_ships_our_import_names(package: str) -> None:
     owners = set(packages_distributions().get(package, ()))
     assert owners <= {DISTRIBUTION}, f"{package!r} would be overwritten by {owners}"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_type_checker_is_told_of_every_package(package: str) -> None:
+    assert (Path(__file__).parents[2] / package / "py.typed").exists()
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -1,4 +1,4 @@
-"""Heartbeat: keeps a lease alive from its own thread and brings the service's wishes back."""
+"""HeartbeatThread: keeps a lease alive from its own thread and brings the service's wishes back."""
 
 import threading
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class Renewer(Protocol):
     def heartbeat(self, lease: Assignment, interim: Sequence[tuple[int, float]]) -> Action: ...
 
 
-class Heartbeat:
+class HeartbeatThread:
     """Renews ``lease`` until the ``with`` block ends; a service that is away changes nothing.
 
     Args:

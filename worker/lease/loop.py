@@ -15,7 +15,7 @@ from rankspace.queue_names import served
 from tuning import memory
 from tuning.training import OnStep
 from worker.lease.drain import Drain, Drained
-from worker.lease.heartbeat import Heartbeat, Renewer
+from worker.lease.heartbeat import HeartbeatThread, Renewer
 from worker.lease.hints import NoHints, Waits
 from worker.lease.report import SpooledReport, done, failed
 from worker.lease.spool import Spool
@@ -194,7 +194,7 @@ class Worker:
         ):
             log.info("trial_started", purpose=lease.purpose, seed=lease.seed, steps=lease.steps)
             watchdog = Watchdog(self._patience.stuck_seconds)
-            with watchdog, Heartbeat(self._renewer, lease) as heartbeat:
+            with watchdog, HeartbeatThread(self._renewer, lease) as heartbeat:
                 report = self._report(lease, heartbeat, watchdog)
                 if report is not None:  # its files may take longer to upload than a lease lasts
                     self._spool.put(report)
@@ -205,7 +205,7 @@ class Worker:
                 self._drain.request()
 
     def _report(
-        self, lease: Assignment, heartbeat: Heartbeat, watchdog: Watchdog
+        self, lease: Assignment, heartbeat: HeartbeatThread, watchdog: Watchdog
     ) -> SpooledReport | None:
         try:
             measurement = self._evaluator.evaluate(
@@ -227,7 +227,7 @@ class Worker:
         )
         return done(lease, self._name, measurement, time.time(), self._kept(lease))
 
-    def _on_step(self, lease: Assignment, heartbeat: Heartbeat, watchdog: Watchdog) -> OnStep:
+    def _on_step(self, lease: Assignment, heartbeat: HeartbeatThread, watchdog: Watchdog) -> OnStep:
         began = time.monotonic()
 
         def on_step(step: int, loss: float) -> bool:

@@ -48,8 +48,16 @@ def done(
 
 def failed(lease: Assignment, worker: str, error: str, now: float) -> SpooledReport:
     held = worker, lease.token, lease.study_id
-    return SpooledReport(*held, "failed", error=_cut(error), trial_id=lease.trial_id, finished=now)
+    return SpooledReport(
+        *held,
+        "failed",
+        error=_cut(error),
+        trial_id=lease.trial_id,
+        finished=now,
+    )
 
 
 def _cut(error: str) -> str:
-    return error if len(error) <= MAX_ERROR else f"{error[: MAX_ERROR - 1]}…"
+    """An error of the length that a report may carry; one that says nothing says that."""
+    said = error or "no reason given"
+    return said if len(said) <= MAX_ERROR else f"{said[: MAX_ERROR - 1]}…"

@@ -14,6 +14,8 @@ from bench.house.plan import plan
 from bench.house.source import imported, modules
 from bench.house.trips import rooms
 
+pytestmark = pytest.mark.slow
+
 SERVICE = {
     "__init__.py": "from service.app import serve\n",
     "app.py": """

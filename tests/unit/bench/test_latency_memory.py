@@ -11,6 +11,8 @@ from bench.latency.history import history
 from bench.latency.stopwatch import timed
 from bench.latency.table import growth, table
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_median_of_a_known_wait_is_measured() -> None:
     def wait(seconds: float) -> None:

@@ -7,6 +7,8 @@ import pytest
 from bench.verdicts import SETTINGS, Outcome, Setting, rate, search, study, summary, world
 from rankspace.verdict import Answer
 
+pytestmark = pytest.mark.slow
+
 STUDIES, TRIALS = 24, 14
 NAMED = {setting.name: setting for setting in SETTINGS}
 

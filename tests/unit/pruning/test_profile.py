@@ -11,7 +11,7 @@ from pruning.container import container
 from pruning.container.assembly import blocks_of, matrix_of
 from pruning.container.container import LoadedModel
 from pruning.methods.surgery import Kept, shrink
-from pruning.profiling.calibration_text import Calibration, draw_windows
+from pruning.profiling.calibration_text import CalibrationText, draw_windows
 from pruning.profiling.gradients import next_token_loss
 from pruning.profiling.profile import effective_rank, profile
 from rankspace.errors import InvalidInput
@@ -21,7 +21,7 @@ KEPT = Kept((0, 1, 6, 7), (0, 3), tuple(range(6)))
 
 @pytest.fixture
 def windows(text: Path, tokenizer: PreTrainedTokenizerFast) -> torch.Tensor:
-    return draw_windows(Calibration(text, 4, 32), tokenizer)
+    return draw_windows(CalibrationText(text, 4, 32), tokenizer)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from pruning.container.logits import record_logits
 from pruning.container.manifest import LogitCheck
 from pruning.methods.compression import compress
 from pruning.methods.settings import PruningSettings
-from pruning.profiling.calibration_text import Calibration
+from pruning.profiling.calibration_text import CalibrationText
 from rankspace.errors import InvalidContainer, InvalidInput
 
 SETTINGS = PruningSettings((1,))
@@ -56,7 +56,7 @@ def test_what_the_manifest_does_not_list_survives(
     with pytest.raises(InvalidContainer, match="does not list"):
         container.write(loaded.model, loaded.tokenizer, target, provenance={})
     with pytest.raises(InvalidContainer, match="does not list"):
-        compress(plain, target, SETTINGS, Calibration(text))
+        compress(plain, target, SETTINGS, CalibrationText(text))
     with pytest.raises(InvalidContainer, match="does not list"):
         adopt(plain, target)
     assert sorted(target.rglob("*")) == before
@@ -93,12 +93,12 @@ def test_a_source_inside_the_target_survives(
     shutil.copytree(plain, source)
     before = describe(source).fingerprint
     with pytest.raises(InvalidInput, match="the source"):
-        compress(source, target, SETTINGS, Calibration(text))
+        compress(source, target, SETTINGS, CalibrationText(text))
     with pytest.raises(InvalidInput, match="the source"):
         adopt(source, target)
     assert describe(source).fingerprint == before
 
 
 def test_a_target_inside_the_source_is_an_ordinary_one(plain: Path, text: Path) -> None:
-    compress(plain, plain / "pruned", SETTINGS, Calibration(text))
+    compress(plain, plain / "pruned", SETTINGS, CalibrationText(text))
     assert describe(plain / "pruned").parameters < describe(plain).parameters

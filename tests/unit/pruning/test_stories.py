@@ -11,9 +11,11 @@ from pruning.container import container
 from pruning.container.container import LoadedModel
 from pruning.methods.compression import compress
 from pruning.methods.settings import PrunerName, PruningSettings
-from pruning.profiling.calibration_text import Calibration, draw_windows
+from pruning.profiling.calibration_text import CalibrationText, draw_windows
 from pruning.profiling.gradients import next_token_loss
 from pruning.profiling.profile import profile
+
+pytestmark = pytest.mark.slow
 
 MIDDLE = (1, 2, 3)
 
@@ -25,7 +27,7 @@ def dense(stories: Path) -> LoadedModel:
 
 @pytest.fixture
 def windows(dense: LoadedModel, stories: Path) -> torch.Tensor:
-    return draw_windows(Calibration(stories / "sample.txt", 100, 128, seed=7), dense.tokenizer)
+    return draw_windows(CalibrationText(stories / "sample.txt", 100, 128, seed=7), dense.tokenizer)
 
 
 @torch.no_grad()
@@ -35,7 +37,7 @@ def loss(loaded: LoadedModel, windows: torch.Tensor) -> float:
 
 def prune(stories: Path, target: Path, method: PrunerName) -> LoadedModel:
     settings = PruningSettings(MIDDLE, 0.5, method)
-    compress(stories, target, settings, Calibration(stories / "sample.txt"))
+    compress(stories, target, settings, CalibrationText(stories / "sample.txt"))
     return container.load(target)
 
 

@@ -85,8 +85,8 @@ def migrated_postgres(postgres: Postgres, tmp_path_factory: pytest.TempPathFacto
 
 
 _ABOVE = (
-    *("audit", "limits", "projects", "insights", "quarantine", "racing", "hints", "webhooks"),
-    *("planning", "study_control", "study_results", "study_run", "restart", "tracing"),
+    *("audit", "limits", "insights", "racing", "hints", "webhooks", "tracing"),
+    *("study_control", "study_results", "study_run", "restart"),
     *("bad_input", "browser", "fuzz", "pages", "plots", "server"),
 )
 ABOVE_THE_DATABASE = frozenset(f"test_{name}" for name in _ABOVE)

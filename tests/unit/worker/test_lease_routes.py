@@ -24,7 +24,7 @@ from tests.waiting import wait_for
 from worker.errors import Busy
 from worker.lease.answers import error_of
 from worker.lease.client import LeaseClient
-from worker.lease.heartbeat import Heartbeat
+from worker.lease.heartbeat import HeartbeatThread
 from worker.lease.report import done
 
 Assign = Callable[..., Assignment]
@@ -191,7 +191,7 @@ def test_the_heartbeat_renews_and_hands_in_losses(
     service: Any, client: LeaseClient, assign: Assign
 ) -> None:
     service.leases.hold(assign(), "w1")
-    with Heartbeat(client, assign(heartbeat_seconds=0.02)) as heartbeat:
+    with HeartbeatThread(client, assign(heartbeat_seconds=0.02)) as heartbeat:
         heartbeat.beat(1, 2.5)
         wait_for(lambda: len(service.bodies("heartbeat")) >= 3, SECONDS)
     sent = [body["interim"] for body in service.bodies("heartbeat")]
@@ -203,7 +203,7 @@ def test_a_lost_or_cancelled_lease_ends_training_at_the_next_step(
     service: Any, client: LeaseClient, assign: Assign, answer: Answer
 ) -> None:
     service.say("heartbeat", answer)
-    with Heartbeat(client, assign(heartbeat_seconds=0.02)) as heartbeat:
+    with HeartbeatThread(client, assign(heartbeat_seconds=0.02)) as heartbeat:
         wait_for(lambda: not heartbeat._thread.is_alive(), SECONDS)
         with pytest.raises(LeaseLost):
             heartbeat.beat(1, 1.0)
@@ -213,7 +213,7 @@ def test_a_lost_or_cancelled_lease_ends_training_at_the_next_step(
 def test_stop_and_drain_are_remembered(service: Any, client: LeaseClient, assign: Assign) -> None:
     wishes = [(200, {"lease_seconds": 9, "action": wish}) for wish in (Action.STOP, Action.DRAIN)]
     service.say("heartbeat", *wishes)
-    with Heartbeat(client, assign(heartbeat_seconds=0.02)) as heartbeat:
+    with HeartbeatThread(client, assign(heartbeat_seconds=0.02)) as heartbeat:
         wait_for(lambda: heartbeat.draining, SECONDS)
         assert heartbeat.beat(1, 1.0) is True
 
@@ -222,7 +222,7 @@ def test_an_absent_service_does_not_stop_training(
     service: Any, client: LeaseClient, assign: Assign
 ) -> None:
     service.say("heartbeat", *[(503, {})] * 3, CONTINUE)
-    with Heartbeat(client, assign(heartbeat_seconds=0.02)) as heartbeat:
+    with HeartbeatThread(client, assign(heartbeat_seconds=0.02)) as heartbeat:
         assert heartbeat.beat(1, 1.0) is False
         wait_for(lambda: len(service.bodies("heartbeat")) >= 5, SECONDS)
         assert heartbeat.beat(2, 1.0) is False
@@ -245,13 +245,13 @@ class Stumbling:
 
 def test_a_defect_in_the_heartbeat_does_not_end_it(assign: Assign) -> None:
     renewer = Stumbling()
-    with capture_logs() as logs, Heartbeat(renewer, assign(heartbeat_seconds=0.02)):
+    with capture_logs() as logs, HeartbeatThread(renewer, assign(heartbeat_seconds=0.02)):
         wait_for(lambda: renewer.calls >= 3, SECONDS)
     assert [entry["event"] for entry in logs] == ["heartbeat_crashed"]
 
 
 def test_long_trials_thin_their_interim_losses(client: LeaseClient, assign: Assign) -> None:
-    heartbeat = Heartbeat(client, assign(steps=10_000))
+    heartbeat = HeartbeatThread(client, assign(steps=10_000))
     for step in range(1, 10_001):
         heartbeat.beat(step, 1.0)
     assert len(heartbeat._interim) == 50

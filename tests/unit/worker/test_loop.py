@@ -31,6 +31,8 @@ from worker.run import run
 from worker.settings import Settings
 from worker.trial.evaluation import Evaluator
 
+pytestmark = pytest.mark.slow
+
 Assign = Callable[..., Assignment]
 Answer = tuple[int, Any]
 LOST: Answer = (409, {"error": "LeaseLost", "detail": "handed on", "hint": ""})

@@ -11,6 +11,8 @@ from perfmodel.allocation.random_vectors import random_vectors
 from perfmodel.arrays import Floats
 from rankspace import Layer, Observation, RankVector, SearchSpace
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("q", "k", "v", "o")
 LAYERS = tuple(Layer(f"{b}.{m}", 5 + 2 * (m == "o"), b, m) for b in range(4) for m in KINDS)
 SPACE = SearchSpace(LAYERS, (0, 1, 2, 4), 2 * sum(layer.parameters_per_rank for layer in LAYERS))

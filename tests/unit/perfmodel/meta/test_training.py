@@ -14,6 +14,8 @@ from rankspace import Context
 from rankspace.errors import InvalidInput
 from tests.unit.perfmodel.meta.worlds import world
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_prior_learns_what_determines_worth(prior: MetaPrior) -> None:
     unseen = world(99)

@@ -17,6 +17,8 @@ from perfmodel.strategies.samplers.optuna_study import OptunaStudy
 from perfmodel.strategies.training_set import MinMaxScaling
 from rankspace import Layer, Observation, RankVector, SearchSpace
 
+pytestmark = pytest.mark.slow
+
 SPACE = SearchSpace(tuple(Layer(f"{at}", 3 + at % 2) for at in range(8)), (0, 1, 2, 4, 8), 60)
 VECTORS = (SPACE.uniform(), *random_vectors(SPACE, 30, seed=0))
 

@@ -18,6 +18,8 @@ from service.storage.tables import KeyRow, StudyRow
 from tests.unit.service.access.route_table import TABLE, Row
 from tests.unit.service.driver import Service, holding, start
 
+pytestmark = pytest.mark.slow
+
 OURS, THEIRS = "ours", "theirs"
 STRANGERS = ("nobody", "nonsense", "expired", "revoked")
 KEYS = (*STRANGERS, *(role.value for role in Role), "everything", "session")

@@ -13,6 +13,8 @@ from service.insights.knowledge import knowledge
 from service.planning.study_results import ModelSnapshot, StudyResults
 from tests.unit.service.driver import ON_BOTH, Service, measurement, outcome
 
+pytestmark = pytest.mark.slow
+
 SEARCH = {
     "ranks": [0, 1, 2, 4, 8],
     "budget": {"parameters": "uniform:2", "trials": 24},

@@ -16,6 +16,8 @@ from service.storage.tables import TrialRow
 from service.studies.repository import Studies
 from tests.unit.service.driver import Service, holding, score, start
 
+pytestmark = pytest.mark.slow
+
 CONTENT = b"adapter"
 WEIGHTS = "adapter_model.safetensors"
 

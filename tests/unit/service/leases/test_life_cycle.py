@@ -27,6 +27,8 @@ from service.storage.clock import Now
 from service.storage.tables import EventRow, ObservationRow, TrialRow
 from tests.unit.service.driver import ANYBODY, Service, measurement, model, start
 
+pytestmark = pytest.mark.slow
+
 WORKERS = [f"w{number}" for number in range(4)]
 LEASE_SECONDS = 60.0
 NOTHING = measurement(-1.0, {"rank_vector": {"ranks": []}, "layers": []})

@@ -19,6 +19,8 @@ from tests.unit.service.driver import (
 )
 from tests.unit.service.telemetry.scraping import scrape
 
+pytestmark = pytest.mark.slow
+
 SEARCH = {
     "ranks": [0, 1, 2, 4, 8],
     "budget": {"parameters": "uniform:2", "trials": 30},

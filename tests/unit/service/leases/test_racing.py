@@ -10,6 +10,8 @@ from service.storage.tables import TrialRow
 from service.studies.repository import Studies
 from tests.unit.service.driver import Service, holding, measurement, outcome, score
 
+pytestmark = pytest.mark.slow
+
 STEPS = 40
 SEARCH = {
     "ranks": [0, 1, 2, 4, 8],

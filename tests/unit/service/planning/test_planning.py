@@ -23,6 +23,8 @@ from service.studies.workflow import pause
 from tests.unit.service.driver import ANYBODY, ON_BOTH, Service, holding, outcome, score, start
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.slow
+
 THREADS, IDLE = 8, 40
 """Of the service, and workers that wait: however many of them race for the same offers."""
 

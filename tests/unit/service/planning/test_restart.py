@@ -11,6 +11,8 @@ from service.planning.replay import replay
 from service.storage.tables import AttendanceRow
 from tests.unit.service.driver import ON_BOTH, Service, holding, score, start
 
+pytestmark = pytest.mark.slow
+
 
 def _essence(trials: Sequence[Any]) -> list[tuple[str, tuple[int, ...], int]]:
     return [(t["purpose"], tuple(t["rank_vector"]["ranks"]), t["seed"]) for t in trials]

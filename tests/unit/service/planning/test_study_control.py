@@ -12,6 +12,8 @@ from service.storage.tables import AttemptRow, ObservationRow, StudyRow, TrialRo
 from service.studies.repository import enter
 from tests.unit.service.driver import ON_BOTH, Service, holding, model, score, study
 
+pytestmark = pytest.mark.slow
+
 
 def test_pause_hands_out_nothing_and_resume_goes_on(service: Service) -> None:
     identity = service.submit()

@@ -18,6 +18,8 @@ from service.studies.repository import Studies
 from service.trials.results import fidelity
 from tests.unit.service.driver import ON_BOTH, Service, measurement, model, outcome, score, study
 
+pytestmark = pytest.mark.slow
+
 CONTROLLED = {"candidates": 1, "seeds": 3, "max_trials": 30, "random_control": True}
 
 

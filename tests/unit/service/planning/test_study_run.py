@@ -14,6 +14,8 @@ from service.storage.tables import EventRow
 from service.trials.repository import Trials
 from tests.unit.service.driver import ON_BOTH, Service, holding, measurement, score, study
 
+pytestmark = pytest.mark.slow
+
 
 def _mismatches(service: Service, identity: str) -> Any:
     with service.app.state.runtime.database.reading() as session:

@@ -30,6 +30,8 @@ from tests.unit.service.driver import Service, start
 from tests.unit.service.telemetry.scraping import scrape
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.slow
+
 CREDENTIAL = Credential("somebody")
 SOON, LONG = 5.0, 30.0
 

@@ -1,5 +1,6 @@
 """Stored documents and columns that earlier versions wrote are read as they meant them."""
 
+import json
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from rankspace.errors import InvalidInput
 from rankspace.rank_vector import RankVector
 from rankspace.verdict import Answer
 from rankspace.wire import encode
-from service.storage.documents import arms_of, belief_of, verdict_of, write
+from service.storage.documents import arms_of, belief_of, verdict_of, write_belief
 
 OLD_BELIEF = (
     '{"wire":1,"value":{"log_worth":[0.25,-0.25],"spread":0.71,"noise":0.3,'
@@ -74,10 +75,15 @@ def test_what_is_damaged_is_named() -> None:
 def test_a_belief_that_says_its_spread_and_noise_is_read_without_them(document: str) -> None:
     belief = Belief((0.25, -0.25), "2026-11-25-0123456789ab")
     assert belief_of(document) == belief
-    assert belief_of(write(belief)) == belief
+    assert belief_of(write_belief(belief)) == belief
     assert belief_of(None) is None
 
 
 def test_any_other_unknown_field_of_a_belief_is_still_an_error() -> None:
     with pytest.raises(InvalidInput, match="unknown field"):
         belief_of(OLD_BELIEF.replace("spread", "width"))
+
+
+def test_a_service_of_the_version_before_finds_the_fields_it_demands() -> None:
+    value = json.loads(write_belief(Belief((0.25, -0.25))))["value"]
+    assert value == {"log_worth": [0.25, -0.25], "prior": "", "spread": 0.0, "noise": None}
