@@ -3,7 +3,7 @@
     python -m bench.pruners MODEL_DIRECTORY TEXT [--blocks 1-3] [--json FILE]
 
 Prints the next-token loss in nats of every pruner at 25 % and 50 %, each block by itself and the
-blocks against each other, under the dense model's. CalibrationText windows come from the first half of
+blocks against each other, under the dense model's. Calibration windows come from the first half of
 TEXT, scored windows from the second. ``random`` is one draw. The last line repeats all figures as
 ``name@percent:ranking=loss``. Set OMP_NUM_THREADS=1 for small models.
 """

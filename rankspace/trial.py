@@ -25,24 +25,13 @@ class TrialState(StrEnum):
     DEAD = "dead"  # lost its worker too often
 
 
+_ENDS = (TrialState.DONE, TrialState.FAILED, TrialState.CANCELLED, TrialState.DEAD)
+
 TRANSITIONS: Mapping[TrialState, frozenset[TrialState]] = MappingProxyType(
     {
-        TrialState.QUEUED: frozenset(
-            {TrialState.RUNNING, TrialState.CANCELLED, TrialState.DONE, TrialState.FAILED}
-        ),
-        TrialState.RUNNING: frozenset(
-            {
-                TrialState.QUEUED,
-                TrialState.DONE,
-                TrialState.FAILED,
-                TrialState.CANCELLED,
-                TrialState.DEAD,
-            }
-        ),
-        TrialState.DONE: frozenset(),
-        TrialState.FAILED: frozenset(),
-        TrialState.CANCELLED: frozenset(),
-        TrialState.DEAD: frozenset(),
+        TrialState.QUEUED: frozenset({TrialState.RUNNING, *_ENDS[:-1]}),
+        TrialState.RUNNING: frozenset({TrialState.QUEUED, *_ENDS}),
+        **dict.fromkeys(_ENDS, frozenset()),
     }
 )
 """Legal moves. From ``queued`` to ``done`` or ``failed`` leads a report whose lease expired before
