@@ -58,8 +58,6 @@ ACTIVE = sources(StudyState.PAUSED)
 """A study goes on by itself: it has trials to run and is planned."""
 
 RESUMABLE = sources(StudyState.SEARCHING)
-"""A person may have it go on."""
-
 OVER = tuple(state for state in StudyState if state not in (*ACTIVE, StudyState.PAUSED))
 """Nothing of it runs or waits; one that failed may be resumed all the same."""
 

@@ -58,6 +58,5 @@ def failed(lease: Assignment, worker: str, error: str, now: float) -> SpooledRep
 
 
 def _cut(error: str) -> str:
-    """An error of the length that a report may carry; one that says nothing says that."""
     said = error or "no reason given"
     return said if len(said) <= MAX_ERROR else f"{said[: MAX_ERROR - 1]}…"
