@@ -1,5 +1,6 @@
 """What the contract runs each strategy on, and how."""
 
+from functools import cache
 from importlib.util import find_spec
 
 import numpy as np
@@ -26,11 +27,17 @@ SLOW = {StrategyName.XGBOOST, StrategyName.RANKADAPTOR, StrategyName.TPE, Strate
 
 TELLING = ("fixed layers", "all fixed", "one layer", "one rank")
 
+HAS_TORCH = find_spec("torch") is not None
+
 MARKS = {
-    StrategyName.GP_OPTUNA: [
-        pytest.mark.skipif(find_spec("torch") is None, reason="gp-optuna needs torch")
-    ]
+    StrategyName.GP_OPTUNA: [pytest.mark.skipif(not HAS_TORCH, reason="gp-optuna needs torch")]
 }
+
+
+RUNNABLE = [
+    name for name in StrategyName if name not in REPEATING and (name not in MARKS or HAS_TORCH)
+]
+"""Those that search and whose library is there."""
 
 
 def some(*left_out: StrategyName) -> pytest.MarkDecorator:
@@ -95,6 +102,12 @@ def run(state: ModelState, trials: int) -> tuple[ModelState, list[RankVector]]:
         vectors.append(proposal.rank_vector)
         state = learn(state, [Observation(proposal.rank_vector, score(proposal.rank_vector))])
     return state, vectors
+
+
+@cache
+def searched(strategy: StrategyName, shape: str) -> ModelState:
+    """A state at the end of a search, the same one for every test that asks."""
+    return run(start(SPACES[shape](), strategy=strategy, trials=10), 10)[0]
 
 
 TINY_PAIRS = [

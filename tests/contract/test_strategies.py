@@ -24,6 +24,7 @@ from rankspace.study import StrategyName
 from tests.contract.spaces import SPACES, TINY
 from tests.contract.strategies import (
     ONE_SHOT,
+    RUNNABLE,
     SLOW,
     TINY_PAIRS,
     every,
@@ -32,6 +33,7 @@ from tests.contract.strategies import (
     on_spaces,
     run,
     score,
+    searched,
     searching,
     start,
     worth,
@@ -59,7 +61,7 @@ def test_every_proposal_fits_the_space_exactly(strategy: StrategyName, shape: st
 @on_every_space
 def test_the_answers_at_the_end_fit_the_space(strategy: StrategyName, shape: str) -> None:
     space = SPACES[shape]()
-    state, _ = run(start(space, strategy=strategy, trials=10), 10)
+    state = searched(strategy, shape)
     best = leaders(state, 3)
     assert 1 <= len(best) <= 3
     assert len(set(best)) == len(best)
@@ -103,8 +105,7 @@ def test_a_replay_of_the_events_gives_the_same_proposals(strategy: StrategyName)
 
 @on_every_space
 def test_bytes_hold_the_whole_state(strategy: StrategyName, shape: str) -> None:
-    space = SPACES[shape]()
-    state, _ = run(start(space, strategy=strategy, trials=9), 7)
+    state = searched(strategy, shape)
     restored = ModelState.from_bytes(state.to_bytes())
     assert restored == state
     assert restored.to_bytes() == state.to_bytes()
@@ -361,15 +362,16 @@ def test_the_default_strategy_loads_no_other_ones_library() -> None:
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
-@searching
-def test_a_strategy_says_nothing_on_the_screen(strategy: StrategyName) -> None:
+@pytest.mark.slow
+def test_no_strategy_says_anything_on_the_screen() -> None:
     program = (
         "from perfmodel import *; from rankspace import *\n"
         "layers = tuple(Layer(f'{at}', 1 + at) for at in range(4))\n"
-        f"state = start(SearchSpace(layers, (0, 1, 2, 4), 20), strategy='{strategy}')\n"
-        "for trial in range(11):\n"
-        "    state, (one,) = propose(state)\n"
-        "    state = learn(state, [Observation(one.rank_vector, float(trial))])\n"
+        f"for strategy in {[name.value for name in RUNNABLE]}:\n"
+        "    state = start(SearchSpace(layers, (0, 1, 2, 4), 20), strategy=strategy)\n"
+        "    for trial in range(11):\n"
+        "        state, (one,) = propose(state)\n"
+        "        state = learn(state, [Observation(one.rank_vector, float(trial))])\n"
     )
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program], check=False, capture_output=True, text=True

@@ -67,6 +67,7 @@ def test_growth_is_the_power_of_the_trials() -> None:
     assert list(missing.columns[4].cells) == ["not measured"]
 
 
+@pytest.mark.slow
 def test_the_last_line_names_four_figures(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -157,6 +157,7 @@ def test_the_last_line_takes_the_best_peer_with_enough_problems() -> None:
     assert more["best_peer32_at50"] == "0.0"
 
 
+@pytest.mark.slow
 def test_the_command_prints_its_tables_and_ends_with_the_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

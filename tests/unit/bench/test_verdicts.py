@@ -9,7 +9,7 @@ from rankspace.verdict import Answer
 
 pytestmark = pytest.mark.slow
 
-STUDIES, TRIALS = 24, 14
+STUDIES, TRIALS = 24, 8
 NAMED = {setting.name: setting for setting in SETTINGS}
 
 

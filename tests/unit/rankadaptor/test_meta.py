@@ -128,6 +128,7 @@ def test_a_source_must_be_named(command: str, tmp_path: Path) -> None:
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.slow
 def test_a_finished_study_is_read_from_the_database(done: Service) -> None:
     (found,) = finished_studies(database(done))
     assert found.name.startswith("tiny (st_")

@@ -108,6 +108,7 @@ def test_accumulation_is_one_large_batch(
     assert second.tokens == first.tokens
 
 
+@pytest.mark.slow
 def test_training_learns_and_counts_tokens_without_padding(
     model: Any, answers: tuple[Example, ...]
 ) -> None:
@@ -141,6 +142,7 @@ def test_a_loss_that_is_not_finite_fails_with_numbers(
         fit(model, answers, learning_rate=1e30, gradient_clip=1e30, warmup_steps=0)
 
 
+@pytest.mark.slow
 def test_out_of_memory_halves_the_micro_batch_and_repeats_the_step(
     model_directory: Path, answers: tuple[Example, ...]
 ) -> None:
@@ -190,6 +192,7 @@ def test_out_of_memory_with_one_example_fails_with_the_numbers(
         fit(model, answers)
 
 
+@pytest.mark.slow
 def test_measuring_halves_its_batches_too(model: Any, answers: tuple[Example, ...]) -> None:
     expected = mean_loss(model, answers, CPU)
     exhaust(model, most=20)

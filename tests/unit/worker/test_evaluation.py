@@ -141,6 +141,7 @@ def test_a_failed_trial_leaves_the_model_as_it_was(assign: Assign) -> None:
     assert evaluator.evaluate(assign(), go_on).loss == first.loss
 
 
+@pytest.mark.slow
 def test_a_changed_base_is_found_and_loaded_anew(assign: Assign) -> None:
     evaluator = Evaluator(CPU)
     first = evaluator.evaluate(assign(), go_on)

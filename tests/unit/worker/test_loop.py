@@ -297,6 +297,7 @@ def test_a_signal_ends_the_wait_for_work_at_once(
     assert len(service.bodies("claim")) == 2, "it asks whether it was granted one meanwhile"
 
 
+@pytest.mark.slow
 def test_a_signal_lets_a_trial_that_is_nearly_done_finish(
     service: Any, worker: Start, assign: Assign, signals: Drain
 ) -> None:

@@ -42,6 +42,7 @@ def correlation(posterior: Posterior, truth: int = 100) -> float:
 
 
 @pytest.mark.parametrize("noise", [0.1, 0.6])
+@pytest.mark.slow
 def test_predictions_of_new_vectors_are_good_and_their_intervals_honest(noise: float) -> None:
     inside = []
     for truth in range(100, 104):
@@ -53,6 +54,7 @@ def test_predictions_of_new_vectors_are_good_and_their_intervals_honest(noise: f
 
 
 @pytest.mark.parametrize("noise", [0.2, 1.0])
+@pytest.mark.slow
 def test_noise_is_learned_with_an_interval_that_holds(noise: float) -> None:
     found = [Posterior.of(BASIS, seen(30, noise, seed=s, truth=100 + s)).noise for s in range(8)]
     assert all(one.low < one.sd < one.high for one in found)

@@ -24,6 +24,7 @@ def test_they_are_those_of_scipy(count: int, different: int) -> None:
             assert rank_correlation.spearman(left, right) == pytest.approx(spearman, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_a_service_does_not_carry_scipy_stats() -> None:
     """It is 40 MiB of resident memory for two functions."""
     code = "import service.server, sys; assert 'scipy.stats' not in sys.modules"

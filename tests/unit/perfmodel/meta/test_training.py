@@ -106,6 +106,7 @@ def test_profiles_are_worth_something_beyond_the_kind(lessons: tuple[Lesson, ...
     assert trees.explained > kinds.explained + 0.1
 
 
+@pytest.mark.slow
 def test_the_better_the_prediction_the_smaller_the_spread(lessons: tuple[Lesson, ...]) -> None:
     held = leave_out(lessons, HoldOut.STUDY)
     perfect = [replace(one, log_worth=one.lesson.labels.log_worth) for one in held]

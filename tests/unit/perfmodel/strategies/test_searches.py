@@ -122,6 +122,7 @@ def test_an_optuna_study_keeps_no_trace_of_what_ran() -> None:
 
 
 @pytest.mark.parametrize("strategy", ["gp", "xgboost", "tpe", "rankadaptor", "cmaes"])
+@pytest.mark.slow
 def test_a_search_proposes_better_and_better_vectors(strategy: str) -> None:
     state, found = start(SPACE, strategy=strategy, trials=40), []
     for _ in range(30):

@@ -47,6 +47,7 @@ def _failing(ran: list[Any]) -> Any:
 
 
 @ON_BOTH
+@pytest.mark.slow
 def test_a_ledger_that_grew_equals_one_that_is_opened_late(service: Service) -> None:
     identity = service.submit(verify=CONTROLLED)
     grown = _open(service, identity)

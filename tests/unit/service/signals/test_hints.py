@@ -65,6 +65,7 @@ def _shows_the_queue(service: Service, redis: Redis, study_id: str) -> bool:
 
 
 @ON_BOTH
+@pytest.mark.slow
 def test_the_board_follows_the_queue(ringing: Service, redis: Redis) -> None:
     identity = ringing.submit()
     wait_for(lambda: _shows_the_queue(ringing, redis, identity))
@@ -96,6 +97,7 @@ def test_a_wiped_redis_is_full_again_by_itself(exposed: Service, own_redis: Redi
     wait_for(lambda: _shows_the_queue(exposed, own_redis, identity))
 
 
+@pytest.mark.slow
 def test_the_study_goes_on_while_redis_is_dead(exposed: Service, own_redis: Redis) -> None:
     identity = exposed.submit()
     own_redis.stop()

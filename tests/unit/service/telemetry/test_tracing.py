@@ -147,6 +147,7 @@ def test_asking_for_spans_without_the_packages_names_the_fix(tmp_path: Path) -> 
     assert "rankadaptor[otel]" in refused.value.hint
 
 
+@pytest.mark.slow
 def test_the_sdk_is_not_imported_unless_asked_for(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from tests.unit.service.driver import start;"

@@ -15,6 +15,8 @@ from bench.fuzzing import Door, damaged, faults
 from service.storage.tables import StudyRow
 from tests.unit.service.driver import Service, holding, model, outcome, start, study
 
+pytestmark = pytest.mark.slow
+
 BODIES = 300
 REPORT = {"outcome": "failed", "error": "NaN"}
 LEASE = {

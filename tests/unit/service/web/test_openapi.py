@@ -13,6 +13,7 @@ from tests.unit.service.driver import ON_SQLITE, listening, start
 
 pytestmark = pytest.mark.slow
 
+
 EXAMPLES = 12
 SECONDS = 300
 NOT_IN_THE_SCHEMA = "positive_data_acceptance"
