@@ -29,13 +29,11 @@ TELLING = ("fixed layers", "all fixed", "one layer", "one rank")
 
 HAS_TORCH = find_spec("torch") is not None
 
-MARKS = {
-    StrategyName.GP_OPTUNA: [pytest.mark.skipif(not HAS_TORCH, reason="gp-optuna needs torch")]
-}
-
+NEEDS_TORCH = pytest.mark.skipif(not HAS_TORCH, reason="gp-optuna needs torch")
+MARKS = {StrategyName.GP_OPTUNA: [NEEDS_TORCH, pytest.mark.slow]}
 
 RUNNABLE = [
-    name for name in StrategyName if name not in REPEATING and (name not in MARKS or HAS_TORCH)
+    name for name in StrategyName if name not in REPEATING and (HAS_TORCH or name not in MARKS)
 ]
 """Those that search and whose library is there."""
 
