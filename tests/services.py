@@ -88,9 +88,7 @@ class Server:
         assert self.process is not None
         if self.process.poll() is not None:
             raise AssertionError(f"the server ended: {(self.home / 'log').read_text()[-2000:]}")
-        with socket.socket() as probe:
-            probe.settimeout(0.2)
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        return listens(self.port)
 
 
 class Postgres(Server):
@@ -188,6 +186,13 @@ class Redis(Server):
                 shutil.rmtree(file)
             elif file.name != "log":
                 file.unlink()
+
+
+def listens(port: int) -> bool:
+    """Whether a server of this machine takes connections there."""
+    with socket.socket() as probe:
+        probe.settimeout(0.2)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def free_port() -> int:

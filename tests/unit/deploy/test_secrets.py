@@ -6,13 +6,14 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.services import listens
 from tests.unit.deploy.files import DEPLOY, ROOT, read
+from tests.waiting import wait_for
 
 SERVER = shutil.which("redis-server") or shutil.which(
     "redis-server", path=str(Path(sys.executable).parent)
@@ -74,22 +75,10 @@ def redis(secrets: Path, tmp_path: Path) -> Iterator[int]:
     command = [SERVER, *options, "--aclfile", str(secrets / "redis_acl")]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
         try:
-            _await(port)
+            wait_for(lambda: listens(port), 10)
             yield port
         finally:
             server.terminate()
-
-
-def _await(port: int) -> None:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.02)
-        else:
-            return
-    raise AssertionError("Redis did not start within ten seconds")
 
 
 def _talk(port: int, *lines: str) -> list[str]:
