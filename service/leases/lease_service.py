@@ -1,7 +1,6 @@
 """LeaseService: each call is one transaction."""
 
 import math
-import time
 from collections import Counter
 from collections.abc import Sequence
 
@@ -17,7 +16,7 @@ from service.leases.plausibility import ImplausibleMeasurement
 from service.leases.repository import Leases
 from service.settings import Settings
 from service.signals.doorbell import Doorbell
-from service.storage.attendance import attend
+from service.storage.attendance import attend, unattended
 from service.storage.db import Database
 from service.storage.scope import ALL
 from service.telemetry.metrics import Metrics
@@ -25,7 +24,7 @@ from service.workers import quarantine
 from service.workers.repository import Workers
 
 TURNS_PER_LEASE, ABSENCES_PER_LEASE = 24, 8
-"""How often attendance is noted per lease, and an absence after which holders get a full one."""
+"""How often attendance is noted per lease, and how much longer absences may be than nothing."""
 
 TOUCHES = 4
 """Signs of life of an idle worker that are noted while it counts as active after one."""
@@ -48,7 +47,7 @@ class LeaseService:
         self._database = database
         self._doorbell = doorbell
         self._settings = settings
-        self._attended_at = -math.inf
+        self._has_attended = False
         self._missed: Counter[str] = Counter()
         self._metrics = metrics
 
@@ -189,15 +188,20 @@ class LeaseService:
         self._metrics.gpu_seconds.labels("expired").inc(sum(seconds))
 
     def _attend(self) -> None:
-        """Note now and then that somebody is there; after an absence give every holder a lease."""
+        """Note now and then that somebody is there; give the time of an absence to every holder."""
         lease = self._settings.lease_seconds
-        since = time.monotonic() - self._attended_at
-        if since < lease / TURNS_PER_LEASE:
-            return
+        with self._database.reading() as session:
+            if 0.0 <= unattended(session) < lease / TURNS_PER_LEASE:
+                return
         with self._database.writing() as session:
             away = attend(session)
-            is_absence = away > max(lease / ABSENCES_PER_LEASE, self._between(since))
-            renewed = Leases(session).grant_grace(lease) if is_absence else 0
+            lost = away if away < 0.0 else away - self._usual_seconds()
+            renewed = Leases(session).grant_grace(lease, max(lost, 0.0)) if lost else 0
         if renewed:
             log.info("leases renewed", leases=renewed, absent_seconds=round(away, 1))
-        self._attended_at = time.monotonic()
+        self._has_attended = True
+
+    def _usual_seconds(self) -> float:
+        """Seconds between two notes that are no absence; before the first there were no turns."""
+        between = TURNS * self._settings.housekeeping_seconds if self._has_attended else 0.0
+        return max(self._settings.lease_seconds / ABSENCES_PER_LEASE, between)

@@ -160,17 +160,23 @@ class Leases:
         mine = select(TrialRow).where(TrialRow.study_id == study, _IS_RUNNING, _IS_LATE)
         return self._session.scalars(mine.order_by(TrialRow.id)).all()
 
-    def grant_grace(self, lease_seconds: float) -> int:
-        """Give every holder a full lease from now: the service's own absence is not theirs.
+    def grant_grace(self, lease_seconds: float, away_seconds: float) -> int:
+        """Let every lease last ``away_seconds`` longer: absences are nobody's fault.
+
+        Never longer than a new one, not even where it would have, by a clock that was set back
+        since. And not simply as long as a new one: absences that come again and again would keep a
+        dead worker's lease alive for ever.
 
         Returns:
-            How many that helped.
+            How many that changed.
         """
-        short = TrialRow.lease_until < Now() + lease_seconds
-        trials = lock_trials(self._session, _IS_RUNNING, short)
-        running = update(TrialRow).where(TrialRow.id.in_(trials), _IS_RUNNING, short)
+        longer, full = TrialRow.lease_until + away_seconds, Now() + lease_seconds
+        until = case((longer < full, longer), else_=full)
+        is_other = TrialRow.lease_until != until
+        trials = lock_trials(self._session, _IS_RUNNING, is_other)
+        running = update(TrialRow).where(TrialRow.id.in_(trials), _IS_RUNNING, is_other)
         quiet = running.execution_options(synchronize_session=False)
-        return affected(self._session.execute(quiet.values(lease_until=Now() + lease_seconds)))
+        return affected(self._session.execute(quiet.values(lease_until=until)))
 
     def attempt(self, trial: int, token: int, worker: str) -> AttemptRow | None:
         """The claim (trial, token), if it was ``worker``'s."""

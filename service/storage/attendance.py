@@ -1,9 +1,11 @@
 """Attendance: when somebody last looked after the leases.
 
 While nobody did, workers could not renew, and that is not their fault: whoever comes back gives
-all of them a full lease before anything expires. It covers a restart of every replica, a machine
-that was asleep and a database that was away.
+all of them that time again before anything expires. It covers a restart of every replica, a machine
+that was asleep, a database that was away and a clock that was set.
 """
+
+import math
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -18,14 +20,20 @@ _ATTENDANCE = table_of(AttendanceRow)
 FENCE = select(func.coalesce(func.max(_ATTENDANCE.c.fence), 0)).scalar_subquery()
 """SQL: tokens up to here may be in the hands of workers this database knows nothing of."""
 
-_SINCE = select(Now() - AttendanceRow.at).where(AttendanceRow.id == ONLY).with_for_update()
+_SINCE = select(Now() - AttendanceRow.at).where(AttendanceRow.id == ONLY)
+
+
+def unattended(session: Session) -> float:
+    """Seconds in which nobody looked after the leases; less than none where the clock went back."""
+    since = session.scalar(_SINCE)
+    return math.inf if since is None else since
 
 
 def attend(session: Session) -> float:
-    """Note that somebody looks after the leases; return the seconds in which nobody did."""
-    since = session.scalar(_SINCE)
+    """Note that somebody does; return what ``unattended`` would have."""
+    since = session.scalar(_SINCE.with_for_update())
     if since is None:
         insert_new(session, _ATTENDANCE, id=ONLY, at=0.0, fence=0)
-        since = session.scalars(_SINCE).one()
+        since = session.scalars(_SINCE.with_for_update()).one()
     session.execute(update(_ATTENDANCE).where(_ATTENDANCE.c.id == ONLY).values(at=Now()))
     return since

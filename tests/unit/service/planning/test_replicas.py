@@ -185,7 +185,7 @@ def test_expiry_waits_for_a_study_that_was_busy_twice(service: Service) -> None:
 
 
 def _grant_grace(session: Session, _study: str) -> None:
-    Leases(session).grant_grace(600.0)
+    Leases(session).grant_grace(600.0, 300.0)
 
 
 def _cancel_all(session: Session, study: str) -> None:
