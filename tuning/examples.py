@@ -10,9 +10,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from rankspace.errors import CannotOpen, InvalidInput
+from rankspace.errors import InvalidInput
+from tuning.text_file import read_text_file
 
 FIELD = "recipe.data.train"
+ROW = '{"instruction": "…", "input": "", "output": "…"}'
 
 PROMPT = (
     "Below is an instruction that describes a task. Write a response that appropriately "
@@ -62,7 +64,7 @@ def read_text(path: Path, tokenizer: Any, length: int) -> tuple[Example, ...]:
 
     The text is one stream: no token is put in front of a window.
     """
-    encoded = tokenizer(_text(path), add_special_tokens=False, verbose=False)
+    encoded = tokenizer(read_text_file(FIELD, path), add_special_tokens=False, verbose=False)
     return windows(encoded["input_ids"], length)
 
 
@@ -78,7 +80,8 @@ def read_instructions(path: Path, tokenizer: Any, length: int) -> tuple[Example,
 
     Examples are cut at ``length`` tokens; one without an answer token left is dropped.
     """
-    rows = [_row(n, line) for n, line in enumerate(_text(path).splitlines(), 1) if line]
+    lines = read_text_file(FIELD, path).splitlines()
+    rows = [_row(path, number, line) for number, line in enumerate(lines, 1) if line]
     prompts = [_prompt(row) for row in rows]
     if not rows:
         return ()
@@ -109,31 +112,29 @@ def _prompt(row: Mapping[str, str]) -> str:
     return template.format_map(row)
 
 
-def _row(number: int, line: str) -> Mapping[str, str]:
-    try:
-        row = json.loads(line)
-    except ValueError:
-        row = None
-    needed = ("instruction", "output")
-    if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in needed):
-        raise InvalidInput(
-            f"{FIELD}, line {number}",
-            line,
-            "is not a row of instruction, input and output",
-            fix='write {"instruction": "…", "input": "", "output": "…"} on every line',
-        )
-    return row
+def _row(path: Path, number: int, line: str) -> Mapping[str, str]:
+    row = _parsed(line)
+    problem = _problem(row)
+    if problem is not None:
+        # Nothing of the line itself: who reads this need not be allowed to read the file.
+        field, fix = f"{FIELD}, line {number}", f"write {ROW} on every line"
+        raise InvalidInput(field, str(path), problem, fix=fix)
+    found: Mapping[str, str] = row
+    return found
 
 
-def _text(path: Path) -> str:
+def _parsed(line: str) -> Any:
     try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        problem = f"is not UTF-8 at byte {error.start}"
-        raise InvalidInput(FIELD, str(path), problem, fix="convert it: iconv -t UTF-8") from None
-    except OSError as error:
-        problem, fix = f"cannot be read: {error.strerror}", "put it where this worker can open it"
-        raise CannotOpen(FIELD, str(path), problem, fix=fix) from error
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _problem(row: Any) -> str | None:
+    if not isinstance(row, dict):
+        return "is not a JSON object"
+    missing = [key for key in ("instruction", "output") if not isinstance(row.get(key), str)]
+    return f"has no text as {' and '.join(missing)}" if missing else None
 
 
 READERS: Mapping[str, Reader] = MappingProxyType(

@@ -16,6 +16,7 @@ from worker.lease.loop import Patience, Worker
 from worker.lease.spool import Spool
 from worker.settings import Settings
 from worker.trial.evaluation import Evaluator
+from worker.trial.reach import Reach
 
 log = structlog.get_logger(__name__)
 
@@ -76,13 +77,19 @@ def _work(settings: Settings, local_key: Path | None) -> None:
             settings.worker,
             service,
             renewer,
-            Evaluator(device),
+            Evaluator(device, reach=_reach(settings, local_key)),
             spool,
             drain=drain,
             patience=_patience(settings),
             hints=RedisHints(settings.redis_url.get_secret_value()) if settings.redis_url else None,
         ).run()
     log.info("worker_left", trials=trials)
+
+
+def _reach(settings: Settings, local_key: Path | None) -> Reach:
+    own = (settings.key_file, settings.join_token_file, settings.spool_directory)
+    home = local_key.parent if local_key else None
+    return Reach(settings.roots, [path for path in (*own, home) if path])
 
 
 def _client(settings: Settings, key: str, attempts: int) -> LeaseClient:

@@ -4,11 +4,11 @@ import os
 import secrets
 import socket
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import platformdirs
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from rankspace.errors import InvalidInput
 
@@ -33,6 +33,8 @@ class Settings(BaseSettings):
         worker: Name under which leases are held; must not be shared by two running workers. A
             worker that joins needs one that stays.
         device: ``auto`` takes a GPU where there is one.
+        roots: Directories within which models and data lie; a list with colons between. Without
+            any, whatever this user can read, but for keys, hidden files and the system's own.
         cpu_threads: Threads of one operation on the CPU; None leaves it to torch.
         spool_directory: Where undelivered reports wait, and the key of a worker that joined;
             workers may share it, and deliver what another one left behind.
@@ -56,6 +58,7 @@ class Settings(BaseSettings):
     join_token_file: Path | None = None
     worker: str = Field(default_factory=_name, min_length=1, max_length=200)
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    roots: Annotated[tuple[Path, ...], NoDecode] = ()
     cpu_threads: int | None = Field(default=None, ge=1)
     spool_directory: Path = Field(default_factory=_spool_directory)
     wait_seconds: float = Field(default=20.0, ge=0, le=30)
@@ -66,6 +69,18 @@ class Settings(BaseSettings):
     stuck_seconds: float = Field(default=3600.0, gt=0)
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("roots", mode="before")
+    @classmethod
+    def _listed(cls, given: Any) -> Any:
+        return given.split(os.pathsep) if isinstance(given, str) else given
+
+    @field_validator("roots")
+    @classmethod
+    def _absolute(cls, roots: tuple[Path, ...]) -> tuple[Path, ...]:
+        if not all(root.is_absolute() for root in roots):
+            raise ValueError("name every root by its absolute path")
+        return roots
 
     def secret(self, local: Path | None = None) -> str:
         """The key itself; ``local`` is a file that has one if none is given.

@@ -29,7 +29,7 @@ def parse_document(name: str, content: bytes) -> dict[str, Any]:
     try:
         document = json.loads(content.decode(), object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
-        raise _unreadable(name, content[:40], f"is not JSON: {error}") from None
+        raise _unreadable(name, f"{len(content):,} bytes", f"is not JSON: {error}") from None
     if not isinstance(document, dict):
         raise _unreadable(name, document, "is not a JSON object")
     return document

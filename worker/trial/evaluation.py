@@ -16,9 +16,11 @@ from tuning import memory
 from tuning.back_ends import ADAPTER_BACK_ENDS, AdapterBackEnd, Attached, assigned_ranks
 from tuning.batches import schedule, steps_of_epochs
 from tuning.data import Dataset, DatasetCache
+from tuning.examples import FIELD
 from tuning.measuring import mean_loss
 from tuning.training import OnStep, Training, train
 from worker.trial.export import export
+from worker.trial.reach import Reach
 from worker.trial.resident import Residence, Resident
 from worker.trial.versions import versions
 
@@ -33,11 +35,14 @@ class _Prepared:
 class Evaluator:
     """Runs assignments on one device; model and data stay between them."""
 
-    def __init__(self, device: torch.device, back_end: str = "peft") -> None:
+    def __init__(
+        self, device: torch.device, back_end: str = "peft", reach: Reach | None = None
+    ) -> None:
         self._device = device
         self._back_end: AdapterBackEnd = ADAPTER_BACK_ENDS[back_end]
         self._residence = Residence(device)
         self._datasets = DatasetCache()
+        self._reach = reach or Reach()
 
     def capabilities(self) -> Capabilities:
         """What this machine can run, and what it would not have to load."""
@@ -75,6 +80,8 @@ class Evaluator:
             memory.reset_peak(self._device)
 
     def _prepare(self, assignment: Assignment) -> _Prepared:
+        self._reach.check("model_path", assignment.model_path)
+        self._reach.check(FIELD, assignment.recipe.data.train)
         resident = self._residence.resident(assignment)
         fingerprint, tokenizer = resident.fingerprint, resident.tokenizer
         dataset = self._datasets.dataset(assignment.recipe, fingerprint, tokenizer)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pruning.container.container import load
-from rankspace.errors import CannotOpen, RankspaceError
+from rankspace.errors import CannotOpen, InvalidInput
 from rankspace.lease import Assignment
 from rankspace.recipe import Recipe
 from tuning import memory
@@ -102,11 +102,14 @@ class Residence:
 
 
 def _cannot_open(path: str, error: Exception) -> CannotOpen:
-    if isinstance(error, RankspaceError):
-        return CannotOpen("model_path", path, f"cannot be used: {error.detail}", fix=error.hint)
-    problem = f"cannot be loaded: {type(error).__name__}: {error}"
-    fix = "run the worker where there is room for it and the file can be read"
-    return CannotOpen("model_path", path, problem, fix=fix)
+    """Say what is wrong without the values, which may come out of the files."""
+    if isinstance(error, InvalidInput):
+        problem = f"cannot be used: {error.field}: {error.problem}"
+        return CannotOpen("model_path", path, problem, fix=error.hint)
+    told = str(error) if memory.is_exhausted(error) else getattr(error, "strerror", None)
+    said = f"{type(error).__name__}: {told}" if told else type(error).__name__
+    fix = "run the worker where there is room for it and the file can be read; its log says more"
+    return CannotOpen("model_path", path, f"cannot be loaded: {said}", fix=fix)
 
 
 def base_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:

@@ -12,6 +12,7 @@ from rankspace.recipe import Data, Recipe
 from rankspace.trial import Split
 from tuning.data import DatasetCache, prepare
 from tuning.examples import read_instructions, read_text, windows
+from tuning.text_file import MOST_BYTES
 
 
 def test_text_is_cut_into_consecutive_whole_windows(text_file: Path, tokenizer: Any) -> None:
@@ -56,6 +57,37 @@ def test_a_bad_row_is_named_by_its_line(tmp_path: Path, tokenizer: Any, line: st
     rows.write_text('{"instruction": "a", "output": "b"}\n' + line + "\n")
     with pytest.raises(InvalidInput, match=r"recipe\.data\.train, line 2"):
         read_instructions(rows, tokenizer, 100)
+
+
+@pytest.mark.parametrize(
+    "secret", ["rka_secret", '"rka_secret"', '{"rka_secret": 1}', "[" * 100_000 + "rka_secret"]
+)
+def test_an_error_carries_nothing_of_the_file(tmp_path: Path, tokenizer: Any, secret: str) -> None:
+    """Who may name a file in a study need not be allowed to read it."""
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(secret)
+    with pytest.raises(InvalidInput) as caught:
+        read_instructions(rows, tokenizer, 100)
+    assert "secret" not in f"{caught.value.detail} {caught.value.hint}"
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/stdin", "/"])
+def test_devices_and_directories_are_no_data(path: str, tokenizer: Any) -> None:
+    with pytest.raises(CannotOpen, match=r"recipe\.data\.train"):
+        read_text(Path(path), tokenizer, 8)
+
+
+def test_a_pipe_holds_nobody_up(tmp_path: Path, tokenizer: Any) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CannotOpen, match="no regular file"):
+        read_text(tmp_path / "pipe", tokenizer, 8)
+
+
+def test_a_file_too_large_for_memory_is_refused_unread(tmp_path: Path, tokenizer: Any) -> None:
+    with (tmp_path / "huge.txt").open("wb") as file:
+        file.truncate(MOST_BYTES + 1)  # a hole: it takes no room
+    with pytest.raises(CannotOpen, match="2,147,483,649 bytes, more than the 2,147,483,648"):
+        read_text(tmp_path / "huge.txt", tokenizer, 8)
 
 
 def test_unreadable_files_name_the_field(tmp_path: Path, tokenizer: Any) -> None:

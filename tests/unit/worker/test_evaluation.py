@@ -1,4 +1,6 @@
 import json
+import re
+import shutil
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -117,6 +119,30 @@ def test_another_model_than_submitted_names_both(assign: Assign, evaluator: Eval
 def test_an_unreadable_model_is_the_callers_to_fix(assign: Assign, tmp_path: Path) -> None:
     with pytest.raises(CannotOpen, match=r"config\.json"):
         Evaluator(CPU).evaluate(assign(model_path=str(tmp_path)), go_on)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_what_is_wrong_with_a_model_is_told_without_its_content(
+    assign: Assign, tmp_path: Path, name: str
+) -> None:
+    """A directory that a study names may be anybody's."""
+    copy = Path(shutil.copytree(assign().model_path, tmp_path / "model"))
+    length = (9).to_bytes(8, "little") if name == "model.safetensors" else b""
+    (copy / name).write_bytes(length + b"secret123")
+    with pytest.raises(CannotOpen, match=name.partition(".")[0]) as caught:
+        Evaluator(CPU).evaluate(assign(model_path=str(copy)), go_on)
+    assert "secret" not in f"{caught.value.detail} {caught.value.hint}"
+
+
+@pytest.mark.parametrize("field", ["model_path", "recipe.data.train"])
+def test_what_is_out_of_reach_is_not_opened(assign: Assign, field: str) -> None:
+    data = replace(assign().recipe.data, train="/proc/self/environ")
+    named = {
+        "model_path": assign(model_path="/proc/self"),
+        "recipe.data.train": assign(recipe=replace(assign().recipe, data=data)),
+    }
+    with pytest.raises(CannotOpen, match=f"{re.escape(field)} = '/proc/.*roots"):
+        Evaluator(CPU).evaluate(named[field], go_on)
 
 
 def test_a_model_too_large_for_this_device_is_no_fault_of_the_trial(
