@@ -35,6 +35,7 @@ def study_details(study: dict[str, Any]) -> RenderableType:
     lines: list[RenderableType] = [head]
     if study["error"]:
         lines.append(Text(study["error"], style="red"))
+    lines += [_barred(one) for one in study.get("barred", ())]
     lines.append(_progress(study))
     if study["best"]:
         lines.append(
@@ -45,6 +46,12 @@ def study_details(study: dict[str, Any]) -> RenderableType:
     workers = f"{count} active worker{'' if count == 1 else 's'}"
     lines.append(workers + (f", {left} left" if left else ""))
     return Group(*lines)
+
+
+def _barred(one: dict[str, Any]) -> Text:
+    """Why a worker gets no trials of the study; services of before do not say."""
+    tries = f"{one['tries']} {'try' if one['tries'] == 1 else 'tries'}"
+    return Text(f"{one['worker']} cannot open its files ({tries}): {one['reason']}", style="yellow")
 
 
 def time_left(seconds: float | None) -> str:

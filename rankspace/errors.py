@@ -67,7 +67,8 @@ class InvalidContainer(InvalidInput):
 class CannotOpen(InvalidInput):
     """The model or the data cannot be opened on this machine: no fault of the trial at hand.
 
-    The trial goes back, and the worker leaves: another trial would fare no better here.
+    The trial goes back, and this worker gets none of its study for a while: another one would fare
+    no better here.
     """
 
 

@@ -136,6 +136,17 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True)
+class Release(Holding):
+    """A trial given back undone; ``reason``: why this worker can run none of its study."""
+
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        Holding.__post_init__(self)
+        check_error("reason", self.reason)
+
+
+@dataclass(frozen=True, slots=True)
 class Heartbeat(Holding):
     """``interim``: pairs of step and loss since the last heartbeat."""
 
@@ -183,9 +194,7 @@ class Report(Holding):
             raise InvalidInput("measurement", None, "is missing", fix="send what was measured")
         if self.outcome == "failed" and not self.error:
             raise InvalidInput("error", self.error, "is missing", fix="say why it failed")
-        if self.error is not None and len(self.error) > MAX_ERROR:
-            fix = f"cut it to {MAX_ERROR} characters"
-            raise InvalidInput("error", self.error, "is too long", fix=fix)
+        check_error("error", self.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +214,11 @@ def check_name(name: str) -> None:
     check_worker(name)
     if "/" in name:
         raise InvalidInput("worker", name, "has a slash", fix="rename it")
+
+
+def check_error(field: str, text: str | None) -> None:
+    if text is not None and len(text) > MAX_ERROR:
+        raise InvalidInput(field, text, "is too long", fix=f"cut it to {MAX_ERROR} characters")
 
 
 def check_process(process: str) -> None:

@@ -8,7 +8,7 @@ import structlog
 
 from rankspace import Assignment
 from rankspace.errors import InvalidInput, LeaseLost
-from rankspace.lease import Capabilities, Heartbeat, HeartbeatAnswer, Holding, Receipt, Report
+from rankspace.lease import Capabilities, Heartbeat, HeartbeatAnswer, Receipt, Release, Report
 from service.access.caller import WorkerIdentity
 from service.leases import workflow
 from service.leases.assignment import assignment
@@ -149,27 +149,25 @@ class LeaseService:
             self._metrics.gpu_seconds.labels(given.outcome).inc(seconds)
         return receipt
 
-    def release(self, trial: int, holding: Holding, identity: WorkerIdentity) -> None:
+    def release(self, trial: int, given: Release, identity: WorkerIdentity) -> None:
         with self._database.writing() as session:
-            earlier = Leases(session).spent(trial, holding.token)
-            workflow.release(session, trial, holding, identity)
-            seconds = Leases(session).spent(trial, holding.token) - earlier
+            earlier = Leases(session).spent(trial, given.token)
+            workflow.release(session, trial, given, identity)
+            seconds = Leases(session).spent(trial, given.token) - earlier
+        if given.reason:
+            log.warning("barred", worker=given.worker, study=given.study_id, problem=given.reason)
         self._metrics.gpu_seconds.labels("released").inc(seconds)
         self._doorbell.ring(1)
 
     def sweep(self) -> None:
         """Take overdue trials back, unless nobody was there to renew them."""
-        self._attend()
         with self._database.reading() as session:
             studies = Leases(session).overdue()
+        self._attend()  # after the look: what a clock made overdue in between waits a turn
         self._missed = Counter({study: self._missed[study] for study in studies})
         for study in sorted(studies, key=self._missed.__getitem__):  # those to wait for come last
             if count := self._expire(study):
                 self._doorbell.ring(count)
-
-    def _between(self, since: float) -> float:
-        """Seconds that lie between two turns of housekeeping anyway; none before the first."""
-        return TURNS * self._settings.housekeeping_seconds if math.isfinite(since) else 0.0
 
     def _expire(self, study: str) -> int:
         with self._database.writing() as session:

@@ -15,6 +15,7 @@ from service.storage.scope import ALL
 from service.storage.tables import AttemptRow, ModelRow, StudyRow, TrialRow, table_of
 from service.studies.repository import Studies
 from service.trials.repository import IS_CLAIMABLE, affected, changed, lock_trials
+from service.workers.bars import IS_BARRED
 
 PATIENCE_SECONDS = 600.0
 """How long a trial may wait for workers that have another model at hand."""
@@ -42,7 +43,7 @@ _FITS = (StudyRow.gpu_memory_gib <= bindparam("gib")) & or_(
     StudyRow.architecture == "",
     bindparam("any_architecture", type_=Boolean),
 )
-_FITTING = _FREE.where(_FITS, _IS_SEEN)
+_FITTING = _FREE.where(_FITS, _IS_SEEN, ~IS_BARRED)
 _WORK = select(1).where(or_(select(TrialRow.id).where(_IS_HELD).exists(), _FITTING.exists()))
 _HELD = select(TrialRow).where(_IS_HELD).limit(1)
 _CLAIMED = (AttemptRow.trial_id == TrialRow.id) & (AttemptRow.token == TrialRow.token)
@@ -91,14 +92,14 @@ class Leases:
         given = {"worker": worker, "process": process, "project": project}
         return self._session.scalar(_LEFT_BEHIND, given)
 
-    def lock_next_study(self, able: Capabilities | None, project: str) -> str | None:
-        """Lock the active study whose queued trial is next for a worker that is ``able``.
+    def lock_next_study(self, worker: str, able: Capabilities | None, project: str) -> str | None:
+        """Lock the active study whose queued trial is next for ``worker``, which is ``able``.
 
         One whose model is loaded there comes first, unless another has waited for long. Studies
         somebody is writing to at this moment are passed over, unless there is no other.
         """
         resident = able.resident if able else None
-        given = {**_needs(able), "resident": resident, "project": project}
+        given = {"worker": worker, **_needs(able), "resident": resident, "project": project}
         idle = self._session.scalar(_NEXT_IDLE_STUDY, given)
         if idle is not None:
             return idle

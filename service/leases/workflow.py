@@ -18,8 +18,10 @@ from rankspace.lease import (
     HeartbeatAnswer,
     Holding,
     Receipt,
+    Release,
     Report,
 )
+from rankspace.study import ACTIVE
 from rankspace.trial import FINISHED, TrialState
 from rankspace.wire import encode
 from service.access.caller import WorkerIdentity
@@ -31,8 +33,10 @@ from service.storage.documents import space_of
 from service.storage.events import Events
 from service.storage.tables import AttemptRow, TrialRow
 from service.studies.repository import Studies
+from service.studies.workflow import pause
 from service.trials.repository import Trials
 from service.workers import quarantine
+from service.workers.bars import Bars
 from service.workers.repository import Workers
 
 MAX_EXPIRIES = 3
@@ -73,7 +77,7 @@ def claim(
         leases.renew(held.id, held.token, lease_seconds)
         return held
     quarantine.check(session, worker)
-    study = leases.lock_next_study(able, project)
+    study = leases.lock_next_study(worker, able, project)
     if study is None:
         return None
     claimed = leases.claim(study, worker, lease_seconds, process)
@@ -175,6 +179,7 @@ def _bounds(session: Session, row: TrialRow, attempt: AttemptRow) -> Bounds:
 def _judge(session: Session, row: TrialRow, given: Report) -> None:
     if given.outcome == "done":
         quarantine.note_success(session, given.worker)
+        Bars(session).forget(row.study_id, given.worker)
     else:
         quarantine.note_failure(session, given.worker, row)
 
@@ -227,8 +232,11 @@ def _accept(session: Session, row: TrialRow, given: Report) -> None:
     Events(session).record(given.outcome, row.study_id, row.id, **content)
 
 
-def release(session: Session, trial: int, holding: Holding, identity: WorkerIdentity) -> None:
+def release(session: Session, trial: int, given: Release, identity: WorkerIdentity) -> None:
     """Queue the trial again without counting an expiry; repeating it changes nothing.
+
+    With a reason the worker is barred from the study for a while; when that leaves nobody who can
+    run it, the study pauses.
 
     Raises:
         WrongWorker: The name is not for this ``identity``.
@@ -236,16 +244,26 @@ def release(session: Session, trial: int, holding: Holding, identity: WorkerIden
         LeaseLost: The trial is not this claim's any more.
     """
     # May it use the name? No sign of life is noted: it may be leaving.
-    Workers(session).quarantine_reason(holding.worker, identity)
+    Workers(session).quarantine_reason(given.worker, identity)
     leases = Leases(session)
-    _lock(session, trial, holding)
-    row, attempt = _held(session, trial, holding)
+    _lock(session, trial, given)
+    row, attempt = _held(session, trial, given)
     if attempt.outcome == "released":
         return
-    if not leases.requeue(trial, holding.token):
-        raise _lost(trial, holding.token)
-    leases.end_attempt(trial, holding.token, "released")
-    Events(session).record("released", row.study_id, trial, token=holding.token)
+    if not leases.requeue(trial, given.token):
+        raise _lost(trial, given.token)
+    leases.end_attempt(trial, given.token, "released", given.reason)
+    content = {"token": given.token, **({"reason": given.reason} if given.reason else {})}
+    Events(session).record("released", row.study_id, trial, **content)
+    if given.reason:
+        _bar(session, row.study_id, given.worker, given.reason)
+
+
+def _bar(session: Session, study: str, worker: str, reason: str) -> None:
+    bars, head = Bars(session), Studies(session).get(study)
+    bars.note(study, worker, reason)
+    if head.state in ACTIVE and bars.leave_nobody(study, head.project):
+        pause(session, study, f"no worker can open its files; {worker}: {reason}")
 
 
 def expire(session: Session, study: str, *, waits: bool = False) -> list[TrialRow] | None:

@@ -260,6 +260,18 @@ class WorkerRow(Base):
     quarantine_reason: Mapped[str | None] = mapped_column(Text)
 
 
+class BarRow(Base):
+    """Why ``worker`` gets no trials of a study ``until`` then, and how often it has tried."""
+
+    __tablename__ = "bars"
+
+    study_id: Mapped[str] = _study(primary_key=True)
+    worker: Mapped[str] = mapped_column(String(200), primary_key=True)
+    tries: Mapped[int] = mapped_column(server_default="0")
+    reason: Mapped[str] = mapped_column(Text)
+    until: Mapped[float] = mapped_column(Double)
+
+
 class AttendanceRow(Base):
     """One row: when somebody last looked after the leases; all tokens to come are above ``fence``.
 

@@ -10,10 +10,11 @@ from rankspace.study import ACTIVE, StudyState
 from service.artifacts.repository import Artifacts
 from service.storage.clock import timestamp
 from service.storage.documents import space_of, study_of, verdict_of
-from service.storage.tables import StudyRow
+from service.storage.tables import BarRow, StudyRow
 from service.studies.progress import Progress, progress, remaining_seconds
 from service.studies.tally import Best, Tally, tallies
 from service.trials.repository import Trials
+from service.workers.bars import Bars
 from service.workers.repository import Workers
 
 
@@ -23,6 +24,16 @@ class Parameters:
 
     maximum: int
     uniform: int
+
+
+@dataclass(frozen=True, slots=True)
+class Barred:
+    """A worker that could not open the study's files, why, and until when it gets none of it."""
+
+    worker: str
+    tries: int
+    reason: str
+    until: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +55,7 @@ class StudyView:
     verdict: Verdict | None
     export_ready: bool
     workers_active: int
+    barred: tuple[Barred, ...]
     eta_seconds: float | None
     seconds: Mapping[str, float]
 
@@ -57,10 +69,16 @@ def views(session: Session, rows: Sequence[StudyRow], active_seconds: float) -> 
     """View many studies without loading their trials."""
     counted = tallies(session, [row.id for row in rows])
     workers = Workers(session).active(active_seconds)
-    return [_view(session, row, counted.get(row.id, Tally()), workers) for row in rows]
+    bars = Bars(session).of([row.id for row in rows])
+    return [
+        _view(session, row, counted.get(row.id, Tally()), workers, bars.get(row.id, ()))
+        for row in rows
+    ]
 
 
-def _view(session: Session, row: StudyRow, tally: Tally, workers: int) -> StudyView:
+def _view(
+    session: Session, row: StudyRow, tally: Tally, workers: int, bars: Sequence[BarRow]
+) -> StudyView:
     study, space = study_of(row.document), space_of(row.space)
     stage, uniform = StudyState(row.stage), space.uniform()
     counts = progress(study, stage, tally)
@@ -80,6 +98,9 @@ def _view(session: Session, row: StudyRow, tally: Tally, workers: int) -> StudyV
         verdict=verdict_of(row.verdict),
         export_ready=stage is StudyState.DONE and bool(Artifacts(session).export(row.id)),
         workers_active=workers,
+        barred=tuple(
+            Barred(bar.worker, bar.tries, bar.reason, timestamp(bar.until)) for bar in bars
+        ),
         eta_seconds=remaining_seconds(study, counts, tally, workers)
         if row.state in ACTIVE
         else None,

@@ -10,10 +10,13 @@ from service.storage.tables import StudyRow
 from service.studies.repository import Studies, enter, require
 from service.trials.repository import Trials
 from service.trials.workflow import keep_within
+from service.workers.bars import Bars
 
 
-def pause(session: Session, study: str) -> StudyRow:
+def pause(session: Session, study: str, error: str | None = None) -> StudyRow:
     """Hand out no more trials; those that run may finish. Repeating it changes nothing.
+
+    An ``error`` says why nobody asked for it.
 
     Raises:
         Conflict: The study is over.
@@ -21,17 +24,21 @@ def pause(session: Session, study: str) -> StudyRow:
     row = Studies(session).locked(study)
     if row.state != StudyState.PAUSED:
         enter(row, StudyState.PAUSED)
-        Events(session).record("paused", study)
+        row.error = error
+        Events(session).record("paused", study, **({"error": error} if error else {}))
     return row
 
 
 def resume(session: Session, study: str) -> StudyRow:
     """Go on with the stage it was in; a failed stage is tried again.
 
+    Workers that could not open its files try anew, also those of a study that goes on already.
+
     Raises:
         Conflict: The study is over, or its search has failed with all its trials.
     """
     row = Studies(session).locked(study)
+    Bars(session).lift(study)
     if row.state in RESUMABLE:
         _check_retry(session, row)
         row.retries += int(row.state == StudyState.FAILED)

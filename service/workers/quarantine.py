@@ -12,6 +12,7 @@ from rankspace.errors import Forbidden, Quarantined
 from service.storage.events import Events
 from service.storage.scope import Scope
 from service.storage.tables import TrialRow
+from service.workers.bars import LATELY_SECONDS, Bars
 from service.workers.history import chance, records
 from service.workers.repository import Workers
 
@@ -20,9 +21,6 @@ MOST = 3
 
 UNLIKELY = 1e-3
 """How probable failures may be at most, on a worker no worse than the others."""
-
-LATELY_SECONDS = 600.0
-"""Who was seen since counts as a worker that is there."""
 
 LONGEST = 500
 
@@ -106,13 +104,14 @@ def shut_out(session: Session, worker: str, reason: str, scope: Scope) -> None:
 
 
 def reinstate(session: Session, worker: str, scope: Scope) -> None:
-    """Give ``worker`` trials again and forget what was held against it; see ``shut_out``.
+    """Give ``worker`` trials again, of all studies, and forget what was held against it.
 
     Raises:
         NotFound, Forbidden: As ``shut_out`` does.
     """
     _check_own(session, worker, scope)
     Workers(session).reinstate(worker)
+    Bars(session).lift_of(worker)
 
 
 def _check_own(session: Session, worker: str, scope: Scope) -> None:

@@ -245,6 +245,15 @@ def test_a_released_trial_is_handed_on_under_a_higher_token(site: Site, connect:
     assert second.report(_done(again, "w2")) == "accepted"
 
 
+def test_a_study_that_a_worker_cannot_open_is_for_others(site: Site, connect: Connect) -> None:
+    site.queue()
+    first, second = connect("w1"), connect("w2")
+    lease = _claimed(first)
+    first.release(lease, "recipe.data.train = '/absent': cannot be read")
+    assert first.claim(0) is None
+    assert _claimed(second).trial_id == lease.trial_id
+
+
 def _upload(client: LeaseClient, lease: Assignment, file: Path) -> None:
     file.write_text("hello")
     client.upload(_done(lease), file)

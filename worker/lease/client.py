@@ -27,6 +27,7 @@ from rankspace.lease import (
     HeartbeatAnswer,
     Holding,
     Receipt,
+    Release,
     Report,
 )
 from rankspace.wire import encode, only
@@ -126,10 +127,14 @@ class LeaseClient:
         body = only(Report, encode(report))
         return read(Receipt, self._lease("POST", report, "report", json=body)).status
 
-    def release(self, lease: Assignment) -> None:
-        """Give the trial back undone; it does not count as an attempt."""
-        holding = Holding(self._worker, lease.token, lease.study_id)
-        self._lease("POST", lease, "release", json=encode(holding))
+    def release(self, lease: Assignment, reason: str | None = None) -> None:
+        """Give the trial back undone; it does not count as an attempt.
+
+        With a ``reason`` why none of the study's can be run here, it brings others first.
+        """
+        body = encode(Release(self._worker, lease.token, lease.study_id, reason))
+        # A service of the release before knows no reasons.
+        self._lease("POST", lease, "release", json=body if reason else only(Holding, body))
 
     def upload(self, report: SpooledReport, file: Path) -> None:
         """Send one file of the adapter, ahead of its report; raises what ``report`` does."""

@@ -17,7 +17,7 @@ from tuning.training import OnStep
 from worker.lease.drain import Drain, Drained
 from worker.lease.heartbeat import HeartbeatThread, Renewer
 from worker.lease.hints import NoHints, Waits
-from worker.lease.report import SpooledReport, done, failed
+from worker.lease.report import SpooledReport, done, failed, text_of
 from worker.lease.spool import Spool
 from worker.lease.watchdog import Watchdog
 
@@ -34,7 +34,7 @@ class Service(Protocol):
     def heartbeat(self, lease: Assignment, interim: Sequence[tuple[int, float]]) -> Action: ...
     def upload(self, report: SpooledReport, file: Path) -> None: ...
     def report(self, report: SpooledReport) -> str: ...
-    def release(self, lease: Assignment) -> None: ...
+    def release(self, lease: Assignment, reason: str | None = None) -> None: ...
 
 
 class Evaluates(Protocol):
@@ -114,7 +114,6 @@ class Worker:
 
         Raises:
             Unauthenticated, Forbidden, UnsupportedVersion: The operator must act first.
-            CannotOpen: So must they for a trial's files; the trial is given back.
             RankspaceError: The GPU broke down.
         """
         try:
@@ -141,7 +140,10 @@ class Worker:
             # Claiming while a report is under way brings the same lease: it has been run already.
             self._drain.sleep(self._patience.away_seconds)
             return
-        self._run(lease)
+        try:
+            self._run(lease)
+        except CannotOpen:  # given back: the service has other studies, or waits before this one
+            return
         self._trials += 1
         self._idle_since = time.monotonic()
 
@@ -217,8 +219,14 @@ class Worker:
             log.warning("trial_dropped", problem=error.detail)
             self._spool.discard(lease)
             return None
-        except (Drained, CannotOpen):
+        except Drained:
             self._give_back(lease)
+            raise
+        except CannotOpen as error:
+            log.error(
+                "study_not_opened", problem=error.detail, fix=error.hint, exc_info=_cause(error)
+            )
+            self._give_back(lease, text_of(error))
             raise
         except Exception as error:  # noqa: BLE001  # a trial must not end the worker
             return self._failed(lease, error)
@@ -248,7 +256,7 @@ class Worker:
     def _failed(self, lease: Assignment, error: Exception) -> SpooledReport:
         if isinstance(error, RankspaceError):
             log.warning("trial_failed", problem=error.detail, fix=error.hint)
-            text = f"{error.detail}; {error.hint}" if error.hint else error.detail
+            text = text_of(error)
         else:
             log.exception("trial_crashed")
             kind = "out of memory" if memory.is_exhausted(error) else type(error).__name__
@@ -275,11 +283,16 @@ class Worker:
         if lease is not None and not self._spool.holds(lease):
             self._give_back(lease)
 
-    def _give_back(self, lease: Assignment) -> None:
+    def _give_back(self, lease: Assignment, reason: str | None = None) -> None:
         self._spool.discard(lease)
         try:
-            self._service.release(lease)
+            self._service.release(lease, reason)
         except RankspaceError as error:
             log.warning("release_failed", trial=lease.trial_id, problem=error.detail)
         else:
             log.info("trial_released", trial=lease.trial_id)
+
+
+def _cause(error: Exception) -> BaseException | None:
+    """What the error came from, unless that is an error that speaks for itself."""
+    return None if isinstance(error.__cause__, RankspaceError | OSError) else error.__cause__

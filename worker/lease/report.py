@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 from urllib.parse import quote
 
+from rankspace.errors import RankspaceError
 from rankspace.lease import MAX_ERROR, Assignment, Report
 from rankspace.observation import Measurement
 
@@ -55,6 +56,11 @@ def failed(lease: Assignment, worker: str, error: str, now: float) -> SpooledRep
         trial_id=lease.trial_id,
         finished=now,
     )
+
+
+def text_of(error: RankspaceError) -> str:
+    """What the service is told of ``error``: the problem and the fix."""
+    return _cut(f"{error.detail}; {error.hint}" if error.hint else error.detail)
 
 
 def _cut(error: str) -> str:

@@ -10,7 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from rankspace import Assignment
-from rankspace.lease import Claim, Heartbeat, HeartbeatAnswer, Holding, Receipt, Report
+from rankspace.lease import Claim, Heartbeat, HeartbeatAnswer, Holding, Receipt, Release, Report
 from service.access.caller import Caller, Role, WorkerIdentity
 from service.leases.uploads import ArtifactFile
 from service.leases.workflow import check_protocol
@@ -23,7 +23,7 @@ from service.web.routers.shared import MAX_INTEGER, Service, TrialId
 COURTESY_SECONDS = 0.1
 """How long a claim waits for planning that others caused."""
 HOLDERS = (Role.ADMIN, Role.WORKER)
-Spoken = TypeVar("Spoken", Claim, Heartbeat, Report, Holding)
+Spoken = TypeVar("Spoken", Claim, Heartbeat, Report, Release)
 
 router = APIRouter(
     prefix="/v1/leases",
@@ -131,15 +131,18 @@ def report(
     return reply(receipt)
 
 
-@router.post("/{trial}/release", **route(None, body=Holding, status=204))
+@router.post("/{trial}/release", **route(None, body=Release, status=204))
 def release(
     runtime: Service,
     caller: Identified,
     trial: TrialId,
-    holding: Annotated[Holding, Depends(_own(Holding))],
+    given: Annotated[Release, Depends(_own(Release))],
 ) -> Response:
-    """Give the trial back unfinished; another worker may take it."""
-    runtime.leases.release(trial, holding, caller.identity)
+    """Give the trial back unfinished; another worker may take it.
+
+    A ``reason`` why this one can run none of the study's trials keeps it from them for a while.
+    """
+    runtime.leases.release(trial, given, caller.identity)
     return Response(status_code=204)
 
 

@@ -32,6 +32,7 @@ from rankspace.lease import (
     HeartbeatAnswer,
     Holding,
     Receipt,
+    Release,
     Report,
 )
 from rankspace.wire import decode, encode, only
@@ -76,6 +77,7 @@ class Leases:
         self._changed = threading.Condition(threading.RLock())
         self._trials: dict[int, Trial] = {}
         self._quarantined: set[str] = set()
+        self._barred: set[tuple[str, str]] = set()
 
     def queue(self, *assignments: Assignment) -> None:
         with self._changed:
@@ -104,8 +106,8 @@ class Leases:
                 return held.assignment
             if claim.worker in self._quarantined:
                 raise Quarantined("three failures", hint="have it reinstated")
-            self._changed.wait_for(lambda: self._next() is not None, wait)
-            trial = self._next()
+            self._changed.wait_for(lambda: self._next(claim.worker) is not None, wait)
+            trial = self._next(claim.worker)
             if trial is None:
                 return None
             token = max(trial.attempts, default=trial.assignment.token - 1) + 1
@@ -130,7 +132,7 @@ class Leases:
             trial.state = attempt.outcome = report.outcome
             return Receipt("accepted")
 
-    def release(self, number: int, holding: Holding) -> None:
+    def release(self, number: int, holding: Release) -> None:
         with self._changed:
             trial, attempt = self._held(number, holding)
             if attempt.outcome == "released":
@@ -138,6 +140,8 @@ class Leases:
             if trial.state != "running" or not _is_current(trial, holding):
                 raise _lost(holding)
             trial.state, attempt.outcome = "queued", "released"
+            if holding.reason:
+                self._barred.add((holding.study_id, holding.worker))
             self._changed.notify_all()
 
     def check_upload(self, number: int, holding: Holding) -> None:
@@ -148,8 +152,12 @@ class Leases:
             if not trial.assignment.keep_adapter:
                 raise Conflict(f"trial {number} keeps no adapter")
 
-    def _next(self) -> Trial | None:
-        return next((each for each in self._trials.values() if each.state == "queued"), None)
+    def _next(self, worker: str) -> Trial | None:
+        for each in self._trials.values():
+            is_barred = (each.assignment.study_id, worker) in self._barred
+            if each.state == "queued" and not is_barred:
+                return each
+        return None
 
     def _left_to(self, claim: Claim) -> Trial | None:
         """What the worker holds; what it held as another process is queued again."""
@@ -266,7 +274,7 @@ class FakeService:
         if route == "report":
             return 200, encode(self.leases.report(trial, decode(Report, body)))
         if route == "release":
-            self.leases.release(trial, decode(Holding, body))
+            self.leases.release(trial, decode(Release, body))
             return 204, None
         if route == "upload":
             holding = Holding(given["worker"], int(given["token"]), given["study_id"])

@@ -163,16 +163,28 @@ def elsewhere(changes: dict[str, Any], assignment: Assignment) -> Assignment:
         ({"data": "/absent.txt"}, "/absent.txt"),
     ],
 )
-def test_a_worker_that_cannot_open_the_files_gives_the_trial_back_and_leaves(
+def test_a_worker_that_cannot_open_the_files_gives_the_trial_back_and_serves_others(
     service: Any, worker: Start, assign: Assign, changes: dict[str, Any], problem: str
 ) -> None:
     """Reported as failed, trial after trial, it would eat the whole study in seconds."""
-    service.say("claim", granted(elsewhere(changes, assign())), NO_WORK)
-    with pytest.raises(InvalidInput, match=problem) as caught:
-        worker().run()
-    assert caught.value.hint
-    assert service.bodies("report") == []
-    assert len(service.bodies("release")) == len(service.bodies("claim")) == 1
+    closed, sound = elsewhere(changes, assign(trial_id=1)), assign(trial_id=2)
+    service.say("claim", granted(closed), granted(sound), NO_WORK)
+    assert worker().run() == 1
+    (released,) = service.bodies("release")
+    assert re.search(f"{problem}.*; ", released["reason"])
+    (reported,) = service.bodies("report")
+    assert (reported["outcome"], service.seen[-1][0]) == ("done", "claim")
+
+
+def test_a_trial_given_back_undone_is_told_without_a_reason(
+    service: Any, worker: Start, assign: Assign
+) -> None:
+    """A service of the release before refuses a body that has one."""
+    service.say("claim", granted(assign(steps=ENDLESS)), NO_WORK)
+    drain = Drain()
+    worker(drain=drain, hook=at_step(2, drain.request)).run()
+    (released,) = service.bodies("release")
+    assert sorted(released) == ["study_id", "token", "worker"]
 
 
 def test_data_that_no_worker_could_use_fail_the_trial(

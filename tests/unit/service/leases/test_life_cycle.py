@@ -20,7 +20,7 @@ from sqlalchemy import select, update
 
 from bench.chaos.history import Counted, Event, Findings, History, check
 from rankspace.errors import LeaseLost
-from rankspace.lease import Action, Heartbeat, Holding, Report
+from rankspace.lease import Action, Heartbeat, Release, Report
 from rankspace.wire import decode
 from service.leases import workflow
 from service.storage.clock import Now
@@ -133,10 +133,10 @@ class LifeCycle(RuleBasedStateMachine):
 
     @rule(lease=leases.filter(lambda lease: lease.trial > 0))
     def release(self, lease: Lease) -> None:
-        holding = Holding(lease.worker, lease.token, lease.study)
+        given = Release(lease.worker, lease.token, lease.study)
         with self.database.writing() as session:
             try:
-                workflow.release(session, lease.trial, holding, ANYBODY)
+                workflow.release(session, lease.trial, given, ANYBODY)
             except LeaseLost:
                 assert not (self._is_current(lease) and self.held[lease.trial])
                 return
