@@ -13,7 +13,7 @@ from rankadaptor.screen import err
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
 Url = Annotated[
     str | None,
-    typer.Option("--url", help="Address of the service [env RANKADAPTOR_URL].", show_default=False),
+    typer.Option("--url", help="Address of the service (RANKADAPTOR_URL).", show_default=False),
 ]
 StudyId = Annotated[str, typer.Argument(metavar="STUDY", help="Id of the study.")]
 

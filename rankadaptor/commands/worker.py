@@ -13,19 +13,19 @@ from rankspace.errors import InvalidInput
 def worker(
     url: Url = None,
     key_file: Annotated[
-        Path | None, typer.Option(help="File with a worker's key [RANKADAPTOR_KEY_FILE].")
+        Path | None, typer.Option(help="File with a worker's key (RANKADAPTOR_KEY_FILE).")
     ] = None,
     join_token_file: Annotated[
         Path | None,
         typer.Option(
             help="File with a join token, for the first start of a worker with a --name "
-            "[RANKADAPTOR_JOIN_TOKEN_FILE, or the token itself in RANKADAPTOR_JOIN_TOKEN]."
+            "(RANKADAPTOR_JOIN_TOKEN_FILE, or the token itself in RANKADAPTOR_JOIN_TOKEN)."
         ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="Name of this worker; unique [RANKADAPTOR_WORKER].")
+        str | None, typer.Option(help="Name of this worker; unique (RANKADAPTOR_WORKER).")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda [auto].")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda (auto).")] = None,
     cpu_threads: Annotated[int | None, typer.Option(help="Threads on a CPU.")] = None,
     max_trials: Annotated[int | None, typer.Option(help="Leave after so many trials.")] = None,
     until_idle_seconds: Annotated[
