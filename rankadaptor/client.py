@@ -1,7 +1,8 @@
 """Client: the service's REST interface as Python."""
 
-import hashlib
+import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -9,6 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
+from rankadaptor.adapter_download import listed, placed, receive
 from rankspace import PrunedModel, RankVector, SearchSpace, Study, Verdict
 from rankspace.calibration import Calibration, Noise
 from rankspace.errors import RankspaceError, Unreachable, revive
@@ -16,6 +18,7 @@ from rankspace.front import Front
 from rankspace.wire import decode, encode
 
 JSON = dict[str, Any]
+MAX_BYTES = 64 << 20  # of an answer that is read as a whole
 
 
 class Client:
@@ -30,7 +33,8 @@ class Client:
         self.url = url.rstrip("/")
         self._http = httpx.Client(
             base_url=self.url,
-            headers={"Authorization": f"Bearer {key}"},
+            # Nothing is unpacked: a kilobyte that was packed three times is a gigabyte.
+            headers={"Authorization": f"Bearer {key}", "Accept-Encoding": "identity"},
             timeout=timeout_seconds,
             trust_env=False,
         )
@@ -125,10 +129,20 @@ class Client:
         return decode(Noise, self._json("GET", f"/v1/studies/{study_id}/noise"))
 
     def export(self, study_id: str, directory: Path) -> list[Path]:
-        """Download the recovered adapter into ``directory`` and check every file's hash."""
-        files = self._json("GET", f"/v1/studies/{study_id}/export")["files"]
-        directory.mkdir(parents=True, exist_ok=True)
-        return [self._download(study_id, file, directory / file["name"]) for file in files]
+        """Download the recovered adapter into ``directory``, all of it or nothing.
+
+        Raises:
+            UnsupportedVersion: The service lists other files than those of an adapter.
+            Unreachable: What arrived is not what was announced.
+            InvalidInput: ``directory`` cannot be written.
+        """
+        route = f"/v1/studies/{study_id}/export"
+        files = listed(self._json("GET", route))
+        with placed(files, directory) as draft:
+            for file in files:
+                with self._answer("GET", f"{route}/{file.name}") as answer:
+                    receive(file, answer.iter_raw(), draft / file.name)
+        return [directory / file.name for file in files]
 
     def workers(self) -> Iterator[JSON]:
         return self._pages("/v1/workers")
@@ -173,30 +187,36 @@ class Client:
 
     def login_url(self) -> str:
         """Return an address that opens the dashboard once, without the key in it."""
-        code = self._json("POST", "/v1/login-codes")["code"]
-        return f"{self.url}/login?code={code}"
-
-    def _download(self, study_id: str, file: Mapping[str, Any], target: Path) -> Path:
-        content = self._send("GET", f"/v1/studies/{study_id}/export/{file['name']}").content
-        if hashlib.sha256(content).hexdigest() != file["sha256"]:
-            raise Unreachable(f"{file['name']} arrived damaged", hint="export again")
-        target.write_bytes(content)
-        return target
+        code = str(self._json("POST", "/v1/login-codes")["code"])
+        return f"{self.url}/login?code={quote(code, safe='')}"
 
     def _pages(self, path: str) -> Iterator[JSON]:
         after: Any = None
         while True:
             page = self._json("GET", path, params={} if after is None else {"after": after})
+            before, after = after, page.get("next")
+            if not isinstance(page.get("items"), list) or after == before is not None:
+                raise Unreachable(f"{self.url}{path} answered no page", hint="check the address")
             yield from page["items"]
-            after = page["next"]
             if after is None:
                 return
 
     def _json(self, method: str, path: str, **options: Any) -> JSON:
-        result: JSON = self._send(method, path, **options).json()
-        return result
+        with self._answer(method, path, **options) as answer:
+            try:
+                body = json.loads(_whole(answer))
+            except (ValueError, RecursionError):
+                body = None
+            if not isinstance(body, dict):
+                raise _foreign(answer)
+            return body
 
-    def _send(
+    def _send(self, method: str, path: str) -> None:
+        with self._answer(method, path):
+            pass
+
+    @contextmanager
+    def _answer(
         self,
         method: str,
         path: str,
@@ -204,25 +224,50 @@ class Client:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, Any] | None = None,
-    ) -> httpx.Response:
+    ) -> Iterator[httpx.Response]:
+        """Yield an answer that is a success, its body not read yet; redirections are none."""
         try:
-            answer = self._http.request(method, path, json=body, headers=headers, params=params)
-        except httpx.TransportError as error:
+            with self._http.stream(
+                method, path, json=body, headers=headers, params=params
+            ) as answer:
+                if not answer.is_success:
+                    raise _refusal(answer)
+                yield answer
+        except httpx.RequestError as error:
             raise Unreachable(
                 f"no answer from {self.url} ({error})",
                 hint="is `rankadaptor serve` running there? Set --url or RANKADAPTOR_URL",
             ) from error
-        if answer.is_error:
-            raise _refusal(answer)
-        return answer
+
+
+def _whole(answer: httpx.Response) -> bytes:
+    """Read all of the body.
+
+    Raises:
+        Unreachable: It has more than ``MAX_BYTES``, which none of ours has.
+    """
+    parts, count = [], 0
+    for part in answer.iter_raw():
+        parts.append(part)
+        count += len(part)
+        if count > MAX_BYTES:
+            raise _foreign(answer)
+    return b"".join(parts)
 
 
 def _refusal(answer: httpx.Response) -> RankspaceError:
     try:
-        body = answer.json()
-        return revive(body["error"], body["detail"], body["hint"])
-    except (ValueError, KeyError, TypeError):
-        return Unreachable(
-            f"{answer.request.url} answered {answer.status_code} and not as our service does",
-            hint="check the address",
-        )
+        body = json.loads(_whole(answer))
+        error, detail, hint = body["error"], body["detail"], body["hint"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return _foreign(answer)
+    if not all(isinstance(text, str) for text in (error, detail, hint)):
+        return _foreign(answer)
+    return revive(error, detail, hint)
+
+
+def _foreign(answer: httpx.Response) -> Unreachable:
+    return Unreachable(
+        f"{answer.request.url} answered {answer.status_code} and not as our service does",
+        hint="check the address",
+    )

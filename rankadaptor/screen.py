@@ -26,7 +26,14 @@ def plain(text: str) -> str:
 
 
 class Screen(Console):
-    """Errors, names and reasons are what workers wrote: none of it may steer the terminal."""
+    """Errors, names and reasons are what others wrote: none of it may steer the terminal.
+
+    Nor is any of it markup, in which ``[link=…]`` writes its address to the terminal as it is:
+    what is to be bold is a ``Text``.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, highlight=False, markup=False, emoji=False)
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
@@ -35,8 +42,8 @@ class Screen(Console):
             yield segment if segment.control else Segment(plain(segment.text), segment.style)
 
 
-out = Screen(highlight=False)
-err = Screen(stderr=True, highlight=False)
+out = Screen()
+err = Screen(stderr=True)
 
 
 def listing(title: str, columns: Sequence[str], folding: Collection[str]) -> Table:

@@ -4,8 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from rankadaptor.strict_yaml import UnreadableYaml, read_yaml
 from rankspace.errors import InvalidInput, UnreadableInput
 from rankspace.study import Study
 from rankspace.wire import decode
@@ -45,10 +44,11 @@ def _existing(base: Path, path: str, directory: bool) -> Path:
 
 def _document(file: Path) -> Any:
     try:
-        content = file.read_bytes()
+        with file.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise UnreadableInput("FILE", str(file), "is too large for a study", fix="split it")
-        document = yaml.load(content.decode(), Loader=_StrictLoader)
+        return read_yaml(content.decode())
     except OSError as error:
         raise UnreadableInput(
             "FILE", str(file), str(error.strerror), fix="give a YAML file"
@@ -57,23 +57,5 @@ def _document(file: Path) -> Any:
         raise UnreadableInput(
             "FILE", str(file), "is not UTF-8 text", fix="save as UTF-8"
         ) from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or number that is none
-        raise UnreadableInput("FILE", str(file), _one_line(error), fix="mend the YAML") from error
-    return document
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """A SafeLoader that refuses a key written twice, of which YAML would keep the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} is written twice", node.start_mark
-                )
-        return super().construct_mapping(node, deep)
+    except UnreadableYaml as error:
+        raise UnreadableInput("FILE", str(file), str(error), fix="mend the YAML") from error

@@ -20,7 +20,13 @@ RankspaceError
 └── Unreachable              the service did not answer: try again         (HTTP 503)
 """
 
+from collections.abc import Iterable, Iterator
 from typing import Any, Self
+
+LIMIT = 80  # characters of a value
+_LONG_BITS = 1024  # Python refuses to spell out integers of some thousand digits
+MAX_TOLD = 4000
+"""Characters of what another program says is wrong; the rest is left out."""
 
 
 class RankspaceError(Exception):
@@ -41,7 +47,7 @@ class InvalidInput(RankspaceError):
     """A value the caller gave cannot be used; names the field, the value and the fix."""
 
     def __init__(self, field: str, value: Any, problem: str, *, fix: str) -> None:
-        super().__init__(f"{field} = {_short(value)}: {problem}", hint=fix)
+        super().__init__(f"{field} = {glimpse(value)}: {problem}", hint=fix)
         self.field = field
         self.value = value
         self.problem = problem
@@ -130,16 +136,69 @@ class Unreachable(RankspaceError):
     """The service did not answer: try again."""
 
 
-def _short(value: Any, limit: int = 80) -> str:
-    text = repr(value)
+def glimpse(value: Any, limit: int = LIMIT) -> str:
+    """Return ``repr(value)``, cut to ``limit`` characters.
+
+    Lists and groups are spelled out no further than that: 500 bytes of YAML may name one list a
+    hundred million times, or a list that holds itself.
+    """
+    text = ""
+    for piece in _pieces(value, limit):
+        text += piece
+        if len(text) > limit:
+            break
+    return cut(text, limit)
+
+
+def cut(text: str, limit: int = LIMIT) -> str:
+    """Return ``text``, with an ellipsis for what goes beyond ``limit`` characters."""
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _pieces(value: Any, limit: int) -> Iterator[str]:
+    """Spell out ``value`` piece by piece, for a reader that stops after ``limit`` characters."""
+    if type(value) is dict:
+        yield from _listed("{", (_pair(key, item, limit) for key, item in value.items()), "}")
+    elif type(value) is list:
+        yield from _listed("[", (_pieces(item, limit) for item in value), "]")
+    elif type(value) is tuple:
+        closing = ",)" if len(value) == 1 else ")"
+        yield from _listed("(", (_pieces(item, limit) for item in value), closing)
+    else:
+        yield _leaf(value, limit)
+
+
+def _listed(opening: str, items: Iterable[Iterator[str]], closing: str) -> Iterator[str]:
+    yield opening
+    for index, item in enumerate(items):
+        if index:
+            yield ", "
+        yield from item
+    yield closing
+
+
+def _pair(key: Any, item: Any, limit: int) -> Iterator[str]:
+    yield from _pieces(key, limit)
+    yield ": "
+    yield from _pieces(item, limit)
+
+
+def _leaf(value: Any, limit: int) -> str:
+    if isinstance(value, int) and value.bit_length() > _LONG_BITS:
+        return f"<a number of {value.bit_length():,} bits>"
+    if type(value) in (str, bytes):
+        return repr(value[: limit + 1])
+    try:
+        return repr(value)
+    except (ValueError, RecursionError):
+        return f"<{type(value).__name__}>"
 
 
 def revive(name: str, detail: str, hint: str) -> RankspaceError:
     """Rebuild an error from its class name and texts, as an error body carries them."""
     kind = _by_name(RankspaceError).get(name, RankspaceError)
     error = kind.__new__(kind)
-    RankspaceError.__init__(error, detail, hint=hint)
+    RankspaceError.__init__(error, cut(detail, MAX_TOLD), hint=cut(hint, MAX_TOLD))
     return error
 
 

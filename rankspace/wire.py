@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from rankspace.errors import InvalidInput, UnsupportedVersion
+from rankspace.errors import InvalidInput, UnsupportedVersion, cut, glimpse
 
 VERSION = 1
 """Version of the JSON form; stored documents carry it, see ``pack`` and ``unpack``."""
@@ -68,7 +68,7 @@ def unpack(kind: type[T], document: Any) -> T:
     if not isinstance(document, Mapping) or document.get("wire") != VERSION:
         found = document.get("wire") if isinstance(document, Mapping) else None
         raise UnsupportedVersion(
-            f"document has wire version {found!r}, this program reads {VERSION}",
+            f"document has wire version {glimpse(found)}, this program reads {VERSION}",
             hint="use the version of rankadaptor that wrote it",
         )
     return decode(kind, document.get("value"))
@@ -229,4 +229,5 @@ def _near(name: str, known: Mapping[str, Any]) -> str:
 
 
 def _join(field: str, name: str) -> str:
-    return f"{field}.{name}" if field else str(name)
+    shown = cut(str(name))
+    return f"{field}.{shown}" if field else shown

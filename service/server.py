@@ -1,7 +1,9 @@
 """run: serve until a signal."""
 
 import errno
+import ipaddress
 import socket
+from pathlib import Path
 from types import FrameType
 
 import structlog
@@ -19,6 +21,7 @@ from service.telemetry import logs
 log = structlog.get_logger(__name__)
 
 BACKLOG = 2048
+PORTS = "ports"  # beside the keys; rankadaptor/local_service.py reads it
 
 
 def run(settings: Settings) -> None:
@@ -32,8 +35,10 @@ def run(settings: Settings) -> None:
     with listen(settings.host, settings.port) as listening, owner_only():
         logs.configure(settings)
         use_few_arenas()
+        host, port = listening.getsockname()[:2]
+        if _is_reached_here(host):
+            note_port(settings.data_directory, port)
         app = create_app(settings)
-        port = listening.getsockname()[1]
         log.info(
             "starting",
             address=f"http://{settings.host}:{port}",
@@ -63,6 +68,24 @@ def listen(host: str, port: int) -> socket.socket:
         raise InvalidInput("port", port, problem, fix=fix) from None
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening
+
+
+def note_port(directory: Path, port: int) -> None:
+    """Write the port beside the keys, for clients on this machine; they do without, if need be."""
+    file = directory / PORTS
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with file.open("a+", encoding="ascii", errors="replace") as noted:
+            noted.seek(0)
+            if str(port) not in noted.read().split():
+                noted.write(f"{port}\n")
+    except OSError as error:
+        log.warning("the port could not be noted", file=str(file), error=str(error))
+
+
+def _is_reached_here(host: str) -> bool:
+    address = ipaddress.ip_address(host)
+    return address.is_loopback or address.is_unspecified
 
 
 def _configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:

@@ -17,7 +17,7 @@ from perfmodel.meta.boosting import Trees
 from perfmodel.meta.features import FEATURES, STUDY_FEATURES, features
 from perfmodel.meta.noise import NoiseOpinion
 from rankspace import Context, SearchSpace
-from rankspace.errors import InvalidInput, UnreadableInput, UnsupportedVersion
+from rankspace.errors import InvalidInput, UnreadableInput, UnsupportedVersion, glimpse
 from rankspace.wire import decode, encode
 
 FORMAT = "rankadaptor-meta-prior"
@@ -158,15 +158,15 @@ def read_prior(blob: bytes) -> MetaPrior:
 def _parsed(blob: bytes) -> Mapping[str, Any]:
     try:
         document = json.loads(blob)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UnreadableInput("prior", blob[:40], f"is not JSON: {error}", fix=AGAIN) from None
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         found = document.get("format") if isinstance(document, dict) else type(document).__name__
         raise InvalidInput("prior.format", found, f"is not {FORMAT!r}", fix=AGAIN)
     if document.get("version") != VERSION:
-        raise UnsupportedVersion(
-            f"prior.version = {document.get('version')!r}: this program reads {VERSION}", hint=AGAIN
-        )
+        version = glimpse(document.get("version"))
+        problem = f"prior.version = {version}: this program reads {VERSION}"
+        raise UnsupportedVersion(problem, hint=AGAIN)
     return document
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rankspace.errors import InvalidContainer
+from rankspace.errors import InvalidContainer, glimpse
 
 MAX_BYTES = 25_000_000
 """Largest JSON read from a model; a safetensors header is held to the same."""
@@ -39,7 +39,7 @@ def _without_duplicates(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) != len(pairs):
         ((name, _),) = Counter(name for name, _ in pairs).most_common(1)
-        raise ValueError(f"it has the key {name!r} twice")
+        raise ValueError(f"it has the key {glimpse(name)} twice")
     return document
 
 

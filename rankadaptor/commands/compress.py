@@ -20,15 +20,15 @@ def compress(
     method: Annotated[str, typer.Argument(help="taylor (LLM-Pruner), or another; see --help.")],
     source: Annotated[Path, typer.Argument(help="A Hugging Face directory or a container.")],
     target: Annotated[Path, typer.Argument(help="Where to write the container.")],
-    text: Annotated[Path, typer.Option(help="CalibrationText text, UTF-8.")],
+    text: Annotated[Path, typer.Option(help="Calibration text, UTF-8.")],
     ratio: Annotated[float, typer.Option(help="Share of heads and channels to remove.")] = 0.5,
     blocks: Annotated[
-        str | None, typer.Option(help="Blocks to prune, like 4-29 or 1,3,5 [all but the ends].")
+        str | None, typer.Option(help="Blocks to prune, like 4-29 or 1,3,5 (all but the ends).")
     ] = None,
     ranking: Annotated[
         str, typer.Option(help="local: the share from each block; global: blocks compete.")
     ] = "local",
-    samples: Annotated[int, typer.Option(help="CalibrationText sequences.")] = 10,
+    samples: Annotated[int, typer.Option(help="Calibration sequences.")] = 10,
     length: Annotated[int, typer.Option(help="Tokens per sequence.")] = 64,
     seed: Annotated[int, typer.Option(help="Which sequences.")] = 42,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",

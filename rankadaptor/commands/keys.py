@@ -19,10 +19,10 @@ def issue(
     name: Annotated[str, typer.Argument(help="Who will use it.")],
     project: Annotated[
         str | None,
-        typer.Option(help="Where; * is everywhere, for admins and workers [your own, or default]."),
+        typer.Option(help="Where; * is everywhere, for admins and workers (your own, or default)."),
     ] = None,
     days: Annotated[
-        float | None, typer.Option(help="How long it lets in [until it is revoked].")
+        float | None, typer.Option(help="How long it lets in (until it is revoked).")
     ] = None,
     url: Url = None,
     json_: Json = False,
@@ -71,7 +71,7 @@ def issue_join_token(
     name: Annotated[str, typer.Argument(help="What for, for the list.")],
     project: Annotated[
         str | None,
-        typer.Option(help="Of the workers; * is everywhere [your own, or default]."),
+        typer.Option(help="Of the workers; * is everywhere (your own, or default)."),
     ] = None,
     uses: Annotated[int, typer.Option(help="How many workers may join.")] = 1,
     hours: Annotated[float, typer.Option(help="How long.")] = 24.0,

@@ -37,7 +37,7 @@ def train(
     studies: Files = None,
     surfaces: Surfaces = None,
     day: Annotated[
-        str | None, typer.Option(help="For the record, YYYY-MM-DD [today, UTC].")
+        str | None, typer.Option(help="For the record, YYYY-MM-DD (today, UTC).")
     ] = None,
     json_: Json = False,
 ) -> None:

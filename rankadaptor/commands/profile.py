@@ -16,11 +16,11 @@ from rankspace import LayerProfile
 
 def profile(
     model: Annotated[Path, typer.Argument(help="A container, or a Hugging Face directory.")],
-    text: Annotated[Path, typer.Option(help="CalibrationText text, UTF-8.")],
+    text: Annotated[Path, typer.Option(help="Calibration text, UTF-8.")],
     dense: Annotated[
         Path | None, typer.Option(help="The model before pruning, for reconstruction errors.")
     ] = None,
-    samples: Annotated[int, typer.Option(help="CalibrationText sequences.")] = 10,
+    samples: Annotated[int, typer.Option(help="Calibration sequences.")] = 10,
     length: Annotated[int, typer.Option(help="Tokens per sequence.")] = 64,
     seed: Annotated[int, typer.Option(help="Which sequences.")] = 42,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",

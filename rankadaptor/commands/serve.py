@@ -9,16 +9,16 @@ from rankadaptor.screen import err
 
 
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on [127.0.0.1].")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on [8731].")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (127.0.0.1).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on (8731).")] = None,
     data_directory: Annotated[
         Path | None, typer.Option("--data", help="Database, keys and artifacts.")
     ] = None,
     lease_seconds: Annotated[
-        float | None, typer.Option(help="How long a trial may go without a heartbeat [120].")
+        float | None, typer.Option(help="How long a trial may go without a heartbeat (120).")
     ] = None,
     heartbeat_seconds: Annotated[
-        float | None, typer.Option(help="How often workers renew their lease [a sixth of it].")
+        float | None, typer.Option(help="How often workers renew their lease (a sixth of it).")
     ] = None,
 ) -> None:
     """Start the service; every option is also a variable, RANKADAPTOR_HOST and so on."""

@@ -64,10 +64,12 @@ def _summary(study: Study, space: SearchSpace) -> RenderableType:
     )
 
 
-def _next_steps(study_id: str) -> str:
-    return (
-        f"study [bold]{study_id}[/bold] is searching\n"
+def _next_steps(study_id: str) -> Text:
+    return Text.assemble(
+        "study ",
+        (study_id, "bold"),
+        " is searching\n"
         f"  rankadaptor worker              on every GPU machine\n"
         f"  rankadaptor watch {study_id}\n"
-        f"  rankadaptor verdict {study_id}"
+        f"  rankadaptor verdict {study_id}",
     )

@@ -5,26 +5,27 @@ from typing import Annotated, Any
 
 import typer
 
-from rankadaptor.commands.options import Url
+from rankadaptor.commands.options import Url, warn_of_plain_text
 from rankadaptor.connection import Connection
+from rankspace.errors import InvalidInput
 
 
 def worker(
     url: Url = None,
     key_file: Annotated[
-        Path | None, typer.Option(help="File with a worker's key [RANKADAPTOR_KEY_FILE].")
+        Path | None, typer.Option(help="File with a worker's key (RANKADAPTOR_KEY_FILE).")
     ] = None,
     join_token_file: Annotated[
         Path | None,
         typer.Option(
             help="File with a join token, for the first start of a worker with a --name "
-            "[RANKADAPTOR_JOIN_TOKEN_FILE, or the token itself in RANKADAPTOR_JOIN_TOKEN]."
+            "(RANKADAPTOR_JOIN_TOKEN_FILE, or the token itself in RANKADAPTOR_JOIN_TOKEN)."
         ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="Name of this worker; unique [RANKADAPTOR_WORKER].")
+        str | None, typer.Option(help="Name of this worker; unique (RANKADAPTOR_WORKER).")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda [auto].")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda (auto).")] = None,
     cpu_threads: Annotated[int | None, typer.Option(help="Threads on a CPU.")] = None,
     max_trials: Annotated[int | None, typer.Option(help="Leave after so many trials.")] = None,
     until_idle_seconds: Annotated[
@@ -46,10 +47,13 @@ def worker(
         "until_idle_seconds": until_idle_seconds,
     }
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
-    raise typer.Exit(run(settings, _local_key()))
-
-
-def _local_key() -> Path | None:
-    """Return the key a service on this machine left for its workers, if there is one."""
-    file = Connection().data_directory / "worker.key"
-    return file if file.exists() else None
+    connection = Connection()
+    local = connection.local_file("worker.key", settings.url)
+    warn_of_plain_text(settings.url)
+    try:
+        raise typer.Exit(run(settings, local))
+    except InvalidInput as error:
+        withheld = connection.withheld("worker.key", settings.url)
+        if error.field != "key" or not withheld:
+            raise
+        raise InvalidInput("key", None, f"is missing; {withheld}", fix=error.hint) from error

@@ -10,9 +10,9 @@ from typing import Any
 import platformdirs
 import torch
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from pruning.container.container import load, write_profiles
 from pruning.container.description import describe
@@ -103,7 +103,7 @@ def closing(outcome: Outcome, output: Path) -> RenderableType:
         f"held-out loss after full recovery {outcome.recovered_loss:.4f}; the exported adapter, "
         f"loaded anew with plain PEFT, gives {outcome.reloaded_loss:.4f}",
         _places(outcome, output),
-        f"[dim]{outcome.seconds:.0f} seconds in all[/dim]",
+        Text(f"{outcome.seconds:.0f} seconds in all", style="dim"),
     )
 
 
@@ -119,7 +119,7 @@ def _places(outcome: Outcome, output: Path) -> Table:
 
 def _short(path: Path) -> str:
     here = Path.cwd()
-    return escape(str(path.relative_to(here) if path.is_relative_to(here) else path))
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _clear(output: Path) -> None:
@@ -153,7 +153,7 @@ def _base_model(corpus: Corpus, plan: DemoPlan) -> Path:
             corpus, size, cache, lambda step, _loss: advance(step, size.steps)
         )
         advance(size.steps, size.steps)
-    err.print(f"   {'found' if known else 'trained'}: {escape(str(base))}")
+    err.print(f"   {'found' if known else 'trained'}: {base}")
     return base
 
 
@@ -232,6 +232,6 @@ def _outcome(
 
 
 def _say(title: str, *paragraphs: str) -> None:
-    err.print(f"\n[bold]{title}[/bold]")
+    err.print(Text(f"\n{title}", style="bold"))
     for text in paragraphs:
         err.print(Padding(text, (0, 0, 0, 3)))

@@ -1,8 +1,10 @@
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
-from rankadaptor.study_file import read_study
+from rankadaptor.strict_yaml import MAX_PROBLEM, UnreadableYaml, read_yaml
+from rankadaptor.study_file import MAX_BYTES, read_study
 from rankspace.errors import InvalidInput, UnreadableInput
 
 STUDY = """
@@ -46,7 +48,18 @@ def test_paths_are_relative_to_the_file(place: Path) -> None:
         ("!!python/object/apply:os.system ['true']", "FILE", "could not determine a constructor"),
         ("x" * 300_000, "FILE", "too large"),
         (STUDY.replace("tiny", "2024-99-99"), "FILE", "month must be"),
-        (STUDY.replace("tiny", "9" * 5000), "FILE", "limit"),
+        (STUDY.replace("tiny", "9" * 5000), "FILE", "a number is too long"),
+        (STUDY.replace("tiny", "0x" + "f" * 5000), "FILE", "a number is too long"),
+        (STUDY.replace("tiny", "1" + ":59" * 5000), "FILE", "a number is too long"),
+        (STUDY.replace("tiny", "!!int ''"), "FILE", "out of range"),
+        (STUDY.replace("tiny", "!!bool maybe"), "FILE", "maybe"),
+        (STUDY.replace("tiny", "!!timestamp later"), "FILE", "NoneType"),
+        (STUDY.replace("tiny", '"\\ud800"'), "FILE", "surrogates not allowed"),
+        ("[" * 5000, "FILE", "nested too deeply"),
+        ("{a: " * 5000, "FILE", "nested too deeply"),
+        ("name: &a [*a]", "FILE", "aliases would spell out more than 200,000 values"),
+        (STUDY + "more: &a {x: 1}\n<<: *a", "FILE", "<<"),
+        ("? [a]\n: b", "FILE", "unhashable"),
         (STUDY.replace("model: model", 'model: "a\\0b"'), "model", "null"),
         (STUDY.replace("model: model", "model: ~nosuchuser/x"), "model", "home"),
     ],
@@ -59,6 +72,61 @@ def test_a_bad_file_names_field_and_problem(
     assert caught.value.field == field
     assert problem in caught.value.detail
     assert caught.value.hint
+
+
+def _bomb(levels: int, link: str) -> str:
+    """Lists, or groups that merge, each of which names the one before it ten times."""
+    names = (", ".join([f"*a{level - 1}"] * 10) for level in range(1, levels))
+    lines = [f"- &a{level} {link % name}" for level, name in enumerate(names, 1)]
+    return "\n".join(["name:", "- &a0 {a: 1}", *lines])
+
+
+@pytest.mark.parametrize(
+    "link", ["[%s]", "{<<: [%s]}", "{x: [%s]}"], ids=["list", "merge", "group"]
+)
+def test_aliases_that_multiply_are_refused_before_they_do(place: Path, link: str) -> None:
+    file = write(place, _bomb(8, link))
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnreadableInput, match="aliases would spell out more"):
+            read_study(file)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 << 20
+
+
+def test_aliases_of_people_are_read(place: Path) -> None:
+    shared = "recipe:\n  modules: &kinds [q_proj, v_proj]\n"
+    text = STUDY.replace("recipe:\n", shared) + "search: {fixed: &none {}}\n"
+    assert read_study(write(place, text)).recipe.modules == ("q_proj", "v_proj")
+    assert read_yaml("a: &a [1, 2]\nb: [*a, *a]\n") == {"a": [1, 2], "b": [[1, 2], [1, 2]]}
+
+
+@pytest.mark.slow
+def test_no_file_without_aliases_has_too_many_values() -> None:
+    assert read_yaml("[" + "x," * (MAX_BYTES // 2 - 1) + "]")
+
+
+@pytest.mark.parametrize("text", ["a: *{}", "!{} x", "? {0}\n: 1\n? {0}\n: 2"])
+def test_what_is_said_of_a_long_name_is_short(text: str) -> None:
+    with pytest.raises(UnreadableYaml) as caught:
+        read_yaml(text.format("n" * 100_000))
+    assert len(str(caught.value)) <= MAX_PROBLEM
+
+
+def test_a_large_file_is_not_read(place: Path) -> None:
+    file = place / "study.yaml"
+    with file.open("wb") as stream:
+        stream.truncate(64 << 20)
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnreadableInput, match="too large"):
+            read_study(file)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 << 20
 
 
 def test_a_missing_file_is_an_error_of_ours(tmp_path: Path) -> None:

@@ -77,6 +77,7 @@ def test_a_changed_number_is_noticed(prior: MetaPrior) -> None:
     ("blob", "field"),
     [
         (b"PK\x03\x04 not json", "prior = "),
+        (b"[" * 100_000, "is not JSON: maximum recursion"),
         (b"[1, 2]", r"prior\.format = 'list'"),
         (b'{"format": "something else"}', r"prior\.format = 'something else'"),
         (json.dumps({"format": FORMAT, "version": 1}).encode(), r"prior\.content = None"),

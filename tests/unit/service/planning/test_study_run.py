@@ -1,11 +1,13 @@
 """Whole studies, driven by a scripted worker with a synthetic score."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select, text
 
+from rankadaptor.client import Client
 from rankspace.study import CHOOSING_SEEDS
 from service.planning.replay import replay
 from service.planning.searching import FUTILE, LOOK_AHEAD
@@ -44,6 +46,19 @@ def test_a_study_with_a_real_effect_ends_better_with_an_export(service: Service)
     path = f"/v1/studies/{identity}/export/{file['name']}"
     assert service.client.get(path, headers=service.key("admin")).content == adapter
     assert _mismatches(service, identity) == ()
+
+
+def test_the_python_client_downloads_the_export(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = service.submit()
+    service.work()
+    service.client.headers.update(service.key("admin"))
+    with Client("http://testserver", "unused") as client:
+        client.close()
+        monkeypatch.setattr(client, "_http", service.client)
+        (file,) = client.export(identity, tmp_path / "adapter")
+    assert file.read_bytes() == b"weights"
 
 
 def test_verification_uses_fresh_seeds_and_the_final_split(service: Service) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from rankadaptor.local_service import NOTED, ports
 from rankspace.errors import InvalidInput
 from service import server
-from service.server import listen, run
+from service.server import listen, note_port, run
 from tests.unit.service.driver import settings
 
 
@@ -45,7 +46,31 @@ def test_what_the_service_writes_is_its_owner_s(
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     assert modes.pop("artifacts", 0o700) == 0o700
     assert modes["rankadaptor.sqlite"] == 0o600
+    assert (directory / NOTED).read_text().strip().isdecimal()
     assert set(modes.values()) == {0o600}
+
+
+def test_the_port_is_noted_beside_the_keys(tmp_path: Path) -> None:
+    file = tmp_path / "data" / NOTED
+    for port in (8731, 9000, 8731):
+        note_port(file.parent, port)
+    assert file.read_text() == "8731\n9000\n"
+    file.write_bytes(b"\xff nonsense\n")
+    note_port(file.parent, 9000)
+    assert ports(file.parent) == {9000}
+
+
+def test_a_service_starts_where_its_port_cannot_be_noted(tmp_path: Path) -> None:
+    (tmp_path / NOTED).mkdir()
+    note_port(tmp_path, 8731)
+
+
+@pytest.mark.parametrize(
+    ("host", "reached"),
+    [("127.0.0.1", True), ("::1", True), ("0.0.0.0", True), ("::", True), ("192.0.2.1", False)],
+)
+def test_only_a_service_that_loopback_reaches_is_noted(host: str, reached: bool) -> None:
+    assert server._is_reached_here(host) is reached
 
 
 def test_an_address_of_another_machine_is_named() -> None:
