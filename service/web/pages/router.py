@@ -125,7 +125,7 @@ def _insights(runtime: Runtime, study: str) -> tuple[Front | None, Calibration |
         return None, None, True
 
 
-@router.get("/login")
+@router.get("/login", dependencies=[Depends(admit_stranger)])
 def login_page(code: Annotated[str, Query(max_length=100)] = "") -> Response:
     """Show the form: only its button uses the code up, so that a link preview does not."""
     return _html("login.html", code=code, problem="")

@@ -1,5 +1,6 @@
 """Sockets against the service as uvicorn runs it: what is slow is cut, what works is left alone."""
 
+import asyncio
 import contextlib
 import json
 import re
@@ -186,9 +187,9 @@ def test_whoever_waits_for_an_answer_keeps_its_place(
     with _served(directory, connections_per_address=2) as served:
         begun, ended = threading.Event(), threading.Event()
 
-        def hang() -> None:
+        async def hang() -> None:
             begun.set()
-            ended.wait(60)
+            await asyncio.to_thread(ended.wait, 60)
 
         monkeypatch.setattr(served.service.app.state.runtime.readiness, "check", hang)
         with served.say(WHOLE.replace(b"/livez", b"/readyz")) as waiting:
@@ -201,12 +202,21 @@ def test_whoever_waits_for_an_answer_keeps_its_place(
             connection.close()
 
 
-def test_a_connection_that_showed_a_key_is_not_among_strangers(directory: Path) -> None:
+@pytest.mark.parametrize("path", ["/v1/studies", "/"])
+def test_a_connection_that_showed_a_key_or_session_is_not_among_strangers(
+    directory: Path, path: str
+) -> None:
     with (
         _served(directory, connections=40, connections_per_address=2) as served,
         httpx.Client(base_url=served.url) as client,
     ):
-        asked = [client.get("/v1/studies", headers=served.service.key("admin"))]
+        key = served.service.key("admin")
+        if path == "/":
+            code = httpx.post(f"{served.url}/v1/login-codes", headers=key).json()
+            client.cookies.update(httpx.post(f"{served.url}/login", data=code).cookies)
+            key = {}
+        asked = [client.get(path, headers=key)]
+        client.cookies.clear()
         asked.append(client.get("/livez"))
         held = [served.say(HALF) for _ in range(10)]
         wait_for(lambda: served.cut("crowded") >= 8)
