@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Request, Response
 
-from rankspace.errors import Forbidden
+from rankspace.errors import Forbidden, UnreadableInput
 from service.access.logins import SESSION_SECONDS
 from service.settings import Settings
 
@@ -36,6 +36,7 @@ def check_origin(request: Request, settings: Settings) -> None:
 
     Raises:
         Forbidden: It comes from elsewhere.
+        UnreadableInput: ``Origin`` is no address.
     """
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     is_ours = site in ("same-origin", "none") if site else _is_ours(request, settings, origin)
@@ -47,7 +48,11 @@ def check_origin(request: Request, settings: Settings) -> None:
 def _is_ours(request: Request, settings: Settings, origin: str | None) -> bool:
     if origin is None:
         return True
-    sender = urlsplit(origin)
+    try:
+        sender = urlsplit(origin)
+    except ValueError as error:
+        fix = "send what a browser sends, or leave it out"
+        raise UnreadableInput("Origin", origin, f"is no address: {error}", fix=fix) from None
     named = [name.lower() for name in settings.allowed_hosts]
     return sender.netloc == request.headers.get("host") or sender.hostname in named
 

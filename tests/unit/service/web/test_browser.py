@@ -65,6 +65,13 @@ def test_tls_in_front_of_the_service_can_be_told(directory: Path) -> None:
         ({"Origin": "https://front.example.evil.example"}, 403),
         ({"Origin": "null"}, 403),
         ({"Origin": ""}, 403),
+        ({"Origin": "http://["}, 400),
+        ({"Origin": "http://[::1"}, 400),
+        ({"Origin": "http://testserver]"}, 400),
+        ({"Origin": "http://[nonsense]"}, 400),
+        ({"Origin": "http://testserver:port"}, 403),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "http://["}, 303),
+        ({"Sec-Fetch-Site": "["}, 403),
     ],
 )
 def test_a_form_of_another_site_logs_nobody_in(

@@ -1,67 +1,24 @@
 """Sockets against the service as uvicorn runs it: what is slow is cut, what works is left alone."""
 
 import asyncio
-import contextlib
 import json
 import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
-from service.server import Server, configuration, listen
-from tests.unit.service.driver import Service, model, start, study
+from tests.unit.service.driver import model, study
+from tests.unit.service.web.socket_server import serving
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
 HALF = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX-A: "
 WHOLE = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
-
-
-class Served:
-    """A service on a socket, with uvicorn as ``service.server`` sets it up."""
-
-    def __init__(self, service: Service, server: Server, port: int) -> None:
-        self.service, self.server, self.port = service, server, port
-        self.url = f"http://127.0.0.1:{port}"
-
-    def say(self, sent: bytes) -> socket.socket:
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=20)
-        connection.sendall(sent)
-        return connection
-
-    def cut(self, reason: str) -> float:
-        registry = self.service.app.state.runtime.metrics.registry
-        found = registry.get_sample_value("rankadaptor_connection_cut_total", {"reason": reason})
-        return float(found)
-
-    def request(self, method: str, path: str, role: str, length: int) -> bytes:
-        key = self.service.key(role)["Authorization"]
-        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {key}\r\n"
-        return f"{head}X-Content-SHA256: {'0' * 64}\r\nContent-Length: {length}\r\n\r\n".encode()
-
-
-@contextlib.contextmanager
-def _served(directory: Path, **changes: Any) -> Iterator[Served]:
-    service = start(directory, **changes)
-    runtime = service.app.state.runtime
-    with listen("127.0.0.1", 0) as listening:
-        server = Server(configuration(service.app, runtime.settings), runtime)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            wait_for(lambda: server.started or not thread.is_alive())
-            yield Served(service, server, listening.getsockname()[1])
-        finally:
-            runtime.doorbell.close()
-            server.should_exit = True
-            thread.join()
 
 
 def _is_closed(connection: socket.socket) -> bool:
@@ -78,14 +35,14 @@ def _is_closed(connection: socket.socket) -> bool:
 
 @pytest.mark.parametrize("sent", [b"", HALF, WHOLE + HALF, WHOLE[:5]])
 def test_a_head_that_does_not_come_is_not_waited_for(directory: Path, sent: bytes) -> None:
-    with _served(directory, header_seconds=0.3) as served, served.say(sent) as connection:
+    with serving(directory, header_seconds=0.3) as served, served.say(sent) as connection:
         assert _is_closed(connection)
         assert served.cut("slow") == 1
 
 
 def test_a_body_after_its_refusal_is_not_waited_for(directory: Path) -> None:
     """Each piece of it used to put off the end of the connection."""
-    with _served(directory, header_seconds=0.3) as served:
+    with serving(directory, header_seconds=0.3) as served:
         head = b"POST /v1/studies HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n"
         with served.say(head) as connection:
             connection.settimeout(0.1)
@@ -104,7 +61,7 @@ def _drips(connection: socket.socket) -> bool:
 
 def test_long_polls_and_streams_outlive_the_time_for_a_head(directory: Path) -> None:
     limits = {"header_seconds": 0.2, "body_seconds": 0.2, "stream_seconds": 60.0}
-    with _served(directory, **limits) as served, httpx.Client(base_url=served.url) as client:
+    with serving(directory, **limits) as served, httpx.Client(base_url=served.url) as client:
         key, admin = served.service.key("worker"), served.service.key("admin")
         with client.stream("GET", "/v1/events/stream", headers=admin) as stream:
             claim = {"worker": "w1", "protocol": 2}
@@ -120,7 +77,7 @@ def test_long_polls_and_streams_outlive_the_time_for_a_head(directory: Path) -> 
 def test_a_body_that_stalls_is_answered_as_a_network_that_fails(
     directory: Path, sent: bytes
 ) -> None:
-    with _served(directory, body_seconds=0.3) as served:
+    with serving(directory, body_seconds=0.3) as served:
         head = served.request("POST", "/v1/leases", "worker", 100)
         with served.say(head + sent) as connection:
             answer = _all(connection)
@@ -134,7 +91,7 @@ def _all(connection: socket.socket) -> bytes:
 
 def test_a_body_may_take_longer_than_it_may_stall(directory: Path) -> None:
     """Slowly, but always coming: it is read to its end, and is no JSON."""
-    with _served(directory, body_seconds=0.5, header_seconds=0.2) as served:
+    with serving(directory, body_seconds=0.5, header_seconds=0.2) as served:
         piece = b"x" * 2048
         with served.say(served.request("POST", "/v1/leases", "worker", 10 * 2048)) as connection:
             for _ in range(10):
@@ -145,7 +102,7 @@ def test_a_body_may_take_longer_than_it_may_stall(directory: Path) -> None:
 
 def test_a_body_that_drips_is_ended_too(directory: Path) -> None:
     with (
-        _served(directory, body_seconds=0.5) as served,
+        serving(directory, body_seconds=0.5) as served,
         served.say(served.request("POST", "/v1/leases", "worker", 9999)) as connection,
     ):
         connection.settimeout(0.1)
@@ -154,13 +111,13 @@ def test_a_body_that_drips_is_ended_too(directory: Path) -> None:
 
 def test_an_answer_that_nobody_takes_is_dropped(directory: Path) -> None:
     ask = b"GET /v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    with _served(directory, body_seconds=0.5) as served, served.say(ask * 200):
+    with serving(directory, body_seconds=0.5) as served, served.say(ask * 200):
         wait_for(lambda: served.cut("slow") == 1)
         wait_for(lambda: not served.server.server_state.connections)
 
 
 def test_a_crowd_of_half_heads_shuts_nobody_out(directory: Path) -> None:
-    with _served(directory, connections=40, connections_per_address=10) as served:
+    with serving(directory, connections=40, connections_per_address=10) as served:
         held = [served.say(HALF) for _ in range(100)]
         for path, key in (("/livez", {}), ("/v1/studies", served.service.key("admin"))):
             assert httpx.get(served.url + path, headers=key).status_code == 200
@@ -173,7 +130,7 @@ def test_a_crowd_of_half_heads_shuts_nobody_out(directory: Path) -> None:
 
 def test_strangers_whose_bodies_do_not_come_make_room(directory: Path) -> None:
     head = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n"
-    with _served(directory, connections_per_address=5) as served:
+    with serving(directory, connections_per_address=5) as served:
         held = [served.say(head) for _ in range(20)]
         assert httpx.get(f"{served.url}/livez").status_code == 200
         assert served.cut("crowded") >= 15
@@ -184,7 +141,7 @@ def test_strangers_whose_bodies_do_not_come_make_room(directory: Path) -> None:
 def test_whoever_waits_for_an_answer_keeps_its_place(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with _served(directory, connections_per_address=2) as served:
+    with serving(directory, connections_per_address=2) as served:
         begun, ended = threading.Event(), threading.Event()
 
         async def hang() -> None:
@@ -207,7 +164,7 @@ def test_a_connection_that_showed_a_key_or_session_is_not_among_strangers(
     directory: Path, path: str
 ) -> None:
     with (
-        _served(directory, connections=40, connections_per_address=2) as served,
+        serving(directory, connections=40, connections_per_address=2) as served,
         httpx.Client(base_url=served.url) as client,
     ):
         key = served.service.key("admin")
@@ -236,7 +193,7 @@ def test_only_a_trusted_proxy_says_who_asks(
 ) -> None:
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")  # uvicorn's own variable
     share = {"requests_per_second": 1e-3, "request_burst": 10}  # one for each stranger
-    with _served(directory, trusted_proxies=proxies, **share) as served:
+    with serving(directory, trusted_proxies=proxies, **share) as served:
         statuses = [
             httpx.get(f"{served.url}/v1/studies", headers={"X-Forwarded-For": said}).status_code
             for said in ("203.0.113.1", "203.0.113.2", "made.up, 203.0.113.2")
@@ -249,7 +206,7 @@ def test_only_a_trusted_proxy_says_that_the_browser_came_over_https(
     directory: Path, proxies: tuple[str, ...]
 ) -> None:
     said = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.1"}
-    with _served(directory, trusted_proxies=proxies) as served:
+    with serving(directory, trusted_proxies=proxies) as served:
         codes = httpx.post(
             f"{served.url}/v1/login-codes", headers=served.service.key("admin")
         ).json()
