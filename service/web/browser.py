@@ -23,6 +23,16 @@ def set_cookie(request: Request, settings: Settings, answer: Response, secret: s
     )
 
 
+def clear_cookie(request: Request, settings: Settings, answer: Response) -> None:
+    """Have the browser forget the session."""
+    answer.delete_cookie(
+        _name(request, settings),
+        httponly=True,
+        samesite="strict",
+        secure=_is_secure(request, settings),
+    )
+
+
 def cookie(request: Request, settings: Settings) -> str | None:
     """Return the session's secret, under the one name that this connection may use."""
     return request.cookies.get(_name(request, settings))

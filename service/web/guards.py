@@ -31,7 +31,7 @@ SECURITY_HEADERS: Mapping[str, str] = MappingProxyType(
 
 
 LOGIN_BYTES = 4 * KIB
-"""A form with one short code, which anybody may send."""
+"""A form with one short code or none, which anybody may send."""
 
 LEAST_BYTES_PER_SECOND = KIB
 """How fast a body comes on average, once the patience for it is used up."""
@@ -103,7 +103,7 @@ class BodyLimit:
             return self._settings.max_artifact_bytes
         if method == "POST" and path == "/v1/models":
             return self._settings.max_model_bytes
-        if method == "POST" and path == "/login":
+        if method == "POST" and path in ("/login", "/logout"):
             return LOGIN_BYTES
         return self._settings.max_body_bytes
 

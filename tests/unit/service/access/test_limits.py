@@ -79,6 +79,7 @@ def test_strangers_share_a_small_bucket_and_take_nothing_from_others(tight: Serv
     wrong = {"Authorization": "Bearer rka_nonsense"}
     assert _asks(tight, wrong, 2) + _asks(tight, {}, 1) == [401, 429, 429]
     assert tight.client.post("/login", data={"code": "guess"}).status_code == 429
+    assert tight.client.post("/logout").status_code == 429
     assert _asks(tight, tight.key("admin"), 1) == [200]
 
 

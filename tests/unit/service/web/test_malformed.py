@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 ROUTES = (
     *("GET /livez", "GET /readyz", "GET /login", "GET /v1/openapi.json", "GET /static/page.css"),
-    *("GET /", "GET /studies/st_x", "GET /v1/studies", "POST /login"),
+    *("GET /", "GET /studies/st_x", "GET /v1/studies", "POST /login", "POST /logout"),
     *("POST /v1/workers/join", "POST /v1/studies", "POST /v1/login-codes"),
 )
 HEADERS = (
