@@ -210,10 +210,16 @@ def check_worker(name: str) -> None:
 
 
 def check_name(name: str) -> None:
-    """Check a name that a worker comes with, which has to fit into an address."""
+    """Check a name that a worker comes with, which has to fit into an address and a file name.
+
+    Browsers and proxies take a backslash for a slash, and dots alone for a folder: that name could
+    be asked for by nobody. A dot among other characters, as in ``gpu.0``, stays what it is.
+    """
     check_worker(name)
-    if "/" in name:
-        raise InvalidInput("worker", name, "has a slash", fix="rename it")
+    if "/" in name or "\\" in name:
+        raise InvalidInput("worker", name, "has a slash or backslash", fix="rename it")
+    if not name.strip("."):
+        raise InvalidInput("worker", name, "is nothing but dots", fix="rename it")
 
 
 def check_error(field: str, text: str | None) -> None:

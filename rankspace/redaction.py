@@ -1,6 +1,10 @@
-"""Redaction: which names and which texts are secret, and what stands in their place in a log."""
+"""Redaction: what a text may not bring into a log or onto a terminal, and what stands for it.
+
+Secrets, by their names or their looks; and characters that are not shown but steer what shows them.
+"""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,3 +53,42 @@ def _redacted(name: str, value: Any) -> Any:
 
 def _is_plain_number(name: str, value: Any) -> bool:
     return isinstance(value, int | float) and _NUMBER_NAMES.search(name) is not None
+
+
+_LINES_AND_CONTROLS = frozenset({"Cc", "Zl", "Zp", "Cs"})
+_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""They turn the direction in which all that follows is read; mere marks of direction do not."""
+
+_TRACES = frozenset({"exception", "stack"})
+
+
+def steering(text: str) -> str | None:
+    """Return the first character that would not be shown, but break, turn or control; or None.
+
+    Those that join letters and emoji, or are only newer than this program's tables, are no harm.
+    """
+    return next((c for c in text if _steers(c)), None)
+
+
+def visible(text: str, *, keep: str = "") -> str:
+    """Write every character that steers, but those to ``keep``, as Python would: ``\\x1b``."""
+    return "".join(
+        c if c in keep or not _steers(c) else c.encode("unicode_escape").decode() for c in text
+    )
+
+
+def visible_texts(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Make each text of a log event visible; a trace keeps its lines.
+
+    What is in lists and the like is shown as Python writes it, which is visible.
+    """
+    return {
+        name: visible(value, keep="\n\t" if name in _TRACES else "")
+        if isinstance(value, str)
+        else value
+        for name, value in event.items()
+    }
+
+
+def _steers(character: str) -> bool:
+    return character in _TURNS or unicodedata.category(character) in _LINES_AND_CONTROLS

@@ -53,6 +53,7 @@ ROUTERS = (
     audit.router,
     health.router,
     metrics.router,
+    openapi.router,
     page_routes.router,
 )
 
@@ -69,7 +70,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(
         title="RankAdaptor",
         description="Finds one LoRA rank per layer for a pruned language model.",
-        openapi_url="/v1/openapi.json",
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan,

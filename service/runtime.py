@@ -88,7 +88,7 @@ def _hints(database: Database, doorbell: Doorbell, url: str | None) -> "Hints | 
     return hints
 
 
-def get_runtime(request: Request) -> Runtime:
+async def get_runtime(request: Request) -> Runtime:
     runtime = request.app.state.runtime
     assert isinstance(runtime, Runtime)
     return runtime

@@ -13,15 +13,25 @@ from fastapi import FastAPI
 from rankspace.errors import InvalidInput
 from service.allocation import use_few_arenas
 from service.app import create_app
+from service.descriptors import ask_for, connections_within, needed
 from service.runtime import Runtime
 from service.settings import Settings
 from service.storage.private_files import owner_only
 from service.telemetry import logs
+from service.web.connection import kind_of
+from service.web.connections import Connections, Patience, Room
 
 log = structlog.get_logger(__name__)
 
-BACKLOG = 2048
 PORTS = "ports"  # beside the keys; rankadaptor/local_service.py reads it
+
+BACKLOG = 2048
+"""Callers that may wait to be accepted."""
+
+AT_ONCE = 64
+"""Accepted in one turn of the event loop: each takes a descriptor before it can be turned away."""
+
+SWEEP_SECONDS = 1
 
 
 def run(settings: Settings) -> None:
@@ -44,7 +54,7 @@ def run(settings: Settings) -> None:
             address=f"http://{settings.host}:{port}",
             data_directory=str(settings.data_directory),
         )
-        _Server(_configuration(app, settings), app.state.runtime).run(sockets=[listening])
+        Server(configuration(app, settings), app.state.runtime).run(sockets=[listening])
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -88,22 +98,52 @@ def _is_reached_here(host: str) -> bool:
     return address.is_loopback or address.is_unspecified
 
 
-def _configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
+def configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How uvicorn serves ``app``: what it would read from variables of its own is set here."""
+    connections = _connections(app.state.runtime, settings)
     return uvicorn.Config(
         app,
+        http=kind_of(connections),
+        ws="none",
+        backlog=AT_ONCE,
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
         timeout_graceful_shutdown=settings.shutdown_seconds,
+        callback_notify=connections.sweep,
+        timeout_notify=SWEEP_SECONDS,
     )
 
 
-class _Server(uvicorn.Server):
+def _connections(runtime: Runtime, settings: Settings) -> Connections:
+    wanted, threads = settings.connections, settings.threads
+    total = connections_within(ask_for(needed(wanted, threads)), wanted, threads)
+    if total < wanted:
+        log.warning("fewer connections than allowed: too few file descriptors", connections=total)
+    connections = Connections(
+        Room(total, settings.connections_per_address),
+        Patience(settings.header_seconds, settings.body_seconds),
+        settings.is_proxy,
+        lambda reason: runtime.metrics.cut_connections.labels(reason).inc(),
+    )
+    runtime.metrics.open_connections.set_function(lambda: len(connections))
+    return connections
+
+
+class Server(uvicorn.Server):
     """Ends the long-polls at the first signal, so that stopping does not wait for them."""
 
     def __init__(self, config: uvicorn.Config, runtime: Runtime) -> None:
         super().__init__(config)
         self._runtime = runtime
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen as long a queue as before: uvicorn takes how many it accepts at once for it."""
+        await super().startup(sockets)
+        for listening in sockets or ():
+            listening.listen(BACKLOG)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         log.info("stopping", signal=sig)

@@ -31,6 +31,11 @@ class Settings(BaseSettings):
     ``secure_cookies`` says that browsers come over https though the service does not: TLS ends in
     front of it. ``requests_per_second`` and ``request_burst`` are one key's share of each process;
     a worker key has ten times as much, all requests from one address without a valid key a tenth.
+    ``trusted_proxies`` are addresses and networks whose ``X-Forwarded-For`` and ``-Proto`` are
+    believed. ``connections`` may be open at a time, half of them by callers without a valid key,
+    of whom one address may have ``connections_per_address``. ``header_seconds`` is how long the
+    head of a request may take, ``body_seconds`` how long nothing may come of a body, and nothing
+    of an answer be taken.
     ``metrics_open`` lets ``/metrics`` be read without a key, for networks where only the scraper
     reaches it. ``otel`` makes a span of every request; it needs the extra of that name.
     """
@@ -44,6 +49,7 @@ class Settings(BaseSettings):
     redis_url: str | None = None
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     secure_cookies: bool = False
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
     lease_seconds: float = Field(default=120.0, gt=0)
     heartbeat_seconds: float = Field(
         default_factory=lambda given: given["lease_seconds"] / HEARTBEATS_PER_LEASE, gt=0
@@ -61,6 +67,10 @@ class Settings(BaseSettings):
     streams_per_key: int = Field(default=64, ge=1)
     streams: int = Field(default=500, ge=1)
     stream_seconds: float = Field(default=3600.0, gt=0)
+    connections: int = Field(default=4000, ge=16)
+    connections_per_address: int = Field(default=500, ge=1)
+    header_seconds: float = Field(default=10.0, gt=0)
+    body_seconds: float = Field(default=60.0, gt=0)
     webhooks: bool = False
     webhook_url: str = ""
     webhook_secret_file: Path | None = None
@@ -71,7 +81,7 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
-    @field_validator("allowed_hosts", mode="before")
+    @field_validator("allowed_hosts", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return _names(value) if isinstance(value, str) else value
@@ -84,15 +94,25 @@ class Settings(BaseSettings):
         """``Host`` names that are answered, lower case, without a port."""
         return frozenset(name.lower() for name in (*LOCAL_HOSTS, *self.allowed_hosts))
 
+    def is_proxy(self, address: str) -> bool:
+        """Whether a connection from ``address`` speaks for others."""
+        try:
+            found = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(found in ipaddress.ip_network(network) for network in self.trusted_proxies)
+
     def check(self) -> None:
         """Refuse what would work, but not well.
 
         Raises:
             InvalidInput: ``host`` is not a loopback address and ``allowed_hosts`` is empty, or has
-                what no ``Host`` can be; or a lease is over before two heartbeats have been lost.
+                what no ``Host`` can be; ``trusted_proxies`` has what is no address; or a lease is
+                over before two heartbeats have been lost.
         """
         self._check_exposure()
         self._check_names()
+        self._check_proxies()
         most = self.lease_seconds / LEAST_HEARTBEATS
         if self.heartbeat_seconds > most:
             raise InvalidInput(
@@ -120,6 +140,24 @@ class Settings(BaseSettings):
                 "never matches",
                 fix="write the name alone, such as gpu.example or [fd00::1]: no scheme, no port",
             )
+
+    def _check_proxies(self) -> None:
+        wrong = next((name for name in self.trusted_proxies if not _is_network(name)), None)
+        if wrong is not None:
+            raise InvalidInput(
+                "trusted_proxies",
+                wrong,
+                "is neither an address nor a network",
+                fix="write the proxy's, such as 127.0.0.1 or 10.0.0.0/8",
+            )
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _names(text: str) -> tuple[str, ...]:

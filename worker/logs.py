@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from rankspace.redaction import without_secrets
+from rankspace.redaction import visible_texts, without_secrets
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
 
@@ -22,11 +22,19 @@ def configure(log_format: str, level: str) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             redact,
-            structlog.dev.ConsoleRenderer() if plain else structlog.processors.JSONRenderer(),
+            *(_for_a_terminal() if plain else (structlog.processors.JSONRenderer(),)),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS.get(level, logging.ERROR)),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+
+
+def _for_a_terminal() -> tuple[Any, ...]:
+    return _visible, structlog.dev.ConsoleRenderer()
+
+
+def _visible(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
+    return visible_texts(event)
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:

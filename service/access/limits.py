@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from rankspace.errors import TooManyRequests
 from service.access.buckets import Buckets
 from service.access.caller import Caller, Role
+from service.access.neighbours import neighbourhood
 from service.access.slots import Slots
 from service.settings import Settings
 
@@ -51,7 +52,7 @@ class Limits:
         Raises:
             TooManyRequests: Too many came from ``address``.
         """
-        _check(self._strangers.take(address), f"{address} asks without a valid key")
+        _check(self._strangers.take(neighbourhood(address)), f"{address} asks without a valid key")
 
     def polling(self, caller: Caller) -> AbstractContextManager[None]:
         """Hold one of the long-polls that a key may have open at a time.

@@ -73,6 +73,11 @@ class Logins:
         row = self._session.scalar(owner.where(known, IS_LIVE))
         return caller_of(row) if row else None
 
+    def end(self, secret: str) -> None:
+        """Let the session's secret in no more, wherever else it may lie."""
+        mine = LoginSessionRow.digest == digest(secret)
+        self._session.execute(delete(LoginSessionRow).where(mine))
+
     def live(self, digests: Collection[str]) -> frozenset[str]:
         """Which of these digests are of sessions that are not over, whatever became of the key."""
         mine = LoginSessionRow.digest.in_(digests) & (LoginSessionRow.expires_at > Now())

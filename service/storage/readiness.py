@@ -1,12 +1,13 @@
-"""Readiness: whether the database can be written. Looked up for all who ask within a second.
+"""Readiness: whether the database can be written. Looked up once for all who ask within a second.
 
 The question needs no key, so it must not be a way to make the service write all day.
 """
 
+import asyncio
 import math
-import threading
 import time
 
+import anyio.to_thread
 from sqlalchemy import update
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -19,43 +20,53 @@ FRESH_SECONDS = 1.0
 _TOUCH = update(AttendanceRow).values(fence=AttendanceRow.fence)
 """Changes nothing, and needs everything that a write needs."""
 
+WAIT_SECONDS = 0.5
+"""How long whoever asks waits for the look; supervisors often give an answer one second."""
+
 PATIENCE_SECONDS = 5.0
-"""How long the last good answer stands while somebody looks: nobody waits in line for a look."""
+"""How long the last good answer stands while a look takes longer than that."""
 
 
 class Readiness:
-    """Remembers the last good answer; a bad one is looked up again every time."""
+    """Whoever asks shares one look with all others, good or bad; used on the event loop only."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._lock = threading.Lock()
+        self._look: asyncio.Task[None] | None = None
+        self._looked_at = -math.inf
         self._good_at = -math.inf
 
-    def check(self) -> None:
+    async def check(self) -> None:
         """Return if the database was just found well.
 
         Raises:
             Unreachable: It cannot be written, or its schema is another version's; or it has not
-                answered whoever asked first.
+                answered in time.
         """
-        age = time.monotonic() - self._good_at
-        if age < FRESH_SECONDS:
-            return
-        if self._lock.acquire(blocking=False):
-            try:
-                self._look()
-            finally:
-                self._lock.release()
-        elif age > PATIENCE_SECONDS:
+        look = self._recent_look()
+        await asyncio.wait({look}, timeout=WAIT_SECONDS)
+        if look.done():
+            look.result()
+        elif time.monotonic() - self._good_at > PATIENCE_SECONDS:
             raise Unreachable("the database has not answered yet", hint="try again")
 
-    def _look(self) -> None:
+    def _recent_look(self) -> asyncio.Task[None]:
+        """The look that goes on, or the last one while it is fresh, or a new one."""
+        is_over = self._look is None or self._look.done()
+        if self._look is None or (is_over and time.monotonic() - self._looked_at >= FRESH_SECONDS):
+            self._look = asyncio.create_task(self._take())
+            self._look.add_done_callback(_retrieve)
+        return self._look
+
+    async def _take(self) -> None:
         try:
-            self._ask()
+            await anyio.to_thread.run_sync(self._ask, abandon_on_cancel=True)
+            self._good_at = time.monotonic()
         except Unreachable:
             self._good_at = -math.inf
             raise
-        self._good_at = time.monotonic()
+        finally:
+            self._looked_at = time.monotonic()
 
     def _ask(self) -> None:
         try:
@@ -67,3 +78,9 @@ class Readiness:
             raise Unreachable("the database cannot be written", hint=hint) from None
         if not current:
             raise Unreachable("the schema is another version's", hint="rankadaptor db check")
+
+
+def _retrieve(look: asyncio.Task[None]) -> None:
+    """Whoever asked may be gone: its error is nobody's then, and no warning."""
+    if not look.cancelled():
+        look.exception()

@@ -11,6 +11,7 @@ from rankspace import Context, SearchSpace, Study
 from rankspace.context import context_of
 from rankspace.errors import Conflict, InvalidInput
 from rankspace.granularity import search_space
+from rankspace.redaction import steering
 from rankspace.study import Search, StudyState
 from service.access.keys import random_text
 from service.models.repository import Models
@@ -39,6 +40,7 @@ def submit(
     earlier = Studies(session).by_idempotency_key(project, key) if key else None
     if earlier is not None:
         return _same(earlier, study), False
+    _check_name(study.name)
     _check_ranks(study.search)
     model = _model(session, study.model, project)
     described = model_of(model.document)
@@ -87,6 +89,14 @@ def _model(session: Session, name: str, project: str) -> ModelRow:
         fix = f"did you mean {near[0]}?" if near else "register it first: POST /v1/models"
         raise InvalidInput("model", name, "is not registered", fix=fix)
     return row
+
+
+def _check_name(name: str) -> None:
+    """Not in ``Study``: those of old studies are read there again."""
+    found = steering(name)
+    if found is not None:
+        problem = f"has the character {found!a}, which is not shown but steers what shows it"
+        raise InvalidInput("name", name, problem, fix="leave it out")
 
 
 def _check_ranks(search: Search) -> None:

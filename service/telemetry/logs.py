@@ -9,7 +9,7 @@ import structlog
 from structlog.stdlib import ProcessorFormatter
 from structlog.typing import Processor
 
-from rankspace.redaction import without_secrets
+from rankspace.redaction import visible_texts, without_secrets
 from service.settings import Settings
 
 
@@ -22,7 +22,7 @@ def configure(settings: Settings) -> None:
     last: tuple[Processor, ...] = (
         structlog.processors.format_exc_info,
         redact,
-        structlog.processors.JSONRenderer() if _is_json(settings) else _console(),
+        *((structlog.processors.JSONRenderer(),) if _is_json(settings) else _console()),
     )
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     structlog.configure(
@@ -52,7 +52,13 @@ def _is_json(settings: Settings) -> bool:
     return settings.log_format == "json"
 
 
-def _console() -> structlog.dev.ConsoleRenderer:
-    return structlog.dev.ConsoleRenderer(
-        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+def _console() -> tuple[Processor, ...]:
+    plain = structlog.dev.plain_traceback
+    return _visible, structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), exception_formatter=plain
     )
+
+
+def _visible(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
+    """Have no text steer the terminal; a trace keeps its lines."""
+    return visible_texts(event)

@@ -37,6 +37,13 @@ class Metrics:
             "gpu_seconds", "Time workers held trials, once the attempt has ended.", "outcome"
         )
         _begin(self.gpu_seconds, "done", "failed", "released", "expired")
+        self.open_connections = Gauge(
+            "rankadaptor_connections_open", "Connections that are open.", registry=self.registry
+        )
+        self.cut_connections = self._counter(
+            "connection_cut", "Connections that were silent too long, or too many.", "reason"
+        )
+        _begin(self.cut_connections, "slow", "crowded")
         self.requests = self._histogram(
             "http_request_seconds", "Time to answer.", QUICK, "method", "route", "status"
         )
@@ -69,7 +76,7 @@ class Metrics:
         )
 
 
-def _begin(counter: Counter, *outcomes: str) -> None:
+def _begin(counter: Counter, *values: str) -> None:
     """Show zeros from the start: a rate does not see a series' first value."""
-    for outcome in outcomes:
-        counter.labels(outcome)
+    for value in values:
+        counter.labels(value)

@@ -31,19 +31,27 @@ def get_caller(request: Request, runtime: Annotated[Runtime, Depends(get_runtime
     try:
         caller = _caller(request, runtime)
     except Unauthenticated:
-        admit_stranger(request, runtime)
+        _count_stranger(request, runtime)
         raise
     runtime.limits.admit(caller)
     request.state.caller = caller
     return caller
 
 
-def admit_stranger(request: Request, runtime: Annotated[Runtime, Depends(get_runtime)]) -> None:
+async def admit_stranger(
+    request: Request, runtime: Annotated[Runtime, Depends(get_runtime)]
+) -> None:
     """Count a request of whoever needs no key. As a dependency: before its body is read.
+
+    It takes no thread: those are for whoever has a key.
 
     Raises:
         TooManyRequests: The share of the address is used up.
     """
+    _count_stranger(request, runtime)
+
+
+def _count_stranger(request: Request, runtime: Runtime) -> None:
     runtime.limits.admit_stranger(request.client.host if request.client else "unknown")
 
 
@@ -67,9 +75,10 @@ def get_reader(
     """
     caller = session_caller(request, runtime)
     if caller is None:
-        admit_stranger(request, runtime)
+        _count_stranger(request, runtime)
     else:
         runtime.limits.admit(caller)
+        request.state.caller = caller
     return caller
 
 

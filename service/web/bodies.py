@@ -124,7 +124,7 @@ def route(
     }
 
 
-ANYWHERE = (400, 403, 413, 422)
+ANYWHERE = (400, 403, 408, 413, 422)
 """What the guards and the reading of a request may answer before any route sees it."""
 
 

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Request, Response
 
-from rankspace.errors import Forbidden
+from rankspace.errors import Forbidden, UnreadableInput
 from service.access.logins import SESSION_SECONDS
 from service.settings import Settings
 
@@ -17,6 +17,16 @@ def set_cookie(request: Request, settings: Settings, answer: Response, secret: s
         _name(request, settings),
         secret,
         max_age=SESSION_SECONDS,
+        httponly=True,
+        samesite="strict",
+        secure=_is_secure(request, settings),
+    )
+
+
+def clear_cookie(request: Request, settings: Settings, answer: Response) -> None:
+    """Have the browser forget the session."""
+    answer.delete_cookie(
+        _name(request, settings),
         httponly=True,
         samesite="strict",
         secure=_is_secure(request, settings),
@@ -36,6 +46,7 @@ def check_origin(request: Request, settings: Settings) -> None:
 
     Raises:
         Forbidden: It comes from elsewhere.
+        UnreadableInput: ``Origin`` is no address.
     """
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     is_ours = site in ("same-origin", "none") if site else _is_ours(request, settings, origin)
@@ -47,7 +58,11 @@ def check_origin(request: Request, settings: Settings) -> None:
 def _is_ours(request: Request, settings: Settings, origin: str | None) -> bool:
     if origin is None:
         return True
-    sender = urlsplit(origin)
+    try:
+        sender = urlsplit(origin)
+    except ValueError as error:
+        fix = "send what a browser sends, or leave it out"
+        raise UnreadableInput("Origin", origin, f"is no address: {error}", fix=fix) from None
     named = [name.lower() for name in settings.allowed_hosts]
     return sender.netloc == request.headers.get("host") or sender.hostname in named
 

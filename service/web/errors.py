@@ -55,6 +55,10 @@ class ErrorBody:
     hint: str
 
 
+class Stalled(ClientDisconnect):
+    """A body stopped arriving."""
+
+
 def status_of(error: errors.RankspaceError) -> int:
     return next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
 
@@ -76,6 +80,7 @@ def install(app: FastAPI, routers: Sequence[APIRouter]) -> None:
     app.add_exception_handler(RequestValidationError, _invalid_parameter)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(ClientDisconnect, _cut_off)
+    app.add_exception_handler(Stalled, _stalled)
     for kind in (OperationalError, InternalError, InterfaceError, PoolTimeout):
         app.add_exception_handler(kind, _database)
     app.add_exception_handler(IntegrityError, _overtaken)
@@ -121,6 +126,13 @@ def _cut_off(request: Request, _error: Exception) -> JSONResponse:
     """Networks fail and workers are killed: nothing is wrong here, and nobody hears the answer."""
     log.info("the body was cut off", path=request.url.path)
     return answer(errors.UnreadableInput("body", "", "was cut off", fix="send it again"))
+
+
+def _stalled(request: Request, _error: Exception) -> JSONResponse:
+    """408, which workers take for a network that fails: they send it again."""
+    log.info("the body stopped arriving", path=request.url.path)
+    body = ErrorBody("Unreachable", "the body stopped arriving", "send it again")
+    return JSONResponse(encode(body), 408, headers={"Connection": "close"})
 
 
 def _database(_request: Request, error: Exception) -> JSONResponse:

@@ -1,9 +1,13 @@
 """The OpenAPI document, with links: which routes take what another one has just answered."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from service.web.auth import admit_stranger
 
 _CLAIM = {"token": "$response.body#/token", "study_id": "$response.body#/study_id"}
 _HOLDING = {"worker": "$request.body#/worker", **_CLAIM}
@@ -25,16 +29,33 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
 """What a claim's answer says of the body of the calls that follow it."""
 
 
+router = APIRouter(include_in_schema=False, dependencies=[Depends(admit_stranger)])
+
+
+@router.get("/v1/openapi.json")
+async def document(request: Request) -> Response:
+    """Answer with the document, which is written once."""
+    state = request.app.state
+    if state.openapi is None:
+        state.openapi = await run_in_threadpool(_written, request.app)
+    return Response(state.openapi, media_type="application/json")
+
+
+def _written(app: FastAPI) -> bytes:
+    return json.dumps(app.openapi(), ensure_ascii=False, separators=(",", ":")).encode()
+
+
 def describe(app: FastAPI) -> None:
     """Have ``app`` serve its document with the links in it."""
+    app.state.openapi = None
     plain = app.openapi
 
-    def document() -> dict[str, Any]:
+    def linked() -> dict[str, Any]:
         if app.openapi_schema is None:
             app.openapi_schema = link(plain())
         return app.openapi_schema
 
-    app.openapi = document  # type: ignore[method-assign]  # as FastAPI's documentation has it
+    app.openapi = linked  # type: ignore[method-assign]  # as FastAPI's documentation has it
 
 
 def link(document: dict[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from service.studies.repository import Studies
 from service.studies.view import view, views
 from service.trials.repository import Trials
 from service.web.auth import Reader, admit_stranger
-from service.web.browser import check_origin, set_cookie
+from service.web.browser import check_origin, clear_cookie, cookie, set_cookie
 from service.web.pages import agreement, price
 from service.web.pages.charts import HEIGHT, WIDTH, curve, grid, strip
 from service.web.pages.words import duration, percent, verdict_words
@@ -125,7 +125,7 @@ def _insights(runtime: Runtime, study: str) -> tuple[Front | None, Calibration |
         return None, None, True
 
 
-@router.get("/login")
+@router.get("/login", dependencies=[Depends(admit_stranger)])
 def login_page(code: Annotated[str, Query(max_length=100)] = "") -> Response:
     """Show the form: only its button uses the code up, so that a link preview does not."""
     return _html("login.html", code=code, problem="")
@@ -141,6 +141,19 @@ async def login(request: Request, runtime: Service) -> Response:
         return _html("login.html", status=401, code="", problem=error.detail)
     answer = RedirectResponse("/", status_code=303)
     set_cookie(request, runtime.settings, answer, secret)
+    return answer
+
+
+@router.post("/logout")
+def logout(request: Request, runtime: Service, caller: Reader) -> Response:
+    """End the session here and in the browser; without one there is nothing to end."""
+    check_origin(request, runtime.settings)
+    secret = cookie(request, runtime.settings)
+    if caller is not None and secret:
+        with runtime.database.writing() as session:
+            Logins(session).end(secret)
+    answer = _to_login()
+    clear_cookie(request, runtime.settings, answer)
     return answer
 
 

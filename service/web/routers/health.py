@@ -28,9 +28,9 @@ async def livez() -> JSONResponse:
 
 
 @router.get("/readyz", **route(Health, also={503: ErrorBody}))
-def readyz(request: Request, runtime: Service) -> JSONResponse:
+async def readyz(request: Request, runtime: Service) -> JSONResponse:
     """Answer when the database can be written, its schema is current and housekeeping works."""
-    runtime.readiness.check()
+    await runtime.readiness.check()
     housekeeping: Housekeeping = request.app.state.housekeeping
     if not housekeeping.is_alive or runtime.doorbell.closed:
         raise Unreachable("the service is not ready", hint="try again")

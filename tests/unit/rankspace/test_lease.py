@@ -64,3 +64,18 @@ def test_only_leaves_out_what_a_kind_does_not_know() -> None:
 
 def test_only_leaves_alone_what_is_no_group_of_fields() -> None:
     assert only(Receipt, ["accepted"]) == ["accepted"]
+
+
+@pytest.mark.parametrize("name", ["gpu.0", ".gpu", "gpu..1", "box gpu 0", "grün-0", "a?b#%2e"])
+def test_odd_names_of_workers_that_run_already_stay_good(name: str) -> None:
+    assert Claim(name, 1).worker == name
+
+
+@pytest.mark.parametrize("name", [".", "..", "...", "a/b", "a\\b", "\\", "a\u202eb", "a\x1b[2J"])
+def test_names_that_no_address_or_file_can_hold_are_refused(name: str) -> None:
+    with pytest.raises(InvalidInput, match="worker"):
+        Claim(name, 1)
+
+
+def test_whoever_holds_a_trial_under_such_a_name_may_end_it() -> None:
+    assert decode(Holding, {**HELD, "worker": ".."}) == Holding("..", 1, "st_1")

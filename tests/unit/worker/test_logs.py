@@ -1,8 +1,10 @@
 import json
+import re
 
 import pytest
 import structlog
 
+from rankspace.redaction import steering
 from worker import logs
 
 KEY = "rka_abcdefgh_" + "a" * 32
@@ -36,3 +38,19 @@ def test_json_stays_one_event_per_line(capfd: pytest.CaptureFixture[str]) -> Non
     structlog.get_logger().info("trial_done", loss=1.5)
     (line,) = capfd.readouterr().err.splitlines()
     assert json.loads(line)["loss"] == 1.5
+
+
+@pytest.mark.parametrize("name", ["x\x1b]0;mine\x07\x1b[2J", "a\rb", "a\u202eb c", "a\u2028b"])
+def test_no_study_steers_the_terminal(capfd: pytest.CaptureFixture[str], name: str) -> None:
+    logs.configure("console", "info")
+    log = structlog.get_logger()
+    log.info("trial_started", study=name, model=["/models", name], note=f"of {name}")
+    try:
+        raise ValueError(name)
+    except ValueError:
+        log.exception(f"of {name} came nothing")
+    written = capfd.readouterr().err
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", written)  # the renderer's own colours
+    assert not any(steering(line) for line in plain.split("\n"))
+    assert plain.count("\n") > 5  # a trace keeps its lines
+    assert name.encode("unicode_escape").decode() in plain

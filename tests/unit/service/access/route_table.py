@@ -66,6 +66,7 @@ TABLE: Mapping[str, Row] = {
     "GET /static": same_for_all(200),
     "GET /login": same_for_all(200),
     "POST /login": same_for_all(401, {"code": "never given out"}),
+    "POST /logout": same_for_all(303),
     "GET /": page(200),
     "GET /studies/{study}": page(200, 404),
     "GET /v1/models": read(of_object=False),

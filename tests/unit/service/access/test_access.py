@@ -168,6 +168,22 @@ def test_allowed_hosts_come_from_the_environment(monkeypatch: pytest.MonkeyPatch
     assert {"box.example", "gpu.example", "localhost"} <= settings.hosts()
 
 
+@pytest.mark.parametrize("proxy", ["*", "proxy.example", "10.0.0.1/8", "127.0.0.1:80", "10.0.0.*"])
+def test_proxies_are_addresses_or_networks(proxy: str) -> None:
+    with pytest.raises(InvalidInput, match="trusted_proxies") as refused:
+        Settings(trusted_proxies=("127.0.0.1", proxy)).check()
+    assert "10.0.0.0/8" in refused.value.hint
+
+
+def test_proxies_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().trusted_proxies == ()
+    monkeypatch.setenv("RANKADAPTOR_TRUSTED_PROXIES", "127.0.0.1, 10.0.0.0/8,fd00::/64")
+    settings = Settings()
+    settings.check()
+    asked = ("127.0.0.1", "10.1.2.3", "fd00::1", "127.0.0.2", "fd00:0:0:1::", "unknown")
+    assert [settings.is_proxy(one) for one in asked] == [True] * 3 + [False] * 3
+
+
 def test_the_heartbeat_follows_the_lease() -> None:
     assert Settings().heartbeat_seconds == 20
     assert Settings(lease_seconds=12).heartbeat_seconds == 2

@@ -79,6 +79,7 @@ def test_strangers_share_a_small_bucket_and_take_nothing_from_others(tight: Serv
     wrong = {"Authorization": "Bearer rka_nonsense"}
     assert _asks(tight, wrong, 2) + _asks(tight, {}, 1) == [401, 429, 429]
     assert tight.client.post("/login", data={"code": "guess"}).status_code == 429
+    assert tight.client.post("/logout").status_code == 429
     assert _asks(tight, tight.key("admin"), 1) == [200]
 
 
@@ -99,6 +100,25 @@ def test_pages_without_a_session_are_for_strangers(tight: Service, cookie: Any) 
     answers = [tight.client.get("/", headers=cookie, follow_redirects=False) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [303, 429]
     assert _asks(tight, tight.key("admin"), 1) == [200]
+
+
+@pytest.mark.parametrize("path", ["/v1/openapi.json", "/login"])
+def test_what_needs_no_key_is_for_strangers(tight: Service, path: str) -> None:
+    assert [tight.client.get(path).status_code for _ in range(2)] == [200, 429]
+    assert _asks(tight, tight.key("admin"), 1) == [200]
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/static/page.css"])
+def test_supervisors_and_pages_are_always_answered(tight: Service, path: str) -> None:
+    assert {tight.client.get(path).status_code for _ in range(30)} == {200}
+
+
+def test_the_document_is_written_once(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = service.client.get("/v1/openapi.json")
+    monkeypatch.setattr(service.app, "openapi", None)
+    again = service.client.get("/v1/openapi.json")
+    assert (again.content, again.json()) == (first.content, first.json())
+    assert {"openapi", "info", "paths"} <= set(again.json())
 
 
 @pytest.mark.parametrize("path", ["/v1/workers/join", "/login"])

@@ -55,7 +55,9 @@ class Cast:
         names, body = self._prepare(route, project)
         if who == "everything" and method == "POST":  # as the others' keys do by themselves
             path += f"?project={OURS}"
-        self.service.client.cookies.update(self.cookies if who == "session" else {})
+        ends = route == "POST /logout"  # not the session that the other routes are asked with
+        cookies = self._log_in() if ends else self.cookies
+        self.service.client.cookies.update(cookies if who == "session" else {})
         try:
             return self.service.client.request(
                 method,

@@ -1,6 +1,8 @@
 """When the service says that it may be asked."""
 
 import threading
+import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
+from rankspace.errors import Unreachable
 from service import housekeeping
 from service.storage import readiness
 from service.storage.db import Database
@@ -63,39 +66,80 @@ def test_strangers_make_it_write_once_a_second(service: Service) -> None:
     assert 0 < len(writes) <= 25
 
 
-def test_nobody_waits_for_a_database_that_hangs(
+def _three(service: Service) -> list[Any]:
+    """The answers to three who ask at once."""
+    with ThreadPoolExecutor(3) as pool:
+        return list(pool.map(lambda _: service.client.get("/readyz"), range(3)))
+
+
+def test_who_ask_at_once_get_one_answer(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The very first ones too: nobody knows of an earlier look."""
+    found = service.app.state.runtime.readiness
+    looks, ask = Counter[str](), found._ask
+
+    def slow() -> None:
+        looks["taken"] += 1
+        time.sleep(0.1)
+        ask()
+
+    monkeypatch.setattr(found, "_ask", slow)
+    assert [answer.status_code for answer in _three(service)] == [200, 200, 200]
+    assert looks["taken"] == 1
+
+
+def test_a_bad_answer_is_shared_too(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "FRESH_SECONDS", 3600.0)
+    found, looks = service.app.state.runtime.readiness, Counter[str]()
+
+    def broken() -> None:
+        looks["taken"] += 1
+        time.sleep(0.1)
+        raise Unreachable("the database cannot be written")
+
+    monkeypatch.setattr(found, "_ask", broken)
+    answers = [*_three(service), service.client.get("/readyz")]
+    assert [answer.status_code for answer in answers] == [503] * 4
+    assert looks["taken"] == 1
+
+
+def test_nobody_waits_long_for_a_database_that_hangs(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(readiness, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(readiness, "WAIT_SECONDS", 0.05)
     monkeypatch.setattr(readiness, "PATIENCE_SECONDS", 60.0)
     found, ended = service.app.state.runtime.readiness, threading.Event()
-    assert service.client.get("/readyz").status_code == 200
-    monkeypatch.setattr(found, "_ask", lambda: ended.wait(60))
-    with ThreadPoolExecutor(1) as pool:
-        hanging = pool.submit(found.check)
-        wait_for(found._lock.locked, 5)
-        found.check()  # it was well a moment ago
+    found._good_at = time.monotonic()
+    looks: list[bool] = []
+    monkeypatch.setattr(found, "_ask", lambda: looks.append(ended.wait(60)))
+    try:
+        assert service.client.get("/readyz").status_code == 200  # it was well a moment ago
         found._good_at -= 60.0
         answers = [service.client.get("/readyz") for _ in range(5)]
-        assert not hanging.done()
+    finally:
         ended.set()
-        hanging.result(5)
     assert {answer.status_code for answer in answers} == {503}
     assert "has not answered" in answers[0].json()["detail"]
-    assert service.client.get("/readyz").status_code == 200
+    _until(service, 200)
+    assert looks
 
 
 def test_after_a_bad_answer_the_good_one_before_does_not_stand(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(readiness, "FRESH_SECONDS", 0.0)
-    found = service.app.state.runtime.readiness
-    found.check()
+    monkeypatch.setattr(readiness, "PATIENCE_SECONDS", 60.0)
+    found, ended = service.app.state.runtime.readiness, threading.Event()
+    assert service.client.get("/readyz").status_code == 200
     with service.app.state.runtime.database.writing() as session:
         session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     assert service.client.get("/readyz").status_code == 503
-    with found._lock:
+    monkeypatch.setattr(readiness, "WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(found, "_ask", lambda: ended.wait(60))
+    try:
         assert service.client.get("/readyz").status_code == 503
+    finally:
+        ended.set()
 
 
 def test_an_older_schema_is_not_ready(service: Service) -> None:

@@ -43,6 +43,11 @@ STUDIES = [
     ("nmae", "x", "nmae", "did you mean name?"),
     ("name", " ", "name", ""),
     ("name", 7, "name", "a text"),
+    ("name", "x\x1b]0;mine\x07\x1b[2J", "name", "leave it out"),
+    ("name", "a\nb", "name", "leave it out"),
+    ("name", "a\u2028b", "name", "leave it out"),
+    ("name", "abc\u202efdp.exe", "name", "leave it out"),
+    ("name", "a\u2067b", "name", "leave it out"),
     ("recipe.modules", ["q_proj", "o_proj"], "recipe.modules[1]", "q_proj"),
     ("recipe.data.train", None, "recipe.data.train", ""),
     ("search.budget.parameters", 3, "search.budget.parameters", ""),
@@ -85,6 +90,25 @@ def test_a_study_that_cannot_run_is_refused_whole(
     assert answer.json()["detail"].startswith(field), answer.json()
     assert hint in answer.json()["hint"]
     assert document["name"] not in [item["name"] for item in service.get("/v1/studies")["items"]]
+
+
+@pytest.mark.parametrize("name", ["x\x1b[2J", "a\nb", "a\u2028b", "a\u202eb"])
+@pytest.mark.parametrize("path", ["/v1/keys", "/v1/join-tokens"])
+@pytest.mark.parametrize("field", ["name", "project"])
+def test_no_name_steers_what_shows_it(service: Service, path: str, field: str, name: str) -> None:
+    order = {"role": "viewer", "name": "x", "project": "ours", field: name}
+    if path == "/v1/join-tokens":
+        del order["role"]
+    answer = service.post(path, order)
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith(field)
+    assert answer.json()["detail"].isascii()
+
+
+def test_a_name_in_any_script_is_taken(service: Service) -> None:
+    service.post("/v1/models", model())
+    name = "Größe 实验 נסוי می\u200cخواهم 👩\u200d🔬"
+    assert service.post("/v1/studies", study(name=name)).json()["name"] == name
 
 
 # (raw body, status, class)

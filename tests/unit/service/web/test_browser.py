@@ -65,6 +65,13 @@ def test_tls_in_front_of_the_service_can_be_told(directory: Path) -> None:
         ({"Origin": "https://front.example.evil.example"}, 403),
         ({"Origin": "null"}, 403),
         ({"Origin": ""}, 403),
+        ({"Origin": "http://["}, 400),
+        ({"Origin": "http://[::1"}, 400),
+        ({"Origin": "http://testserver]"}, 400),
+        ({"Origin": "http://[nonsense]"}, 400),
+        ({"Origin": "http://testserver:port"}, 403),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "http://["}, 303),
+        ({"Sec-Fetch-Site": "["}, 403),
     ],
 )
 def test_a_form_of_another_site_logs_nobody_in(
@@ -93,3 +100,73 @@ def test_a_form_is_short(service: Service) -> None:
 def test_the_form_tells_its_origin(service: Service) -> None:
     """With a policy of no-referrer browsers would send ``Origin: null``."""
     assert service.client.get("/login").headers["referrer-policy"] == "same-origin"
+
+
+def _secret(answer: Any) -> str:
+    return str(answer.headers["set-cookie"].partition("=")[2].partition(";")[0])
+
+
+def _page(service: Service, secret: str) -> int:
+    headers = {"Cookie": f"rka_session={secret}"}
+    return int(service.client.get("/", headers=headers, follow_redirects=False).status_code)
+
+
+def _log_out(service: Service, secret: str, **headers: str) -> Any:
+    service.client.cookies.clear()
+    sent = {"Cookie": f"rka_session={secret}", **headers}
+    return service.client.post("/logout", headers=sent, follow_redirects=False)
+
+
+def test_logging_out_ends_the_session_wherever_its_cookie_lies(service: Service) -> None:
+    mine, other = (_secret(_log_in(service)) for _ in range(2))
+    answer = _log_out(service, mine)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+    assert [_page(service, secret) for secret in (mine, other)] == [303, 200]
+    last = service.get("/v1/audit?limit=1000")["items"][-1]
+    assert (last["method"], last["route"], last["status"]) == ("POST", "/logout", 303)
+
+
+def test_logging_out_takes_the_cookie_back(service: Service) -> None:
+    name, flags = _cookie(_log_out(service, _secret(_log_in(service))))
+    assert name == "rka_session"
+    assert {"httponly", "samesite=strict", "path=/", "max-age=0"} <= flags
+    client = TestClient(service.app, base_url="https://localhost")
+    _log_in(service, client)
+    assert "__Host-rka_session" in client.cookies
+    client.post("/logout", follow_redirects=False)
+    assert dict(client.cookies) == {}
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "http://["}, 400),
+    ],
+)
+def test_no_other_site_logs_anybody_out(
+    service: Service, headers: dict[str, str], status: int
+) -> None:
+    secret = _secret(_log_in(service))
+    assert _log_out(service, secret, **headers).status_code == status
+    assert _page(service, secret) == 200
+
+
+def test_a_link_logs_nobody_out(service: Service) -> None:
+    _log_in(service)
+    assert service.client.get("/logout").status_code == 405
+    assert service.client.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("secret", ["", "junk", "%00"])
+def test_without_a_session_there_is_nothing_to_end(service: Service, secret: str) -> None:
+    assert _log_out(service, secret).headers["location"] == "/login"
+
+
+def test_the_pages_have_the_button_and_the_form_has_none(service: Service) -> None:
+    study, button = service.submit(), 'action="/logout"'
+    assert button not in service.client.get("/login").text
+    _log_in(service)
+    for path in ("/", f"/studies/{study}", "/studies/st_aaaaaaaaaa"):
+        assert button in service.client.get(path).text

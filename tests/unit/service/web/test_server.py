@@ -31,11 +31,11 @@ def test_what_the_service_writes_is_its_owner_s(
     directory, before = tmp_path / "data", os.umask(0o022)
     try:
 
-        def served(self: server._Server, **_: object) -> None:
+        def served(self: server.Server, **_: object) -> None:
             with TestClient(self.config.app):  # type: ignore[arg-type]
                 pass
 
-        monkeypatch.setattr(server._Server, "run", served)
+        monkeypatch.setattr(server.Server, "run", served)
         monkeypatch.setattr("service.telemetry.logs.configure", lambda _settings: None)
         monkeypatch.setattr(server, "use_few_arenas", lambda: None)
         run(settings(directory, port=0))
