@@ -74,6 +74,7 @@ def _three(service: Service) -> list[Any]:
 
 def test_who_ask_at_once_get_one_answer(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """The very first ones too: nobody knows of an earlier look."""
+    monkeypatch.setattr(readiness, "WAIT_SECONDS", 30.0)  # however slow the machine
     found = service.app.state.runtime.readiness
     looks, ask = Counter[str](), found._ask
 
