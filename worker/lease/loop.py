@@ -22,7 +22,7 @@ from worker.lease.spool import Spool
 from worker.lease.watchdog import Watchdog
 
 PAUSE_SECONDS = 0.1
-"""Least time between two claims, should the service answer at once that there is no work."""
+"""Least time between two claims, should the service answer at once with nothing to be done."""
 
 log = structlog.get_logger(__name__)
 
@@ -143,6 +143,7 @@ class Worker:
         try:
             self._run(lease)
         except CannotOpen:  # given back: the service has other studies, or waits before this one
+            self._drain.sleep(PAUSE_SECONDS)  # or is of the release before, and brings it again
             return
         self._trials += 1
         self._idle_since = time.monotonic()
