@@ -19,7 +19,7 @@ def read_text_file(field: str, path: Path) -> str:
             larger than ``MOST_BYTES``.
     """
     try:
-        with open(path, encoding="utf-8", opener=_open) as file:  # takes an opener
+        with open(path, encoding="utf-8", opener=_open) as file:
             _check(field, path, os.fstat(file.fileno()))
             return file.read()
     except UnicodeDecodeError as error:

@@ -193,8 +193,9 @@ class LeaseService:
                 return
         with self._database.writing() as session:
             away = attend(session)
-            lost = away if away < 0.0 else away - self._usual_seconds()
-            renewed = Leases(session).grant_grace(lease, max(lost, 0.0)) if lost else 0
+            lost = max(away - self._usual_seconds(), 0.0)
+            is_usual = away >= 0.0 and not lost
+            renewed = 0 if is_usual else Leases(session).grant_grace(lease, lost)
         if renewed:
             log.info("leases renewed", leases=renewed, absent_seconds=round(away, 1))
         self._has_attended = True

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 from urllib.parse import quote
 
-from rankspace.errors import RankspaceError
+from rankspace.errors import RankspaceError, cut
 from rankspace.lease import MAX_ERROR, Assignment, Report
 from rankspace.observation import Measurement
 
@@ -64,5 +64,4 @@ def text_of(error: RankspaceError) -> str:
 
 
 def _cut(error: str) -> str:
-    said = error or "no reason given"
-    return said if len(said) <= MAX_ERROR else f"{said[: MAX_ERROR - 1]}…"
+    return cut(error or "no reason given", MAX_ERROR)

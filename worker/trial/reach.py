@@ -9,6 +9,7 @@ from rankspace.errors import CannotOpen
 SYSTEM = ("/dev", "/etc", "/proc", "/run", "/sys")
 """Devices, and what the machine says of itself and its processes."""
 
+CACHE = ".cache"
 TOKENS = ("huggingface/token", "huggingface/stored_tokens")
 """What a cache folder holds that is no data."""
 
@@ -32,8 +33,9 @@ class Reach:
 
     def __init__(self, roots: Sequence[Path] = (), barred: Iterable[Path] = ()) -> None:
         self._roots = frozenset(_real(root) for root in roots or _ANYWHERE)
-        self._barred = frozenset(_real(path) for path in (*map(Path, SYSTEM), *barred))
-        self._home = _real(Path.home())
+        self._home = _home()
+        tokens = (self._home / CACHE / name for name in TOKENS)
+        self._barred = frozenset(_real(path) for path in (*map(Path, SYSTEM), *tokens, *barred))
         self._named = ", ".join(map(str, sorted(self._roots)))
 
     def check(self, field: str, path: str) -> None:
@@ -61,11 +63,15 @@ class Reach:
 
     def _is_hidden(self, place: Path) -> bool:
         """Whether it is a hidden entry of the home directory: keys and settings; but caches."""
-        cache = self._home / ".cache"
-        is_token = any(place == cache / name for name in TOKENS)
-        return is_token or (
-            place.parent == self._home and place.name.startswith(".") and place != cache
-        )
+        is_dotted = place.name.startswith(".") and place.name != CACHE
+        return is_dotted and place.parent == self._home
+
+
+def _home() -> Path:
+    try:
+        return _real(Path.home())
+    except RuntimeError:  # a container's user need not have one
+        return Path("/nonexistent")
 
 
 def _real(path: Path) -> Path:
