@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rankspace.granularity import owned_names
 from rankspace.layer_profile import LayerProfile
 from rankspace.pruned_model import PrunedModel
 from rankspace.search_space import Layer, SearchSpace
@@ -55,10 +56,11 @@ def layer_profiles(model: PrunedModel, space: SearchSpace) -> tuple[LayerProfile
     Matrices count by their parameters per rank. Empty if a layer has no profiled matrix.
     """
     costs = {matrix.name: matrix.parameters_per_rank for matrix in model.matrices}
-    profiled = [profile for profile in model.profiles if profile.name in costs]
+    profiled = {profile.name: profile for profile in model.profiles if profile.name in costs}
+    owned = owned_names(space.layers, profiled)
     found = []
     for layer in space.layers:
-        mine = [p for p in profiled if p.name == layer.name or p.name.startswith(f"{layer.name}.")]
+        mine = [profiled[name] for name in owned[layer.name]]
         if not mine:
             return ()
         found.append(_mean(layer, mine, [costs[profile.name] for profile in mine]))

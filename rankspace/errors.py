@@ -20,13 +20,18 @@ RankspaceError
 └── Unreachable              the service did not answer: try again         (HTTP 503)
 """
 
+import difflib
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, Self
 
 LIMIT = 80  # characters of a value
 _LONG_BITS = 1024  # Python refuses to spell out integers of some thousand digits
 MAX_TOLD = 4000
 """Characters of what another program says is wrong; the rest is left out."""
+MOST_COMPARED, LONGEST_COMPARED = 500, 100
+"""Names, and their characters, that are looked at for one that is alike: the time it takes grows
+with the product of both and with the length of what was asked for."""
 
 
 class RankspaceError(Exception):
@@ -153,6 +158,13 @@ def glimpse(value: Any, limit: int = LIMIT) -> str:
 def cut(text: str, limit: int = LIMIT) -> str:
     """Return ``text``, with an ellipsis for what goes beyond ``limit`` characters."""
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the one of ``known`` most like ``name``, for a "did you mean"; None if none is."""
+    names = {one[:LONGEST_COMPARED]: one for one in islice(known, MOST_COMPARED)}
+    close = difflib.get_close_matches(name[:LONGEST_COMPARED], names, n=1, cutoff=0.5)
+    return names[close[0]] if close else None
 
 
 def _pieces(value: Any, limit: int) -> Iterator[str]:

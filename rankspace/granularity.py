@@ -1,16 +1,24 @@
 """From a described model to its search space, and from a rank vector back to its matrices."""
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from rankspace.errors import BudgetTooSmall, InvalidInput
+from rankspace.errors import BudgetTooSmall, InvalidInput, cut, nearest
 from rankspace.pruned_model import Matrix, PrunedModel
 from rankspace.rank_vector import RankVector
 from rankspace.search_space import Layer, SearchSpace
 from rankspace.study import Budget, Granularity, Search
 
 BUDGET = "search.budget.parameters"
+
+MAX_LAYERS = 8_192
+MAX_CHOICES = 2**17
+"""Layers times ranks: what one proposal looks through, in some tenths of a second."""
+MAX_WORK = 200_000_000
+"""Layers times ranks times trials: what a search learns in all, such as 100,000 trials of 224
+layers with 8 ranks."""
+MAX_SAID = 400
+"""Characters of names that an error lists."""
 
 
 def search_space(model: PrunedModel, modules: Sequence[str], search: Search) -> SearchSpace:
@@ -21,11 +29,13 @@ def search_space(model: PrunedModel, modules: Sequence[str], search: Search) -> 
 
     Raises:
         InvalidInput: In the words of the study's fields: a kind of matrix the model does not have,
-            an unknown fixed layer, ranks out of order, a budget no uniform vector fits.
+            an unknown fixed layer, ranks out of order, a budget no uniform vector fits, more than
+            can be planned.
     """
     matrices = _matrices(model, modules)
     grouped = search.granularity is Granularity.BLOCK
     layers = _blocks(matrices) if grouped else tuple(map(_layer, matrices))
+    _check_size(len(layers), search)
     _check_fixed(layers, search.fixed)
     try:
         free = SearchSpace(layers, search.ranks, _no_ceiling(layers, search), search.fixed)
@@ -42,29 +52,45 @@ def module_ranks(
     Raises:
         InvalidInput: A layer that owns no module.
     """
-    names = list(modules)
+    owned = owned_names(layers, modules)
     ranks: dict[str, int] = {}
     for layer, rank in zip(layers, vector.ranks, strict=True):
-        owned = [n for n in names if n == layer.name or n.startswith(f"{layer.name}.")]
-        if not owned:
+        if not owned[layer.name]:
             raise InvalidInput(
                 "layers", layer.name, "matches no module of the model", fix="describe it anew"
             )
-        ranks.update(dict.fromkeys(owned, rank))
+        ranks.update(dict.fromkeys(owned[layer.name], rank))
     return ranks
 
 
+def owned_names(layers: Sequence[Layer], names: Iterable[str]) -> dict[str, list[str]]:
+    """Sort full module names under the layers they lie in, the layer's own name included."""
+    owned: dict[str, list[str]] = {layer.name: [] for layer in layers}
+    for name in names:
+        for prefix in _prefixes(name):
+            if prefix in owned:
+                owned[prefix].append(name)
+    return owned
+
+
+def _prefixes(name: str) -> Iterator[str]:
+    """``a.b.c``, ``a.b``, ``a``."""
+    while name:
+        yield name
+        name = name.rpartition(".")[0]
+
+
 def _matrices(model: PrunedModel, modules: Sequence[str]) -> list[Matrix]:
-    known = {matrix.module for matrix in model.matrices}
+    wanted, known = set(modules), {matrix.module for matrix in model.matrices}
     for index, module in enumerate(modules):
         if module not in known:
             raise InvalidInput(
                 f"recipe.modules[{index}]",
                 module,
                 "the model has no such matrix",
-                fix=f"use some of {sorted(known)}",
+                fix=cut(f"use some of {sorted(known)}", MAX_SAID),
             )
-    return [matrix for matrix in model.matrices if matrix.module in modules]
+    return [matrix for matrix in model.matrices if matrix.module in wanted]
 
 
 def _layer(matrix: Matrix) -> Layer:
@@ -90,14 +116,29 @@ def _no_ceiling(layers: Sequence[Layer], search: Search) -> int:
     return largest * sum(layer.parameters_per_rank for layer in layers)
 
 
+def _check_size(layers: int, search: Search) -> None:
+    ranks, trials = len(search.ranks), search.budget.trials
+    if layers > MAX_LAYERS:
+        problem, fix = f"are more than {MAX_LAYERS:,} layers", "search one rank per block"
+        raise InvalidInput("search.granularity", layers, problem, fix=fix)
+    if layers * ranks > MAX_CHOICES:
+        problem = f"are too many on {layers:,} layers"
+        fix = f"use {MAX_CHOICES // layers:,} or fewer, or one rank per block"
+        raise InvalidInput("search.ranks", ranks, problem, fix=fix)
+    if layers * ranks * trials > MAX_WORK:
+        problem = f"are more than can be planned with {ranks} ranks on {layers:,} layers"
+        fix = f"use {MAX_WORK // (layers * ranks):,} or fewer, fewer ranks, or one rank per block"
+        raise InvalidInput("search.budget.trials", trials, problem, fix=fix)
+
+
 def _check_fixed(layers: Sequence[Layer], fixed: Mapping[str, int]) -> None:
-    names = [layer.name for layer in layers]
+    names = {layer.name: None for layer in layers}
     for name in fixed:
         if name not in names:
-            (near,) = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
-            raise InvalidInput(
-                f"search.fixed.{name}", name, "no such layer", fix=f"did you mean {near}?"
-            )
+            near = nearest(name, names)
+            known = f"use one of {cut(str(list(names)[:4]), MAX_SAID)} …"
+            fix = f"did you mean {near}?" if near else known
+            raise InvalidInput(f"search.fixed.{cut(name)}", name, "no such layer", fix=fix)
 
 
 def _ceiling(space: SearchSpace, budget: Budget) -> int:

@@ -5,7 +5,6 @@ hints, so the classes are the schema. Unknown fields are errors that name the ne
 """
 
 import dataclasses
-import difflib
 import math
 import types
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +12,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from rankspace.errors import InvalidInput, UnsupportedVersion, cut, glimpse
+from rankspace.errors import InvalidInput, UnsupportedVersion, cut, glimpse, nearest
 
 VERSION = 1
 """Version of the JSON form; stored documents carry it, see ``pack`` and ``unpack``."""
@@ -224,8 +223,8 @@ def _required(kind: type) -> frozenset[str]:
 
 
 def _near(name: str, known: Mapping[str, Any]) -> str:
-    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
-    return f"did you mean {close[0]}?" if close else f"known fields: {', '.join(known)}"
+    close = nearest(str(name), known)
+    return f"did you mean {close}?" if close else f"known fields: {', '.join(known)}"
 
 
 def _join(field: str, name: str) -> str:

@@ -17,6 +17,7 @@ from service.storage.tables import ModelRow
 
 MAX_WIDTH = 2**31
 MAX_PATH = 4096
+MAX_NAME = 512
 
 LONGEST: Mapping[str, int] = MappingProxyType({"fingerprint": 128, "architecture": 100})
 
@@ -35,10 +36,14 @@ def register(
 ) -> tuple[ModelView, bool]:
     """Store ``model``; the project's one with its fingerprint keeps its identity, the path is new.
 
+    Args:
+        session: One that writes.
+        model: One that ``check`` has passed.
+        project: Whose it is.
+
     Returns:
         The model, and whether it is new.
     """
-    _check(model)
     models = Models(session)
     row = models.by_fingerprint(project, model.fingerprint)
     if row is not None:
@@ -54,7 +59,12 @@ def view(row: ModelRow) -> ModelView:
     return ModelView(row.id, row.project, model_of(row.document))
 
 
-def _check(model: PrunedModel) -> None:
+def check(model: PrunedModel) -> None:
+    """Refuse what no study could use; before the transaction, for it may be long.
+
+    Raises:
+        InvalidInput: The field, with what to do.
+    """
     _check_texts(model)
     _check_path(model.path)
     if model.parameters < 0:
@@ -63,6 +73,8 @@ def _check(model: PrunedModel) -> None:
         raise InvalidInput("matrices", [], "is empty", fix="describe the model's linear weights")
     for index, matrix in enumerate(model.matrices):
         _check_matrix(f"matrices[{index}]", matrix)
+    for index, profile in enumerate(model.profiles):
+        _check_name(f"profiles[{index}].name", profile.name)
 
 
 def _check_texts(model: PrunedModel) -> None:
@@ -85,7 +97,16 @@ def _check_path(path: str) -> None:
         raise InvalidInput("path", path, "is no usable path", fix="rename the directory")
 
 
+def _check_name(field: str, name: str) -> None:
+    """Names are shown, sorted and compared: none is longer than a module path can be."""
+    if len(name) > MAX_NAME:
+        fix = f"at most {MAX_NAME} characters, as the model's own modules are named"
+        raise InvalidInput(field, name, "is too long", fix=fix)
+
+
 def _check_matrix(field: str, matrix: Matrix) -> None:
+    _check_name(f"{field}.name", matrix.name)
+    _check_name(f"{field}.module", matrix.module)
     shape = [matrix.d_in, matrix.d_out]
     if min(shape) < 1:
         fix = "leave out matrices that were pruned away"

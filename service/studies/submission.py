@@ -1,7 +1,5 @@
 """Submitting a study: everything that can be wrong with it is said now, with the field's name."""
 
-import difflib
-
 from sqlalchemy.orm import Session
 
 import perfmodel
@@ -9,12 +7,13 @@ from perfmodel.additive.belief import Belief
 from perfmodel.meta.shipped import shipped_prior
 from rankspace import Context, SearchSpace, Study
 from rankspace.context import context_of
-from rankspace.errors import Conflict, InvalidInput
+from rankspace.errors import Conflict, InvalidInput, nearest
 from rankspace.granularity import search_space
 from rankspace.redaction import steering
 from rankspace.study import Search, StudyState
 from service.access.keys import random_text
 from service.models.repository import Models
+from service.storage.db import Database
 from service.storage.documents import model_of, study_of, write, write_belief
 from service.storage.events import Events
 from service.storage.scope import DEFAULT_PROJECT
@@ -26,37 +25,67 @@ MAX_RANKS = 256
 
 
 def submit(
-    session: Session, study: Study, key: str | None, project: str = DEFAULT_PROJECT
+    database: Database, study: Study, key: str | None, project: str = DEFAULT_PROJECT
 ) -> tuple[StudyRow, bool]:
     """Store ``study`` in its first stage; it belongs to ``project``, and so must its model.
+
+    What takes time is done between two transactions: nobody's heartbeat waits for a large model.
 
     Returns:
         The row, and whether it is new; with an idempotency key seen before it is not.
 
     Raises:
         InvalidInput: A field that cannot be used.
-        Conflict: The idempotency key was used for another study.
+        Conflict: The idempotency key was used for another study, or the model changed meanwhile.
     """
-    earlier = Studies(session).by_idempotency_key(project, key) if key else None
-    if earlier is not None:
-        return _same(earlier, study), False
+    with database.reading() as session:
+        earlier = _earlier(session, study, key, project)
+        if earlier is not None:
+            return earlier, False
+        model = _model(session, study.model, project)
+    row = checked(study, model, key)
+    with database.writing() as session:
+        earlier = _earlier(session, study, key, project)
+        return (earlier, False) if earlier else (_add(session, row, model), True)
+
+
+def checked(study: Study, model: ModelRow, key: str | None) -> StudyRow:
+    """Derive all that the study rests on.
+
+    Returns:
+        A row that is in no database yet.
+
+    Raises:
+        InvalidInput: A field that cannot be used.
+    """
     _check_name(study.name)
     _check_ranks(study.search)
-    model = _model(session, study.model, project)
     described = model_of(model.document)
     space = search_space(described, study.recipe.modules, study.search)
     context = context_of(described, study, space)
     belief = _belief(space, study.search, context)
     row = StudyRow(id=f"st_{random_text(10)}", model_id=model.id, name=study.name)
-    row.project, row.model_path = project, model.path
+    row.project, row.model_path = model.project, model.path
     row.document, row.space, row.idempotency_key = write(study), write(space), key
     row.gpu_memory_gib, row.architecture = study.gpu_memory_gib, described.architecture
     row.context, row.belief = write(context), write_belief(belief) if belief else None
     row.state = row.stage = StudyState.SEARCHING.value
+    return row
+
+
+def _add(session: Session, row: StudyRow, model: ModelRow) -> StudyRow:
+    _check_unchanged(session, model)
     Studies(session).add(row)
     session.refresh(row)
-    Events(session).record("submitted", row.id, name=study.name, model=model.id)
-    return row, True
+    Events(session).record("submitted", row.id, name=row.name, model=row.model_id)
+    return row
+
+
+def _check_unchanged(session: Session, model: ModelRow) -> None:
+    now = session.get(ModelRow, model.id)
+    if now is None or (now.document, now.path) != (model.document, model.path):
+        detail = f"model {model.id} was registered anew while the study was checked"
+        raise Conflict(detail, hint="submit the study again")
 
 
 def _belief(space: SearchSpace, search: Search, context: Context) -> Belief | None:
@@ -72,8 +101,14 @@ def _belief(space: SearchSpace, search: Search, context: Context) -> Belief | No
         raise error.under("search") from None
 
 
-def _same(row: StudyRow, study: Study) -> StudyRow:
-    if study_of(row.document) != study:
+def _earlier(session: Session, study: Study, key: str | None, project: str) -> StudyRow | None:
+    """The study that this key started, if any.
+
+    Raises:
+        Conflict: It is another one.
+    """
+    row = Studies(session).by_idempotency_key(project, key) if key else None
+    if row is not None and study_of(row.document) != study:
         raise Conflict(
             f"Idempotency-Key {row.idempotency_key!r} was used for another study",
             hint="use a fresh key for every new study",
@@ -85,8 +120,8 @@ def _model(session: Session, name: str, project: str) -> ModelRow:
     models = Models(session)
     row = models.named(project, name)
     if row is None:
-        near = difflib.get_close_matches(name, models.paths(project), n=1, cutoff=0.5)
-        fix = f"did you mean {near[0]}?" if near else "register it first: POST /v1/models"
+        near = nearest(name, models.paths(project))
+        fix = f"did you mean {near}?" if near else "register it first: POST /v1/models"
         raise InvalidInput("model", name, "is not registered", fix=fix)
     return row
 

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from rankspace import PrunedModel
 from service.access.caller import READERS, WRITERS
 from service.models.repository import Models
-from service.models.workflow import ModelView, register, view
+from service.models.workflow import ModelView, check, register, view
 from service.web.auth import Identified, Target, require
 from service.web.bodies import body_of, refusals, reply, route
 from service.web.routers.shared import AfterName, Limit, Service, page, page_schema
@@ -28,6 +28,7 @@ def register_model(
     model: Annotated[PrunedModel, Depends(body_of(PrunedModel))],
 ) -> JSONResponse:
     """Register a model by its description; its files stay where they are."""
+    check(model)
     with runtime.database.writing() as session:
         registered, is_new = register(session, model, project)
     at = f"{router.prefix}/{registered.id}"

@@ -40,14 +40,9 @@ async def submit_study(
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> JSONResponse:
     """Start a study; 200 when this Idempotency-Key started it before."""
-    row, is_new = await run_in_threadpool(_submit, runtime, study, idempotency_key, project)
+    row, is_new = await run_in_threadpool(submit, runtime.database, study, idempotency_key, project)
     await settle([runtime.planning.ask(row.id)])
     return await run_in_threadpool(_show, runtime, row.id, 201 if is_new else 200, True)
-
-
-def _submit(runtime: Runtime, study: Study, key: str | None, project: str) -> tuple[StudyRow, bool]:
-    with runtime.database.writing() as session:
-        return submit(session, study, key, project)
 
 
 @router.get("", **route(page_schema(StudyView)))

@@ -2,7 +2,7 @@ import pytest
 
 from rankspace import Matrix, PrunedModel, RankVector
 from rankspace.errors import InvalidInput
-from rankspace.granularity import module_ranks, search_space
+from rankspace.granularity import module_ranks, owned_names, search_space
 from rankspace.study import Budget, Granularity, Search
 
 
@@ -97,3 +97,37 @@ def test_what_cannot_be_compared_with_uniform_is_refused(search: Search, detail:
         search_space(MODEL, ["q_proj"], search)
     assert caught.value.detail.startswith(detail)
     assert caught.value.hint
+
+
+def big(matrices: int) -> PrunedModel:
+    named = (matrix(at // 7, f"x{at}.q_proj", 4, 4) for at in range(matrices))
+    return PrunedModel("/m", "f", "LlamaForCausalLM", 1, tuple(named))
+
+
+@pytest.mark.parametrize(
+    ("matrices", "ranks", "trials", "field"),
+    [
+        (8_193, 2, 1, "search.granularity"),
+        (8_192, 17, 1, "search.ranks"),
+        (2_000, 65, 1_539, "search.budget.trials"),
+    ],
+)
+def test_what_would_take_for_ever_to_plan_is_refused_with_what_would_not(
+    matrices: int, ranks: int, trials: int, field: str
+) -> None:
+    search = Search(ranks=tuple(range(ranks)), budget=Budget("uniform:1", trials))
+    with pytest.raises(InvalidInput) as caught:
+        search_space(big(matrices), ["q_proj"], search)
+    assert caught.value.field == field
+    assert "per block" in caught.value.hint
+
+
+def test_a_large_search_is_welcome() -> None:
+    search = Search(ranks=(0, 2, 4, 6, 8, 10, 12, 16), budget=Budget("uniform:8", 100_000))
+    assert len(search_space(big(224), ["q_proj"], search).layers) == 224
+
+
+def test_owned_names_of_many_layers_are_found_without_comparing_them_all() -> None:
+    layers = search_space(big(8_000), ["q_proj"], Search()).layers
+    owned = owned_names(layers, [layer.name for layer in layers] + ["elsewhere", ""])
+    assert owned == {layer.name: [layer.name] for layer in layers}

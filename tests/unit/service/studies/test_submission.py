@@ -1,0 +1,103 @@
+"""What a submission may cost those who have nothing to do with it."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from rankspace.granularity import search_space
+from tests.unit.service.driver import Service, model, study
+
+SECONDS = 5.0
+
+LONG = "x" * 513
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
+    """Has something done while the next study is checked."""
+
+    def arrange(act: Callable[[], None]) -> None:
+        def checking(*given: Any) -> Any:
+            act()
+            return search_space(*given)
+
+        monkeypatch.setattr("service.studies.submission.search_space", checking)
+
+    return arrange
+
+
+def test_others_write_while_a_study_is_checked(
+    service: Service, meanwhile: Callable[[Callable[[], None]], None]
+) -> None:
+    written = threading.Event()
+
+    def write() -> None:
+        with service.app.state.runtime.database.writing():
+            written.set()
+
+    def look() -> None:
+        threading.Thread(target=write, daemon=True).start()
+        assert written.wait(SECONDS)
+
+    meanwhile(look)
+    service.submit()
+
+
+def test_a_model_that_changes_while_its_study_is_checked_makes_a_conflict(
+    service: Service, meanwhile: Callable[[Callable[[], None]], None]
+) -> None:
+    assert service.post("/v1/models", model()).status_code == 201
+
+    def move() -> None:
+        assert service.post("/v1/models", model() | {"path": "/elsewhere"}).status_code == 200
+
+    meanwhile(move)
+    answer = service.post("/v1/studies", study())
+    assert answer.status_code == 409
+    assert "registered anew" in answer.json()["detail"]
+    assert service.get("/v1/studies")["items"] == []
+
+
+def test_two_submissions_with_one_key_at_once_make_one_study(
+    service: Service, meanwhile: Callable[[Callable[[], None]], None]
+) -> None:
+    headers = service.key("admin") | {"Idempotency-Key": "once"}
+    assert service.post("/v1/models", model()).status_code == 201
+    early: list[Any] = []
+
+    def submitted() -> Any:
+        return service.client.post("/v1/studies", json=study(), headers=headers)
+
+    def overtake() -> None:
+        if not early:
+            early.append(None)  # it is checked as well, and overtaken by none
+            early[0] = submitted()
+
+    meanwhile(overtake)
+    late = submitted()
+    assert (early[0].status_code, late.status_code) == (201, 200)
+    assert early[0].json()["id"] == late.json()["id"]
+
+
+@pytest.mark.parametrize("field", ["name", "module"])
+def test_names_of_a_model_s_matrices_are_capped(service: Service, field: str) -> None:
+    described = model()
+    described["matrices"][1][field] = LONG
+    answer = service.post("/v1/models", described)
+    assert answer.status_code == 422
+    assert f"matrices[1].{field}" in answer.json()["detail"]
+    assert len(answer.text) < 400
+
+
+def test_names_of_profiles_are_capped(service: Service) -> None:
+    profile = {
+        **dict.fromkeys(("depth", "kept", "input_norm", "output_norm"), 1.0),
+        **dict.fromkeys(("gradient_norm", "effective_rank"), 1.0),
+        "name": LONG,
+        "reconstruction_error": None,
+    }
+    answer = service.post("/v1/models", model() | {"profiles": [profile]})
+    assert answer.status_code == 422
+    assert "profiles[0].name" in answer.json()["detail"]
