@@ -5,7 +5,7 @@ No I/O, no clock, no global random state: the same state gives the same proposal
 
 from perfmodel.additive.noise import NoiseEstimate
 from perfmodel.allocation.knapsack import allocate
-from perfmodel.allocation.random_vectors import random_vectors
+from perfmodel.allocation.random_vectors import another_vector, random_vectors
 from perfmodel.evidence.comparison import compare
 from perfmodel.evidence.verification import Arms, Scored, next_step
 from perfmodel.state import ModelState
@@ -19,6 +19,7 @@ __all__ = [
     "NoiseEstimate",
     "Scored",
     "allocate",
+    "another_vector",
     "compare",
     "economy",
     "leaders",

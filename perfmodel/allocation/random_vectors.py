@@ -49,6 +49,17 @@ def spare_vectors(
     return tuple(found)
 
 
+def another_vector(
+    space: SearchSpace, taken: Collection[RankVector], rng: np.random.Generator
+) -> RankVector | None:
+    """Draw one on the budget that is not ``taken``; below it, or None, if there are no more."""
+    for _ in range(ATTEMPTS):
+        vector = random_vector(space, rng)
+        if vector not in taken:
+            return vector
+    return next(iter(spare_vectors(space, taken, 1, rng)), None)
+
+
 def random_vector(space: SearchSpace, rng: np.random.Generator) -> RankVector:
     """Draw every free rank uniformly, then repair onto the budget by random single steps."""
     levels = rng.integers(len(space.ranks), size=len(space.layers))
@@ -78,11 +89,14 @@ def _lower(space: SearchSpace, levels: list[int], rng: np.random.Generator) -> i
     """Step random free layers down, in place, until the budget holds; return what it leaves."""
     ranks, costs, free = space.ranks, space.costs, space.free_layers
     left = space.max_parameters - space.parameters(vector_of(space, levels))
+    down = [i for i in free if levels[i] > 0]
     while left < 0:
-        down = [i for i in free if levels[i] > 0]
-        layer = down[rng.integers(len(down))]
+        at = rng.integers(len(down))
+        layer = down[at]
         levels[layer] -= 1
         left += costs[layer] * (ranks[levels[layer] + 1] - ranks[levels[layer]])
+        if not levels[layer]:
+            down.pop(at)
     return left
 
 

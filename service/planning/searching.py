@@ -1,7 +1,10 @@
 """The search stage: learn what came in, keep the offers fresh, and end when the budget is spent."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import ChainMap
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+
+import numpy as np
 
 import perfmodel
 from perfmodel.evidence.verification import Arms
@@ -131,12 +134,25 @@ def _controls(snapshot: Snapshot, proposed: Proposed | None) -> tuple[PlannedTri
     """Queue one control per search trial begun, so that both arms run side by side."""
     if not snapshot.study.verify.random_control or is_spent(snapshot):
         return ()
-    have = snapshot.results.controls + len(snapshot.of(Purpose.CONTROL))
     runs = [*_runs(snapshot), *_runs_of(proposed.offers if proposed else ())]
     planned: list[PlannedTrial] = []
-    for vector in _control_vectors(snapshot)[have : snapshot.taken]:
+    for vector in _missing_controls(snapshot):
         planned.append(_control(snapshot, vector, [*runs, *_runs_of(planned)]))
     return tuple(planned)
+
+
+def _missing_controls(snapshot: Snapshot) -> Iterator[RankVector]:
+    """Draw as many as the search is ahead, none twice; each is a function of those before it."""
+    begun = {trial.rank_vector: None for trial in snapshot.of(Purpose.CONTROL)}
+    taken = ChainMap(begun, snapshot.results.control_vectors)
+    seed = snapshot.study.search.seed + CONTROL_SEED
+    for number in range(snapshot.results.controls + len(begun), snapshot.taken):
+        rng = np.random.default_rng(np.random.SeedSequence([seed, number]))
+        vector = perfmodel.another_vector(snapshot.space, taken, rng)
+        if vector is None:
+            return  # a tiny space: all have run
+        taken[vector] = None
+        yield vector
 
 
 def _control(snapshot: Snapshot, vector: RankVector, runs: Iterable[Run]) -> PlannedTrial:
@@ -147,16 +163,6 @@ def _control(snapshot: Snapshot, vector: RankVector, runs: Iterable[Run]) -> Pla
         steps=snapshot.study.search.trial.steps,
         reason="random control",
     )
-
-
-def _control_vectors(snapshot: Snapshot) -> tuple[RankVector, ...]:
-    search, results = snapshot.study.search, snapshot.results
-    if not results.control_vectors:
-        seed = search.seed + CONTROL_SEED
-        results.control_vectors = perfmodel.random_vectors(
-            snapshot.space, search.budget.trials, seed
-        )
-    return results.control_vectors
 
 
 def _is_over(snapshot: Snapshot, plan: Plan) -> bool:

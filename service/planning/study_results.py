@@ -39,9 +39,9 @@ class StudyResults:
         last_error: Of the search trials that failed.
         search_seconds: Wall clock of the finished search trials.
         seeds: Highest seed of each vector among the finished search and control trials.
-        controls: Finished control trials.
         best_control: The first of those with the highest score.
-        control_vectors: What the random control runs, once it was asked for.
+        controls: Finished control trials.
+        control_vectors: Theirs.
         later: Finished trials of verification and recovery.
         is_warm: Whether the model has proposed, so that the next proposal is quick.
     """
@@ -55,9 +55,9 @@ class StudyResults:
     last_error: str | None = None
     search_seconds: float = 0.0
     seeds: dict[RankVector, int] = field(default_factory=dict)
-    controls: int = 0
     best_control: Result | None = None
-    control_vectors: tuple[RankVector, ...] = ()
+    controls: int = 0
+    control_vectors: dict[RankVector, None] = field(default_factory=dict)
     later: list[Result] = field(default_factory=list)
     is_warm: bool = False
 
@@ -116,6 +116,7 @@ class StudyResults:
 
     def _enter_control(self, result: Result) -> None:
         self.controls += 1
+        self.control_vectors[result.rank_vector] = None
         best = self.best_control
         if result.score is not None and (best is None or result.score > _score(best)):
             self.best_control = result

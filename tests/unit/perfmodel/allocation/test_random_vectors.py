@@ -1,7 +1,7 @@
 import numpy as np
 
-from perfmodel.allocation.random_vectors import random_vectors, repair
-from rankspace import Layer, SearchSpace
+from perfmodel.allocation.random_vectors import another_vector, random_vectors, repair
+from rankspace import Layer, RankVector, SearchSpace
 
 SPACE = SearchSpace(
     tuple(Layer(f"{i}", 3 + i) for i in range(8)), (0, 1, 2, 4), 2 * sum(range(3, 11))
@@ -44,3 +44,14 @@ def test_a_space_too_large_to_list_is_drawn_from_below_the_budget_when_its_top_i
 def test_repair_leaves_fixed_layers_alone() -> None:
     space = SearchSpace((Layer("a", 1), Layer("b", 1)), (0, 1, 2), 5, {"b": 3})
     assert repair(space, [2, 2], np.random.default_rng(0)).ranks == (2, 3)
+
+
+def test_another_vector_is_one_on_the_budget_while_there_is_one() -> None:
+    space = SearchSpace((Layer("a", 1), Layer("b", 1)), (0, 1), 1)
+    taken: dict[RankVector, None] = {}
+    for _ in range(3):
+        vector = another_vector(space, taken, np.random.default_rng(0))
+        assert vector is not None
+        taken[vector] = None
+    assert [sum(vector.ranks) for vector in taken] == [1, 1, 0]
+    assert another_vector(space, taken, np.random.default_rng(0)) is None

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
+from perfmodel import another_vector
 from rankadaptor.client import Client
+from rankspace import RankVector
 from rankspace.study import CHOOSING_SEEDS
 from service.planning.replay import replay
 from service.planning.searching import FUTILE, LOOK_AHEAD
@@ -132,6 +134,25 @@ def test_random_control_runs_as_many_random_vectors(service: Service) -> None:
     assert "control" in purposes[:4]  # side by side, not afterwards
     assert service.get(f"/v1/studies/{identity}")["verdict"]["versus_random"] is not None
     assert _mismatches(service, identity) == ()
+    controls = [tuple(t["rank_vector"]["ranks"]) for t in trials if t["purpose"] == "control"]
+    assert len(set(controls)) == 7
+
+
+def test_random_control_is_drawn_trial_by_trial(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[RankVector | None] = []
+
+    def counted(*given: Any) -> RankVector | None:
+        drawn.append(another_vector(*given))
+        return drawn[-1]
+
+    monkeypatch.setattr("perfmodel.another_vector", counted)
+    verify = {"candidates": 1, "seeds": 3, "max_trials": 30, "random_control": True}
+    search = study()["search"] | {"budget": {"parameters": "uniform:2", "trials": 100_000}}
+    service.submit(verify=verify, search=search)
+    service.work(6)
+    assert 0 < len(drawn) <= 6
 
 
 def test_gpu_hours_end_the_search_early(service: Service) -> None:
