@@ -10,7 +10,7 @@ from perfmodel.evidence.comparison import compare
 from perfmodel.evidence.verification import Arms, Scored, next_step
 from perfmodel.state import ModelState
 from perfmodel.strategies import STRATEGIES
-from perfmodel.study import economy, leaders, learn, noise_estimate, predict, propose, start
+from perfmodel.study import digest, economy, leaders, learn, noise_estimate, predict, propose, start
 
 __all__ = [
     "STRATEGIES",
@@ -21,6 +21,7 @@ __all__ = [
     "allocate",
     "another_vector",
     "compare",
+    "digest",
     "economy",
     "leaders",
     "learn",

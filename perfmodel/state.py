@@ -105,6 +105,24 @@ class ModelState:
             return earlier.advanced(self.scored)
         return Posterior.of(self.setup.basis, self.scored)
 
+    def digest(self) -> bool:
+        """Learn on up to the next refit: a long history can be learned in pieces.
+
+        Changes nothing but when the ``posterior`` is computed.
+
+        Returns:
+            Whether all is learned.
+        """
+        if "posterior" in vars(self) or len(self.scored) < 2:
+            return True
+        known = vars(self).get("_earlier") or Posterior.first(self.setup.basis, self.scored)
+        known = known.stepped(self.scored)
+        vars(self)["_earlier"] = known
+        if known.count < len(self.scored):
+            return False
+        vars(self)["posterior"] = known
+        return True
+
     def _evolve(self, **changes: Any) -> "ModelState":
         following = replace(self, **changes)
         if "observations" in changes:

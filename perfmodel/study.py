@@ -94,6 +94,15 @@ def learn(state: ModelState, observations: Sequence[Observation]) -> ModelState:
     return state.learned(observations)
 
 
+def digest(state: ModelState) -> bool:
+    """Take the next step of what a proposal would derive first; it says the same afterwards.
+
+    Returns:
+        Whether there is none left. One step takes as long as one refit of all scores.
+    """
+    return state.strategy is not StrategyName.ADDITIVE or state.digest()
+
+
 def predict(state: ModelState, vectors: Sequence[RankVector]) -> tuple[Floats, Floats]:
     """Mean and standard deviation of the noiseless score of ``vectors``, ``(n,)`` each.
 

@@ -2,7 +2,10 @@
 
 import errno
 import ipaddress
+import os
 import socket
+import sys
+import threading
 from pathlib import Path
 from types import FrameType
 
@@ -32,6 +35,9 @@ AT_ONCE = 64
 """Accepted in one turn of the event loop: each takes a descriptor before it can be turned away."""
 
 SWEEP_SECONDS = 1
+
+LAST_SECONDS = 10
+"""What the parts may take to stop, after the requests had their time: then the process ends."""
 
 
 def run(settings: Settings) -> None:
@@ -147,5 +153,24 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         log.info("stopping", signal=sig)
+        if not self.should_exit:
+            _end_after(self._runtime.settings.shutdown_seconds + LAST_SECONDS)
         self._runtime.doorbell.close()
         super().handle_exit(sig, frame)
+
+
+def _end_after(seconds: float) -> None:
+    """End the process then, whatever computes: a thread cannot be stopped, and may be waited for.
+
+    Every write is a transaction, and planning goes on at the next start: nothing is lost.
+    """
+    timer = threading.Timer(seconds, _end)
+    timer.daemon = True
+    timer.start()
+
+
+def _end() -> None:
+    log.warning("stopped in the middle of what would not end")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

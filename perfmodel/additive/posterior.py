@@ -41,7 +41,12 @@ class Posterior:
     @classmethod
     def of(cls, basis: Basis, seen: tuple[Observation, ...]) -> "Posterior":
         """Learn ``seen``, at least one scored trial, from scratch."""
-        return cls._after(refit(basis, seen[:1], None)).advanced(seen)
+        return cls.first(basis, seen).advanced(seen)
+
+    @classmethod
+    def first(cls, basis: Basis, seen: tuple[Observation, ...]) -> "Posterior":
+        """Learn the first of ``seen`` alone."""
+        return cls._after(refit(basis, seen[:1], None))
 
     @classmethod
     def _after(cls, fit: Fit) -> "Posterior":
@@ -58,6 +63,12 @@ class Posterior:
         for one in seen[posterior.count :]:
             gaussian = gaussian.extended(*fit.measured(one))
         return Posterior(fit, gaussian, len(seen))
+
+    def stepped(self, seen: tuple[Observation, ...]) -> "Posterior":
+        """Learn on, up to the next refit: ``advanced`` in pieces, as exact as at once."""
+        numbers = range(self.count + 1, len(seen) + 1)
+        due = (count for count in numbers if _is_due(self.fit, seen[count - 1], count))
+        return self.advanced(seen[: next(due, len(seen))])
 
     @property
     def basis(self) -> Basis:

@@ -29,9 +29,9 @@ def first_state(
     return replace(state, belief=belief)
 
 
-def learned(state: ModelState, observation: Observation) -> ModelState:
-    """Learn one result, so that batches of any size lead to the same state."""
-    return perfmodel.learn(state, [observation])
+def learned(state: ModelState, seen: Sequence[Observation]) -> ModelState:
+    """Learn results; batches of any size lead to the same state."""
+    return perfmodel.learn(state, seen) if seen else state
 
 
 def proposals(

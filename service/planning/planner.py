@@ -1,5 +1,8 @@
 """The planner: carries studies from stage to stage. The only writer of proposals."""
 
+import math
+import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -14,7 +17,7 @@ from rankspace.study import StudyState
 from rankspace.wire import encode
 from service.planning.plan import Plan, Proposed, Turn
 from service.planning.recovering import plan_recovery
-from service.planning.searching import plan_search
+from service.planning.searching import plan_search, wants_proposals
 from service.planning.snapshot import Snapshot, read_snapshot
 from service.planning.study_results import ModelSnapshot, StudyResults
 from service.planning.verifying import plan_verification
@@ -48,7 +51,7 @@ PLANNERS: Mapping[StudyState, Callable[[Snapshot], Plan]] = MappingProxyType(
 
 
 class StudyPlanner:
-    """Advances studies; only the planning thread may call it.
+    """Advances studies; only the planning threads may call it, one per study at a time.
 
     Of several services on one database one at a time plans a study, whichever was asked; the others
     wait a moment, and then find nothing left to do, go on from there, or leave it to their next
@@ -68,6 +71,8 @@ class StudyPlanner:
         self._active_seconds = active_seconds
         self._metrics = metrics
         self._announce = announce
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
         self._results: OrderedDict[str, StudyResults] = OrderedDict()
         self._known: dict[str, ModelSnapshot] = {}
 
@@ -80,11 +85,29 @@ class StudyPlanner:
         with self._database.reading() as session:
             return Studies(session).active()
 
-    def advance(self, study: str) -> None:
-        """Do all that can be done for ``study`` now; a study that cannot go on fails, visibly."""
+    def projects(self, studies: Sequence[str]) -> Mapping[str, str]:
+        """Whose they are; studies that are gone, or cannot be looked up, are left out."""
         try:
-            while self._timed_step(study):
-                pass
+            with self._database.reading() as session:
+                return Studies(session).projects(studies)
+        except SQLAlchemyError as error:
+            log.error("projects cannot be looked up", exc_info=error)
+            return {}
+
+    def stop(self) -> None:
+        """Have whatever is under way end at its next step."""
+        self._stopping.set()
+
+    def advance(self, study: str, until: float = math.inf) -> bool:
+        """Do all that can be done for ``study`` now; a study that cannot go on fails, visibly.
+
+        Returns:
+            Whether that was all. Else the time was up, on ``time.monotonic``'s clock.
+        """
+        try:
+            while self._timed_step(study, until):
+                if self._is_over(until):
+                    return False
         except NotFound:
             self._close(study)  # deleted meanwhile
         except SQLAlchemyError as error:
@@ -94,26 +117,42 @@ class StudyPlanner:
             self._close(study)
             log.error("study cannot go on", study=study, exc_info=error)
             self._fail(study, f"the study cannot go on: {type(error).__name__}: {error}")
+        return True
 
-    def warm(self, study: str) -> None:
-        """Have the model derive now what the first proposal after a restart would wait for."""
+    def warm(self, study: str, until: float = math.inf) -> bool:
+        """Have the model derive now what the first proposal after a restart would wait for.
+
+        Returns:
+            Whether that is done; else the time was up.
+        """
         results = self._results.get(study)
-        if results is not None and results.searched and not results.is_warm:
-            results.propose(1, ())
+        if results is None or not results.searched or results.is_warm:
+            return True
+        if not results.derive(until):
+            return False
+        results.propose(1, ())
+        return True
 
-    def _timed_step(self, study: str) -> bool:
+    def _is_over(self, until: float) -> bool:
+        return time.monotonic() >= until or self._stopping.is_set()
+
+    def _timed_step(self, study: str, until: float) -> bool:
         with self._metrics.planning.time():
-            return self._step(study)
+            return self._step(study, until)
 
-    def _step(self, study: str) -> bool:
+    def _step(self, study: str, until: float) -> bool:
         """Plan from a snapshot, write if it still holds; return whether to look again."""
         with self._database.attempt(f"plan {study}", PATIENCE_SECONDS) as is_alone:
-            return is_alone and self._planned(study)  # if not, housekeeping asks again
+            return is_alone and self._planned(study, until)  # if not, housekeeping asks again
 
-    def _planned(self, study: str) -> bool:
+    def _planned(self, study: str, until: float) -> bool:
         with self._database.reading() as session:
             results = self._results_of(session, study)
+            if not results.catch_up(session, until):
+                return True
             snapshot = read_snapshot(session, results, self._active_seconds)
+        if wants_proposals(snapshot) and not results.derive(until):
+            return True
         planner = PLANNERS.get(snapshot.head.state)
         plan = planner(snapshot) if planner else Plan()
         self._known[study] = snapshot.results.known
@@ -131,15 +170,20 @@ class StudyPlanner:
 
     def _results_of(self, session: Session, study: str) -> StudyResults:
         """The study's results; those used least lately are closed, to be opened anew."""
-        results = self._results.pop(study, None) or StudyResults.open(session, study)
-        self._results[study] = results
-        while len(self._results) > OPEN_STUDIES:
-            self._close(next(iter(self._results)))
+        with self._lock:
+            results = self._results.pop(study, None)
+        results = results or StudyResults.open(session, study)
+        with self._lock:
+            self._results[study] = results
+            surplus = [*self._results][:-OPEN_STUDIES]
+        for other in surplus:
+            self._close(other)
         return results
 
     def _close(self, study: str) -> None:
-        self._results.pop(study, None)
-        self._known.pop(study, None)
+        with self._lock:
+            self._results.pop(study, None)
+            self._known.pop(study, None)
 
     def _fail(self, study: str, error: str) -> None:
         try:

@@ -1,32 +1,65 @@
-"""PlanningQueue: the one thread that carries studies on. Asking for it never waits for it."""
+"""PlanningQueue: the threads that carry studies on. Asking for it never waits for it."""
 
 import asyncio
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+import structlog
 
 from service.planning.planner import StudyPlanner
 from service.planning.study_results import ModelSnapshot
+from service.planning.turns import Turns
+
+log = structlog.get_logger(__name__)
 
 PATIENCE_SECONDS = 5.0
 """How long a request waits for planning: half of what a worker waits for its answer."""
 
+THREADS = 2
+"""Studies planned at a time, of one project only one: what one project has planned, however long
+it takes, leaves a thread to the others."""
+
+SLICE_SECONDS = 0.5
+"""After so long a study that still has results to learn lets others go first."""
 
 ASKERS = 1_000
 """Workers whose last result is remembered."""
 
+PROJECTS = 10_000
+"""Studies whose project is remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    """What a thread does next: a study, and whether only to prepare its next proposal."""
+
+    study: str
+    project: str
+    warms: bool
+
 
 class PlanningQueue:
-    """Runs the planner for whoever asks; requests that wait for the same study are one."""
+    """Runs the planner for whoever asks; requests that wait for the same study are one.
+
+    Studies of different projects are planned side by side and in time slices: of the projects that
+    wait, the one that had the least time lately is next.
+    """
 
     def __init__(self, planner: StudyPlanner) -> None:
         self._planner = planner
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="planning")
-        self._lock = threading.Lock()
-        self._waiting: dict[str, Future[None]] = {}
-        self._running: Future[None] | None = None
+        self._changed = threading.Condition()
+        self._waiting: OrderedDict[str, Future[None]] = OrderedDict()
+        self._running: dict[str, Future[None]] = {}
+        self._cold: OrderedDict[str, None] = OrderedDict()
+        self._busy: set[str] = set()
+        self._projects: dict[str, str] = {}
+        self._turns = Turns()
         self._asked: OrderedDict[str, Future[None]] = OrderedDict()
+        self._threads: list[threading.Thread] = []
         self._closed = False
 
     def ask(self, study: str, worker: str | None = None) -> Future[None]:
@@ -34,18 +67,19 @@ class PlanningQueue:
 
         ``worker``: whose result was committed, if it was one.
         """
-        with self._lock:
+        with self._changed:
             if self._closed:
                 return _nothing()  # the next start catches up
             if study not in self._waiting:
-                self._waiting[study] = self._thread.submit(self._advance, study)
+                self._waiting[study] = Future()
+                self._wake()
             if worker is not None:
                 self._remember(worker, self._waiting[study])
             return self._waiting[study]
 
     def asked_by(self, worker: str) -> tuple[Future[None], ...]:
         """What the worker's last result asked for, if that is not done."""
-        with self._lock:
+        with self._changed:
             asked = self._asked.pop(worker, None)
         return (asked,) if asked is not None and not asked.done() else ()
 
@@ -65,29 +99,130 @@ class PlanningQueue:
 
     def under_way(self) -> tuple[Future[None], ...]:
         """What was asked and is not done."""
-        with self._lock:
-            return (*filter(None, [self._running]), *self._waiting.values())
+        with self._changed:
+            return (*self._running.values(), *self._waiting.values())
 
     def warm_all(self) -> None:
         """Prepare every study's next proposal when nothing more urgent waits."""
-        for study in self._planner.active():
-            with self._lock:
-                if not self._closed:
-                    self._thread.submit(self._planner.warm, study)
+        studies = self._planner.active()
+        with self._changed:
+            if not self._closed:
+                self._cold.update(dict.fromkeys(studies))
+                self._wake()
 
-    def close(self) -> None:
-        with self._lock:
+    def close(self, patience: float = PATIENCE_SECONDS) -> None:
+        """Let nobody wait any more, and those go who are planning, if they soon come to a stop.
+
+        What a thread does that does not is lost with the process, and done again by the next one.
+        """
+        self._planner.stop()
+        with self._changed:
             self._closed = True
-        self._thread.shutdown(wait=True, cancel_futures=True)
+            waiting = tuple(self._waiting.values())
+            self._waiting.clear()
+            self._cold.clear()
+            self._changed.notify_all()
+        for future in waiting:
+            future.set_result(None)
+        deadline = time.monotonic() + patience
+        for thread in self._threads:
+            thread.join(max(deadline - time.monotonic(), 0.0))
+        if any(thread.is_alive() for thread in self._threads):
+            log.warning("planning is given up", studies=tuple(self._running))
 
-    def _advance(self, study: str) -> None:
-        with self._lock:  # what is committed from here on needs another turn
-            self._running = self._waiting.pop(study)
-        try:
-            self._planner.advance(study)
-        finally:
-            with self._lock:
-                self._running = None
+    def _wake(self) -> None:
+        if len(self._threads) < THREADS:
+            name = f"planning-{len(self._threads)}"
+            self._threads.append(threading.Thread(target=self._work, name=name, daemon=True))
+            self._threads[-1].start()
+        self._changed.notify_all()
+
+    def _work(self) -> None:
+        while (chosen := self._take()) is not None:
+            begin, is_done = time.monotonic(), True
+            try:
+                is_done = self._run(chosen, begin + SLICE_SECONDS)
+            except Exception as error:  # whoever waits must hear, and the thread goes on
+                log.error("planning went wrong", study=chosen.study, exc_info=error)
+            finally:
+                self._put_back(chosen, is_done, time.monotonic() - begin)
+
+    def _run(self, chosen: _Slice, until: float) -> bool:
+        if chosen.warms:
+            return self._planner.warm(chosen.study, until)
+        return self._planner.advance(chosen.study, until)
+
+    def _take(self) -> _Slice | None:
+        """Wait for something to do; None when the service stops."""
+        while True:
+            self._look_up_projects()
+            with self._changed:
+                if self._closed:
+                    return None
+                if (chosen := self._chosen()) is not None:
+                    return self._begun(chosen)
+                if not self._unknown():
+                    self._changed.wait()
+
+    def _unknown(self) -> tuple[str, ...]:
+        return tuple(s for s in (*self._waiting, *self._cold) if s not in self._projects)
+
+    def _look_up_projects(self) -> None:
+        """Ask the database, unlocked; a study that is gone is a project of its own for a moment."""
+        with self._changed:
+            unknown = self._unknown()
+        if not unknown:
+            return
+        found = self._planner.projects(unknown)
+        with self._changed:
+            if len(self._projects) > PROJECTS:
+                self._projects.clear()
+            self._projects.update({study: found.get(study, study) for study in unknown})
+
+    def _chosen(self) -> _Slice | None:
+        for studies, warms in ((self._waiting, False), (self._cold, True)):
+            free = {self._projects[s]: s for s in reversed(studies) if self._is_free(s)}
+            project = self._turns.next(reversed(free))
+            if project is not None:
+                return _Slice(free[project], project, warms)
+        return None
+
+    def _is_free(self, study: str) -> bool:
+        project = self._projects.get(study)
+        return project is not None and project not in self._busy and study not in self._running
+
+    def _begun(self, chosen: _Slice) -> _Slice:
+        self._busy.add(chosen.project)
+        if chosen.warms:
+            del self._cold[chosen.study]
+        else:  # what is committed from here on needs another turn
+            self._running[chosen.study] = self._waiting.pop(chosen.study)
+        return chosen
+
+    def _put_back(self, chosen: _Slice, is_done: bool, seconds: float) -> None:
+        with self._changed:
+            self._busy.discard(chosen.project)
+            self._turns.charge(chosen.project, seconds)
+            goes_on = not is_done and not self._closed
+            done = None if goes_on else self._over(chosen)
+            if goes_on:
+                self._again(chosen)
+            self._changed.notify_all()
+        if done is not None:
+            done.set_result(None)
+
+    def _again(self, chosen: _Slice) -> None:
+        """Queue the rest behind what others asked; who waits for it goes on waiting."""
+        if chosen.warms:
+            self._cold[chosen.study] = None
+            return
+        first = self._running.pop(chosen.study)
+        later = self._waiting.setdefault(chosen.study, first)
+        if later is not first:
+            later.add_done_callback(lambda _: first.set_result(None))
+
+    def _over(self, chosen: _Slice) -> Future[None] | None:
+        return None if chosen.warms else self._running.pop(chosen.study)
 
 
 async def settle(asked: Sequence[Future[None]], patience: float | None = None) -> float:

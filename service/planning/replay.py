@@ -90,8 +90,7 @@ def _finish(tape: _Tape, trial: int, content: Mapping[str, Any]) -> None:
 
 def _check(tape: _Tape, event: Event) -> None:
     watermark, offers = event.content["watermark"], event.content["offers"]
-    for observation in tape.results[tape.watermark : watermark]:
-        tape.state = learned(tape.state, observation)
+    tape.state = learned(tape.state, tape.results[tape.watermark : watermark])
     tape.watermark = watermark
     pending = [tape.vectors[trial] for trial in event.content["pending"]]
     tape.state, expected = proposals(tape.state, len(offers), pending)

@@ -35,6 +35,14 @@ def plan_search(snapshot: Snapshot) -> Plan:
     return replace(plan, turn=_turn(snapshot)) if _is_over(snapshot, plan) else plan
 
 
+def wants_proposals(snapshot: Snapshot) -> bool:
+    """Whether the next step will ask the model for some."""
+    if snapshot.head.state is not StudyState.SEARCHING:
+        return False
+    has_learned = snapshot.results.searched > snapshot.watermark
+    return has_learned or len(snapshot.offers) < _wanted(snapshot)
+
+
 def _looks_futile(snapshot: Snapshot) -> bool:
     patience = FUTILE * (1 + snapshot.head.retries)  # a resumed study gets as many once more
     return snapshot.results.searched >= patience and not snapshot.results.scored
@@ -59,7 +67,7 @@ def is_spent(snapshot: Snapshot) -> bool:
 def _offers(snapshot: Snapshot, has_learned: bool) -> Plan:
     """Make all offers anew after learning, else only the ones that are missing."""
     offers, room = snapshot.offers, _room(snapshot)
-    wanted = min(max(snapshot.workers, 1), LOOK_AHEAD, room)
+    wanted = _wanted(snapshot)
     limit = wanted if has_learned else room
     surplus = [*offers[limit:], *(_idle_controls(snapshot) if is_spent(snapshot) else ())]
     plan = Plan(withdrawn=tuple(trial.id for trial in surplus))
@@ -69,6 +77,10 @@ def _offers(snapshot: Snapshot, has_learned: bool) -> Plan:
         pending = sorted([*snapshot.under_way, *offers[:limit]], key=lambda trial: trial.id)
         proposed = _propose(snapshot, wanted - len(offers[:limit]), pending, renewed=())
     return replace(plan, proposed=proposed)
+
+
+def _wanted(snapshot: Snapshot) -> int:
+    return min(max(snapshot.workers, 1), LOOK_AHEAD, _room(snapshot))
 
 
 def _room(snapshot: Snapshot) -> int:

@@ -4,17 +4,22 @@ The observations in the database are the truth. Each of them is read once, in th
 acceptance, so results that grew with the study equal those opened after a crash.
 """
 
+import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy.orm import Session
 
-from perfmodel import ModelState
+from perfmodel import ModelState, digest
 from rankspace import Proposal, Purpose, RankVector, SearchSpace, Study
 from service.planning.learning import first_state, learned, proposals
 from service.storage.documents import belief_of, context_of, space_of, study_of
 from service.studies.repository import Studies
 from service.trials.results import Result, results_after
+
+PART = 2_000
+"""Results read at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +89,30 @@ class StudyResults:
         """Finished search trials."""
         return len(self.state.observations)
 
-    def catch_up(self, session: Session) -> None:
-        """Read what was accepted since the last time."""
-        for result in results_after(session, self.id, self.sequence):
-            self._enter(result)
+    def catch_up(self, session: Session, until: float = math.inf) -> bool:
+        """Read what was accepted since the last time.
+
+        Returns:
+            Whether that was all; else the time, on ``time.monotonic``'s clock, was up before.
+        """
+        while True:
+            found = results_after(session, self.id, self.sequence, PART)
+            self._enter_all(found)
+            if len(found) < PART:
+                return True
+            if time.monotonic() >= until:
+                return False
+
+    def derive(self, until: float = math.inf) -> bool:
+        """Have the model learn piece by piece what the next proposal asks of it.
+
+        Returns:
+            Whether it is done; else the time was up before.
+        """
+        while not digest(self.state):
+            if time.monotonic() >= until:
+                return False
+        return True
 
     def propose(self, count: int, pending: Sequence[RankVector]) -> tuple[Proposal, ...]:
         self.state, made = proposals(self.state, count, pending)
@@ -97,6 +122,13 @@ class StudyResults:
     def of(self, purpose: Purpose) -> tuple[Result, ...]:
         """Finished trials of verification or recovery, in the order of acceptance."""
         return tuple(result for result in self.later if result.purpose is purpose)
+
+    def _enter_all(self, results: Sequence[Result]) -> None:
+        searched = [result for result in results if result.purpose is Purpose.SEARCH]
+        seen = [result.observation(self.study) for result in searched]
+        self.state = learned(self.state, seen)
+        for result in results:
+            self._enter(result)
 
     def _enter(self, result: Result) -> None:
         if result.purpose is Purpose.SEARCH:
@@ -108,7 +140,6 @@ class StudyResults:
         self.sequence = result.sequence
 
     def _enter_search(self, result: Result) -> None:
-        self.state = learned(self.state, result.observation(self.study))
         self.scored += result.score is not None
         self.last_error = result.error or self.last_error
         self.search_seconds += result.seconds

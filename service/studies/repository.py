@@ -89,6 +89,11 @@ class Studies:
         going = select(StudyRow.id).where(StudyRow.state.in_(ACTIVE))
         return self._session.scalars(going.order_by(StudyRow.created_at, StudyRow.id)).all()
 
+    def projects(self, studies: Sequence[str]) -> dict[str, str]:
+        """Whose they are, by identity; those that are gone are left out."""
+        mine = select(StudyRow.id, StudyRow.project).where(StudyRow.id.in_(studies))
+        return {row.id: row.project for row in self._session.execute(mine)}
+
     def delete(self, study: str) -> None:
         """Delete a study with all that belongs to it."""
         self._session.execute(delete(StudyRow).where(StudyRow.id == study))

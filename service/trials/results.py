@@ -1,6 +1,5 @@
 """Results: what finished trials say, read in the order in which the service accepted them."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import bindparam, func, select
@@ -84,11 +83,13 @@ _AFTER = (
         ObservationRow.sequence > bindparam("sequence"),
     )
     .order_by(ObservationRow.sequence)
+    .limit(bindparam("most"))
 )
 
 
-def results_after(session: Session, study: str, sequence: int) -> Iterator[Result]:
-    """Read what was accepted after ``sequence``; as few columns as the next step needs."""
-    found = session.execute(_AFTER, {"study": study, "sequence": sequence})
-    for number, trial, purpose, *rest in found:
-        yield Result(number, trial, Purpose(purpose), *rest)
+def results_after(session: Session, study: str, sequence: int, most: int) -> tuple[Result, ...]:
+    """Read the first ``most`` accepted after ``sequence``; few columns, for the next step's use."""
+    found = session.execute(_AFTER, {"study": study, "sequence": sequence, "most": most})
+    return tuple(
+        Result(number, trial, Purpose(purpose), *rest) for number, trial, purpose, *rest in found
+    )

@@ -29,6 +29,23 @@ AT_ONCE_SECONDS, GRACE_SECONDS = 20.0, 60
 SERVE = "from service.server import run; from service.settings import Settings; run(Settings())"
 
 
+FOR_EVER = """
+import threading
+from service.planning import planner
+from service.web.routers import studies
+from service.insights import cache
+from service import server
+def for_ever(*_):
+    print("for ever", flush=True)
+    while True: threading.Event().wait(0.01)
+"""
+STUCK = {
+    "a plan": "planner.PLANNERS = dict.fromkeys(planner.PLANNERS, for_ever)",
+    "a request": "studies.Studies.page = for_ever",
+    "an ending": "cache.InsightCache.close = for_ever; server.LAST_SECONDS = 1",
+}
+
+
 class Process:
     """``run(Settings())`` in a process of its own, in an unrelated working directory."""
 
@@ -307,3 +324,24 @@ def test_a_taken_port_ends_with_the_reason(process: Process, tmp_path: Path) -> 
     )
     assert second.returncode == 1
     assert f"port = {process.port}: is taken".encode() in second.stderr
+
+
+@pytest.mark.parametrize("stuck", STUCK)
+def test_sigterm_ends_a_service_in_which_something_computes_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stuck: str
+) -> None:
+    monkeypatch.setattr(f"{__name__}.SERVE", f"{FOR_EVER}{STUCK[stuck]}\n{SERVE}")
+    monkeypatch.setattr(f"{__name__}.GRACE_SECONDS", 1)
+    (tmp_path / "data").mkdir()
+    process = Process(tmp_path / "data")
+    with process.client("admin") as admin, ThreadPoolExecutor(1) as pool:
+        admin.post("/v1/models", json=model()).raise_for_status()
+        asked = pool.submit(admin.post, "/v1/studies", json=study())
+        if stuck == "a request":
+            asked.result().raise_for_status()
+            asked = pool.submit(admin.get, "/v1/studies")
+        time.sleep(1.0)
+        process.stop(signal.SIGTERM)  # fails if it takes half a minute
+        with contextlib.suppress(httpx.HTTPError):
+            asked.result()
+    assert process.running.returncode in (0, -signal.SIGTERM)

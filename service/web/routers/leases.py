@@ -63,7 +63,8 @@ async def claim_trial(
     assignment = await run_in_threadpool(_take, runtime, caller, claim)
     if assignment is None:
         asked = await run_in_threadpool(_ask_for_offers, runtime, caller, claim)
-        await settle(asked, patience)
+        if not wait:  # else it hears the bell, whatever else is being planned
+            await settle(asked, patience)
         with runtime.limits.polling(caller):
             assignment = await _wait(request, runtime, caller, claim, wait)
     return reply(assignment, 201) if assignment else Response(status_code=204)

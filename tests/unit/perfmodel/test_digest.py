@@ -1,0 +1,49 @@
+"""A long history learned in pieces says what it says when learned at once."""
+
+import numpy as np
+import pytest
+
+from perfmodel import ModelState, digest, learn, propose, random_vectors, start
+from rankspace import Layer, Observation, SearchSpace
+
+LAYERS = tuple(Layer(f"{i}", 3 + i, i // 2, "qv"[i % 2]) for i in range(8))
+SPACE = SearchSpace(LAYERS, (0, 1, 2, 4), 2 * sum(layer.parameters_per_rank for layer in LAYERS))
+
+
+def _learned(count: int, strategy: str = "additive") -> ModelState:
+    rng = np.random.default_rng(0)
+    vectors = random_vectors(SPACE, count, seed=1)
+    scores = [float(np.log1p(v.ranks).sum() + 0.1 * rng.standard_normal()) for v in vectors]
+    seen = [Observation(v, s) for v, s in zip(vectors, scores, strict=True)]
+    failed = Observation(SPACE.uniform(), None)
+    return learn(start(SPACE, strategy=strategy), [failed, *seen])
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 63, 64, 65, 150])
+def test_pieces_and_whole_agree_to_the_last_bit(count: int) -> None:
+    whole, pieces = _learned(count), _learned(count)
+    steps = 1
+    while not digest(pieces):
+        steps += 1
+    assert steps > count / 8  # a refit each, first of each score, then of each tenth more
+    assert (whole.posterior is None) == (pieces.posterior is None) == (count < 2)
+    if whole.posterior is not None and pieces.posterior is not None:
+        assert np.array_equal(whole.posterior.gaussian.mean, pieces.posterior.gaussian.mean)
+    assert propose(whole)[1] == propose(pieces)[1]
+
+
+def test_a_state_half_digested_is_equal_and_learns_on() -> None:
+    whole, pieces = _learned(80), _learned(80)
+    assert not digest(pieces)
+    assert pieces == whole
+    more = [Observation(vector, 1.0) for vector in random_vectors(SPACE, 5, seed=2)]
+    whole, pieces = learn(whole, more), learn(pieces, more)
+    while not digest(pieces):
+        pass
+    assert propose(whole)[1] == propose(pieces)[1]
+
+
+def test_other_strategies_have_nothing_to_digest() -> None:
+    state = _learned(30, "swap")
+    assert digest(state)
+    assert "posterior" not in vars(state)

@@ -1,0 +1,132 @@
+"""The threads that plan: fair between projects, in slices, and gone when the service stops."""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import wait
+from typing import Any
+
+import pytest
+
+from service.planning.queue import THREADS, PlanningQueue
+from tests.waiting import wait_for
+
+SECONDS = 30.0
+
+
+class Scripted:
+    """A planner whose studies are called ``project/name`` and take as long as they are told."""
+
+    def __init__(self) -> None:
+        self.slices: list[str] = []
+        self.left: dict[str, int] = {}
+        self.held: dict[str, threading.Event] = {}
+        self.broken: set[str] = set()
+        self.stopped = False
+
+    def projects(self, studies: Any) -> dict[str, str]:
+        return {study: study.partition("/")[0] for study in studies if "/" in study}
+
+    def active(self) -> list[str]:
+        return []
+
+    def stop(self) -> None:
+        self.stopped = True
+
+    def advance(self, study: str, until: float) -> bool:
+        assert until > time.monotonic() - 1
+        self.slices.append(study)
+        if study in self.broken:
+            raise RuntimeError("planted")
+        if study in self.held:
+            self.held[study].wait(SECONDS)
+        self.left[study] = self.left.get(study, 1) - 1
+        return self.left[study] <= 0
+
+
+@pytest.fixture
+def planner() -> Iterator[Scripted]:
+    scripted = Scripted()
+    yield scripted
+    for held in scripted.held.values():
+        held.set()
+
+
+@pytest.fixture
+def queue(planner: Scripted) -> Iterator[PlanningQueue]:
+    planning = PlanningQueue(planner)  # type: ignore[arg-type]
+    yield planning
+    for held in planner.held.values():
+        held.set()
+    planning.close()
+
+
+def test_a_study_that_never_ends_leaves_a_thread_to_other_projects(
+    planner: Scripted, queue: PlanningQueue
+) -> None:
+    for number in range(2 * THREADS):
+        planner.held[f"evil/{number}"] = threading.Event()
+        queue.ask(f"evil/{number}")
+    wait_for(lambda: planner.slices)
+    queue.ask("good/1").result(SECONDS)
+    queue.ask("good/2").result(SECONDS)
+    assert [study for study in planner.slices if study.startswith("evil")] == ["evil/0"]
+
+
+def test_what_is_not_done_in_a_slice_lets_others_go_first(
+    planner: Scripted, queue: PlanningQueue
+) -> None:
+    planner.left["a/long"] = 50
+    planner.held["a/long"] = threading.Event()
+    long = queue.ask("a/long")
+    wait_for(lambda: planner.slices)
+    short = queue.ask("a/short")
+    planner.held["a/long"].set()
+    short.result(SECONDS)
+    assert not long.done() or planner.slices.index("a/short") < 50
+    assert planner.slices.index("a/short") <= 2
+    long.result(SECONDS)
+    assert planner.slices.count("a/long") == 50
+
+
+def test_who_asks_during_a_slice_hears_after_a_later_one(
+    planner: Scripted, queue: PlanningQueue
+) -> None:
+    planner.held["a/x"] = threading.Event()
+    first = queue.ask("a/x")
+    wait_for(lambda: planner.slices)
+    second = queue.ask("a/x")
+    assert second is not first
+    assert queue.ask("a/x") is second
+    assert set(queue.under_way()) == {first, second}
+    planner.left["a/x"] = 3
+    planner.held["a/x"].set()
+    second.result(SECONDS)
+    first.result(SECONDS)
+    assert planner.slices == ["a/x"] * 3
+    assert queue.under_way() == ()
+
+
+def test_a_planner_that_breaks_holds_up_nobody(planner: Scripted, queue: PlanningQueue) -> None:
+    planner.broken.add("a/x")
+    for _ in range(2 * THREADS):
+        queue.ask("a/x").result(SECONDS)
+    queue.ask("a/y").result(SECONDS)
+
+
+def test_a_study_that_is_gone_is_planned_to_its_end(
+    planner: Scripted, queue: PlanningQueue
+) -> None:
+    queue.ask("gone").result(SECONDS)
+    assert planner.slices == ["gone"]
+
+
+def test_closing_waits_for_nobody_who_does_not_end(planner: Scripted, queue: PlanningQueue) -> None:
+    planner.held["a/x"] = threading.Event()
+    queue.ask("a/x")
+    wait_for(lambda: planner.slices)
+    waiting = queue.ask("a/y")
+    queue.close(patience=0.1)
+    assert planner.stopped
+    assert wait([waiting, queue.ask("a/z")], SECONDS).not_done == set()
+    assert planner.slices == ["a/x"]
