@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from perfmodel.additive import stored_fit
 from perfmodel.additive.belief import Belief
 from perfmodel.additive.posterior import Posterior
 from perfmodel.additive.setup import Setup
@@ -122,6 +123,25 @@ class ModelState:
             return False
         vars(self)["posterior"] = known
         return True
+
+    def kept_fit(self, known: int) -> bytes | None:
+        """The last refit, if it is of at least ``known`` scores, as ``take_up`` reads it back."""
+        posterior = vars(self).get("posterior")
+        if posterior is None or len(posterior.fit.measurements.seen) < known:
+            return None
+        return stored_fit.dump(posterior.fit)
+
+    def take_up(self, kept: bytes) -> bool:
+        """Go on from a kept refit instead of from the first score; whether it was one of these.
+
+        Changes nothing but when the ``posterior`` is computed.
+        """
+        if "posterior" in vars(self) or "_earlier" in vars(self):
+            return True
+        fit = stored_fit.load(kept, self.setup.basis, self.scored)
+        if fit is not None:
+            vars(self)["_earlier"] = Posterior.after(fit)
+        return fit is not None
 
     def _evolve(self, **changes: Any) -> "ModelState":
         following = replace(self, **changes)

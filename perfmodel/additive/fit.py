@@ -74,10 +74,13 @@ class Fit:
 
     def measured(self, one: Observation) -> tuple[Floats, float]:
         """Row and target of a further trial, in units of its noise."""
-        seen = replace(self.measurements, seen=(one,))
-        noise = replace(self.whitening, weights=np.ones(1))
-        rows, targets = whitened(seen, noise)
+        rows, targets = self.measured_all((one,))
         return rows[0], float(targets[0])
+
+    def measured_all(self, further: tuple[Observation, ...]) -> tuple[Floats, Floats]:
+        """Rows ``(m, p + g)`` and targets ``(m,)`` of further trials, likewise."""
+        seen = replace(self.measurements, seen=further)
+        return whitened(seen, replace(self.whitening, weights=np.ones(len(further))))
 
 
 def refit(basis: Basis, seen: tuple[Observation, ...], before: Fit | None) -> Fit:
@@ -86,7 +89,7 @@ def refit(basis: Basis, seen: tuple[Observation, ...], before: Fit | None) -> Fi
     scales, noise, sites = _begin(measurements, before)
     offsets = measurements.indicators.variances(measurements.scale)
     for _ in range(STEPS):
-        rows, targets = _compressed(*whitened(measurements, noise))
+        rows, targets = _whitened_and_compressed(measurements, noise)
         scale = scales.of(basis)
         sites, gaussian, tilted = propagate(sites, offsets, rows, targets, scale, scales.shares)
         whitening, noise = noise, _noise(measurements, noise, gaussian)
@@ -119,7 +122,21 @@ def whitened(measurements: Measurements, noise: NoiseModel) -> tuple[Floats, Flo
     return rows / deviations[:, None], measurements.targets / deviations
 
 
-def _compressed(rows: Floats, targets: Floats) -> tuple[Floats, Floats]:
+def _whitened_and_compressed(
+    measurements: Measurements, noise: NoiseModel
+) -> tuple[Floats, Floats]:
+    """``whitened``, compressed part by part."""
+    parts = (
+        whitened(part, replace(noise, weights=noise.weights[place]))
+        for place, part in measurements.parts
+    )
+    rows, targets = compressed(*next(parts))
+    for more, aims in parts:
+        rows, targets = compressed(np.concatenate([rows, more]), np.concatenate([targets, aims]))
+    return rows, targets
+
+
+def compressed(rows: Floats, targets: Floats) -> tuple[Floats, Floats]:
     """No more rows than columns that say exactly the same: an orthogonal transform of them."""
     count, columns = rows.shape
     if count <= columns:
@@ -132,8 +149,12 @@ def residuals_of(
     measurements: Measurements, noise: NoiseModel, gaussian: Gaussian
 ) -> tuple[Floats, Floats]:
     """Residual of each trial, and the posterior variance of its fitted score, ``(n,)`` each."""
-    rows = measurements.rows(noise.slopes)
-    return measurements.targets - rows @ gaussian.mean, gaussian.variances(rows)
+    residuals, variances = np.empty(len(measurements.seen)), np.empty(len(measurements.seen))
+    for place, part in measurements.parts:
+        rows = part.rows(noise.slopes)
+        residuals[place] = part.targets - rows @ gaussian.mean
+        variances[place] = gaussian.variances(rows)
+    return residuals, variances
 
 
 def _noise(measurements: Measurements, noise: NoiseModel, gaussian: Gaussian) -> NoiseModel:
@@ -156,8 +177,10 @@ def _slopes(measurements: Measurements, noise: NoiseModel, gaussian: Gaussian) -
     """
     if len(noise.slopes) == 1:
         return noise.slopes
-    size = measurements.features.shape[1]
-    effects = measurements.features @ gaussian.mean[:size]
+    size = gaussian.mean.size - measurements.indicator_columns.shape[1]
+    effects = np.concatenate(
+        [part.features @ gaussian.mean[:size] for _, part in measurements.parts]
+    )
     left = measurements.targets - measurements.indicator_columns @ gaussian.mean[size:]
     weights = 1.0 / noise.deviations(measurements.levels) ** 2
     slopes = np.ones(len(noise.slopes))

@@ -4,8 +4,8 @@ A row is the features of a vector, scaled by how much of an effect its fidelity 
 indicator for its fidelity, and one for its seed where that is not the first trial's.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -20,6 +20,9 @@ ANYWHERE = 100.0
 
 SEEDS = 1.0
 """Prior variance of a seed's effect on all scores alike, in units of the scores' variance."""
+
+PART = 4_096
+"""Trials whose rows are in memory at a time."""
 
 ALIKE = 1e-6
 """Spread of scores, relative to their size, below which they are all alike."""
@@ -85,6 +88,13 @@ class Measurements:
         return cls(basis, seen, tuple(standard), indicators)
 
     @property
+    def parts(self) -> Iterator[tuple[slice, "Measurements"]]:
+        """The trials piece by piece, each a regression like this one, with its place in it."""
+        for begin in range(0, len(self.seen), PART):
+            place = slice(begin, begin + PART)
+            yield place, replace(self, seen=self.seen[place])
+
+    @property
     def centre(self) -> float:
         """Where the scores of the highest fidelity lie."""
         return self.standard[0].centre
@@ -103,6 +113,10 @@ class Measurements:
     @cached_property
     def parameters(self) -> Floats:
         """Trainable parameters of each trial, ``(n,)``."""
+        return np.concatenate([part.parameters_at_once() for _, part in self.parts])
+
+    def parameters_at_once(self) -> Floats:
+        """``parameters`` from one matrix of ranks."""
         ranks = np.array([one.rank_vector.ranks for one in self.seen], dtype=np.float64)
         return np.asarray(ranks @ self.basis.costs)
 

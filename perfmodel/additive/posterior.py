@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from perfmodel.additive.basis import Basis
-from perfmodel.additive.fit import Fit, refit
+from perfmodel.additive.fit import Fit, compressed, refit
 from perfmodel.additive.gaussian import Gaussian
 from perfmodel.additive.noise import NoiseEstimate
 from perfmodel.arrays import Floats
@@ -18,6 +18,9 @@ EAGER = 64
 
 GROWTH = 0.1
 """Share by which the scores grow between later refits."""
+
+BLOCK = 256
+"""Scores between two refits that are learned one by one before they are learned as one."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,11 @@ class Posterior:
     @classmethod
     def first(cls, basis: Basis, seen: tuple[Observation, ...]) -> "Posterior":
         """Learn the first of ``seen`` alone."""
-        return cls._after(refit(basis, seen[:1], None))
+        return cls.after(refit(basis, seen[:1], None))
 
     @classmethod
-    def _after(cls, fit: Fit) -> "Posterior":
+    def after(cls, fit: Fit) -> "Posterior":
+        """What a refit says, and nothing since."""
         return cls(fit, fit.gaussian, len(fit.measurements.seen))
 
     def advanced(self, seen: tuple[Observation, ...]) -> "Posterior":
@@ -58,11 +62,25 @@ class Posterior:
         for count in range(self.count + 1, len(seen) + 1):
             if _is_due(fit, seen[count - 1], count):
                 fit = refit(self.basis, seen[:count], fit)
-        posterior = self if fit is self.fit else self._after(fit)
-        gaussian = posterior.gaussian
-        for one in seen[posterior.count :]:
-            gaussian = gaussian.extended(*fit.measured(one))
-        return Posterior(fit, gaussian, len(seen))
+        posterior = self if fit is self.fit else self.after(fit)
+        return Posterior(fit, posterior._extended(seen), len(seen))
+
+    def _extended(self, seen: tuple[Observation, ...]) -> Gaussian:
+        """Learn the rest of ``seen`` between two refits.
+
+        One by one, and at every ``BLOCK``-th score since the refit as a block: however far apart
+        refits are, the posterior keeps no more rows than columns and a block.
+        """
+        gaussian, count, fitted = self.gaussian, self.count, len(self.fit.measurements.seen)
+        while (end := count + BLOCK - (count - fitted) % BLOCK) <= len(seen):
+            rows, targets = self.fit.measured_all(seen[count:end])
+            rows = np.concatenate([gaussian.rows, rows])
+            targets = np.concatenate([gaussian.targets, targets])
+            prior = gaussian.prior_mean, gaussian.prior_variance
+            gaussian, count = Gaussian.conditioned(*compressed(rows, targets), *prior), end
+        for one in seen[count:]:
+            gaussian = gaussian.extended(*self.fit.measured(one))
+        return gaussian
 
     def stepped(self, seen: tuple[Observation, ...]) -> "Posterior":
         """Learn on, up to the next refit: ``advanced`` in pieces, as exact as at once."""

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from rankspace.errors import NotFound
 from rankspace.study import StudyState
 from rankspace.wire import encode
+from service.planning.fits import Fits
 from service.planning.plan import Plan, Proposed, Turn
 from service.planning.recovering import plan_recovery
 from service.planning.searching import plan_search, wants_proposals
@@ -131,7 +132,15 @@ class StudyPlanner:
         if not results.derive(until):
             return False
         results.propose(1, ())
+        self._keep_fit(results)
         return True
+
+    def _keep_fit(self, results: StudyResults) -> None:
+        content = results.fit_to_keep()
+        if content is not None:
+            with self._database.writing() as session:
+                Studies(session).lock(results.id)
+                Fits(session).keep(results.id, content)
 
     def _is_over(self, until: float) -> bool:
         return time.monotonic() >= until or self._stopping.is_set()
@@ -156,6 +165,7 @@ class StudyPlanner:
         planner = PLANNERS.get(snapshot.head.state)
         plan = planner(snapshot) if planner else Plan()
         self._known[study] = snapshot.results.known
+        self._keep_fit(results)
         if plan.is_empty:
             return False
         with self._database.writing() as session:

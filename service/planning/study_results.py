@@ -9,17 +9,27 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import structlog
 from sqlalchemy.orm import Session
 
 from perfmodel import ModelState, digest
 from rankspace import Proposal, Purpose, RankVector, SearchSpace, Study
+from service.planning.fits import Fits
 from service.planning.learning import first_state, learned, proposals
 from service.storage.documents import belief_of, context_of, space_of, study_of
 from service.studies.repository import Studies
 from service.trials.results import Result, results_after
 
+log = structlog.get_logger(__name__)
+
 PART = 2_000
 """Results read at once."""
+
+LEAST_KEPT, KEPT_GROWTH = 500, 1.05
+"""Scores from which on a refit is kept for a restart, and how many more the next one is of."""
+
+LARGEST_KEPT = 32 << 20
+"""Bytes of a refit beyond which it is learned anew rather than kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,8 @@ class StudyResults:
         controls: Finished control trials.
         control_vectors: Theirs.
         later: Finished trials of verification and recovery.
+        kept: A refit of earlier, to go on from, until the results are read.
+        kept_scores: Scores there were when one was last kept.
         is_warm: Whether the model has proposed, so that the next proposal is quick.
     """
 
@@ -64,6 +76,8 @@ class StudyResults:
     controls: int = 0
     control_vectors: dict[RankVector, None] = field(default_factory=dict)
     later: list[Result] = field(default_factory=list)
+    kept: bytes | None = None
+    kept_scores: int = 0
     is_warm: bool = False
 
     @classmethod
@@ -77,7 +91,7 @@ class StudyResults:
         document, space = study_of(row.document), space_of(row.space)
         context, belief = context_of(row.context), belief_of(row.belief)
         state = first_state(space, document.search, context, belief)
-        return cls(study, document, space, state)
+        return cls(study, document, space, state, kept=Fits(session).of(study))
 
     @property
     def known(self) -> ModelSnapshot:
@@ -99,6 +113,7 @@ class StudyResults:
             found = results_after(session, self.id, self.sequence, PART)
             self._enter_all(found)
             if len(found) < PART:
+                self._take_up()
                 return True
             if time.monotonic() >= until:
                 return False
@@ -122,6 +137,20 @@ class StudyResults:
     def of(self, purpose: Purpose) -> tuple[Result, ...]:
         """Finished trials of verification or recovery, in the order of acceptance."""
         return tuple(result for result in self.later if result.purpose is purpose)
+
+    def _take_up(self) -> None:
+        if self.kept is not None and not self.state.take_up(self.kept):
+            log.warning("a kept fit is not of these results, or damaged", study=self.id)
+        self.kept = None
+
+    def fit_to_keep(self) -> bytes | None:
+        """The model's last refit, if it is of so many more results than the one kept before."""
+        known = max(LEAST_KEPT, int(KEPT_GROWTH * self.kept_scores))
+        content = self.state.kept_fit(known)
+        if content is None:
+            return None
+        self.kept_scores = self.scored
+        return content if len(content) <= LARGEST_KEPT else None
 
     def _enter_all(self, results: Sequence[Result]) -> None:
         searched = [result for result in results if result.purpose is Purpose.SEARCH]

@@ -26,6 +26,7 @@ from service.storage.tables import (
     AttemptRow,
     AttendanceRow,
     Base,
+    FitRow,
     JoinTokenRow,
     LoginCodeRow,
     LoginSessionRow,
@@ -41,8 +42,9 @@ FENCED = 1_000_000
 MILLISECONDS = 1_000
 """Fences rise with the clock as well: the same backup may be restored more than once."""
 
-_LEFT_OUT = {table_of(row) for row in (LoginCodeRow, LoginSessionRow, JoinTokenRow)}
-"""Good for minutes or hours, and secrets; a join token that was used up must not come back."""
+_LEFT_OUT = {table_of(row) for row in (LoginCodeRow, LoginSessionRow, JoinTokenRow, FitRow)}
+"""Good for minutes or hours, and secrets; a join token that was used up must not come back. Fits
+are derived."""
 
 
 def backup(database: Database, path: Path) -> dict[str, int]:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -270,6 +271,15 @@ class BarRow(Base):
     tries: Mapped[int] = mapped_column(server_default="0")
     reason: Mapped[str] = mapped_column(Text)
     until: Mapped[float] = mapped_column(Double)
+
+
+class FitRow(Base):
+    """What the model of a long study had learned lately, derived from its results."""
+
+    __tablename__ = "fits"
+
+    study_id: Mapped[str] = _study(primary_key=True)
+    content: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class AttendanceRow(Base):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from perfmodel.additive.basis import Basis
-from perfmodel.additive.posterior import EAGER, Posterior
+from perfmodel.additive.posterior import BLOCK, EAGER, Posterior
 from perfmodel.allocation.random_vectors import random_vectors
 from perfmodel.arrays import Floats
 from rankspace import Layer, Observation, RankVector, SearchSpace
@@ -185,3 +185,25 @@ def test_repeats_of_one_vector_alone_are_no_problem() -> None:
 def test_nothing_asked_nothing_answered() -> None:
     mean, std = Posterior.of(BASIS, seen(10, 0.2)).predict([])
     assert mean.shape == std.shape == (0,)
+
+
+def test_a_long_history_is_learned_alike_in_any_batches() -> None:
+    history = tuple(seen(100, 0.3, seed=s)[i] for s in range(60) for i in range(100))
+    at_once = Posterior.of(BASIS, history)
+    assert len(at_once.fit.measurements.seen) < len(history) - BLOCK  # blocks and single scores
+    bit_by_bit = Posterior.of(BASIS, history[:5_400])
+    for end in (5_401, 5_500, 5_781, 5_999, 6_000):
+        bit_by_bit = bit_by_bit.advanced(history[:end])
+    assert np.array_equal(at_once.gaussian.mean, bit_by_bit.gaussian.mean)
+    assert np.array_equal(at_once.gaussian.factor, bit_by_bit.gaussian.factor)
+    assert len(at_once.gaussian.targets) <= at_once.gaussian.rows.shape[1] + BLOCK
+
+
+def test_rows_in_parts_say_what_they_say_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    history = seen(250, 0.3)
+    together = Posterior.of(BASIS, history)
+    monkeypatch.setattr("perfmodel.additive.measurements.PART", 60)
+    in_parts = Posterior.of(BASIS, history)
+    assert np.allclose(together.predict(FRESH), in_parts.predict(FRESH), rtol=1e-6)
+    assert together.fit.misleads == in_parts.fit.misleads
+    assert np.allclose(together.fit.left_out, in_parts.fit.left_out, rtol=1e-6)

@@ -4,7 +4,8 @@ import dataclasses
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+import structlog
+from sqlalchemy import delete, select, text, update
 
 from perfmodel.meta.shipped import shipped_prior
 from rankspace import Purpose, Study
@@ -13,7 +14,7 @@ from rankspace.wire import decode
 from service.planning.replay import replay
 from service.planning.study_results import StudyResults
 from service.storage.documents import model_of, space_of, study_of
-from service.storage.tables import EventRow, ModelRow
+from service.storage.tables import EventRow, FitRow, ModelRow
 from service.studies.repository import Studies
 from service.trials.results import fidelity
 from tests.unit.service.driver import ON_BOTH, Service, measurement, model, outcome, score, study
@@ -187,3 +188,38 @@ def test_a_study_of_before_the_schema_knew_of_contexts_goes_on(service: Service)
     service.sweep()
     assert service.get(f"/v1/studies/{identity}")["state"] == "done"
     assert _mismatches(service, identity) == ()
+
+
+@ON_BOTH
+def test_a_restart_goes_on_from_what_was_learned(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.planning.study_results.LEAST_KEPT", 4)
+    search = study()["search"] | {"budget": {"parameters": "uniform:2", "trials": 12}}
+    identity = service.submit(search=search)
+    service.work(8)
+    service.sweep()
+    late = _open(service, identity)
+    assert vars(late.state)["_earlier"].count >= 4
+    with service.app.state.runtime.database.writing() as session:
+        assert session.execute(delete(FitRow)).rowcount == 1
+    plain = _open(service, identity)
+    assert late == plain
+    assert late.propose(1, ()) == plain.propose(1, ())
+    service.work()
+    assert _mismatches(service, identity) == ()
+
+
+def test_a_damaged_fit_is_told_and_learned_anew(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.planning.study_results.LEAST_KEPT", 4)
+    identity = service.submit()
+    service.work(6)
+    service.sweep()
+    with service.app.state.runtime.database.writing() as session:
+        session.execute(update(FitRow).values(content=b"nonsense"))
+    with structlog.testing.capture_logs() as logs:
+        damaged = _open(service, identity)
+    assert [line["study"] for line in logs] == [identity]
+    assert damaged == _open(service, identity)

@@ -1,0 +1,96 @@
+"""A refit as bytes, so that after a restart a long history is not learned anew from its beginning.
+
+Whatever it says follows from the scores it is of: with the same numbers the same computations go
+on. NumPy's own format, without pickled objects.
+"""
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from perfmodel.additive.basis import Basis
+from perfmodel.additive.expectation_propagation import Sites
+from perfmodel.additive.fit import Fit
+from perfmodel.additive.gaussian import Gaussian
+from perfmodel.additive.measurements import Measurements
+from perfmodel.additive.noise import NoiseModel
+from perfmodel.additive.scales import Scales
+from rankspace import Observation
+
+VERSION = 1
+"""Of the format and of what a fit is: a fit of another version is learned anew."""
+
+_NOISE = ("variance", "freedom", "weights", "factors", "slopes")
+_GAUSSIAN = ("rows", "targets", "prior_mean", "prior_variance")
+
+
+def dump(fit: Fit) -> bytes:
+    """Write all of ``fit`` that does not follow at once from its trials."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **_arrays(fit))
+    return buffer.getvalue()
+
+
+def load(blob: bytes, basis: Basis, seen: tuple[Observation, ...]) -> Fit | None:
+    """Read what ``dump`` wrote of a fit of some of the first trials of ``seen``.
+
+    None if it is of other trials, of another version, or damaged.
+    """
+    try:
+        with np.load(io.BytesIO(blob), allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        version, count = arrays["head"].tolist()
+        mine = seen[:count]
+        if version != VERSION or arrays["trials"].tobytes() != _digest(mine):
+            return None
+        return _fit(arrays, Measurements.of(basis, mine))
+    except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile):
+        return None
+
+
+def _arrays(fit: Fit) -> dict[str, Any]:
+    seen = fit.measurements.seen
+    return {
+        "head": np.array([VERSION, len(seen)]),
+        "trials": np.frombuffer(_digest(seen), dtype=np.uint8),
+        "misleads": np.array(fit.misleads),
+        "common": np.array([fit.scales.common, fit.scales.trust]),
+        "shares": fit.scales.shares,
+        **{f"factor {axis}": factor for axis, factor in enumerate(fit.scales.factors)},
+        **{f"noise {name}": getattr(fit.noise, name) for name in _NOISE},
+        **{f"whitening {name}": getattr(fit.whitening, name) for name in _NOISE},
+        "site means": fit.sites.mean,
+        "site variances": fit.sites.variance,
+        **{f"gaussian {name}": getattr(fit.gaussian, name) for name in _GAUSSIAN},
+    }
+
+
+def _fit(arrays: Mapping[str, Any], measurements: Measurements) -> Fit:
+    axes = range(len(measurements.basis.hierarchy.axes))
+    common, trust = arrays["common"].tolist()
+    factors = tuple(arrays[f"factor {axis}"] for axis in axes)
+    fit = Fit(
+        measurements,
+        Scales(common, factors, trust, arrays["shares"]),
+        _noise(arrays, "noise"),
+        _noise(arrays, "whitening"),
+        Sites(arrays["site means"], arrays["site variances"]),
+        Gaussian.conditioned(*(arrays[f"gaussian {name}"] for name in _GAUSSIAN)),
+    )
+    vars(fit)["misleads"] = bool(arrays["misleads"])
+    return fit
+
+
+def _noise(arrays: Mapping[str, Any], which: str) -> NoiseModel:
+    variance, freedom, weights, factors, slopes = (arrays[f"{which} {name}"] for name in _NOISE)
+    return NoiseModel(float(variance), float(freedom), weights, factors, slopes)
+
+
+def _digest(seen: tuple[Observation, ...]) -> bytes:
+    """Which trials a fit is of: their scores, seeds and fidelities, in order."""
+    told = np.array([(one.score, one.seed, one.fidelity) for one in seen], dtype=np.float64)
+    return hashlib.sha256(told.tobytes()).digest()
