@@ -18,6 +18,9 @@ from rankspace.errors import InvalidInput
 from rankspace.study import StrategyName
 from rankspace.wire import pack, unpack
 
+TRIAL_BYTES = 500
+"""Memory of a trial beside its ranks."""
+
 
 @dataclass(frozen=True)
 class ModelState:
@@ -123,6 +126,13 @@ class ModelState:
             return False
         vars(self)["posterior"] = known
         return True
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory, roughly: of the trials, and of what was learned from them."""
+        known = vars(self).get("posterior") or vars(self).get("_earlier")
+        trials = len(self.observations) * (8 * len(self.space.layers) + TRIAL_BYTES)
+        return trials + (known.size if known else 0)
 
     def kept_fit(self, known: int) -> bytes | None:
         """The last refit, if it is of at least ``known`` scores, as ``take_up`` reads it back."""

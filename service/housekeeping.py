@@ -18,7 +18,7 @@ LATE_INTERVALS, LATE_SECONDS = 10, 30.0
 
 
 CATCH_UP_SECONDS = 2.0
-"""How often every active study is looked at, whether or not something is known to have happened."""
+"""How often the database is asked for what another process did, or died of."""
 
 TIDY_SECONDS = 30.0
 """How often memory that is free is given back."""
@@ -69,7 +69,7 @@ class Housekeeping:
     def _catch_up(self) -> None:
         """Who commits a result asks for planning as well; this is for those who died in between."""
         if time.monotonic() - self._caught_up_at >= CATCH_UP_SECONDS:
-            self._planning.ask_all()
+            self._planning.ask_news()
             self._caught_up_at = time.monotonic()
 
     def _tidy(self) -> None:

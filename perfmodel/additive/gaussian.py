@@ -59,6 +59,11 @@ class Gaussian:
             factor,
         )
 
+    @property
+    def size(self) -> int:
+        """Bytes of memory that it takes."""
+        return self.rows.nbytes + self.factor.nbytes
+
     @cached_property
     def mean(self) -> Floats:
         """``(p,)``."""

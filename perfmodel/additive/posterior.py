@@ -89,6 +89,12 @@ class Posterior:
         return self.advanced(seen[: next(due, len(seen))])
 
     @property
+    def size(self) -> int:
+        """Bytes of memory that it takes, but for its trials."""
+        before = 0 if self.gaussian is self.fit.gaussian else self.fit.gaussian.size
+        return self.gaussian.size + before
+
+    @property
     def basis(self) -> Basis:
         return self.fit.measurements.basis
 

@@ -16,9 +16,10 @@ from rankspace.errors import NotFound
 from rankspace.study import StudyState
 from rankspace.wire import encode
 from service.planning.fits import Fits
+from service.planning.news import News, outlines
 from service.planning.plan import Plan, Proposed, Turn
 from service.planning.recovering import plan_recovery
-from service.planning.searching import plan_search, wants_proposals
+from service.planning.searching import LOOK_AHEAD, plan_search, wants_proposals
 from service.planning.snapshot import Snapshot, read_snapshot
 from service.planning.study_results import ModelSnapshot, StudyResults
 from service.planning.verifying import plan_verification
@@ -29,6 +30,7 @@ from service.studies.repository import Studies, enter
 from service.telemetry.metrics import Metrics
 from service.trials.repository import Trials
 from service.trials.workflow import queue, withdraw
+from service.workers.repository import Workers
 
 log = structlog.get_logger(__name__)
 
@@ -39,8 +41,8 @@ PATIENCE_SECONDS = 1.0
 """How long a study waits that another service is planning: it may have stopped in the middle, and
 there are other studies to plan."""
 
-OPEN_STUDIES = 64
-"""Studies whose results are kept open."""
+OPEN_BYTES = 512 << 20
+"""What the open results of studies may take in memory, as far as their models and trials are it."""
 
 PLANNERS: Mapping[StudyState, Callable[[Snapshot], Plan]] = MappingProxyType(
     {
@@ -74,6 +76,7 @@ class StudyPlanner:
         self._announce = announce
         self._lock = threading.Lock()
         self._stopping = threading.Event()
+        self._news = News()
         self._results: OrderedDict[str, StudyResults] = OrderedDict()
         self._known: dict[str, ModelSnapshot] = {}
 
@@ -85,6 +88,14 @@ class StudyPlanner:
         """Studies that go on by themselves, oldest first."""
         with self._database.reading() as session:
             return Studies(session).active()
+
+    def news(self) -> Sequence[str]:
+        """Studies that go on by themselves and look otherwise than when this was last asked."""
+        with self._database.reading() as session:
+            workers = min(Workers(session).active(self._active_seconds), LOOK_AHEAD)
+            found = outlines(session, workers)
+        with self._lock:
+            return self._news.of(found)
 
     def projects(self, studies: Sequence[str]) -> Mapping[str, str]:
         """Whose they are; studies that are gone, or cannot be looked up, are left out."""
@@ -113,6 +124,7 @@ class StudyPlanner:
             self._close(study)  # deleted meanwhile
         except SQLAlchemyError as error:
             self._close(study)
+            self._forget(study)
             log.error("study has to wait", study=study, exc_info=error)  # housekeeping retries
         except Exception as error:
             self._close(study)
@@ -152,7 +164,10 @@ class StudyPlanner:
     def _step(self, study: str, until: float) -> bool:
         """Plan from a snapshot, write if it still holds; return whether to look again."""
         with self._database.attempt(f"plan {study}", PATIENCE_SECONDS) as is_alone:
-            return is_alone and self._planned(study, until)  # if not, housekeeping asks again
+            if is_alone:
+                return self._planned(study, until)
+        self._forget(study)  # housekeeping asks again: whoever is at it may stop in the middle
+        return False
 
     def _planned(self, study: str, until: float) -> bool:
         with self._database.reading() as session:
@@ -166,6 +181,7 @@ class StudyPlanner:
         plan = planner(snapshot) if planner else Plan()
         self._known[study] = snapshot.results.known
         self._keep_fit(results)
+        self._make_room()
         if plan.is_empty:
             return False
         with self._database.writing() as session:
@@ -179,21 +195,33 @@ class StudyPlanner:
         return plan.turn is not None
 
     def _results_of(self, session: Session, study: str) -> StudyResults:
-        """The study's results; those used least lately are closed, to be opened anew."""
+        """The study's results, from now on those that were used last."""
         with self._lock:
             results = self._results.pop(study, None)
         results = results or StudyResults.open(session, study)
         with self._lock:
             self._results[study] = results
-            surplus = [*self._results][:-OPEN_STUDIES]
-        for other in surplus:
-            self._close(other)
         return results
+
+    def _make_room(self) -> None:
+        """Close what was used least lately, to be opened anew; the last one stays in any case."""
+        with self._lock:
+            sizes = {study: results.size for study, results in self._results.items()}
+        total = sum(sizes.values())
+        for study in [*sizes][:-1]:
+            if total <= OPEN_BYTES:
+                return
+            total -= sizes[study]
+            self._close(study)
 
     def _close(self, study: str) -> None:
         with self._lock:
             self._results.pop(study, None)
             self._known.pop(study, None)
+
+    def _forget(self, study: str) -> None:
+        with self._lock:
+            self._news.forget(study)
 
     def _fail(self, study: str, error: str) -> None:
         try:
@@ -202,6 +230,7 @@ class StudyPlanner:
                     return
                 _turn(session, study, Turn(StudyState.FAILED, error=error))
         except (NotFound, SQLAlchemyError) as further:
+            self._forget(study)
             log.error("study has to wait", study=study, exc_info=further)
         else:
             self._announce(study, StudyState.FAILED)

@@ -93,6 +93,13 @@ class PlanningQueue:
         """Have every study carried on that goes on by itself."""
         return tuple(self.ask(study) for study in self._planner.active())
 
+    def ask_news(self) -> tuple[Future[None], ...]:
+        """Have every study carried on for which something happened since this was last asked.
+
+        For hundreds of studies at rest that is one look at the database.
+        """
+        return tuple(self.ask(study) for study in self._planner.news())
+
     def known(self, study: str) -> ModelSnapshot | None:
         """What the model of a study knows that is planned here."""
         return self._planner.known(study)

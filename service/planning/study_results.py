@@ -103,6 +103,12 @@ class StudyResults:
         """Finished search trials."""
         return len(self.state.observations)
 
+    @property
+    def size(self) -> int:
+        """Bytes of memory, roughly."""
+        others = (self.controls + len(self.later)) * 8 * len(self.space.layers)
+        return self.state.size + others
+
     def catch_up(self, session: Session, until: float = math.inf) -> bool:
         """Read what was accepted since the last time.
 

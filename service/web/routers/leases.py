@@ -64,7 +64,7 @@ async def claim_trial(
     if assignment is None:
         asked = await run_in_threadpool(_ask_for_offers, runtime, caller, claim)
         if not wait:  # else it hears the bell, whatever else is being planned
-            await settle(asked, patience)
+            await settle((*asked, *runtime.planning.under_way()), patience)
         with runtime.limits.polling(caller):
             assignment = await _wait(request, runtime, caller, claim, wait)
     return reply(assignment, 201) if assignment else Response(status_code=204)
@@ -87,7 +87,7 @@ def _take(runtime: Runtime, caller: Caller, claim: Claim) -> Assignment | None:
 def _ask_for_offers(runtime: Runtime, caller: Caller, claim: Claim) -> Sequence[Future[None]]:
     # There are as many offers as workers are seen, and what else asks for planning does so itself.
     is_new = runtime.leases.touch(claim.worker, caller.identity)
-    return runtime.planning.ask_all() if is_new else ()
+    return runtime.planning.ask_news() if is_new else ()
 
 
 async def _wait(

@@ -241,6 +241,9 @@ class _Idle:
     def ask_all(self) -> tuple[()]:
         return ()
 
+    def ask_news(self) -> tuple[()]:
+        return ()
+
     def warm_all(self) -> None: ...
 
 

@@ -223,3 +223,22 @@ def test_a_damaged_fit_is_told_and_learned_anew(
         damaged = _open(service, identity)
     assert [line["study"] for line in logs] == [identity]
     assert damaged == _open(service, identity)
+
+
+def test_results_that_take_too_much_memory_are_closed_and_opened_anew(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studies = [service.submit(name=f"s{number}") for number in range(3)]
+    planner = service.app.state.runtime.planning._planner
+    assert set(planner._results) == set(studies)
+    service.work(9)
+    service.sweep()
+    sizes = {study: results.size for study, results in planner._results.items()}
+    assert min(sizes.values()) > 0
+    monkeypatch.setattr("service.planning.planner.OPEN_BYTES", min(sizes.values()) // 2)
+    service.work()
+    service.sweep()
+    assert len(planner._results) == 1
+    for identity in studies:
+        assert service.get(f"/v1/studies/{identity}")["state"] == "done"
+        assert _mismatches(service, identity) == ()
