@@ -167,6 +167,15 @@ def test_a_failed_trial_leaves_the_model_as_it_was(assign: Assign) -> None:
     assert evaluator.evaluate(assign(), go_on).loss == first.loss
 
 
+@pytest.mark.parametrize("loss", [1e7, -0.1])
+def test_a_loss_that_is_none_fails_the_trial(
+    assign: Assign, evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch, loss: float
+) -> None:
+    monkeypatch.setattr("worker.trial.evaluation.mean_loss", lambda *_: loss)
+    with pytest.raises(TrialFailed, match=re.escape(f"held-out loss is {loss:g}")):
+        evaluator.evaluate(assign(), go_on)
+
+
 @pytest.mark.slow
 def test_a_changed_base_is_found_and_loaded_anew(assign: Assign) -> None:
     evaluator = Evaluator(CPU)
