@@ -131,7 +131,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def _housekeeping(runtime: Runtime) -> Housekeeping:
     housekeeping = Housekeeping(
-        runtime.leases, runtime.planning, runtime.settings.housekeeping_seconds
+        runtime.leases,
+        runtime.planning,
+        runtime.artifacts,
+        runtime.settings.housekeeping_seconds,
     )
     runtime.metrics.watch_housekeeping(lambda: time.time() - housekeeping.age)
     return housekeeping

@@ -9,6 +9,7 @@ import structlog
 
 from service.allocation import give_back
 from service.leases.lease_service import LeaseService
+from service.leases.uploads import ArtifactTransfer
 from service.planning.queue import PATIENCE_SECONDS, PlanningQueue
 
 log = structlog.get_logger(__name__)
@@ -21,14 +22,21 @@ CATCH_UP_SECONDS = 2.0
 """How often every active study is looked at, whether or not something is known to have happened."""
 
 TIDY_SECONDS = 30.0
-"""How often memory that is free is given back."""
+"""How often memory that is free is given back, and files nobody will need are deleted."""
 
 
 class Housekeeping:
     """Runs once before the service answers, then every ``interval`` seconds."""
 
-    def __init__(self, leases: LeaseService, planning: PlanningQueue, interval: float) -> None:
+    def __init__(
+        self,
+        leases: LeaseService,
+        planning: PlanningQueue,
+        artifacts: ArtifactTransfer,
+        interval: float,
+    ) -> None:
         self._leases = leases
+        self._artifacts = artifacts
         self._planning = planning
         self._interval = interval
         self._succeeded_at = time.monotonic()
@@ -75,6 +83,7 @@ class Housekeeping:
     def _tidy(self) -> None:
         if time.monotonic() - self._tidied_at >= TIDY_SECONDS:
             give_back()
+            self._artifacts.tidy()
             self._tidied_at = time.monotonic()
 
     def _work(self) -> None:

@@ -252,6 +252,7 @@ def release(session: Session, trial: int, given: Release, identity: WorkerIdenti
     if not leases.requeue(trial, given.token):
         raise _lost(trial, given.token)
     leases.end_attempt(trial, given.token, "released", given.reason)
+    Artifacts(session).withdraw(trial, given.token)
     content = {"token": given.token, **({"reason": given.reason} if given.reason else {})}
     Events(session).record("released", row.study_id, trial, **content)
     if given.reason:
@@ -309,8 +310,8 @@ def check_holder(
         LeaseLost: It is not this claim's any more.
     """
     Workers(session).quarantine_reason(holding.worker, identity)
-    row, _ = _held(session, trial, holding)
-    if row.token != holding.token or row.state in FINISHED:
+    row, attempt = _held(session, trial, holding)
+    if row.token != holding.token or row.state in FINISHED or attempt.outcome == "released":
         raise _lost(trial, holding.token)
     return row
 
