@@ -43,6 +43,7 @@ class Housekeeping:
         self._caught_up_at = -math.inf
         self._tidied_at = time.monotonic()
         self._stopping = threading.Event()
+        self._problem = ""
         self._thread = threading.Thread(target=self._work, name="housekeeping", daemon=True)
 
     def start(self) -> None:
@@ -93,5 +94,13 @@ class Housekeeping:
                 self._catch_up()
                 self._tidy()
                 self._succeeded_at = time.monotonic()
-            except Exception as error:
-                log.error("housekeeping has to wait", exc_info=error)
+                self._problem = ""
+            except Exception as error:  # noqa: BLE001  # whatever it is, it must go on
+                self._tell(error)
+
+    def _tell(self, error: Exception) -> None:
+        """With its trace when it is another one than the last time."""
+        problem = f"{type(error).__name__}: {error}"
+        trace = error if problem != self._problem else None
+        log.error("housekeeping has to wait", problem=problem, exc_info=trace)
+        self._problem = problem
