@@ -267,9 +267,8 @@ def test_a_finished_trial_needs_no_room_on_the_disk(
 ) -> None:
     service.say("claim", granted(assign()), granted(assign(trial_id=2)), NO_WORK)
     service.say("report", ACCEPTED)
-    started = worker()
     (tmp_path / "spool").rmdir()
-    assert started.run() == 2
+    assert worker().run() == 2
     assert [body["outcome"] for body in service.bodies("report")] == ["done", "done"]
 
 
@@ -279,9 +278,8 @@ def test_a_worker_does_not_leave_with_a_report_that_only_it_has(
     away: Answer = (503, {"error": "Unreachable", "detail": "no database"})
     service.say("claim", granted(assign()), NO_WORK)
     service.say("report", away, away, away, away, ACCEPTED)
-    started = worker(max_trials=1)
     (tmp_path / "spool").rmdir()
-    assert started.run() == 1
+    assert worker(max_trials=1).run() == 1
     assert len(service.bodies("report")) == 5
 
 
@@ -296,10 +294,9 @@ def test_a_worker_told_to_leave_says_which_reports_are_lost(
 
     service.say("claim", granted(assign()), NO_WORK)
     service.say("report", away)
-    started = worker(drain)
     (tmp_path / "spool").rmdir()
     with capture_logs() as logs:
-        assert started.run() == 1
+        assert worker(drain).run() == 1
     assert logs[-1] == {"event": "reports_lost", "reports": 1, "log_level": "error"}
 
 
