@@ -19,7 +19,7 @@ from tuning.data import Dataset, DatasetCache
 from tuning.examples import FIELD
 from tuning.measuring import mean_loss
 from tuning.training import OnStep, Training, train
-from worker.trial.export import export
+from worker.trial.export import check_room, export
 from worker.trial.reach import Reach
 from worker.trial.resident import Residence, Resident
 from worker.trial.versions import versions
@@ -61,12 +61,15 @@ class Evaluator:
             adapter_directory: Where to save the adapter if the assignment keeps it.
 
         Raises:
-            CannotOpen: The model or the data cannot be opened on this machine.
+            CannotOpen: The model or the data cannot be opened on this machine, or there is no room
+                for the adapter.
             InvalidInput: The data are of no use to anyone.
             TrialFailed: Not finite, out of memory.
         """
         clock = _Clock()
         self._start_clean()
+        if assignment.keep_adapter and adapter_directory is not None:
+            check_room(assignment, adapter_directory)
         with clock.phase("load"):
             prepared = self._prepare(assignment)
         try:
