@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from rankspace.errors import InvalidInput, NotFound
+from rankspace.errors import InvalidInput, NotFound, Unreachable
 from rankspace.lease import ADAPTER_FILES
 from service.access.keys import random_text
 from service.artifacts.beneath import open_beneath
@@ -75,11 +75,11 @@ class ArtifactStore:
                     part.unlink()
 
     def claims(self) -> Iterator[Claimed]:
-        """Whose files there are."""
+        """Whose files there are; what lies behind a symbolic link is none of ours."""
         for folder in self._root.glob("*/*"):
-            found = _CLAIM.fullmatch(folder.name)
-            if found and _STUDY.fullmatch(folder.parent.name):
-                yield Claimed(folder.parent.name, int(found[1]), int(found[2]))
+            found, study = _CLAIM.fullmatch(folder.name), folder.parent
+            if found and _STUDY.fullmatch(study.name) and not study.is_symlink():
+                yield Claimed(study.name, int(found[1]), int(found[2]))
 
     def discard(self, claimed: Claimed) -> None:
         """Delete every file of one claim."""
@@ -132,12 +132,13 @@ class Upload:
         """Make the file visible, in place of an earlier one of its name.
 
         Raises:
-            NotFound: The study was deleted meanwhile.
+            Unreachable: Somebody has cleared it away meanwhile.
         """
         try:
             self._part.replace(self._target)
         except FileNotFoundError:
-            raise _gone(self._target.name) from None
+            problem = f"{self._target.name} was cleared away while it came"
+            raise Unreachable(problem, hint="upload the file again") from None
 
     def __enter__(self) -> Self:
         return self

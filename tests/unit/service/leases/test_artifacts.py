@@ -364,6 +364,35 @@ def test_files_of_another_database_are_left_alone(service: Service) -> None:
     assert _files(service) == [WEIGHTS] * 3
 
 
+def test_nothing_behind_a_link_is_cleared_away(service: Service, tmp_path: Path) -> None:
+    study, lease = _until_recovery(service)
+    outside = tmp_path / "outside" / f"{lease['trial_id']}-{lease['token']}"
+    outside.mkdir(parents=True)
+    (outside / WEIGHTS).write_bytes(CONTENT)
+    (service.directory / "artifacts").mkdir(exist_ok=True)
+    (service.directory / "artifacts" / study).symlink_to(outside.parent)
+    assert service.report(lease, None).json() == {"status": "accepted"}  # so the claim is over
+    service.app.state.runtime.artifacts.tidy()
+    assert (outside / WEIGHTS).exists()
+
+
+def test_a_file_cleared_away_while_it_came_takes_no_other_with_it(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, lease = _until_recovery(service)
+    _upload(service, lease)
+    real = Upload.finish
+
+    def cleared(upload: Upload, sha256: str) -> None:
+        real(upload, sha256)
+        upload._part.unlink()
+
+    monkeypatch.setattr(Upload, "finish", cleared)
+    late = _upload(service, lease, name="README.md")
+    assert (late.status_code, late.json()["hint"]) == (503, "upload the file again")
+    assert _files(service) == [WEIGHTS]
+
+
 def test_who_starts_leaves_alone_what_another_one_receives(directory: Path) -> None:
     """Services on one PostgreSQL share the files; on SQLite there is one service."""
     folder = directory / "artifacts" / STUDY / "1-1"
