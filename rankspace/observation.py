@@ -7,6 +7,17 @@ from dataclasses import dataclass, field
 from rankspace.errors import InvalidInput
 from rankspace.rank_vector import RankVector
 
+MOST_NATS = 1e6
+"""A loss beyond it is no loss of a model: guessing among a million tokens costs 14 nats."""
+
+ROUNDING = 1e-6
+"""How far below zero rounding may put a loss."""
+
+
+def is_loss(value: float) -> bool:
+    """Whether ``value`` can be a mean cross-entropy, in nats."""
+    return -ROUNDING <= value <= MOST_NATS
+
 
 @dataclass(frozen=True, slots=True)
 class Measurement:

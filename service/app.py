@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import anyio.to_thread
@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 
-from service.access.keys import issue_missing, store
+from service.access.key_files import issue_missing
 from service.housekeeping import Housekeeping
 from service.runtime import Runtime, assemble
 from service.settings import Settings
@@ -100,9 +100,9 @@ def prepare(runtime: Runtime) -> None:
     """
     database, directory = runtime.database, runtime.settings.data_directory
     check(database) if database.is_shared else upgrade(database)
-    with database.alone("make the first keys"), database.writing() as session:
-        issued = issue_missing(session, None if database.is_shared else directory)
-    store(directory, issued)
+    one = database.alone("make the first keys")
+    with ExitStack() as files, one, database.writing() as session:
+        issue_missing(session, directory, files, is_own=not database.is_shared)
     runtime.artifacts.sweep()
 
 
@@ -131,7 +131,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def _housekeeping(runtime: Runtime) -> Housekeeping:
     housekeeping = Housekeeping(
-        runtime.leases, runtime.planning, runtime.settings.housekeeping_seconds
+        runtime.leases,
+        runtime.planning,
+        runtime.artifacts,
+        runtime.settings.housekeeping_seconds,
     )
     runtime.metrics.watch_housekeeping(lambda: time.time() - housekeeping.age)
     return housekeeping

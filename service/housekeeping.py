@@ -9,6 +9,7 @@ import structlog
 
 from service.allocation import give_back
 from service.leases.lease_service import LeaseService
+from service.leases.uploads import ArtifactTransfer
 from service.planning.queue import PATIENCE_SECONDS, PlanningQueue
 
 log = structlog.get_logger(__name__)
@@ -21,20 +22,28 @@ CATCH_UP_SECONDS = 2.0
 """How often the database is asked for what another process did, or died of."""
 
 TIDY_SECONDS = 30.0
-"""How often memory that is free is given back."""
+"""How often memory that is free is given back, and files nobody will need are deleted."""
 
 
 class Housekeeping:
     """Runs once before the service answers, then every ``interval`` seconds."""
 
-    def __init__(self, leases: LeaseService, planning: PlanningQueue, interval: float) -> None:
+    def __init__(
+        self,
+        leases: LeaseService,
+        planning: PlanningQueue,
+        artifacts: ArtifactTransfer,
+        interval: float,
+    ) -> None:
         self._leases = leases
+        self._artifacts = artifacts
         self._planning = planning
         self._interval = interval
         self._succeeded_at = time.monotonic()
         self._caught_up_at = -math.inf
         self._tidied_at = time.monotonic()
         self._stopping = threading.Event()
+        self._problem = ""
         self._thread = threading.Thread(target=self._work, name="housekeeping", daemon=True)
 
     def start(self) -> None:
@@ -75,6 +84,7 @@ class Housekeeping:
     def _tidy(self) -> None:
         if time.monotonic() - self._tidied_at >= TIDY_SECONDS:
             give_back()
+            self._artifacts.tidy()
             self._tidied_at = time.monotonic()
 
     def _work(self) -> None:
@@ -84,5 +94,13 @@ class Housekeeping:
                 self._catch_up()
                 self._tidy()
                 self._succeeded_at = time.monotonic()
-            except Exception as error:
-                log.error("housekeeping has to wait", exc_info=error)
+                self._problem = ""
+            except Exception as error:  # noqa: BLE001  # whatever it is, it must go on
+                self._tell(error)
+
+    def _tell(self, error: Exception) -> None:
+        """With its trace when it is another one than the last time."""
+        problem = f"{type(error).__name__}: {error}"
+        trace = error if problem != self._problem else None
+        log.error("housekeeping has to wait", problem=problem, exc_info=trace)
+        self._problem = problem

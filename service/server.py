@@ -12,10 +12,11 @@ from types import FrameType
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from sqlalchemy.exc import DBAPIError
 
-from rankspace.errors import InvalidInput
+from rankspace.errors import InvalidInput, Unreachable
 from service.allocation import use_few_arenas
-from service.app import create_app
+from service.app import create_app, prepare
 from service.descriptors import ask_for, connections_within, needed
 from service.runtime import Runtime
 from service.settings import Settings
@@ -44,8 +45,10 @@ def run(settings: Settings) -> None:
     """Serve in this process until SIGINT or SIGTERM.
 
     Raises:
-        InvalidInput: The settings cannot be used, or the address is taken.
-        UnsupportedVersion: The database was written by a newer program.
+        InvalidInput: The settings cannot be used, the address is taken, or the data directory has
+            keys of another database.
+        UnsupportedVersion: The database has another schema than this program's.
+        Unreachable: The database does not answer, or is damaged.
     """
     settings.check()
     with listen(settings.host, settings.port) as listening, owner_only():
@@ -60,7 +63,18 @@ def run(settings: Settings) -> None:
             address=f"http://{settings.host}:{port}",
             data_directory=str(settings.data_directory),
         )
+        _prepare(app.state.runtime)
         Server(configuration(app, settings), app.state.runtime).run(sockets=[listening])
+
+
+def _prepare(runtime: Runtime) -> None:
+    """Find out before the application starts, where an error of ours would be a trace."""
+    try:
+        prepare(runtime)
+    except DBAPIError as error:
+        problem = str(error.orig).partition("\n")[0]
+        hint = "see that it runs, and that its address, its disk and its rights are right"
+        raise Unreachable(f"the database cannot be used: {problem}", hint=hint) from error
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -9,22 +9,17 @@ import hmac
 import re
 import secrets
 import zlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import structlog
 from sqlalchemy import exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from rankspace.errors import Conflict, NotFound, Unauthenticated
 from service.access.caller import Caller, Role
 from service.storage.clock import Now, timestamp
-from service.storage.private_files import write_private
 from service.storage.scope import ALL, EVERYTHING, Scope
 from service.storage.tables import KeyRow
-
-log = structlog.get_logger(__name__)
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 DAY_SECONDS = 86_400
@@ -85,6 +80,11 @@ class Keys:
 
     def exist(self) -> bool:
         return bool(self._session.scalar(select(exists().where(KeyRow.id.is_not(None)))))
+
+    def knows(self, key: str) -> bool:
+        """Whether ``key`` was issued here, valid by now or not."""
+        identity, _, _ = parsed(_FORM, key)
+        return self._session.get(KeyRow, identity) is not None
 
     def issue(
         self, role: Role, name: str, project: str = ALL, days: float | None = None
@@ -183,35 +183,3 @@ class Keys:
 
 def caller_of(row: KeyRow) -> Caller:
     return Caller(row.id, Role(row.role), Scope(row.project), row.worker)
-
-
-_FIRST = (Role.WORKER, Role.ADMIN)
-
-
-def issue_missing(session: Session, directory: Path | None) -> tuple[IssuedKey, ...]:
-    """Issue what one machine needs at the very first start; later an admin key if its file is gone.
-
-    Both are of all projects. Without a directory no file is missed: each of several services has
-    its own.
-    """
-    keys = Keys(session)
-    if not keys.exist():
-        return tuple(keys.issue(role, "made at the first start") for role in _FIRST)
-    if directory is not None and not _file(directory, Role.ADMIN).exists():
-        return (keys.issue(Role.ADMIN, "made because admin.key was missing"),)
-    return ()
-
-
-def store(directory: Path, issued: Iterable[IssuedKey]) -> None:
-    """Write each key into its role's file, which only the owner can read.
-
-    Comes after the commit, and the admin's last: whatever a crash leaves out, the next start finds
-    no ``admin.key`` and issues another.
-    """
-    for key in issued:
-        write_private(_file(directory, key.role), f"{key.key}\n")
-        log.info("issued a key", key=key.id, role=key.role.value, reason=key.name)
-
-
-def _file(directory: Path, role: Role) -> Path:
-    return directory / f"{role.value}.key"

@@ -2,11 +2,26 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, delete, or_, select
 from sqlalchemy.orm import Session
 
 from rankspace import Purpose, TrialState
-from service.storage.tables import ArtifactRow, TrialRow
+from rankspace.trial import FINISHED
+from service.artifacts.store import Claimed
+from service.storage.tables import ArtifactRow, AttemptRow, TrialRow
+
+BATCH = 500
+
+_IS_OVER = or_(
+    AttemptRow.token < TrialRow.token,
+    TrialRow.state.in_(FINISHED - {TrialState.DONE}),
+    AttemptRow.outcome == "released",
+)
+_OVER = (
+    select(TrialRow.study_id, TrialRow.id, AttemptRow.token)
+    .join(AttemptRow, AttemptRow.trial_id == TrialRow.id)
+    .where(TrialRow.id.in_(bindparam("trials", expanding=True)), _IS_OVER)
+)
 
 
 class Artifacts:
@@ -23,6 +38,25 @@ class Artifacts:
         """Whether the claim ``token`` of ``trial`` uploaded ``name``."""
         row = self._session.get(ArtifactRow, (trial, name))
         return row is not None and row.token == token
+
+    def withdraw(self, trial: int, token: int) -> None:
+        """Forget what the claim uploaded."""
+        mine = (ArtifactRow.trial_id == trial) & (ArtifactRow.token == token)
+        quiet = delete(ArtifactRow).where(mine).execution_options(synchronize_session=False)
+        self._session.execute(quiet)
+
+    def over(self, claims: Sequence[Claimed]) -> list[Claimed]:
+        """Those of ``claims`` that can never come to an accepted report, and have not.
+
+        What this database does not know is not over: another one may, as after a restored backup.
+        """
+        found: list[Claimed] = []
+        for begin in range(0, len(claims), BATCH):
+            some = claims[begin : begin + BATCH]
+            rows = self._session.execute(_OVER, {"trials": [claimed.trial for claimed in some]})
+            over = {Claimed(*row) for row in rows}
+            found += [claimed for claimed in some if claimed in over]
+        return found
 
     def export(self, study: str) -> Sequence[ArtifactRow]:
         """Files of the study's latest successful recovery, uploaded by the claim that finished."""

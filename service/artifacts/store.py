@@ -4,27 +4,44 @@ import hashlib
 import os
 import re
 import shutil
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from rankspace.errors import InvalidInput, NotFound
+from rankspace.errors import InvalidInput, NotFound, Unreachable
 from rankspace.lease import ADAPTER_FILES
 from service.access.keys import random_text
 from service.artifacts.beneath import open_beneath
 
 PART = ".part"
 _STUDY = re.compile(r"st_[a-z2-7]{10}")
+_CLAIM = re.compile(r"([1-9]\d{0,18})-([1-9]\d{0,18})")
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """Whose files a folder holds: those of one claim of a trial."""
+
+    study: str
+    trial: int
+    token: int
 
 
 class ArtifactStore:
-    """Files in ``root/STUDY/TRIAL-TOKEN/NAME``; no part of a path is chosen by a caller."""
+    """Files in ``root/STUDY/TRIAL-TOKEN/NAME``; no part of a path is chosen by a caller.
+
+    Several services may share the root.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def begin(self, study: str, trial: int, token: int, name: str) -> "Upload":
-        """Start writing one file; nothing is visible before ``Upload.finish``.
+        """Start writing one file; nothing is visible before ``Upload.publish``.
 
         Raises:
             InvalidInput: A name that is not on the list.
@@ -49,10 +66,25 @@ class ArtifactStore:
             raise NotFound(f"{name} is not stored", hint="run the recovery again") from None
         return os.fdopen(handle, "rb")
 
-    def sweep(self) -> None:
-        """Delete what uploads left behind that never finished."""
+    def sweep(self, silent_seconds: float = 0.0) -> None:
+        """Delete what uploads left behind that never finished, and have been silent for so long."""
+        latest = time.time() - silent_seconds
         for part in self._root.glob(f"*/*/.*{PART}"):
-            part.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # it has just ended
+                if part.stat().st_mtime <= latest:
+                    part.unlink()
+
+    def claims(self) -> Iterator[Claimed]:
+        """Whose files there are; what lies behind a symbolic link is none of ours."""
+        for folder in self._root.glob("*/*"):
+            found, study = _CLAIM.fullmatch(folder.name), folder.parent
+            if found and _STUDY.fullmatch(study.name) and not study.is_symlink():
+                yield Claimed(study.name, int(found[1]), int(found[2]))
+
+    def discard(self, claimed: Claimed) -> None:
+        """Delete every file of one claim."""
+        folder = self._folder(claimed.study) / f"{claimed.trial}-{claimed.token}"
+        shutil.rmtree(folder, ignore_errors=True)
 
     def forget(self, study: str) -> None:
         """Delete every file of ``study``."""
@@ -83,10 +115,9 @@ class Upload:
         self.bytes += len(chunk)
 
     def finish(self, sha256: str) -> None:
-        """Make the file visible and durable.
+        """Make what came durable.
 
         Raises:
-            NotFound: The study was deleted meanwhile.
             InvalidInput: The bytes are not the ones that were announced.
         """
         actual = self._hash.hexdigest()
@@ -96,10 +127,18 @@ class Upload:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
+
+    def publish(self) -> None:
+        """Make the file visible, in place of an earlier one of its name.
+
+        Raises:
+            Unreachable: Somebody has cleared it away meanwhile.
+        """
         try:
             self._part.replace(self._target)
         except FileNotFoundError:
-            raise _gone(self._target.name) from None
+            problem = f"{self._target.name} was cleared away while it came"
+            raise Unreachable(problem, hint="upload the file again") from None
 
     def __enter__(self) -> Self:
         return self

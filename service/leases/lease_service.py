@@ -124,8 +124,13 @@ class LeaseService:
         return handed
 
     def heartbeat(self, trial: int, given: Heartbeat, identity: WorkerIdentity) -> HeartbeatAnswer:
+        lease = self._settings.lease_seconds
         with self._database.writing() as session:
-            return workflow.heartbeat(session, trial, given, self._settings.lease_seconds, identity)
+            answer, cut = workflow.heartbeat(session, trial, given, lease, identity)
+        if cut:
+            log.warning("interim losses left out", trial=trial, worker=given.worker, pairs=cut)
+            self._metrics.implausible_interim.inc(cut)
+        return answer
 
     def report(self, trial: int, given: Report, identity: WorkerIdentity) -> Receipt:
         try:

@@ -1,12 +1,21 @@
 """Plausibility: whether a measurement can be that of the trial it is reported for."""
 
+import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from rankspace import Measurement
 from rankspace.errors import InvalidInput
+from rankspace.observation import MOST_NATS, is_loss
 
 SLACK_SECONDS, SLACK_SHARE = 10.0, 0.01
 """What the worker's clock may gain on the database's, at least and of the whole time."""
+
+PHASES, VERSIONS = 20, 50
+"""How many a measurement may name; workers name four and six."""
+
+LONGEST = 200
+"""Characters of such a name, or of a version."""
 
 
 class ImplausibleMeasurement(InvalidInput):
@@ -33,8 +42,14 @@ class Bounds:
         Raises:
             ImplausibleMeasurement: Names the field.
         """
-        for check in (self._check_parameters, self._check_steps, self._check_seconds):
-            check(measured)
+        self._check_parameters(measured)
+        self._check_steps(measured)
+        _check_losses(measured)
+        _check_counts(measured)
+        _check_few("seconds", measured.seconds, PHASES)
+        _check_few("versions", measured.versions, VERSIONS)
+        _check_short("versions", measured.versions.values())
+        self._check_seconds(measured)
 
     def _check_parameters(self, measured: Measurement) -> None:
         if measured.parameters != self.parameters:
@@ -51,10 +66,47 @@ class Bounds:
             raise ImplausibleMeasurement("measurement.steps", measured.steps, problem, fix=fix)
 
     def _check_seconds(self, measured: Measurement) -> None:
-        train = measured.seconds.get("train", 0.0)
         slack = SLACK_SECONDS + SLACK_SHARE * self.seconds
-        if not 0.0 <= train <= self.seconds + slack:
-            problem = f"the trial was claimed {self.seconds:.1f} s ago"
-            raise ImplausibleMeasurement(
-                "measurement.seconds.train", train, problem, fix="mend the clock"
-            )
+        for phase, spent in measured.seconds.items():
+            if not 0.0 <= spent <= self.seconds + slack:
+                problem = f"the trial was claimed {self.seconds:.1f} s ago"
+                raise ImplausibleMeasurement(
+                    f"{SECONDS}{phase}", spent, problem, fix="mend the clock"
+                )
+
+
+SECONDS = "measurement.seconds."
+"""What the fields of phases begin with."""
+
+
+def _check_losses(measured: Measurement) -> None:
+    for name, value in (("loss", measured.loss), ("train_loss", measured.train_loss)):
+        if not is_loss(value):
+            problem = f"a mean cross-entropy is 0 to {MOST_NATS:,.0f} nats"
+            fix = "report the trial as failed: it diverged"
+            raise ImplausibleMeasurement(f"measurement.{name}", value, problem, fix=fix)
+    if not math.isclose(measured.score, -measured.loss, rel_tol=1e-6, abs_tol=1e-6):
+        problem = f"is not minus the loss, {-measured.loss:g}"
+        fix = "send minus the held-out loss"
+        raise ImplausibleMeasurement("measurement.score", measured.score, problem, fix=fix)
+
+
+def _check_counts(measured: Measurement) -> None:
+    for name, value in (("tokens", measured.tokens), ("peak_bytes", measured.peak_bytes)):
+        if value < 0:
+            fix = "count from 0"
+            raise ImplausibleMeasurement(f"measurement.{name}", value, "is negative", fix=fix)
+
+
+def _check_few(name: str, found: Collection[str], most: int) -> None:
+    if len(found) > most:
+        fix = f"name at most {most}"
+        raise ImplausibleMeasurement(f"measurement.{name}", len(found), "are too many", fix=fix)
+    _check_short(name, found)
+
+
+def _check_short(name: str, texts: Collection[str]) -> None:
+    for text in texts:
+        if len(text) > LONGEST:
+            fix = f"cut it to {LONGEST} characters"
+            raise ImplausibleMeasurement(f"measurement.{name}", text, "is too long", fix=fix)

@@ -4,19 +4,25 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
+import structlog
 from fastapi.concurrency import run_in_threadpool
 
 from rankspace.errors import Conflict, InvalidInput, NotFound
 from rankspace.lease import Holding
 from service.access.caller import WorkerIdentity
 from service.artifacts.repository import Artifacts
-from service.artifacts.store import ArtifactStore, check_name
+from service.artifacts.store import ArtifactStore, Claimed, Upload, check_name
 from service.leases.workflow import check_holder
 from service.storage.db import Database
 from service.storage.tables import ArtifactRow
 from service.studies.repository import Studies
 
 CHUNK = 1 << 20
+
+SILENT_SECONDS = 3600.0
+"""After which a file that another service was receiving is that of a service that died."""
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,7 @@ class ArtifactTransfer:
         sha256: str,
         body: AsyncIterator[bytes],
     ) -> ArtifactFile:
-        """Stream one file in; the lease is checked before and after.
+        """Stream one file in; the lease is checked before, and again when it takes its place.
 
         Raises:
             NotFound: The study is not of this service, or was deleted meanwhile.
@@ -68,13 +74,35 @@ class ArtifactTransfer:
             async for chunk in body:
                 await run_in_threadpool(upload.write, chunk)
             await run_in_threadpool(upload.finish, sha256)
-        stored = ArtifactFile(name, upload.bytes, sha256)
-        await run_in_threadpool(self._record, trial, holding, identity, stored)
+            stored = ArtifactFile(name, upload.bytes, sha256)
+            await run_in_threadpool(self._publish, trial, holding, identity, stored, upload)
         return stored
 
     def sweep(self) -> None:
         """Clear away uploads that a crash cut off."""
-        self._store.sweep()
+        self._store.sweep(SILENT_SECONDS if self._database.is_shared else 0.0)
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Delete the files of claims that came to nothing.
+
+        Any number of services may do so at once: what is over stays over.
+        """
+        claims = list(self._store.claims())
+        with self._database.reading() as session:
+            over = Artifacts(session).over(claims)
+        for claimed in over:
+            self._store.discard(claimed)
+        if over:
+            log.info("files of claims that are over deleted", claims=len(over))
+
+    def discard(self, trial: int, holding: Holding) -> None:
+        """Delete the files of a claim that was just released, if there are any."""
+        claimed = Claimed(holding.study_id, trial, holding.token)
+        with self._database.reading() as session:
+            over = Artifacts(session).over([claimed])
+        for one in over:
+            self._store.discard(one)
 
     def _study(self, trial: int, holding: Holding, identity: WorkerIdentity) -> str:
         with self._database.reading() as session:
@@ -84,8 +112,13 @@ class ArtifactTransfer:
                 raise Conflict(f"trial {trial} keeps no adapter", hint=hint)
             return row.study_id
 
-    def _record(
-        self, trial: int, holding: Holding, identity: WorkerIdentity, stored: ArtifactFile
+    def _publish(
+        self,
+        trial: int,
+        holding: Holding,
+        identity: WorkerIdentity,
+        stored: ArtifactFile,
+        upload: Upload,
     ) -> None:
         try:
             with self._database.writing() as session:
@@ -94,6 +127,8 @@ class ArtifactTransfer:
                 row = ArtifactRow(trial_id=trial, name=stored.name, token=holding.token)
                 row.bytes, row.sha256 = stored.bytes, stored.sha256
                 Artifacts(session).store(row)
+                session.flush()
+                upload.publish()  # last: nothing but the commit may fail after it
         except NotFound:
             self._store.forget(holding.study_id)  # deleted during the upload
             raise

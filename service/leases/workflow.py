@@ -1,8 +1,5 @@
 """The life of a lease, as functions inside the caller's write transaction."""
 
-from collections.abc import Iterable
-from typing import Any
-
 from sqlalchemy.orm import Session
 
 from rankspace.errors import InvalidInput, LeaseLost, NotFound, UnsupportedVersion
@@ -26,7 +23,8 @@ from rankspace.trial import FINISHED, TrialState
 from rankspace.wire import encode
 from service.access.caller import WorkerIdentity
 from service.artifacts.repository import Artifacts
-from service.leases.plausibility import Bounds, ImplausibleMeasurement
+from service.leases.interim import merged
+from service.leases.plausibility import SECONDS, Bounds, ImplausibleMeasurement
 from service.leases.racing import advise
 from service.leases.repository import Leases
 from service.storage.documents import space_of
@@ -40,6 +38,9 @@ from service.workers.bars import Bars
 from service.workers.repository import Workers
 
 MAX_EXPIRIES = 3
+
+_FIELDS_OF_STUDIES = ("measurement.parameters", "measurement.loss", "measurement.train_loss")
+"""What nobody's result of the study may be able to get right."""
 
 
 def check_protocol(claim: Claim) -> None:
@@ -113,8 +114,8 @@ def heartbeat(
     given: Heartbeat,
     lease_seconds: float,
     identity: WorkerIdentity,
-) -> HeartbeatAnswer:
-    """Renew the lease.
+) -> tuple[HeartbeatAnswer, int]:
+    """Renew the lease; also say how many of the interim losses were left out: they cannot be.
 
     Raises:
         WrongWorker: The name is not for this ``identity``.
@@ -124,22 +125,17 @@ def heartbeat(
     Workers(session).touch(given.worker, identity)
     leases = Leases(session)
     row, attempt = _held(session, trial, given)
-    interim = _merged(attempt.interim or (), encode(given.interim))
+    interim = merged(attempt.interim or (), given.interim, row.steps)
     is_current = row.token == given.token
     is_running = is_current and row.state == TrialState.RUNNING
-    action = advise(session, row, interim) if is_running else Action.CONTINUE
+    action = advise(session, row, interim.pairs) if is_running else Action.CONTINUE
     if not leases.renew(trial, given.token, lease_seconds):
         if not (is_current and row.state == TrialState.CANCELLED):
             raise _lost(trial, given.token)
         action = Action.CANCEL
-    if given.interim and not leases.keep(trial, given.token, interim):
+    if given.interim and not leases.keep(trial, given.token, encode(interim.pairs)):
         raise _not_ours(trial, given)  # the study was deleted a moment ago
-    return HeartbeatAnswer(lease_seconds, action)
-
-
-def _merged(known: Iterable[Any], given: Iterable[Any]) -> list[Any]:
-    """One pair per step: a worker sends again what it does not know to have arrived."""
-    return list({pair[0]: pair for pair in (*known, *given)}.values())
+    return HeartbeatAnswer(lease_seconds, action), interim.implausible
 
 
 def report(session: Session, trial: int, given: Report, identity: WorkerIdentity) -> Receipt:
@@ -201,14 +197,17 @@ def distrust(session: Session, trial: int, given: Report, error: ImplausibleMeas
 def _is_shown_right(session: Session, given: Report, attempt: AttemptRow, field: str) -> bool:
     """Whether another worker's result has shown that what ``field`` was held against is right.
 
-    What a vector costs follows from a description that a person gave, and how long a claim is ago
-    from the database's clock, which may go wrong at any time: neither must put everybody in
-    quarantine.
+    What a vector costs follows from a description that a person gave, how long a claim is ago from
+    the database's clock, which may go wrong at any time, and that a trial diverges from the recipe:
+    none must put everybody in quarantine.
     """
-    since = {"measurement.parameters": 0.0, "measurement.seconds.train": attempt.started_at}
-    if field not in since:
+    if field.startswith(SECONDS):
+        since = attempt.started_at
+    elif field in _FIELDS_OF_STUDIES:
+        since = 0.0
+    else:
         return True
-    return Trials(session).has_result_of_other(given.study_id, given.worker, since[field])
+    return Trials(session).has_result_of_other(given.study_id, given.worker, since)
 
 
 def _check_upload(session: Session, row: TrialRow, token: int) -> None:
@@ -253,6 +252,7 @@ def release(session: Session, trial: int, given: Release, identity: WorkerIdenti
     if not leases.requeue(trial, given.token):
         raise _lost(trial, given.token)
     leases.end_attempt(trial, given.token, "released", given.reason)
+    Artifacts(session).withdraw(trial, given.token)
     content = {"token": given.token, **({"reason": given.reason} if given.reason else {})}
     Events(session).record("released", row.study_id, trial, **content)
     if given.reason:
@@ -310,8 +310,8 @@ def check_holder(
         LeaseLost: It is not this claim's any more.
     """
     Workers(session).quarantine_reason(holding.worker, identity)
-    row, _ = _held(session, trial, holding)
-    if row.token != holding.token or row.state in FINISHED:
+    row, attempt = _held(session, trial, holding)
+    if row.token != holding.token or row.state in FINISHED or attempt.outcome == "released":
         raise _lost(trial, holding.token)
     return row
 

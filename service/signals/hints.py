@@ -9,12 +9,12 @@ write to it can wake workers, and do nothing more.
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import ResponseError
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -85,7 +85,9 @@ class Hints:
         self._rung = threading.Event()
         self._stopping = False
         self._since: dict[int, float] = {}
-        self._known: set[str] = set()
+        self._known: set[bytes] = set()
+        self._strange: set[bytes] = set()
+        """Keys of ours that hold something else; they are left alone."""
         self._thread = threading.Thread(target=self._work, name="hints", daemon=True)
         self.is_up: bool | None = None
         """Whether Redis answered the last time; None before the first."""
@@ -107,11 +109,15 @@ class Hints:
     def publish(self) -> bool:
         """Make the board right once; return whether a trial still has its head start."""
         queued = self._queued()
-        now = time.monotonic()
-        self._since = {one.trial: self._since.get(one.trial, now) for one in queued}
-        new = {trial for trial, since in self._since.items() if now - since < HEAD_START_SECONDS}
+        new = self._new(queued)
         self._write(_board(queued, new))
         return bool(new)
+
+    def _new(self, queued: Iterable[Queued]) -> set[int]:
+        """Trials that still have their head start."""
+        now = time.monotonic()
+        self._since = {one.trial: self._since.get(one.trial, now) for one in queued}
+        return {trial for trial, since in self._since.items() if now - since < HEAD_START_SECONDS}
 
     def _work(self) -> None:
         has_new = False
@@ -123,12 +129,13 @@ class Hints:
     def _turn(self) -> bool:
         try:
             has_new = self.publish()
-        except RedisError as error:
-            self._note(False, error)
-            time.sleep(HEAD_START_SECONDS)  # rings may be many, and a dead Redis needs none
-            return False
         except SQLAlchemyError as error:
-            log.error("hints have to wait", exc_info=error)
+            log.error("hints have to wait", problem=str(error))
+            return False
+        except Exception as error:  # noqa: BLE001  # its reader stumbles over garbage in any way
+            self._note(False, error)
+            self._redis.connection_pool.disconnect()  # what is still to come is no answer
+            time.sleep(HEAD_START_SECONDS)  # rings may be many, and a dead Redis needs none
             return False
         self._note(True)
         return has_new
@@ -136,32 +143,52 @@ class Hints:
     def _note(self, is_up: bool, error: Exception | None = None) -> None:
         if is_up is not self.is_up:
             say = log.info if is_up else log.error
-            say("redis", up=is_up, problem=str(error or "") or None)
+            say("redis", up=is_up, problem=f"{type(error).__name__}: {error}" if error else None)
         self.is_up = is_up
 
     def _queued(self) -> list[Queued]:
         with self._database.reading() as session:
             return [Queued(*row) for row in session.execute(_QUEUED)]
 
-    def _write(self, board: Mapping[str, Mapping[str, float]]) -> None:
+    def _write(self, board: Mapping[bytes, Mapping[bytes, float]]) -> None:
         """Two round trips, whatever the number of queues."""
         if self.is_up is not True:  # what another service announced before
             self._known |= set(self._redis.scan_iter(f"{queue_names.PREFIX}*", count=1_000))
         self._known |= set(board)
-        keys = sorted(self._known)
+        there = self._there(sorted(self._known))
         with self._redis.pipeline(transaction=False) as pipeline:
-            for key in keys:
-                pipeline.zrange(key, 0, -1)
-            there = dict(zip(keys, pipeline.execute(), strict=True)) if keys else {}
-        with self._redis.pipeline(transaction=False) as pipeline:
-            for key in keys:
+            for key, members in there.items():
                 wanted = board.get(key, {})
-                if stale := set(there[key]) - set(wanted):
+                if stale := members - set(wanted):
                     pipeline.zrem(key, *stale)
-                if missing := {m: s for m, s in wanted.items() if m not in there[key]}:
+                if missing := {m: s for m, s in wanted.items() if m not in members}:
                     pipeline.zadd(key, missing, nx=True)
             pipeline.execute()
         self._known = set(board)
+
+    def _there(self, keys: Sequence[bytes]) -> dict[bytes, set[bytes]]:
+        """What each key holds now, but for keys that hold something else than a queue."""
+        if not keys:
+            return {}
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                pipeline.zrange(key, 0, -1)
+            found = dict(zip(keys, pipeline.execute(raise_on_error=False), strict=True))
+        strange = {key for key, members in found.items() if _is_of_another_type(members)}
+        if strange - self._strange:
+            names = [key.decode(errors="replace") for key in sorted(strange)]
+            log.error("no queues in Redis", keys=names, fix="delete these keys")
+        self._strange = strange
+        return {key: set(found[key]) for key in keys if key not in strange}
+
+
+def _is_of_another_type(answer: object) -> bool:
+    """Whether Redis said so; any other error is its own."""
+    if isinstance(answer, ResponseError) and str(answer).startswith("WRONGTYPE"):
+        return True
+    if isinstance(answer, Exception):
+        raise answer
+    return False
 
 
 def _connection(url: str) -> Redis:
@@ -170,17 +197,16 @@ def _connection(url: str) -> Redis:
             url,
             socket_timeout=TIMEOUT_SECONDS,
             socket_connect_timeout=TIMEOUT_SECONDS,
-            decode_responses=True,
         )
     except ValueError:  # which quotes the address, and so the password
         fix = "use redis://[USER:PASSWORD@]HOST[:PORT], rediss:// for TLS; escape the password"
         raise InvalidInput("redis_url", "***", "is no address", fix=fix) from None
 
 
-def _board(queued: Iterable[Queued], new: set[int]) -> dict[str, dict[str, float]]:
-    """Sorted sets by queue: trial to score."""
-    board: dict[str, dict[str, float]] = {}
+def _board(queued: Iterable[Queued], new: set[int]) -> dict[bytes, dict[bytes, float]]:
+    """Sorted sets by queue: trial to score. As bytes: others may write what is no text."""
+    board: dict[bytes, dict[bytes, float]] = {}
     for one in queued:
         for queue in one.queues(is_new=one.trial in new):
-            board.setdefault(queue, {})[str(one.trial)] = one.score
+            board.setdefault(queue.encode(), {})[b"%d" % one.trial] = one.score
     return board

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, text
@@ -13,6 +14,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session
 
 from rankspace.errors import InvalidInput
+from service.storage.database_file import DatabaseFile
 
 BUSY_MILLISECONDS = 10_000
 
@@ -57,18 +59,41 @@ class Database:
         self._reader = _reader(self.engine) if self.is_shared else self.engine
         self._writer = self.engine.execution_options(writes=True)
         self._turn = nullcontext() if self.is_shared else threading.Lock()
+        self._file = _file(self.engine)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """Yield a session on one consistent snapshot; what is changed in it is lost."""
+        """Yield a session on one consistent snapshot; what is changed in it is lost.
+
+        Raises:
+            DatabaseLost: Its file is gone.
+        """
+        if self._file is not None:
+            self._file.check_there()
         with Session(self._reader, autoflush=False) as session:
             yield session
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """Yield a session: commit on return, roll back on error."""
+        """Yield a session: commit on return, roll back on error.
+
+        Raises:
+            DatabaseLost: Its file is gone or damaged.
+        """
+        if self._file is not None:
+            self._file.check_there()
+            self._file.check_sound()
         with self._turn, Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
+
+    def check_room(self) -> None:
+        """Return while there is room to write, as far as can be told from here.
+
+        Raises:
+            DatabaseLost: There is none.
+        """
+        if self._file is not None:
+            self._file.check_room()
 
     @contextmanager
     def alone(self, what: str) -> Iterator[None]:
@@ -153,6 +178,17 @@ def _engine(url: str, connections: int) -> Engine:
         connect_args=POSTGRES_CONNECTION,
         hide_parameters=True,  # errors go to the log, and digests of secrets are parameters
     )
+
+
+def _file(engine: Engine) -> DatabaseFile | None:
+    """What watches over the engine's file, where there is one."""
+    path = engine.url.database
+    if engine.dialect.name != "sqlite" or not path or path == ":memory:":
+        return None
+    file = DatabaseFile(Path(path))
+    event.listen(engine, "connect", file.note_opened)
+    event.listen(engine, "handle_error", file.note_error)
+    return file
 
 
 def _address(url: str) -> URL:

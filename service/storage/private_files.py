@@ -16,8 +16,15 @@ def owner_only() -> Iterator[None]:
         os.umask(before)
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write ASCII that only the owner can read, completely or not at all, whatever was there."""
+@contextmanager
+def drafted(path: Path, text: str) -> Iterator[None]:
+    """Write ASCII that only the owner can read; it takes its place when the block ends well.
+
+    Until then, and for ever after an error, what was there before stays.
+
+    Raises:
+        OSError: It cannot be written, mostly before the block begins.
+    """
     draft = path.with_name(f"{path.name}.part")
     draft.unlink(missing_ok=True)  # of a process that died
     try:
@@ -26,6 +33,7 @@ def write_private(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+        yield
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

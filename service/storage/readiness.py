@@ -12,6 +12,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import SQLAlchemyError
 
 from rankspace.errors import Unreachable
+from service.storage.database_file import DatabaseLost
 from service.storage.db import Database
 from service.storage.schema import is_current
 from service.storage.tables import AttendanceRow
@@ -40,8 +41,8 @@ class Readiness:
         """Return if the database was just found well.
 
         Raises:
-            Unreachable: It cannot be written, or its schema is another version's; or it has not
-                answered in time.
+            Unreachable: It cannot be written, there is no room, its file is gone or damaged, or its
+                schema is another version's; or it has not answered in time.
         """
         look = self._recent_look()
         await asyncio.wait({look}, timeout=WAIT_SECONDS)
@@ -73,6 +74,9 @@ class Readiness:
             with self._database.writing() as session:
                 session.execute(_TOUCH)
                 current = is_current(self._database)
+            self._database.check_room()
+        except DatabaseLost as error:
+            raise Unreachable(str(error), hint=error.hint) from None
         except SQLAlchemyError:
             hint = "see the service's log"
             raise Unreachable("the database cannot be written", hint=hint) from None

@@ -30,6 +30,9 @@ class Metrics:
         self.stale_reports = self._counter(
             "stale_report", "Reports refused because the trial was someone else's, or over."
         )
+        self.implausible_interim = self._counter(
+            "implausible_interim", "Pairs of step and loss in heartbeats that cannot be."
+        )
         self.expired_leases = self._counter(
             "lease_expired", "Trials taken from workers that fell silent."
         )

@@ -11,7 +11,13 @@ import structlog
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import IntegrityError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import (
+    DatabaseError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -19,6 +25,7 @@ from starlette.routing import Match, Route
 
 from rankspace import errors
 from rankspace.wire import encode
+from service.storage.database_file import DatabaseLost
 
 log = structlog.get_logger(__name__)
 
@@ -83,6 +90,8 @@ def install(app: FastAPI, routers: Sequence[APIRouter]) -> None:
     app.add_exception_handler(Stalled, _stalled)
     for kind in (OperationalError, InternalError, InterfaceError, PoolTimeout):
         app.add_exception_handler(kind, _database)
+    app.add_exception_handler(DatabaseLost, _lost)
+    app.add_exception_handler(DatabaseError, _damaged)
     app.add_exception_handler(IntegrityError, _overtaken)
     app.add_exception_handler(Exception, _unexpected)
 
@@ -138,6 +147,21 @@ def _stalled(request: Request, _error: Exception) -> JSONResponse:
 def _database(_request: Request, error: Exception) -> JSONResponse:
     log.error("database unavailable", error=str(error))
     return answer(errors.Unreachable("the database did not answer", hint="try again"))
+
+
+def _lost(_request: Request, error: Exception) -> JSONResponse:
+    """It is in the log already, once and not for every request."""
+    assert isinstance(error, DatabaseLost)
+    return answer(errors.Unreachable(str(error), hint=error.hint))
+
+
+def _damaged(_request: Request, error: Exception) -> JSONResponse:
+    """What SQLite raises for a damaged file is of no class of its own; the rest are defects."""
+    if type(error) is not DatabaseError:
+        raise error
+    log.error("database cannot be read", error=str(error.orig))
+    hint = "the service's log says what to do"
+    return answer(errors.Unreachable("the database is damaged", hint=hint))
 
 
 def _overtaken(_request: Request, error: Exception) -> JSONResponse:

@@ -8,7 +8,7 @@ from typing import Protocol, Self
 import structlog
 
 from rankspace.errors import LeaseLost, RankspaceError, Unreachable
-from rankspace.lease import Action, Assignment
+from rankspace.lease import MAX_INTERIM, Action, Assignment
 
 AWAY_SECONDS = 5.0
 """How soon to try again when the service did not answer."""
@@ -85,7 +85,7 @@ class HeartbeatThread:
 
     def _renew(self) -> bool:
         with self._lock:
-            interim = tuple(self._interim)
+            interim = tuple(self._interim[:MAX_INTERIM])  # the rest comes with the next ones
         try:
             action = self._renewer.heartbeat(self._lease, interim)
         except LeaseLost as error:

@@ -2,7 +2,7 @@
 
 import time
 from importlib.util import find_spec
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -68,13 +68,24 @@ class RedisHints:
         return time.monotonic() >= self._away_until
 
     def wait(self, routes: tuple[str, ...], seconds: float) -> bool:
-        """Return True at the first hint on ``routes``, False without one or without Redis."""
-        from redis.exceptions import RedisError  # noqa: PLC0415
+        """Return True at the first hint on ``routes``, False without one or without Redis.
 
+        Whatever else answers is no Redis.
+        """
         timeout = min(max(seconds, 0.01), LONGEST_SECONDS)
         try:
-            return self._redis.bzpopmin(list(routes), timeout=timeout) is not None
-        except RedisError as error:
-            log.warning("redis_away", problem=str(error))
+            popped = self._redis.bzpopmin(list(routes), timeout=timeout)
+            if popped is not None:
+                _check_hint(popped, routes)
+        except Exception as error:  # noqa: BLE001  # its reader stumbles over garbage in any way
+            log.warning("redis_away", problem=f"{type(error).__name__}: {error}")
             self._away_until = time.monotonic() + AWAY_SECONDS
             return False
+        return popped is not None
+
+
+def _check_hint(popped: Any, routes: tuple[str, ...]) -> None:
+    """Garbage that answers at once would have the service asked all the time."""
+    queue, _, _ = popped
+    if queue.decode() not in routes:
+        raise ValueError(f"a hint of {queue!r}, which was not asked for")

@@ -119,10 +119,18 @@ class Worker:
         try:
             while not self._finished():
                 self._turn()
+            self._deliver_unkept()
         except Drained:
             log.info("draining")
         self._spool.deliver(self._service)
+        if self._spool.unkept:
+            log.error("reports_lost", reports=self._spool.unkept)
         return self._trials
+
+    def _deliver_unkept(self) -> None:
+        """Leave of its own accord only when no report would be lost by that."""
+        while self._spool.deliver(self._service) and self._spool.unkept:
+            self._drain.sleep(self._patience.away_seconds)
 
     def _finished(self) -> bool:
         most, idle = self._patience.max_trials, self._patience.until_idle_seconds

@@ -3,8 +3,8 @@
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -29,6 +29,7 @@ from worker.private_file import private_file
 
 KEPT_SECONDS = 24 * 3600.0
 _ADAPTER = ".adapter"
+_ROOM = "make room there, or set RANKADAPTOR_SPOOL_DIRECTORY to a directory with room"
 _MUST_ACT = (Unauthenticated, Forbidden, UnsupportedVersion)
 
 log = structlog.get_logger(__name__)
@@ -45,18 +46,25 @@ class Spool:
     """A directory with one JSON file per undelivered report, and its adapter files beside it.
 
     Every report is written here before it is sent, so neither a crash nor an absent service
-    loses a finished trial. Files are readable by their owner only. Workers of several services
+    loses a finished trial. One that cannot be written (the disk is full) is kept in memory and sent
+    all the same. Files are readable by their owner only. Workers of several services
     may share the directory: a report waits for the service that knows its study, and for a key
     that may speak for its worker.
     """
 
     def __init__(self, directory: Path, clock: Callable[[], float] = time.time) -> None:
         self._directory = directory
-        with self._writing():
+        try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            problem = f"cannot be made: {error.strerror}"
+            raise InvalidInput("spool_directory", str(directory), problem, fix=_ROOM) from error
         self._clock = clock
-        self._unknown: set[str] = set()
-        """Reports the service said are not its own, or not this key's; it is not asked again."""
+        self._unkept: dict[str, SpooledReport] = {}
+        """Reports that could not be written; they end with this process."""
+        self._settled: set[str] = set()
+        """Reports nobody is to be asked about again: they are not this service's or not this key's,
+        or they are delivered and their file cannot be removed."""
 
     def sweep(self) -> None:
         """Remove adapters that a crash left without a report, once they are a day old."""
@@ -72,13 +80,26 @@ class Spool:
         return self._adapter(name_of(lease))
 
     def put(self, report: SpooledReport) -> None:
-        """Write ``report`` so that it is there completely or not at all."""
-        with self._writing(), private_file(self._path(report.name)) as file:
-            json.dump(pack(report), file)
+        """Write ``report`` so that it is there completely or not at all; else remember it."""
+        try:
+            with private_file(self._path(report.name)) as file:
+                json.dump(pack(report), file)
+        except OSError as error:
+            if report.name not in self._unkept:
+                problem = f"{self._directory} cannot be written: {error.strerror}"
+                log.error("report_not_kept", trial=report.trial_id, problem=problem, fix=_ROOM)
+            self._unkept[report.name] = report
+        else:
+            self._unkept.pop(report.name, None)
+
+    @property
+    def unkept(self) -> int:
+        """How many reports that the service may yet take would be lost with this process."""
+        return len(self._unkept.keys() - self._settled)
 
     def holds(self, lease: Assignment) -> bool:
         """Whether ``lease`` has been run already and only its report is missing."""
-        return self._path(name_of(lease)).exists()
+        return self._has(name_of(lease))
 
     def discard(self, lease: Assignment) -> None:
         """Forget an abandoned trial's files."""
@@ -94,7 +115,7 @@ class Spool:
         for report in waiting:
             if not self.send(client, report):
                 break
-        return sum(self._path(report.name).exists() for report in waiting)
+        return sum(self._has(report.name) for report in waiting)
 
     def send(self, client: Deliverer, report: SpooledReport) -> bool:
         """Send one report that was put in; return False when it is no use to send more now.
@@ -102,24 +123,30 @@ class Spool:
         Raises:
             Unauthenticated, Forbidden, UnsupportedVersion: As ``deliver`` does.
         """
+        if report.name in self._settled:
+            self._drop_old(report)
+            return True
         try:
-            self._settle(client, report)
+            self._deliver(client, report)
         except NotFound as error:
             log.info("report_of_another_service", study=report.study_id, problem=error.detail)
-            self._unknown.add(report.name)
+            self._pass_over(report)
         except WrongWorker as error:  # that worker comes back, or an admin deals with it
             log.info("report_of_another_worker", worker=report.worker, problem=error.detail)
-            self._unknown.add(report.name)
+            self._pass_over(report)
         except Unreachable as error:
             log.warning("report_waits", trial=report.trial_id, problem=error.detail)
             return not isinstance(error, NoAnswer)
         return True
 
-    def _settle(self, client: Deliverer, report: SpooledReport) -> None:
+    def _pass_over(self, report: SpooledReport) -> None:
+        self._settled.add(report.name)
+        self._drop_old(report)
+
+    def _drop_old(self, report: SpooledReport) -> None:
+        """Only once it was offered: the service decides what comes too late."""
         if self._clock() - report.finished > KEPT_SECONDS:
-            self._drop(report, "it has waited for more than a day")
-        elif report.name not in self._unknown:
-            self._deliver(client, report)
+            self._drop(report, "for more than a day nobody has wanted it")
 
     def _deliver(self, client: Deliverer, report: SpooledReport) -> None:
         try:
@@ -138,7 +165,7 @@ class Spool:
 
     def _refused(self, client: Deliverer, report: SpooledReport, problem: str) -> None:
         """Report a result that will never be accepted as failed: unreported, it would run again."""
-        if report.outcome == "failed" or not self._path(report.name).exists():
+        if report.outcome == "failed" or not self._has(report.name):
             self._drop(report, problem)
             return
         log.warning("report_refused", trial=report.trial_id, problem=problem)
@@ -148,21 +175,12 @@ class Spool:
         log.warning("report_dropped", trial=report.trial_id, token=report.token, problem=problem)
         self._remove(report.name)
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise InvalidInput(
-                "spool_directory",
-                str(self._directory),
-                f"cannot be written: {error.strerror}",
-                fix="set RANKADAPTOR_SPOOL_DIRECTORY to a directory with room",
-            ) from error
-
     def _waiting(self) -> list[SpooledReport]:
+        for report in tuple(self._unkept.values()):
+            self.put(report)  # there may be room by now
         found = [self._read(path) for path in self._directory.glob("*.json")]
-        return sorted((r for r in found if r is not None), key=lambda report: report.finished)
+        waiting = [*self._unkept.values(), *(report for report in found if report is not None)]
+        return sorted(waiting, key=lambda report: report.finished)
 
     def _read(self, path: Path) -> SpooledReport | None:
         try:
@@ -173,6 +191,9 @@ class Spool:
             log.warning("report_unreadable", file=str(path), problem=str(error))
             return None
 
+    def _has(self, name: str) -> bool:
+        return name in self._unkept or self._path(name).exists()
+
     def _path(self, name: str) -> Path:
         return self._directory / f"{name}.json"
 
@@ -180,5 +201,10 @@ class Spool:
         return self._directory / f"{name}{_ADAPTER}"
 
     def _remove(self, name: str) -> None:
-        self._path(name).unlink(missing_ok=True)
+        self._unkept.pop(name, None)
         shutil.rmtree(self._adapter(name), ignore_errors=True)
+        try:
+            self._path(name).unlink(missing_ok=True)
+        except OSError as error:  # of a disk that turned read-only
+            self._settled.add(name)
+            log.error("report_not_removed", file=str(self._path(name)), problem=error.strerror)

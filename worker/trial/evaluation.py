@@ -11,7 +11,7 @@ import torch
 from pruning.container.architecture import FAMILIES
 from rankspace.errors import TrialFailed
 from rankspace.lease import Assignment, Capabilities
-from rankspace.observation import Measurement
+from rankspace.observation import Measurement, is_loss
 from tuning import memory
 from tuning.back_ends import ADAPTER_BACK_ENDS, AdapterBackEnd, Attached, assigned_ranks
 from tuning.batches import schedule, steps_of_epochs
@@ -19,7 +19,7 @@ from tuning.data import Dataset, DatasetCache
 from tuning.examples import FIELD
 from tuning.measuring import mean_loss
 from tuning.training import OnStep, Training, train
-from worker.trial.export import export
+from worker.trial.export import check_room, export
 from worker.trial.reach import Reach
 from worker.trial.resident import Residence, Resident
 from worker.trial.versions import versions
@@ -61,12 +61,15 @@ class Evaluator:
             adapter_directory: Where to save the adapter if the assignment keeps it.
 
         Raises:
-            CannotOpen: The model or the data cannot be opened on this machine.
+            CannotOpen: The model or the data cannot be opened on this machine, or there is no room
+                for the adapter.
             InvalidInput: The data are of no use to anyone.
             TrialFailed: Not finite, out of memory.
         """
         clock = _Clock()
         self._start_clean()
+        if assignment.keep_adapter and adapter_directory is not None:
+            check_room(assignment, adapter_directory)
         with clock.phase("load"):
             prepared = self._prepare(assignment)
         try:
@@ -143,11 +146,13 @@ class Evaluator:
     def _measurement(
         self, trained: Training, loss: float, attached: Attached, clock: "_Clock"
     ) -> Measurement:
+        # Without an adapter nothing is trained: the held-out loss stands in for both.
+        train_loss = trained.final_loss if trained.losses else loss
+        _check_converged(loss, train_loss)
         return Measurement(
             score=-loss,
             loss=loss,
-            # Without an adapter nothing is trained: the held-out loss stands in for both.
-            train_loss=trained.final_loss if trained.losses else loss,
+            train_loss=train_loss,
             steps=len(trained.losses),
             tokens=trained.tokens,
             parameters=sum(parameter.numel() for parameter in attached.parameters),
@@ -164,6 +169,14 @@ class Evaluator:
                 f"the trial changed the base model: {', '.join(changed[:3])}",
                 hint="this is a defect of the adapter back end; the model will be loaded anew",
             )
+
+
+def _check_converged(loss: float, train_loss: float) -> None:
+    if not (is_loss(loss) and is_loss(train_loss)):
+        raise TrialFailed(
+            f"it diverged: the held-out loss is {loss:g}, the training loss {train_loss:g}",
+            hint="lower recipe.optimizer.learning_rate",
+        )
 
 
 class _Clock:

@@ -1,9 +1,11 @@
 """Export: the adapter as the files that a study hands out."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from rankspace.errors import CannotOpen
 from rankspace.lease import CONFIG, NOTE, Assignment
 from rankspace.observation import Measurement
 from tuning.back_ends import Attached
@@ -45,6 +47,30 @@ model = PeftModel.from_pretrained(load(BASE_MODEL_DIRECTORY).model, THIS_DIRECTO
 ```"""
 
 _NO_ADAPTER = "Every rank is 0: the base model is used as it is, there is nothing to load."
+
+_BYTES = 4
+"""Of a trained parameter, whatever the base weights are."""
+
+_MARGIN = 1 << 20
+"""Bytes of the other files and the reports that come meanwhile."""
+
+
+def check_room(assignment: Assignment, directory: Path) -> None:
+    """Find out before the training whether there is room for what it makes.
+
+    Raises:
+        CannotOpen: There is not: another worker, or this one later, may have it.
+    """
+    costs = [layer.parameters_per_rank for layer in assignment.layers]
+    needed = _BYTES * assignment.rank_vector.parameters(costs) + _MARGIN
+    try:
+        free = shutil.disk_usage(directory.parent).free
+    except OSError:  # made anew when it is needed
+        return
+    if free < needed:
+        problem = f"has {free >> 20:,} MiB left, the adapter takes up to {needed >> 20:,}"
+        fix = "make room there, or set RANKADAPTOR_SPOOL_DIRECTORY to a directory with room"
+        raise CannotOpen("spool_directory", str(directory.parent), problem, fix=fix)
 
 
 def export(

@@ -144,6 +144,7 @@ def release(
     A ``reason`` why this one can run none of the study's trials keeps it from them for a while.
     """
     runtime.leases.release(trial, given, caller.identity)
+    runtime.artifacts.discard(trial, given)
     return Response(status_code=204)
 
 

@@ -167,6 +167,33 @@ def test_a_failed_trial_leaves_the_model_as_it_was(assign: Assign) -> None:
     assert evaluator.evaluate(assign(), go_on).loss == first.loss
 
 
+@pytest.mark.parametrize("loss", [1e7, -0.1])
+def test_a_loss_that_is_none_fails_the_trial(
+    assign: Assign, evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch, loss: float
+) -> None:
+    monkeypatch.setattr("worker.trial.evaluation.mean_loss", lambda *_: loss)
+    with pytest.raises(TrialFailed, match=re.escape(f"held-out loss is {loss:g}")):
+        evaluator.evaluate(assign(), go_on)
+
+
+def test_a_recovery_is_not_begun_where_its_adapter_finds_no_room(
+    assign: Assign, evaluator: Evaluator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: used._replace(free=1 << 20))
+    steps: list[int] = []
+
+    def noted(step: int, loss: float) -> bool:
+        steps.append(step)
+        return False
+
+    with pytest.raises(CannotOpen, match="has 1 MiB left") as refused:
+        evaluator.evaluate(assign(keep_adapter=True), noted, tmp_path / "a.adapter")
+    assert "RANKADAPTOR_SPOOL_DIRECTORY" in refused.value.hint
+    assert steps == []
+    evaluator.evaluate(assign(), noted, tmp_path / "a.adapter")
+
+
 @pytest.mark.slow
 def test_a_changed_base_is_found_and_loaded_anew(assign: Assign) -> None:
     evaluator = Evaluator(CPU)

@@ -18,7 +18,7 @@ from rankspace.errors import (
     Unreachable,
     UnsupportedVersion,
 )
-from rankspace.lease import Action
+from rankspace.lease import MAX_INTERIM, Action
 from rankspace.wire import decode, encode
 from tests.waiting import wait_for
 from worker.errors import Busy
@@ -228,6 +228,19 @@ def test_an_absent_service_does_not_stop_training(
         assert heartbeat.beat(2, 1.0) is False
     interim = [body["interim"] for body in service.bodies("heartbeat")]
     assert [1, 1.0] in interim[3], "what could not be delivered is sent again"
+
+
+def test_losses_of_a_long_absence_come_in_parts(
+    service: Any, client: LeaseClient, assign: Assign
+) -> None:
+    service.leases.hold(assign(), "w1")
+    thread = HeartbeatThread(client, assign(heartbeat_seconds=0.02))
+    for step in range(1, MAX_INTERIM + 11):
+        thread.beat(step, 1.0)
+    with thread:
+        wait_for(lambda: len(service.bodies("heartbeat")) >= 2, SECONDS)
+    sent = [body["interim"] for body in service.bodies("heartbeat")]
+    assert [len(pairs) for pairs in sent[:2]] == [MAX_INTERIM, 10]
 
 
 class Stumbling:

@@ -262,6 +262,44 @@ def test_an_undelivered_trial_is_not_run_again(service: Any, worker: Start, assi
     assert len(service.bodies("report")) == 3
 
 
+def test_a_finished_trial_needs_no_room_on_the_disk(
+    service: Any, worker: Start, assign: Assign, tmp_path: Path
+) -> None:
+    service.say("claim", granted(assign()), granted(assign(trial_id=2)), NO_WORK)
+    service.say("report", ACCEPTED)
+    (tmp_path / "spool").rmdir()
+    assert worker().run() == 2
+    assert [body["outcome"] for body in service.bodies("report")] == ["done", "done"]
+
+
+def test_a_worker_does_not_leave_with_a_report_that_only_it_has(
+    service: Any, worker: Start, assign: Assign, tmp_path: Path
+) -> None:
+    away: Answer = (503, {"error": "Unreachable", "detail": "no database"})
+    service.say("claim", granted(assign()), NO_WORK)
+    service.say("report", away, away, away, away, ACCEPTED)
+    (tmp_path / "spool").rmdir()
+    assert worker(max_trials=1).run() == 1
+    assert len(service.bodies("report")) == 5
+
+
+def test_a_worker_told_to_leave_says_which_reports_are_lost(
+    service: Any, worker: Start, assign: Assign, tmp_path: Path
+) -> None:
+    drain = Drain()
+
+    def away() -> Answer:
+        drain.request()
+        return 503, {"error": "Unreachable", "detail": "no database"}
+
+    service.say("claim", granted(assign()), NO_WORK)
+    service.say("report", away)
+    (tmp_path / "spool").rmdir()
+    with capture_logs() as logs:
+        assert worker(drain).run() == 1
+    assert logs[-1] == {"event": "reports_lost", "reports": 1, "log_level": "error"}
+
+
 def test_the_worker_outlasts_an_absent_service(service: Any, worker: Start, assign: Assign) -> None:
     service.say("claim", *[(503, {})] * 5, granted(assign()))
     assert worker(max_trials=1, until_idle_seconds=None).run() == 1

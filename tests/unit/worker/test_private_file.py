@@ -1,3 +1,5 @@
+import errno
+import os
 import stat
 from pathlib import Path
 
@@ -21,6 +23,19 @@ def test_nothing_changes_before_all_is_written(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), private_file(tmp_path / "a.key") as file:
         file.write(f"half of it, {1 // 0}")
     assert (tmp_path / "a.key").read_text() == "old"
+
+
+def test_what_could_not_be_written_takes_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", _full)
+    with pytest.raises(OSError, match="No space"), private_file(tmp_path / "a.key") as file:
+        file.write("secret")
+    assert list(tmp_path.iterdir()) == []
+
+
+def _full(_handle: int) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_no_link_leads_it_elsewhere(tmp_path: Path) -> None:

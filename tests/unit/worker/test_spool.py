@@ -1,5 +1,6 @@
 """The spool: what waits on disk is delivered, by this version or another, or given up aloud."""
 
+import errno
 import json
 import os
 import time
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from rankspace import Assignment, Measurement
 from rankspace.errors import Unauthenticated, UnsupportedVersion
@@ -81,14 +83,24 @@ def test_a_refused_key_keeps_the_report(
     assert spool.holds(assign())
 
 
-def test_after_a_day_a_report_is_given_up(
+def _after_a_day(directory: Path) -> Spool:
+    return Spool(directory, clock=lambda: 100_000.0)
+
+
+LONG_AGO = 13_000.0
+
+
+def test_after_a_day_a_report_is_offered_all_the_same(
     service: Any, client: LeaseClient, assign: Assign, tmp_path: Path
 ) -> None:
-    spool = Spool(tmp_path / "spool", clock=lambda: 100_000.0)
-    spool.put(done(assign(), "w", MEASUREMENT, 13_000.0, ()))
-    assert spool.deliver(client) == 0
-    assert service.seen == []
-    assert not spool.holds(assign())
+    """The service may have been away for that long, or this machine's clock be wrong."""
+    service.say("report", ACCEPTED)
+    spool = _after_a_day(tmp_path / "spool")
+    spool.put(done(assign(), "w", MEASUREMENT, LONG_AGO, ()))
+    with capture_logs() as logs:
+        assert spool.deliver(client) == 0
+    assert len(service.bodies("report")) == 1
+    assert [line["event"] for line in logs] == ["report_delivered"]
 
 
 NOT_HERE: Answer = (404, {"error": "NotFound", "detail": "no such study"})
@@ -104,6 +116,32 @@ def test_another_services_report_waits_and_blocks_nothing(
     service.say("report", NOT_HERE, ACCEPTED)
     assert spool.deliver(client) == 1
     assert (spool.holds(foreign), spool.holds(own)) == (True, False)
+
+
+@pytest.mark.parametrize("answer", [(404, "NotFound"), (403, "WrongWorker")])
+def test_after_a_day_a_report_that_is_not_wanted_is_given_up(
+    service: Any, client: LeaseClient, assign: Assign, tmp_path: Path, answer: tuple[int, str]
+) -> None:
+    status, error = answer
+    service.say("report", (status, {"error": error, "detail": "not here"}))
+    spool = _after_a_day(tmp_path / "spool")
+    spool.put(done(assign(), "w", MEASUREMENT, LONG_AGO, ()))
+    with capture_logs() as logs:
+        assert spool.deliver(client) == 0
+    assert len(service.bodies("report")) == 1
+    assert "nobody has wanted it" in logs[-1]["problem"]
+    assert not spool.holds(assign())
+
+
+def test_a_report_outlasts_a_service_that_is_away_for_days(
+    service: Any, client: LeaseClient, assign: Assign, tmp_path: Path
+) -> None:
+    service.say("report", (503, {"error": "Unreachable", "detail": "no database"}))
+    spool = _after_a_day(tmp_path / "spool")
+    spool.put(done(assign(), "w", MEASUREMENT, LONG_AGO, ()))
+    assert spool.deliver(client) == 1
+    service.say("report", ACCEPTED)
+    assert spool.deliver(client) == 0
 
 
 NOT_MINE: Answer = (403, {"error": "WrongWorker", "detail": "bound to w1", "hint": ""})
@@ -206,6 +244,67 @@ def test_reports_round_trip(assign: Assign) -> None:
     report = done(assign(), "w", MEASUREMENT, 1.0, ("README.md",))
     assert decode(SpooledReport, encode(report)) == report
     assert report.name == "st_1-1-1"
+
+
+# Disks that are full, gone or read-only
+
+
+def _full(_handle: int) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_what_cannot_be_written_is_kept_in_memory_until_it_can(
+    service: Any,
+    client: LeaseClient,
+    assign: Assign,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    service.say("report", (503, {"error": "Unreachable", "detail": "no database"}))
+    spool = Spool(tmp_path / "spool")
+    with monkeypatch.context() as full, capture_logs() as logs:
+        full.setattr(os, "fsync", _full)
+        spool.put(done(assign(), "w", MEASUREMENT, time.time(), ()))
+        assert [spool.deliver(client), spool.deliver(client)] == [1, 1]
+    assert (spool.holds(assign()), spool.unkept) == (True, 1)
+    told = [line for line in logs if line["event"] == "report_not_kept"]
+    assert len(told) == 1
+    assert "No space left on device" in told[0]["problem"]
+    assert "RANKADAPTOR_SPOOL_DIRECTORY" in told[0]["fix"]
+    assert list((tmp_path / "spool").iterdir()) == []
+    assert spool.deliver(client) == 1
+    assert (spool.unkept, Spool(tmp_path / "spool").holds(assign())) == (0, True)
+
+
+def test_a_result_kept_in_memory_that_is_refused_is_reported_as_failed(
+    service: Any, client: LeaseClient, assign: Assign, tmp_path: Path
+) -> None:
+    service.say("report", (422, {"error": "InvalidInput", "detail": "loss is odd"}), ACCEPTED)
+    spool = Spool(tmp_path / "spool")
+    (tmp_path / "spool").rmdir()
+    spool.put(done(assign(), "w", MEASUREMENT, time.time(), ()))
+    assert spool.deliver(client) == 0
+    assert [body["outcome"] for body in service.bodies("report")] == ["done", "failed"]
+    assert not spool.holds(assign())
+
+
+def test_a_report_that_cannot_be_removed_is_delivered_once(
+    service: Any,
+    client: LeaseClient,
+    assign: Assign,
+    spool: Spool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    service.say("report", ACCEPTED)
+    spool.put(done(assign(), "w", MEASUREMENT, time.time(), ()))
+    with monkeypatch.context() as read_only:
+        read_only.setattr(Path, "unlink", _read_only)
+        assert [spool.deliver(client), spool.deliver(client)] == [1, 1]
+    assert len(service.bodies("report")) == 1
+
+
+def _read_only(_path: Path, missing_ok: bool = False) -> None:
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
 
 # Across versions

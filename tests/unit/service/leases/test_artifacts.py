@@ -7,10 +7,12 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from rankspace import RankVector
 from rankspace.errors import InvalidInput, NotFound
 from service.artifacts.beneath import open_beneath
+from service.artifacts.repository import Artifacts
 from service.artifacts.store import ArtifactStore, Upload
 from service.storage.tables import TrialRow
 from service.studies.repository import Studies
@@ -212,6 +214,7 @@ def test_what_a_crash_left_of_an_upload_is_swept_away(directory: Path) -> None:
     whole, part = folder / WEIGHTS, folder / ".bbbbbbbbbb.part"
     for file in (whole, part):
         file.write_bytes(CONTENT)
+    os.utime(part, (0, 0))
     with start(directory).client:
         assert whole.exists()
         assert not part.exists()
@@ -249,3 +252,155 @@ def test_a_study_deleted_right_after_the_upload_leaves_no_file(
     monkeypatch.setattr(Upload, "finish", delete_after)
     assert _upload(service, lease).status_code == 404
     assert list((service.directory / "artifacts").iterdir()) == []
+
+
+# Claims that came to nothing
+
+
+def _files(service: Service) -> list[str]:
+    found = (service.directory / "artifacts").rglob("*")
+    return sorted(path.name for path in found if path.is_file())
+
+
+def test_an_upload_that_ends_after_the_report_replaces_nothing(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, lease = _until_recovery(service)
+    service.upload(lease, b"good")
+    real = Upload.finish
+
+    def report_first(upload: Upload, sha256: str) -> None:
+        real(upload, sha256)
+        assert service.report(lease, -2.0, upload=False).json() == {"status": "accepted"}
+
+    monkeypatch.setattr(Upload, "finish", report_first)
+    late = _upload(service, lease)
+    assert (late.status_code, late.json()["error"]) == (409, "LeaseLost")
+    path = f"/v1/studies/{study}/export/{WEIGHTS}"
+    assert service.client.get(path, headers=service.key("admin")).content == b"good"
+    assert _files(service) == [WEIGHTS]
+
+
+def test_an_upload_whose_row_cannot_be_written_replaces_nothing(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, lease = _until_recovery(service)
+    service.upload(lease, b"good")
+
+    def full(_artifacts: Artifacts, _row: Any) -> None:
+        raise OperationalError("INSERT", {}, Exception("database or disk is full"))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Artifacts, "store", full)
+        assert _upload(service, lease).status_code == 503
+    service.report(lease, -2.0, upload=False)
+    path = f"/v1/studies/{study}/export/{WEIGHTS}"
+    assert service.client.get(path, headers=service.key("admin")).content == b"good"
+
+
+def test_what_a_released_claim_uploaded_goes_with_it(service: Service) -> None:
+    study, lease = _until_recovery(service)
+    _upload(service, lease)
+    path = f"/v1/leases/{lease['trial_id']}/release"
+    for _ in range(2):
+        assert service.post(path, holding(lease), "worker").status_code == 204
+        assert _files(service) == []
+    assert _upload(service, lease).status_code == 409
+    assert service.report(lease, -2.0, upload=False).status_code == 422  # it has no files any more
+    again = service.claim()
+    service.report(again, -2.0)
+    assert len(service.get(f"/v1/studies/{study}/export")["files"]) == 1
+
+
+def test_what_an_expired_claim_uploaded_goes_when_somebody_else_claims(service: Service) -> None:
+    study, lease = _until_recovery(service)
+    _upload(service, lease)
+    service.let_leases_run_out()
+    service.sweep()
+    tidy = service.app.state.runtime.artifacts.tidy
+    tidy()
+    assert _files(service) == [WEIGHTS]  # its report may still come
+    other = service.claim("w2")
+    tidy()
+    assert _files(service) == []
+    service.report(other, -2.0, worker="w2")
+    tidy()
+    assert len(service.get(f"/v1/studies/{study}/export")["files"]) == 1
+    assert _files(service) == [WEIGHTS]
+
+
+def test_a_late_report_finds_its_files(service: Service) -> None:
+    study, lease = _until_recovery(service)
+    _upload(service, lease)
+    service.let_leases_run_out()
+    service.sweep()
+    service.app.state.runtime.artifacts.tidy()
+    assert service.report(lease, -2.0, upload=False).json() == {"status": "accepted"}
+    assert len(service.get(f"/v1/studies/{study}/export")["files"]) == 1
+
+
+def test_a_restart_clears_away_what_came_to_nothing(directory: Path) -> None:
+    with (first := start(directory)).client:
+        _, lease = _until_recovery(first)
+        _upload(first, lease)
+        assert first.report(lease, None).json() == {"status": "accepted"}
+        assert _files(first) == [WEIGHTS]
+    with (second := start(directory)).client:
+        assert _files(second) == []
+
+
+def test_files_of_another_database_are_left_alone(service: Service) -> None:
+    """A backup was restored, perhaps by mistake: it knows nothing of later trials and claims."""
+    study, lease = _until_recovery(service)
+    root, trial = service.directory / "artifacts", lease["trial_id"]
+    for folder in (
+        f"{study}/{trial}-{lease['token'] + 1}",
+        f"{study}/99999-1",
+        "st_bbbbbbbbbb/1-1",
+    ):
+        (root / folder).mkdir(parents=True)
+        (root / folder / WEIGHTS).write_bytes(CONTENT)
+    service.app.state.runtime.artifacts.tidy()
+    assert _files(service) == [WEIGHTS] * 3
+
+
+def test_nothing_behind_a_link_is_cleared_away(service: Service, tmp_path: Path) -> None:
+    study, lease = _until_recovery(service)
+    outside = tmp_path / "outside" / f"{lease['trial_id']}-{lease['token']}"
+    outside.mkdir(parents=True)
+    (outside / WEIGHTS).write_bytes(CONTENT)
+    (service.directory / "artifacts").mkdir(exist_ok=True)
+    (service.directory / "artifacts" / study).symlink_to(outside.parent)
+    assert service.report(lease, None).json() == {"status": "accepted"}  # so the claim is over
+    service.app.state.runtime.artifacts.tidy()
+    assert (outside / WEIGHTS).exists()
+
+
+def test_a_file_cleared_away_while_it_came_takes_no_other_with_it(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, lease = _until_recovery(service)
+    _upload(service, lease)
+    real = Upload.finish
+
+    def cleared(upload: Upload, sha256: str) -> None:
+        real(upload, sha256)
+        upload._part.unlink()
+
+    monkeypatch.setattr(Upload, "finish", cleared)
+    late = _upload(service, lease, name="README.md")
+    assert (late.status_code, late.json()["hint"]) == (503, "upload the file again")
+    assert _files(service) == [WEIGHTS]
+
+
+def test_who_starts_leaves_alone_what_another_one_receives(directory: Path) -> None:
+    """Services on one PostgreSQL share the files; on SQLite there is one service."""
+    folder = directory / "artifacts" / STUDY / "1-1"
+    folder.mkdir(parents=True)
+    fresh, silent = folder / ".aaaaaaaaaa.part", folder / ".bbbbbbbbbb.part"
+    for file in (fresh, silent):
+        file.write_bytes(CONTENT)
+    os.utime(silent, (0, 0))
+    with (service := start(directory)).client:
+        is_shared = service.app.state.runtime.database.is_shared
+    assert (fresh.exists(), silent.exists()) == (is_shared, False)

@@ -105,7 +105,7 @@ class LifeCycle(RuleBasedStateMachine):
         given = Heartbeat(lease.worker, lease.token, lease.study, ((1.0, 2.0),))
         with self.database.writing() as session:
             try:
-                answer = workflow.heartbeat(session, lease.trial, given, LEASE_SECONDS, ANYBODY)
+                answer, _ = workflow.heartbeat(session, lease.trial, given, LEASE_SECONDS, ANYBODY)
             except LeaseLost:
                 assert not (self._is_current(lease) and self.held[lease.trial])
                 return

@@ -190,6 +190,21 @@ NONSENSE: list[tuple[dict[str, Any], str]] = [
     ({"steps": -1}, "measurement.steps"),
     ({"seconds": {"train": 3600.0}}, "measurement.seconds.train"),
     ({"seconds": {"train": -1.0}}, "measurement.seconds.train"),
+    ({"seconds": {"load": 1e308}}, "measurement.seconds.load"),
+    ({"seconds": {"train": 0.1, "evaluate": -0.1}}, "measurement.seconds.evaluate"),
+    ({"seconds": {str(n): 0.1 for n in range(21)}}, "measurement.seconds"),
+    ({"seconds": {"x" * 201: 0.1}}, "measurement.seconds"),
+    ({"versions": {"torch": "x" * 201}}, "measurement.versions"),
+    ({"versions": {str(n): "1" for n in range(51)}}, "measurement.versions"),
+    ({"score": 1e200}, "measurement.score"),
+    ({"score": -2.1}, "measurement.score"),
+    ({"score": -1e200, "loss": 1e200}, "measurement.loss"),
+    ({"score": 1e200, "loss": -1e200}, "measurement.loss"),
+    ({"score": 0.5, "loss": -0.5}, "measurement.loss"),
+    ({"train_loss": 1e308}, "measurement.train_loss"),
+    ({"train_loss": -1.0}, "measurement.train_loss"),
+    ({"tokens": -1}, "measurement.tokens"),
+    ({"peak_bytes": -5}, "measurement.peak_bytes"),
 ]
 
 
@@ -291,6 +306,33 @@ def test_a_wrong_description_of_a_model_puts_nobody_in_quarantine(service: Servi
     _succeed(service, "w2")  # so the description is right
     _talk_nonsense(service, 3, parameters=1)
     assert "measurement.parameters" in str(_reason(service, "w1"))
+
+
+def test_a_worker_that_reports_absurd_scores_ends_in_quarantine_and_not_the_study(
+    service: Service,
+) -> None:
+    study = service.submit(search=SEARCH)
+    _succeed(service, "good")
+    _talk_nonsense(service, 3, "bad", score=1e200)
+    assert "measurement.score" in str(_reason(service, "bad"))
+    assert [service.report(service.claim(), -2.0).status_code for _ in range(8)] == [200] * 8
+    assert service.get(f"/v1/studies/{study}")["state"] == "searching"
+
+
+def test_a_recipe_that_diverges_puts_nobody_in_quarantine(service: Service) -> None:
+    """Workers of before report such a loss; those of today fail the trial."""
+    service.submit(search=SEARCH)
+    _talk_nonsense(service, 4, loss=1e7, score=-1e7)
+    assert _reason(service, "w1") is None
+    _succeed(service, "w2")
+    _talk_nonsense(service, 3, loss=1e7, score=-1e7)
+    assert "measurement.loss" in str(_reason(service, "w1"))
+
+
+@pytest.mark.parametrize("loss", [0.0, -1e-7, 1e-12, 0.1 + 0.2, 12.5, 9.9e5])
+def test_every_loss_that_can_be_is_taken(loss: float) -> None:
+    score = float(f"{-loss:.9g}")  # as another codec may round it
+    Bounds(64, 10, 10.0).check(Measurement(score, loss, loss, 10, 1, 64, {"train": 1.0}))
 
 
 def _measured(seconds: float, steps: int = 10) -> Measurement:

@@ -250,7 +250,7 @@ class _Idle:
 def test_housekeeping_survives_whatever_happens() -> None:
     leases: Any = _Broken()
     idle: Any = _Idle()
-    housekeeping = Housekeeping(leases, idle, 0.01)
+    housekeeping = Housekeeping(leases, idle, idle, 0.01)
     housekeeping.start()
     wait_for(lambda: leases.turns >= 5)
     assert housekeeping.is_alive

@@ -1,6 +1,9 @@
 """Redis only rings: the board follows the database, whatever happens to Redis."""
 
+import contextlib
 import signal
+import socketserver
+import threading
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +11,7 @@ from typing import Any
 
 import pytest
 import redis as client
+from structlog.testing import capture_logs
 
 from rankspace import queue_names
 from rankspace.errors import InvalidInput
@@ -26,6 +30,7 @@ from tests.unit.service.driver import (
     study,
 )
 from tests.waiting import wait_for
+from worker.lease import hints as worker_hints
 from worker.lease.hints import RedisHints
 
 pytestmark = pytest.mark.slow
@@ -188,6 +193,99 @@ def test_users_with_only_these_rights_suffice(directory: Path, redis: Redis) -> 
         for forbidden in (("SET", "x", "1"), ("FLUSHALL",), ("ZADD", NEED, "1", "1")):
             with pytest.raises(client.exceptions.NoPermissionError):
                 intruder.execute_command(*forbidden)
+
+
+# Garbage
+
+
+GARBAGE = [
+    b"\xff\xff\xff\r\n",
+    b"*99999999\r\n",
+    b"$-5\r\n",
+    b":abc\r\n",
+    b"+OK\r\n",
+    b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    b"*3\r\n$1\r\nk\r\n$1\r\nm\r\n$3\r\nxyz\r\n",
+    b"*3\r\n$1\r\nk\r\n$1\r\nm\r\n$1\r\n1\r\n",
+    b"%1\r\n+a\r\n",
+    b"-ERR \xff\xfe\r\n",
+]
+
+
+class _Garbage(socketserver.BaseRequestHandler):
+    """Answers whatever it is asked with the server's ``answer``."""
+
+    def handle(self) -> None:
+        with contextlib.suppress(OSError):
+            while self.request.recv(65_536):
+                self.request.sendall(self.server.answer)  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def garbage(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of something that is no Redis."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Garbage) as server:
+        server.daemon_threads, server.answer = True, request.param  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"redis://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("garbage", GARBAGE, indirect=True)
+def test_a_worker_takes_garbage_for_no_redis(garbage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_hints, "GRACE_SECONDS", 0.2 - worker_hints.LONGEST_SECONDS)
+    heard = RedisHints(garbage)
+    assert not heard.wait((NEED,), 0.05)
+    assert not heard.is_usable
+
+
+@pytest.mark.parametrize("garbage", GARBAGE, indirect=True)
+def test_the_service_s_thread_outlives_garbage(
+    service: Service, garbage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hints, "TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(hints, "HEAD_START_SECONDS", 0.0)
+    service.submit()
+    mine = Hints(service.app.state.runtime.database, garbage)
+    assert [mine._turn(), mine._turn(), mine.is_up] == [False, False, False]
+    mine.stop()
+
+
+def test_what_others_write_into_a_queue_is_taken_out(service: Service, redis: Redis) -> None:
+    service.submit()
+    mine = Hints(service.app.state.runtime.database, redis.url)
+    with client.Redis.from_url(redis.url) as connection:
+        connection.zadd(queue_names.of_model(model()["fingerprint"]), {b"\xff\xfe": 1})
+        connection.zadd(f"{queue_names.PREFIX}need:8:".encode() + b"\xff", {b"\xfd": 1})
+        mine._turn()
+        assert connection.keys("*") == [queue_names.of_model(model()["fingerprint"]).encode()]
+        members = connection.zrange(queue_names.of_model(model()["fingerprint"]), 0, -1)
+        assert all(member.isdigit() for member in members)
+        assert mine.is_up
+    mine.stop()
+
+
+def test_a_key_that_is_no_queue_holds_up_no_other(
+    service: Service, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hints, "HEAD_START_SECONDS", 0.0)
+    service.submit()
+    mine, own = Hints(service.app.state.runtime.database, redis.url), f"{queue_names.PREFIX}zzz"
+    with client.Redis.from_url(redis.url) as connection, capture_logs() as logs:
+        for key in (own, queue_names.of_model(model()["fingerprint"])):
+            connection.set(key, "a string")
+        for _ in range(3):
+            mine._turn()
+        assert _board(redis)
+        assert connection.get(own) == b"a string"
+    told = [line["keys"] for line in logs if line["event"] == "no queues in Redis"]
+    assert len(told[0]) == 2
+    assert len(told) == 1
+    assert mine.is_up
+    assert RedisHints(redis.url).wait((NEED,), 0.05)
+    mine.stop()
 
 
 def _claim(service: Service, **capabilities: Any) -> Any:

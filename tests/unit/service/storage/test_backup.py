@@ -89,11 +89,11 @@ def test_who_claimed_after_the_backup_is_fenced_out(
     restored.close()
     moved = start(service.directory, database_url=empty)
     with moved.client:
-        assert moved.report(held, 1.0, worker="before").status_code == 200
+        assert moved.report(held, -1.0, worker="before").status_code == 200
         again = moved.claim("after")
         assert again["trial_id"] == later["trial_id"]
         assert again["token"] > FENCED
-        stale = moved.report(later, 9.0, worker="after")
+        stale = moved.report(later, -0.5, worker="after")
         assert (stale.status_code, stale.json()["error"]) == (409, "LeaseLost")
         heartbeat = f"/v1/leases/{later['trial_id']}/heartbeat"
         assert moved.post(heartbeat, holding(later, worker="after"), "worker").status_code == 409

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from service.storage.private_files import write_private
+from service.storage.private_files import drafted
+
+
+def write_private(path: Path, text: str) -> None:
+    with drafted(path, text):
+        pass
 
 
 def test_only_the_owner_can_read_it_whatever_was_there(tmp_path: Path) -> None:
@@ -48,3 +53,12 @@ def test_a_link_is_replaced_not_followed(tmp_path: Path) -> None:
     write_private(file, "ours\n")
     assert elsewhere.read_text() == "theirs"
     assert not file.is_symlink()
+
+
+def test_what_goes_wrong_meanwhile_leaves_what_was_there(tmp_path: Path) -> None:
+    file = tmp_path / "admin.key"
+    write_private(file, "old\n")
+    with pytest.raises(ZeroDivisionError), drafted(file, "new\n"):
+        file.write_text(f"{1 // 0}")
+    assert file.read_text() == "old\n"
+    assert list(tmp_path.iterdir()) == [file]
