@@ -36,6 +36,11 @@ class Limits:
             settings.streams_per_key,
             (settings.streams, "come back later, or raise RANKADAPTOR_STREAMS"),
         )
+        self._looks = Slots(
+            "looks closely at studies",
+            "wait for those answers first, or raise RANKADAPTOR_LOOKS_PER_KEY",
+            settings.looks_per_key,
+        )
 
     def admit(self, caller: Caller) -> None:
         """Count a request of ``caller``.
@@ -65,6 +70,14 @@ class Limits:
     def streaming(self, caller: Caller) -> AbstractContextManager[None]:
         """Hold one of the event streams that a key may have open, and this process; raises so."""
         return self._streams.held(caller.key)
+
+    def looking(self, caller: Caller) -> AbstractContextManager[None]:
+        """Hold one of the dear looks at studies that a key may take at a time.
+
+        Raises:
+            TooManyRequests: All are in use.
+        """
+        return self._looks.held(caller.key)
 
 
 def _check(seconds: float, who: str) -> None:

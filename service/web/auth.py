@@ -1,6 +1,6 @@
 """Who may call a route: a key in the header, or for reading a browser session's cookie."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, TypeAlias
 
 import structlog
@@ -15,14 +15,15 @@ from service.runtime import Runtime, get_runtime
 from service.settings import Settings
 from service.storage.db import Database
 from service.web.browser import cookie
+from service.web.threads import threaded
 
 log = structlog.get_logger(__name__)
 
 READING = ("GET", "HEAD")
 
 
-def get_caller(request: Request, runtime: Annotated[Runtime, Depends(get_runtime)]) -> Caller:
-    """Tell who asks; the same answer for the whole request.
+def identify(request: Request, runtime: Annotated[Runtime, Depends(get_runtime)]) -> Caller:
+    """Tell who asks.
 
     Raises:
         Unauthenticated: No key, no session, or one that is not valid.
@@ -36,6 +37,10 @@ def get_caller(request: Request, runtime: Annotated[Runtime, Depends(get_runtime
     runtime.limits.admit(caller)
     request.state.caller = caller
     return caller
+
+
+get_caller = threaded(identify)
+"""As a dependency: the same answer for the whole request."""
 
 
 async def admit_stranger(
@@ -65,13 +70,14 @@ def _caller(request: Request, runtime: Runtime) -> Caller:
 Identified: TypeAlias = Annotated[Caller, Depends(get_caller)]
 
 
+@threaded
 def get_reader(
     request: Request, runtime: Annotated[Runtime, Depends(get_runtime)]
 ) -> Caller | None:
     """Tell whose browser asks for a page; None for one that has to log in first.
 
     Raises:
-        TooManyRequests: As ``get_caller`` does.
+        TooManyRequests: As ``identify`` does.
     """
     caller = session_caller(request, runtime)
     if caller is None:
@@ -85,10 +91,12 @@ def get_reader(
 Reader: TypeAlias = Annotated[Caller | None, Depends(get_reader)]
 
 
-def require(read: Sequence[Role], write: Sequence[Role]) -> Callable[[Request, Caller], None]:
+def require(
+    read: Sequence[Role], write: Sequence[Role]
+) -> Callable[[Request, Caller], Awaitable[None]]:
     """Make the dependency that lets ``read`` in to look and ``write`` to change something."""
 
-    def check(request: Request, caller: Identified) -> None:
+    async def check(request: Request, caller: Identified) -> None:
         roles = read if request.method in READING else write
         if caller.role not in roles:
             names = " or ".join(roles)
@@ -99,7 +107,7 @@ def require(read: Sequence[Role], write: Sequence[Role]) -> Callable[[Request, C
     return check
 
 
-def _target(
+async def _target(
     caller: Identified, project: Annotated[str | None, Query(max_length=200)] = None
 ) -> str:
     return caller.target(project)

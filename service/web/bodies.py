@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence, Sized
 from typing import Any, TypeVar
 
 from fastapi import Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from rankspace.errors import UnreadableInput
 from rankspace.wire import decode, encode, json_schema
 from service.web.errors import ErrorBody
+from service.web.threads import in_thread
 
 T = TypeVar("T")
 MAX_DEPTH = 32
@@ -26,7 +26,7 @@ def body_of(kind: type[T]) -> Callable[[Request], Awaitable[T]]:
     async def read(request: Request) -> T:
         raw = await request.body()
         if len(raw) > LARGE:
-            return await run_in_threadpool(read_as, kind, raw)
+            return await in_thread(read_as, kind, raw)
         return read_as(kind, raw)
 
     return read
