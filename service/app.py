@@ -18,7 +18,8 @@ from service.telemetry import tracing
 from service.telemetry.timing import RequestTimer
 from service.web import errors, openapi, pages
 from service.web.audit import AuditTrail
-from service.web.guards import BodyLimit, HostGuard, NulGuard, SecurityHeaders
+from service.web.body_limit import BodyLimit
+from service.web.guards import HostGuard, NulGuard, SecurityHeaders
 from service.web.pages import router as page_routes
 from service.web.routers import (
     audit,

@@ -2,7 +2,8 @@
 
 A lease that is not renewed in time is a trial lost, so workers have half of the threads to
 themselves, and the dear looks at studies have two: more of them would only slow each other down,
-and whatever else this process does, as Python runs one at a time. A router says whose threads its
+and whatever else this process does, as Python runs one at a time. Bodies of many megabytes are read
+one after another: what is made of each takes a hundred. A router says whose threads its
 requests use, as its first dependency. What waits for others holds no thread.
 """
 
@@ -32,6 +33,7 @@ class Threads:
     def __init__(self, total: int) -> None:
         self._leases = CapacityLimiter(total // 2)
         self._looks = CapacityLimiter(LOOKS if total >= FEW else 1)
+        self._bulk = CapacityLimiter(1)
         self._others = total - total // 2 - (LOOKS if total >= FEW else 1)
 
     @classmethod
@@ -41,6 +43,11 @@ class Threads:
     def begin(self) -> None:
         """Leave the rest to whoever does not say where it belongs; on the event loop."""
         anyio.to_thread.current_default_thread_limiter().total_tokens = self._others
+
+    @staticmethod
+    async def bulk(request: Request) -> None:
+        """As a dependency: what follows is done on the one thread of bodies of many megabytes."""
+        _mine.set(_of(request)._bulk)
 
     @staticmethod
     async def leases(request: Request) -> None:
