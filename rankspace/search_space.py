@@ -1,5 +1,6 @@
 """SearchSpace: the layers, the ranks allowed on each, and the parameter ceiling."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -71,7 +72,7 @@ class SearchSpace:
         names = [layer.name for layer in self.layers]
         if not names:
             raise InvalidInput("layers", [], "there is no layer", fix="give at least one layer")
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = sorted(name for name, times in Counter(names).items() if times > 1)
         if twice:
             raise InvalidInput("layers", twice, "named twice", fix="give each layer its own name")
 

@@ -61,7 +61,8 @@ def list_trials(
         space = space_of(Studies(session).get(study).space)
         limit = fitting(limit, space)
         rows = Trials(session).page(study, after, limit + 1)
-        found = [view(*row, space) for row in rows]
+        costs = space.costs
+        found = [view(*row, costs) for row in rows]
     return reply(page(found, limit, lambda trial: trial.id))
 
 
@@ -83,4 +84,4 @@ def _add(runtime: Runtime, study: str, vector: RankVector) -> TrialView:
     with runtime.database.writing() as session:
         trial = add_candidate(session, study, vector)
         space = space_of(Studies(session).get(study).space)
-        return view(*Trials(session).one(trial), space)
+        return view(*Trials(session).one(trial), space.costs)
