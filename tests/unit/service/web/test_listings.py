@@ -30,6 +30,7 @@ def test_short_pages_lead_to_all_there_is(
 ) -> None:
     study = service.submit()
     service.work(3)
+    assert service.post(f"/v1/studies/{study}/pause").status_code == 200  # nothing new comes
     path = f"/v1/studies/{study}/{of}"
     whole = service.get(path)
     assert whole["next"] is None
