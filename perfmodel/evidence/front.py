@@ -18,6 +18,7 @@ import numpy as np
 from perfmodel.allocation.knapsack import Allocator
 from perfmodel.arrays import Floats
 from perfmodel.state import ModelState
+from perfmodel.strategies.memory import remembered
 from perfmodel.study import economy, leaders, predict
 from rankspace import RankVector
 from rankspace.front import Front, FrontPoint, Spot
@@ -40,9 +41,14 @@ BATCH = 256
 
 
 def front(state: ModelState) -> Front | None:
-    """Score against parameters as known now; None before there is a score."""
-    if not state.scored:
-        return None
+    """Score against parameters as known now; None before there is a score.
+
+    Made once for the same observations, and forgotten when there are more.
+    """
+    return remembered(state, "front", lambda: _made(state)) if state.scored else None
+
+
+def _made(state: ModelState) -> Front:
     space, scores = state.space, _observed(state)
     same = [rank for rank in space.ranks if space.affords(space.constant(rank))]
     cheap = economy(state)
