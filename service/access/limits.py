@@ -6,6 +6,7 @@ from rankspace.errors import TooManyRequests
 from service.access.buckets import Buckets
 from service.access.caller import Caller, Role
 from service.access.neighbours import neighbourhood
+from service.access.refusals import Refusals
 from service.access.slots import Slots
 from service.settings import Settings
 
@@ -25,6 +26,8 @@ class Limits:
             return Buckets(rate * factor, max(burst * factor, 1.0))
 
         self._people, self._fleets, self._strangers = map(buckets, (1.0, FLEET, STRANGER))
+        self.refusals = Refusals()
+        self._refusals = Refusals()
         self._polls = Slots(
             "waits for trials",
             "give the fleet a second worker key, or raise RANKADAPTOR_POLLS_PER_KEY",
@@ -42,14 +45,27 @@ class Limits:
             settings.looks_per_key,
         )
 
-    def admit(self, caller: Caller) -> None:
-        """Count a request of ``caller``.
+    def heed(self, shown: str) -> None:
+        """Refuse who has just been refused, before anybody asks who it is.
+
+        Raises:
+            TooManyRequests: As ``admit`` did for the same digest.
+        """
+        self._refusals.check(shown)
+
+    def admit(self, caller: Caller, shown: str = "") -> None:
+        """Count a request of ``caller``, who is known by a secret of the digest ``shown``.
 
         Raises:
             TooManyRequests: Its key has used up its share.
         """
         buckets = self._fleets if caller.role is Role.WORKER else self._people
-        _check(buckets.take(caller.key), f"key {caller.key} is used")
+        try:
+            _check(buckets.take(caller.key), f"key {caller.key} is used")
+        except TooManyRequests as error:
+            if shown:
+                self._refusals.note(shown, error)
+            raise
 
     def admit_stranger(self, address: str) -> None:
         """Count a request that showed no valid key.

@@ -15,7 +15,7 @@ from service.runtime import Runtime, get_runtime
 from service.settings import Settings
 from service.storage.db import Database
 from service.web.browser import cookie
-from service.web.threads import threaded
+from service.web.threads import in_thread, threaded
 
 log = structlog.get_logger(__name__)
 
@@ -34,13 +34,24 @@ def identify(request: Request, runtime: Annotated[Runtime, Depends(get_runtime)]
     except Unauthenticated:
         _count_stranger(request, runtime)
         raise
-    runtime.limits.admit(caller)
+    runtime.limits.admit(caller, _shown(request, runtime))
     request.state.caller = caller
     return caller
 
 
-get_caller = threaded(identify)
-"""As a dependency: the same answer for the whole request."""
+async def get_caller(request: Request, runtime: Annotated[Runtime, Depends(get_runtime)]) -> Caller:
+    """As ``identify``; as a dependency, so it is the same answer for the whole request.
+
+    Who has used up its share is told so again without a thread: those are for the others.
+    """
+    runtime.limits.heed(_shown(request, runtime))
+    return await in_thread(identify, request, runtime)
+
+
+def _shown(request: Request, runtime: Runtime) -> str:
+    """Digest of the secret that the request shows, valid or not; empty without one."""
+    secret = _bearer(request) or cookie(request, runtime.settings)
+    return digest(secret) if secret else ""
 
 
 async def admit_stranger(
