@@ -131,10 +131,10 @@ def test_workers_have_threads_of_their_own(served: Served, monkeypatch: pytest.M
         asking(served, "/v1/models", served.service.issue("viewer"), 8),
     ):
         wait_for(lambda: gate.inside == 1)
-        beat = f"/v1/leases/{assignment['trial_id']}/heartbeat"
+        beat = f"{served.url}/v1/leases/{assignment['trial_id']}/heartbeat"
         for token, code in ((assignment["token"], 200), (99, 409)):
-            said = served.service.post(beat, holding(assignment, token=token), "worker")
-            assert said.status_code == code
+            body, worker = holding(assignment, token=token), served.service.key("worker")
+            assert httpx.post(beat, json=body, headers=worker, timeout=20).status_code == code
         gate.opened.set()
 
 

@@ -89,9 +89,13 @@ def test_large_bodies_are_refused_while_others_fill_the_memory_and_workers_are_h
                 answer = refused.recv(10_000)
                 assert answer.startswith(b"HTTP/1.1 " + code)
                 assert b"retry-after: 1" in answer.lower()
-        beat = f"/v1/leases/{assignment['trial_id']}/heartbeat"
-        assert service.post(beat, holding(assignment), "worker").status_code == 200
-        assert service.post("/v1/models", model(5, "/models/b")).status_code == 201
+        beat = f"{served.url}/v1/leases/{assignment['trial_id']}/heartbeat"
+        worker, admin = service.key("worker"), service.key("admin")
+        for url, body, headers, code in (
+            (beat, holding(assignment), worker, 200),
+            (f"{served.url}/v1/models", model(5, "/models/b"), admin, 201),
+        ):
+            assert httpx.post(url, json=body, headers=headers, timeout=20).status_code == code
     wait_for(lambda: not kept._taken)
     with _halfway(served, third, HALF, HALF) as read:
         assert read.recv(10_000).startswith(b"HTTP/1.1 400")
