@@ -90,7 +90,7 @@ class Calibration:
             better. None without predictions.
         crps_baseline: The same of a forecaster who knows only the earlier scores' mean and spread.
         noise: As estimated now; None until there is an estimate.
-        points: Predicted against observed, in the order of the results.
+        points: Predicted against observed, in the order of the results; of very many the latest.
     """
 
     trust: Trust

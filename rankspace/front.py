@@ -55,7 +55,7 @@ class Front:
         cheapest: The cheapest vector predicted to be not worse than uniform, one standard deviation
             of their difference allowed for; None if none is known that is cheaper.
         verified: The same as the verification found it; None before, or if it is uniform itself.
-        tried: Every vector that was tried and scored on the search's seed.
+        tried: Every vector that was tried and scored on the search's seed; of very many the latest.
         summary: The essence in plain words.
     """
 

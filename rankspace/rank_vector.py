@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import mul
 
 from rankspace.errors import InvalidInput
 
@@ -13,7 +14,7 @@ class RankVector:
     ranks: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if any(rank < 0 for rank in self.ranks):
+        if min(self.ranks, default=0) < 0:
             raise InvalidInput(
                 "ranks", self.ranks, "a rank is negative", fix="use 0 for no adapter"
             )
@@ -23,4 +24,6 @@ class RankVector:
 
     def parameters(self, costs: Sequence[int]) -> int:
         """Count trainable parameters; ``costs[i]`` is layer ``i``'s parameters per rank."""
-        return sum(rank * cost for rank, cost in zip(self.ranks, costs, strict=True))
+        if len(costs) != len(self.ranks):
+            raise ValueError(f"{len(costs)} costs for {len(self.ranks)} ranks")
+        return sum(map(mul, self.ranks, costs))

@@ -9,7 +9,7 @@ import math
 import types
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from rankspace.errors import InvalidInput, UnsupportedVersion, cut, glimpse, nearest
@@ -20,19 +20,26 @@ VERSION = 1
 MAX_INTEGER = 2**53
 """Beyond it a JSON reader that uses doubles would see another number."""
 
+PLAIN = frozenset({int, float, str, bool, type(None)})
+"""What JSON writes as it is."""
+
 T = TypeVar("T")
 
 
 def encode(value: Any) -> Any:
     """Turn dataclasses, enums, tuples and mappings into JSON types."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    kind: Any = type(value)
+    if kind in PLAIN:
+        return value
+    if (names := _names(kind)) is not None:
+        return {name: encode(getattr(value, name)) for name in names}
     if isinstance(value, StrEnum):
         return value.value
     if isinstance(value, Mapping):
         return {str(key): encode(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [encode(item) for item in value]
+        # Most of what is written are the ranks of vectors: they are not looked at one by one.
+        return [*value] if PLAIN.issuperset(map(type, value)) else [encode(item) for item in value]
     return value
 
 
@@ -104,14 +111,24 @@ def _scalar_schema(kind: Any) -> dict[str, Any]:
 
 
 def _decode(kind: Any, data: Any, field: str) -> Any:
+    return _reader(kind)(data, field)
+
+
+@cache
+def _reader(kind: Any) -> Callable[[Any, str], Any]:
+    """How ``kind`` is read: found out once."""
     if dataclasses.is_dataclass(kind):
-        return _decode_dataclass(kind, data, field)
+        return partial(_decode_dataclass, kind)
     if isinstance(kind, type) and issubclass(kind, StrEnum):
-        return kind(_decode_choice([member.value for member in kind], data, field))
+        return partial(_decode_enum, kind)
     decode_generic = _GENERIC.get(get_origin(kind))
     if decode_generic:
-        return decode_generic(get_args(kind), data, field)
-    return _decode_scalar(kind, data, field)
+        return partial(decode_generic, get_args(kind))
+    return partial(_decode_scalar, kind)
+
+
+def _decode_enum(kind: type[StrEnum], data: Any, field: str) -> StrEnum:
+    return kind(_decode_choice([member.value for member in kind], data, field))
 
 
 def _decode_dataclass(kind: Any, data: Any, field: str) -> Any:
@@ -205,6 +222,14 @@ def _decode_number(data: Any, field: str) -> float:
     if too_large or not math.isfinite(data):
         raise InvalidInput(field, data, "is not a number to work with", fix="give a finite one")
     return float(data)
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...] | None:
+    """Of the fields of a dataclass; None for anything else."""
+    return (
+        tuple(f.name for f in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else None
+    )
 
 
 @cache

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
-import anyio.to_thread
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
@@ -19,7 +18,8 @@ from service.telemetry import tracing
 from service.telemetry.timing import RequestTimer
 from service.web import errors, openapi, pages
 from service.web.audit import AuditTrail
-from service.web.guards import BodyLimit, HostGuard, NulGuard, SecurityHeaders
+from service.web.body_limit import BodyLimit
+from service.web.guards import HostGuard, NulGuard, SecurityHeaders
 from service.web.pages import router as page_routes
 from service.web.routers import (
     audit,
@@ -36,6 +36,7 @@ from service.web.routers import (
     trials,
     workers,
 )
+from service.web.threads import Threads
 
 ROUTERS = (
     models.router,
@@ -77,6 +78,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.runtime = runtime
     app.state.housekeeping = _housekeeping(runtime)
+    Threads.install(app, settings.threads)
     errors.install(app, ROUTERS)
     for router in ROUTERS:
         app.include_router(router)
@@ -110,7 +112,7 @@ def prepare(runtime: Runtime) -> None:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     runtime: Runtime = app.state.runtime
     housekeeping: Housekeeping = app.state.housekeeping
-    anyio.to_thread.current_default_thread_limiter().total_tokens = runtime.settings.threads
+    app.state.threads.begin()
     try:
         await run_in_threadpool(prepare, runtime)
         await run_in_threadpool(housekeeping.start)

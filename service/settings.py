@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     of whom one address may have ``connections_per_address``. ``header_seconds`` is how long the
     head of a request may take, ``body_seconds`` how long nothing may come of a body, and nothing
     of an answer be taken.
+    ``looks_per_key`` dear answers, such as fronts and pages of trials, one key may wait for.
     ``metrics_open`` lets ``/metrics`` be read without a key, for networks where only the scraper
     reaches it. ``otel`` makes a span of every request; it needs the extra of that name.
     """
@@ -66,6 +67,7 @@ class Settings(BaseSettings):
     polls_per_key: int = Field(default=256, ge=1)
     streams_per_key: int = Field(default=64, ge=1)
     streams: int = Field(default=500, ge=1)
+    looks_per_key: int = Field(default=16, ge=1)
     stream_seconds: float = Field(default=3600.0, gt=0)
     connections: int = Field(default=4000, ge=16)
     connections_per_address: int = Field(default=500, ge=1)

@@ -9,6 +9,7 @@ correlations' intervals by Fisher's z with the variances of Bonett & Wright (200
 and Fieller, Hartley & Pearson (1957) for Kendall; CRPS, Gneiting & Raftery (2007), eq. 21.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,11 +24,14 @@ LEVELS = (0.5, 0.8, 0.95)
 LEAST_PREDICTED = 10
 """Predicted results before anything is judged."""
 
+SHOWN = 2000
+"""Predicted results listed, the latest ones; all of them are judged."""
+
 LEAST_RANKED = 5
 """Predicted results before a correlation has an interval."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Result:
     """A finished trial: its score, and what was predicted of it; None where nothing was."""
 
@@ -45,8 +49,9 @@ def calibrate(results: Sequence[Result], noise: Noise | None) -> Calibration:
             baseline what scores are like.
         noise: Of one trial; None counts as no noise.
     """
-    points = _points(results, noise.sd if noise else 0.0)
-    mean, std, score = np.array([(p.mean, p.std, p.score) for p in points]).reshape(-1, 3).T
+    judged = [one for one in results if _is_predicted(one)]
+    mean, std, score = np.array([(r.mean, r.std, r.score) for r in judged]).reshape(-1, 3).T
+    std = np.hypot(std, noise.sd if noise else 0.0)
     z = (score - mean) / np.maximum(std, TINY)
     coverage = tuple(_coverage(level, z) for level in LEVELS)
     trust = _trust(coverage)
@@ -54,29 +59,33 @@ def calibrate(results: Sequence[Result], noise: Noise | None) -> Calibration:
     return Calibration(
         trust=trust,
         summary=(
-            _summary(trust, coverage, spearman)
-            if points or len(results) < LEAST_PREDICTED
+            _summary(trust, coverage, spearman) + _left_out(len(judged))
+            if judged or len(results) < LEAST_PREDICTED
             else "Nothing to judge: the strategy predicts nothing of the trials it proposes."
         ),
         coverage=coverage,
         spearman=spearman,
         kendall=kendall,
-        bias=float(np.mean(score - mean)) if points else None,
-        crps=float(np.mean(crps(z, std))) if points else None,
+        bias=float(np.mean(score - mean)) if judged else None,
+        crps=float(np.mean(crps(z, std))) if judged else None,
         crps_baseline=_baseline(results),
         noise=noise,
-        points=points,
+        points=_points(judged[-SHOWN:], std[-SHOWN:]),
     )
 
 
 TINY = 1e-300
 
 
-def _points(results: Sequence[Result], noise: float) -> tuple[Predicted, ...]:
+def _is_predicted(one: Result) -> bool:
+    return one.mean is not None and one.std is not None and math.isfinite(one.std)
+
+
+def _points(judged: Sequence[Result], std: Floats) -> tuple[Predicted, ...]:
     return tuple(
-        Predicted(one.trial, one.mean, float(np.hypot(one.std, noise)), one.score)
-        for one in results
-        if one.mean is not None and one.std is not None and np.isfinite(one.std)
+        Predicted(one.trial, one.mean, error, one.score)
+        for one, error in zip(judged, std.tolist(), strict=True)
+        if one.mean is not None
     )
 
 
@@ -172,6 +181,10 @@ def _summary(trust: Trust, coverage: Sequence[Coverage], ranks: Correlation | No
     }
     seen = f"{shown.inside} of {shown.count} results fell into their {100 * shown.level:.0f} %"
     return f"{say[trust]}: {seen} intervals. {_ranking(ranks)}"
+
+
+def _left_out(judged: int) -> str:
+    return f" The latest {SHOWN:,} of {judged:,} are shown." if judged > SHOWN else ""
 
 
 def _ranking(ranks: Correlation | None) -> str:

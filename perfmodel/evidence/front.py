@@ -1,12 +1,14 @@
 """Front: which vectors no other one beats at the same price, by the model's mean.
 
 Observed scores are not used to choose: the best of many noisy ones is too good to be true. The
-vectors compared are the tried ones, the same-rank ones, the strategy's leader and economy vector,
-and the exact optimum of the model's utilities under each of a row of ceilings. The utilities are
-read off the predictions, one layer at a time from the uniform vector; that is exact for an
-additive model, and a strategy that predicts nothing of untried vectors has none.
+vectors compared are the tried ones, of very many the latest and those that scored best, the
+same-rank ones, the strategy's leader and economy vector, and the exact optimum of the model's
+utilities under each of a row of ceilings. An additive model has them, of others they are read off
+the predictions, one layer at a time from the uniform vector; a strategy that predicts nothing of
+untried vectors has none.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -16,9 +18,11 @@ import numpy as np
 from perfmodel.allocation.knapsack import Allocator
 from perfmodel.arrays import Floats
 from perfmodel.state import ModelState
+from perfmodel.strategies.memory import remembered
 from perfmodel.study import economy, leaders, predict
 from rankspace import RankVector
 from rankspace.front import Front, FrontPoint, Spot
+from rankspace.study import StrategyName
 
 CEILINGS = 12
 """Ceilings between the cheapest vector and the budget, evenly spaced."""
@@ -26,19 +30,30 @@ CEILINGS = 12
 SHOWN = 2000
 """Tried vectors listed, the latest ones."""
 
+BEST = 2000
+"""Of the earlier ones, those compared as well: the ones with the highest scores."""
+
+CELLS = 16_000_000
+"""Ranks in all vectors predicted to read utilities off; a model of more has no optima."""
+
 BATCH = 256
 """Vectors predicted at once."""
 
 
 def front(state: ModelState) -> Front | None:
-    """Score against parameters as known now; None before there is a score."""
-    if not state.scored:
-        return None
+    """Score against parameters as known now; None before there is a score.
+
+    Made once for the same observations, and forgotten when there are more.
+    """
+    return remembered(state, "front", lambda: _made(state)) if state.scored else None
+
+
+def _made(state: ModelState) -> Front:
     space, scores = state.space, _observed(state)
     same = [rank for rank in space.ranks if space.affords(space.constant(rank))]
     cheap = economy(state)
     uniforms = _points(state, [space.constant(rank) for rank in same], scores)
-    tried = _points(state, scores, scores)
+    tried = _points(state, _compared(scores), scores)
     offers = [*_optima(state), *leaders(state, 1), *([cheap] if cheap else [])]
     offered = _points(state, offers, scores)
     cheapest = next((point for point in offered if point.rank_vector == cheap), None)
@@ -50,7 +65,7 @@ def front(state: ModelState) -> Front | None:
         cheapest=cheapest,
         verified=None,
         tried=tuple(_spot(point) for point in tried[-SHOWN:]),
-        summary=_summary(points, uniforms[-1], cheapest),
+        summary=_summary(points, uniforms[-1], cheapest) + _left_out(len(tried), len(scores)),
     )
 
 
@@ -71,7 +86,18 @@ def _observed(state: ModelState) -> Mapping[RankVector, float]:
     for seen in state.scored:
         if (seen.seed, seen.fidelity) == usual and seen.score is not None:
             found.setdefault(seen.rank_vector, []).append(seen.score)
-    return {vector: float(np.mean(scores)) for vector, scores in found.items()}
+    return {vector: math.fsum(scores) / len(scores) for vector, scores in found.items()}
+
+
+def _compared(scores: Mapping[RankVector, float]) -> list[RankVector]:
+    """The latest of very many vectors and the best of the earlier ones, in the order tried."""
+    vectors = list(scores)
+    earlier = vectors[:-SHOWN]
+    if len(earlier) <= BEST:
+        return vectors
+    known = np.fromiter(scores.values(), dtype=np.float64)[: len(earlier)]
+    best = np.sort(np.argsort(-known, kind="stable")[:BEST])
+    return [*(earlier[at] for at in best), *vectors[-SHOWN:]]
 
 
 def _points(
@@ -108,8 +134,12 @@ def _utilities(state: ModelState) -> Floats:
 
     Layers that are not free gain nothing.
     """
+    if state.strategy is StrategyName.ADDITIVE and state.posterior is not None:
+        return state.posterior.mean_tables()
     space, uniform = state.space, state.space.uniform()
     free = space.free_layers
+    if len(free) * len(space.ranks) * len(space.layers) > CELLS:
+        return np.zeros((len(space.layers), len(space.ranks)))
     changed = [_with(uniform, layer, rank) for layer in free for rank in space.ranks]
     means, _ = _predicted(state, [uniform, *changed])
     tables = np.zeros((len(space.layers), len(space.ranks)))
@@ -126,6 +156,10 @@ def _with(vector: RankVector, layer: int, rank: int) -> RankVector:
 def _spot(point: FrontPoint) -> Spot:
     assert point.score is not None
     return Spot(point.parameters, point.mean, point.std, point.score)
+
+
+def _left_out(compared: int, tried: int) -> str:
+    return "" if compared == tried else f" Compared were {compared:,} of {tried:,} tried vectors."
 
 
 def _summary(points: Sequence[FrontPoint], uniform: FrontPoint, cheapest: FrontPoint | None) -> str:

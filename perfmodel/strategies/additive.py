@@ -90,6 +90,8 @@ class Additive:
         if state.posterior is None:
             return Observed().leaders(state, count)
         optimum = state.setup.allocator.best(state.posterior.mean_tables())
+        if count == 1:
+            return (optimum,)
         seen = dict.fromkeys(o.rank_vector for o in state.scored)
         tried = [v for v in seen if v != optimum and is_feasible(state.space, v)]
         if not tried:

@@ -20,7 +20,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from rankspace.calibration import Calibration
-from rankspace.errors import NotFound
+from rankspace.errors import RankspaceError
 from rankspace.front import Front
 from service.insights.calibration import study_calibration
 from service.insights.front import known_front
@@ -32,8 +32,8 @@ log = structlog.get_logger(__name__)
 PAUSES = 20
 """How much longer than computing something the pause until it is computed anew."""
 
-THREADS = 4
-"""A page waits for a front and a calibration."""
+THREADS = 2
+"""For what is dear, and as many for pages: they must not wait for it. Python runs one at a time."""
 
 KEPT = 64
 """Results kept, those asked for least lately dropped first."""
@@ -93,7 +93,8 @@ class InsightCache:
         self._database = database
         self._planned = planned
         self._fresh_seconds = fresh_seconds
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="insights")
+        self._dear = ThreadPoolExecutor(THREADS, thread_name_prefix="insights")
+        self._pages = ThreadPoolExecutor(THREADS, thread_name_prefix="pages")
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[str, Hashable], _Kept] = OrderedDict()
 
@@ -104,52 +105,48 @@ class InsightCache:
             NotFound: There is no such study.
             Computing: It was never computed, and was not within ``patience`` seconds.
         """
-        found: Front | None = self._get(
-            "front", study, partial(self._read, known_front, study), patience
-        )
-        return found
+        return _within(patience, self.ask("front", study, partial(self.read, known_front, study)))
 
     def calibration(self, study: str, patience: float | None = None) -> Calibration:
         """What the predictions were worth; raises as ``front`` does."""
-        found: Calibration = self._get(
-            "calibration", study, partial(self._read, study_calibration, study), patience
-        )
-        return found
+        compute = partial(self.read, study_calibration, study)
+        return _within(patience, self.ask("calibration", study, compute))
+
+    def ask(self, kind: str, of: Hashable, compute: Callable[[], T]) -> "Future[T]":
+        """What ``compute`` makes of a study: there already, or coming; to wait needs no thread."""
+        return self._ask(self._dear, (kind, of), compute)
 
     def shared(self, kind: str, of: Hashable, compute: Callable[[], T]) -> T:
         """What ``compute`` makes of a study or list: now, or where that is dear a moment ago."""
-        found: T = self._get(kind, of, compute, None)
-        return found
+        coming: Future[T] = self._ask(self._pages, (kind, of), compute)
+        return coming.result()
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._dear, self._pages):
+            threads.shutdown(wait=False, cancel_futures=True)
 
-    def _read(self, compute: Callable[[Session, str, Planned], Any], study: str) -> Any:
+    def read(self, compute: Callable[[Session, str, Planned], T], study: str) -> T:
+        """Compute it here and now from the database and what the planning knows."""
         with self._database.reading() as session:
             return compute(session, study, self._planned)
 
-    def _get(
-        self, kind: str, of: Hashable, compute: Callable[[], Any], patience: float | None
-    ) -> Any:
-        kept = self._place(kind, of)
+    def _ask(
+        self, threads: ThreadPoolExecutor, place: tuple[str, Hashable], compute: Callable[[], Any]
+    ) -> "Future[Any]":
+        kept = self._place(place)
         if kept.is_made and kept.seconds <= self._fresh_seconds:
-            return self._make(kept, compute)
+            return _done(self._make(kept, compute))
         with kept.lock:
             if kept.coming is None and kept.is_old(self._clock()):
-                kept.coming = self._threads.submit(self._make, kept, compute)
+                kept.coming = threads.submit(self._make, kept, compute)
                 kept.coming.add_done_callback(_told)
             coming, is_made, value = kept.coming, kept.is_made, kept.value
-        if coming is None or is_made:
-            return value
-        try:
-            return coming.result(patience)
-        except TimeoutError:
-            raise Computing from None
+        return _done(value) if coming is None or is_made else coming
 
-    def _place(self, kind: str, of: Hashable) -> _Kept:
+    def _place(self, place: tuple[str, Hashable]) -> _Kept:
         with self._lock:
-            kept = self._kept.setdefault((kind, of), _Kept())
-            self._kept.move_to_end((kind, of))
+            kept = self._kept.setdefault(place, _Kept())
+            self._kept.move_to_end(place)
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
             return kept
@@ -169,8 +166,21 @@ class InsightCache:
                 kept.coming = None
 
 
+def _done(value: Any) -> "Future[Any]":
+    done: Future[Any] = Future()
+    done.set_result(value)
+    return done
+
+
+def _within(patience: float | None, coming: "Future[T]") -> T:
+    try:
+        return coming.result(patience)
+    except TimeoutError:
+        raise Computing from None
+
+
 def _told(ended: "Future[Any]") -> None:
     """Nobody may be waiting for it."""
     error = None if ended.cancelled() else ended.exception()
-    if error is not None and not isinstance(error, NotFound):
+    if error is not None and not isinstance(error, RankspaceError):
         log.error("an insight failed", exc_info=error)

@@ -1,12 +1,10 @@
 """Score against parameters: the model's front, with what the verification found."""
 
 from dataclasses import replace
-from functools import lru_cache
 
 from sqlalchemy.orm import Session
 
 import perfmodel.evidence.front
-from perfmodel import ModelState
 from rankspace import Verdict
 from rankspace.errors import Conflict
 from rankspace.front import Front, Verified
@@ -29,29 +27,11 @@ def front_of(study: str, found: Front | None) -> Front:
 def known_front(session: Session, study: str, planned: Planned = nobody) -> Front | None:
     """Return the front, or None before there is a score."""
     row = Studies(session).get(study)
-    found = _front(_Known(knowledge(session, study, planned)))
+    found = perfmodel.evidence.front.front(knowledge(session, study, planned))
     verdict = verdict_of(row.verdict)
     if found is None or verdict is None:
         return found
     return replace(found, verified=_verified(verdict))
-
-
-class _Known:
-    """A state as a key: compared by identity, as its observations may be many."""
-
-    def __init__(self, state: ModelState) -> None:
-        self.state = state
-
-    def __hash__(self) -> int:
-        return id(self.state)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Known) and other.state is self.state
-
-
-@lru_cache(maxsize=16)
-def _front(known: _Known) -> Front | None:
-    return perfmodel.evidence.front.front(known.state)
 
 
 def _verified(verdict: Verdict) -> Verified | None:

@@ -1,8 +1,9 @@
 """TrialView: a trial as the outside sees it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rankspace import Measurement, SearchSpace
+from rankspace import Measurement
 from rankspace.trial import Purpose, Split, TrialState
 from rankspace.wire import decode
 from service.storage.clock import timestamp
@@ -42,8 +43,9 @@ def view(
     row: TrialRow,
     result: ObservationRow | None,
     attempt: AttemptRow | None,
-    space: SearchSpace,
+    costs: Sequence[int],
 ) -> TrialView:
+    """See a trial of a space with these ``costs``, with its result and its latest attempt."""
     measured = result.measurement if result else None
     return TrialView(
         id=row.id,
@@ -52,7 +54,7 @@ def view(
         state=TrialState(row.state),
         offer=row.is_offer,
         rank_vector=row.rank_vector.ranks,
-        parameters=space.parameters(row.rank_vector),
+        parameters=row.rank_vector.parameters(costs),
         seed=row.seed,
         split=Split(row.split),
         mean=row.mean,

@@ -1,6 +1,6 @@
 """Who may call a route: a key in the header, or for reading a browser session's cookie."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, TypeAlias
 
 import structlog
@@ -15,14 +15,15 @@ from service.runtime import Runtime, get_runtime
 from service.settings import Settings
 from service.storage.db import Database
 from service.web.browser import cookie
+from service.web.threads import in_thread, threaded
 
 log = structlog.get_logger(__name__)
 
 READING = ("GET", "HEAD")
 
 
-def get_caller(request: Request, runtime: Annotated[Runtime, Depends(get_runtime)]) -> Caller:
-    """Tell who asks; the same answer for the whole request.
+def identify(request: Request, runtime: Annotated[Runtime, Depends(get_runtime)]) -> Caller:
+    """Tell who asks.
 
     Raises:
         Unauthenticated: No key, no session, or one that is not valid.
@@ -33,9 +34,24 @@ def get_caller(request: Request, runtime: Annotated[Runtime, Depends(get_runtime
     except Unauthenticated:
         _count_stranger(request, runtime)
         raise
-    runtime.limits.admit(caller)
+    runtime.limits.admit(caller, _shown(request, runtime))
     request.state.caller = caller
     return caller
+
+
+async def get_caller(request: Request, runtime: Annotated[Runtime, Depends(get_runtime)]) -> Caller:
+    """As ``identify``; as a dependency, so it is the same answer for the whole request.
+
+    Who has used up its share is told so again without a thread: those are for the others.
+    """
+    runtime.limits.heed(_shown(request, runtime))
+    return await in_thread(identify, request, runtime)
+
+
+def _shown(request: Request, runtime: Runtime) -> str:
+    """Digest of the secret that the request shows, valid or not; empty without one."""
+    secret = _bearer(request) or cookie(request, runtime.settings)
+    return digest(secret) if secret else ""
 
 
 async def admit_stranger(
@@ -65,13 +81,14 @@ def _caller(request: Request, runtime: Runtime) -> Caller:
 Identified: TypeAlias = Annotated[Caller, Depends(get_caller)]
 
 
+@threaded
 def get_reader(
     request: Request, runtime: Annotated[Runtime, Depends(get_runtime)]
 ) -> Caller | None:
     """Tell whose browser asks for a page; None for one that has to log in first.
 
     Raises:
-        TooManyRequests: As ``get_caller`` does.
+        TooManyRequests: As ``identify`` does.
     """
     caller = session_caller(request, runtime)
     if caller is None:
@@ -85,10 +102,12 @@ def get_reader(
 Reader: TypeAlias = Annotated[Caller | None, Depends(get_reader)]
 
 
-def require(read: Sequence[Role], write: Sequence[Role]) -> Callable[[Request, Caller], None]:
+def require(
+    read: Sequence[Role], write: Sequence[Role]
+) -> Callable[[Request, Caller], Awaitable[None]]:
     """Make the dependency that lets ``read`` in to look and ``write`` to change something."""
 
-    def check(request: Request, caller: Identified) -> None:
+    async def check(request: Request, caller: Identified) -> None:
         roles = read if request.method in READING else write
         if caller.role not in roles:
             names = " or ".join(roles)
@@ -99,7 +118,7 @@ def require(read: Sequence[Role], write: Sequence[Role]) -> Callable[[Request, C
     return check
 
 
-def _target(
+async def _target(
     caller: Identified, project: Annotated[str | None, Query(max_length=200)] = None
 ) -> str:
     return caller.target(project)

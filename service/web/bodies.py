@@ -5,17 +5,18 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence, Sized
 from typing import Any, TypeVar
 
 from fastapi import Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from rankspace.errors import UnreadableInput
 from rankspace.wire import decode, encode, json_schema
 from service.web.errors import ErrorBody
+from service.web.threads import in_thread
 
 T = TypeVar("T")
 MAX_DEPTH = 32
 MAX_ITEMS = 20_000  # of one list or group: the longest is a model's matrices
 MAX_TEXT = 10_000  # characters
+MAX_MARKS = 400_000  # commas and opening brackets: 20,000 matrices with profiles have 300,000
 SHOWN = 60  # of what is wrong
 LARGE = 64 * 1024  # above this, parsing would hold up the event loop
 
@@ -26,7 +27,7 @@ def body_of(kind: type[T]) -> Callable[[Request], Awaitable[T]]:
     async def read(request: Request) -> T:
         raw = await request.body()
         if len(raw) > LARGE:
-            return await run_in_threadpool(read_as, kind, raw)
+            return await in_thread(read_as, kind, raw)
         return read_as(kind, raw)
 
     return read
@@ -43,6 +44,7 @@ def read_as(kind: type[T], raw: bytes) -> T:
 
 
 def parse(raw: bytes) -> Any:
+    _check_marks(raw)
     try:
         document = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique)
         _check(document)
@@ -56,6 +58,17 @@ def parse(raw: bytes) -> Any:
     except ValueError as error:
         raise _unreadable(raw, f"cannot be read: {error}", "send plain JSON") from None
     return document
+
+
+def _check_marks(raw: bytes) -> None:
+    """Refuse before anything is built what would be more values than anybody needs.
+
+    Each value but the first of a list or group stands behind a comma, each first one behind its
+    bracket: 8 MiB of empty lists are 200 MiB in memory, of short groups more.
+    """
+    if sum(map(raw.count, (b",", b"[", b"{"))) > MAX_MARKS:
+        problem = f"has more than {MAX_MARKS:,} values"
+        raise _unreadable(raw, problem, "send less")
 
 
 def _unreadable(raw: bytes, problem: str, fix: str) -> UnreadableInput:

@@ -81,7 +81,10 @@ def answer(error: errors.RankspaceError) -> JSONResponse:
 
 
 def install(app: FastAPI, routers: Sequence[APIRouter]) -> None:
-    """Have ``app``, made of ``routers``, answer every error in the one form."""
+    """Have ``app``, made of ``routers``, answer every error in the one form.
+
+    On the event loop: a refusal must not wait for a thread when there are too many requests.
+    """
     app.state.routes = [route for router in routers for route in router.routes]
     app.add_exception_handler(errors.RankspaceError, _expected)
     app.add_exception_handler(RequestValidationError, _invalid_parameter)
@@ -96,12 +99,12 @@ def install(app: FastAPI, routers: Sequence[APIRouter]) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-def _expected(_request: Request, error: Exception) -> JSONResponse:
+async def _expected(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.RankspaceError)
     return answer(error)
 
 
-def _invalid_parameter(_request: Request, error: Exception) -> JSONResponse:
+async def _invalid_parameter(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first: Mapping[str, Any] = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
@@ -110,7 +113,7 @@ def _invalid_parameter(_request: Request, error: Exception) -> JSONResponse:
     )
 
 
-def _http(request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> JSONResponse:
     """What the framework refuses by itself: unknown routes and methods."""
     assert isinstance(error, HTTPException)
     headers = {"Allow": _allowed(request)} if error.status_code == 405 else error.headers
@@ -131,31 +134,31 @@ def _allowed(request: Request) -> str:
     return ", ".join(sorted(set[str]().union(*found)))
 
 
-def _cut_off(request: Request, _error: Exception) -> JSONResponse:
+async def _cut_off(request: Request, _error: Exception) -> JSONResponse:
     """Networks fail and workers are killed: nothing is wrong here, and nobody hears the answer."""
     log.info("the body was cut off", path=request.url.path)
     return answer(errors.UnreadableInput("body", "", "was cut off", fix="send it again"))
 
 
-def _stalled(request: Request, _error: Exception) -> JSONResponse:
+async def _stalled(request: Request, _error: Exception) -> JSONResponse:
     """408, which workers take for a network that fails: they send it again."""
     log.info("the body stopped arriving", path=request.url.path)
     body = ErrorBody("Unreachable", "the body stopped arriving", "send it again")
     return JSONResponse(encode(body), 408, headers={"Connection": "close"})
 
 
-def _database(_request: Request, error: Exception) -> JSONResponse:
+async def _database(_request: Request, error: Exception) -> JSONResponse:
     log.error("database unavailable", error=str(error))
     return answer(errors.Unreachable("the database did not answer", hint="try again"))
 
 
-def _lost(_request: Request, error: Exception) -> JSONResponse:
+async def _lost(_request: Request, error: Exception) -> JSONResponse:
     """It is in the log already, once and not for every request."""
     assert isinstance(error, DatabaseLost)
     return answer(errors.Unreachable(str(error), hint=error.hint))
 
 
-def _damaged(_request: Request, error: Exception) -> JSONResponse:
+async def _damaged(_request: Request, error: Exception) -> JSONResponse:
     """What SQLite raises for a damaged file is of no class of its own; the rest are defects."""
     if type(error) is not DatabaseError:
         raise error
@@ -164,13 +167,13 @@ def _damaged(_request: Request, error: Exception) -> JSONResponse:
     return answer(errors.Unreachable("the database is damaged", hint=hint))
 
 
-def _overtaken(_request: Request, error: Exception) -> JSONResponse:
+async def _overtaken(_request: Request, error: Exception) -> JSONResponse:
     """Two requests made the same thing at the same moment; the second try finds it made."""
     log.warning("overtaken by another request", error=str(error))
     return answer(errors.Unreachable("another request was quicker", hint="try again"))
 
 
-def _unexpected(request: Request, error: Exception) -> JSONResponse:
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     log.error("unexpected error", path=request.url.path, exc_info=error)
     body = ErrorBody("InternalError", "unexpected error", "the service's log has the details")
     return JSONResponse(encode(body), 500)

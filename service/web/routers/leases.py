@@ -1,12 +1,11 @@
 """Routes of the lease protocol, for workers."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from rankspace import Assignment
@@ -19,6 +18,7 @@ from service.runtime import Runtime
 from service.web.auth import Identified, require
 from service.web.bodies import body_of, refusals, reply, route
 from service.web.routers.shared import MAX_INTEGER, Service, TrialId
+from service.web.threads import Threads, in_thread, threaded
 
 COURTESY_SECONDS = 0.1
 """How long a claim waits for planning that others caused."""
@@ -28,15 +28,17 @@ Spoken = TypeVar("Spoken", Claim, Heartbeat, Report, Release)
 router = APIRouter(
     prefix="/v1/leases",
     tags=["leases"],
-    dependencies=[Depends(require(HOLDERS, HOLDERS))],
+    dependencies=[Depends(Threads.leases), Depends(require(HOLDERS, HOLDERS))],
     responses=refusals(401, 404, 409, 426, 429),
 )
 
 
-def _own(kind: type[Spoken]) -> Callable[[Caller, Spoken], Spoken]:
+def _own(kind: type[Spoken]) -> Callable[[Caller, Spoken], Awaitable[Spoken]]:
     """Make the dependency that reads a body in the name of a worker the caller may speak for."""
 
-    def checked(caller: Identified, given: Annotated[Spoken, Depends(body_of(kind))]) -> Spoken:
+    async def checked(
+        caller: Identified, given: Annotated[Spoken, Depends(body_of(kind))]
+    ) -> Spoken:
         caller.check_worker(given.worker)
         return given
 
@@ -57,12 +59,12 @@ async def claim_trial(
     the same trials, and a moment for that of others, so that most offers know most results.
     """
     check_protocol(claim)
-    await run_in_threadpool(_admit, runtime, caller, claim)
+    await in_thread(_admit, runtime, caller, claim)
     patience = await settle(runtime.planning.asked_by(claim.worker))
     await settle(runtime.planning.under_way(), COURTESY_SECONDS)
-    assignment = await run_in_threadpool(_take, runtime, caller, claim)
+    assignment = await in_thread(_take, runtime, caller, claim)
     if assignment is None:
-        asked = await run_in_threadpool(_ask_for_offers, runtime, caller, claim)
+        asked = await in_thread(_ask_for_offers, runtime, caller, claim)
         if not wait:  # else it hears the bell, whatever else is being planned
             await settle((*asked, *runtime.planning.under_way()), patience)
         with runtime.limits.polling(caller):
@@ -98,7 +100,7 @@ async def _wait(
     deadline = clock() + seconds
     while True:
         seen = runtime.doorbell.rings
-        assignment = await run_in_threadpool(_take, runtime, caller, claim)
+        assignment = await in_thread(_take, runtime, caller, claim)
         left = deadline - clock()
         if assignment or left <= 0 or runtime.doorbell.closed:
             return assignment
@@ -108,6 +110,7 @@ async def _wait(
 
 
 @router.post("/{trial}/heartbeat", **route(HeartbeatAnswer, body=Heartbeat))
+@threaded
 def heartbeat(
     runtime: Service,
     caller: Identified,
@@ -119,6 +122,7 @@ def heartbeat(
 
 
 @router.post("/{trial}/report", **route(Receipt, body=Report))
+@threaded
 def report(
     runtime: Service,
     caller: Identified,
@@ -133,6 +137,7 @@ def report(
 
 
 @router.post("/{trial}/release", **route(None, body=Release, status=204))
+@threaded
 def release(
     runtime: Service,
     caller: Identified,
@@ -148,7 +153,7 @@ def release(
     return Response(status_code=204)
 
 
-def _holding(
+async def _holding(
     caller: Identified,
     worker: Annotated[str, Query(min_length=1, max_length=200)],
     token: Annotated[int, Query(ge=1, le=MAX_INTEGER)],

@@ -5,7 +5,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from rankspace.errors import Forbidden
 from service.access.caller import Role
-from service.web.auth import get_caller
+from service.web.auth import identify
 from service.web.bodies import refusals
 from service.web.routers.shared import Service
 
@@ -13,7 +13,7 @@ from service.web.routers.shared import Service
 def _may_scrape(request: Request, runtime: Service) -> None:
     if runtime.settings.metrics_open:
         return
-    caller = get_caller(request, runtime)
+    caller = identify(request, runtime)
     if caller.role is not Role.ADMIN:
         hint = "use an admin key, or set RANKADAPTOR_METRICS_OPEN"
         raise Forbidden(f"a {caller.role} key may not read the metrics", hint=hint)

@@ -12,6 +12,7 @@ from service.models.workflow import ModelView, check, register, view
 from service.web.auth import Identified, Target, require
 from service.web.bodies import body_of, refusals, reply, route
 from service.web.routers.shared import AfterName, Limit, Service, page, page_schema
+from service.web.threads import Threads, threaded
 
 router = APIRouter(
     prefix="/v1/models",
@@ -21,7 +22,12 @@ router = APIRouter(
 )
 
 
-@router.post("", **route(ModelView, body=PrunedModel, status=201, also={200: ModelView}))
+@router.post(
+    "",
+    dependencies=[Depends(Threads.bulk)],
+    **route(ModelView, body=PrunedModel, status=201, also={200: ModelView}),
+)
+@threaded
 def register_model(
     runtime: Service,
     project: Target,

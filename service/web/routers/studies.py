@@ -22,7 +22,18 @@ from service.studies.submission import submit
 from service.studies.view import StudyView, view, views
 from service.web.auth import Identified, Target, require
 from service.web.bodies import body_of, refusals, reply, route
-from service.web.routers.shared import After, AfterName, Limit, Service, StudyId, page, page_schema
+from service.web.routers.shared import (
+    After,
+    AfterName,
+    Limit,
+    Service,
+    StudyId,
+    fitting,
+    looking,
+    page,
+    page_schema,
+)
+from service.web.threads import threaded
 
 router = APIRouter(
     prefix="/v1/studies",
@@ -85,13 +96,14 @@ def get_verdict(runtime: Service, study: StudyId) -> JSONResponse:
         return reply(row.verdict)
 
 
-@router.get("/{study}/events", **route(page_schema(Event)))
+@router.get("/{study}/events", dependencies=[Depends(looking)], **route(page_schema(Event)))
+@threaded
 def list_events(
     runtime: Service, study: StudyId, after: After = 0, limit: Limit = 100
 ) -> JSONResponse:
-    """List what happened, oldest first."""
+    """List what happened, oldest first; less at a time of a study with many layers."""
     with runtime.database.reading() as session:
-        Studies(session).get(study)
+        limit = fitting(limit, space_of(Studies(session).get(study).space))
         found = Events(session).after(study, after, limit + 1)
     return reply(page(found, limit, lambda event: event.id))
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from rankspace import RankVector
@@ -19,7 +18,17 @@ from service.trials.repository import Trials
 from service.trials.view import TrialView, view
 from service.web.auth import require
 from service.web.bodies import body_of, refusals, reply, route
-from service.web.routers.shared import After, Limit, Service, StudyId, page, page_schema
+from service.web.routers.shared import (
+    After,
+    Limit,
+    Service,
+    StudyId,
+    fitting,
+    looking,
+    page,
+    page_schema,
+)
+from service.web.threads import in_thread, threaded
 
 router = APIRouter(
     prefix="/v1/studies/{study}/trials",
@@ -42,15 +51,18 @@ class Candidate:
                 raise InvalidInput(field, rank, "is negative", fix="use 0 for no adapter")
 
 
-@router.get("", **route(page_schema(TrialView)))
+@router.get("", dependencies=[Depends(looking)], **route(page_schema(TrialView)))
+@threaded
 def list_trials(
     runtime: Service, study: StudyId, after: After = 0, limit: Limit = 100
 ) -> JSONResponse:
-    """List trials by identity, offers included."""
+    """List trials by identity, offers included; fewer of a study with many layers."""
     with runtime.database.reading() as session:
         space = space_of(Studies(session).get(study).space)
+        limit = fitting(limit, space)
         rows = Trials(session).page(study, after, limit + 1)
-        found = [view(*row, space) for row in rows]
+        costs = space.costs
+        found = [view(*row, costs) for row in rows]
     return reply(page(found, limit, lambda trial: trial.id))
 
 
@@ -62,7 +74,7 @@ async def add_trial(
 ) -> JSONResponse:
     """Have a rank vector of your own measured within the study's budget."""
     vector = RankVector(candidate.rank_vector)
-    added = await run_in_threadpool(_add, runtime, study, vector)
+    added = await in_thread(_add, runtime, study, vector)
     runtime.doorbell.ring()
     await settle([runtime.planning.ask(study)])
     return reply(added, 201)
@@ -72,4 +84,4 @@ def _add(runtime: Runtime, study: str, vector: RankVector) -> TrialView:
     with runtime.database.writing() as session:
         trial = add_candidate(session, study, vector)
         space = space_of(Studies(session).get(study).space)
-        return view(*Trials(session).one(trial), space)
+        return view(*Trials(session).one(trial), space.costs)

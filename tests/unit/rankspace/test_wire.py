@@ -1,5 +1,7 @@
 import dataclasses
 import json
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import pytest
@@ -113,3 +115,37 @@ def test_the_schema_lists_every_field_and_what_is_required() -> None:
 
 def test_encode_gives_only_json_types() -> None:
     assert json.loads(json.dumps(encode(decode(Study, MINIMAL)))) == encode(decode(Study, MINIMAL))
+
+
+class Purple(StrEnum):
+    """A word among others."""
+
+    PURPLE = "purple"
+
+
+@dataclass(frozen=True)
+class Hue:
+    """Something that is no plain value."""
+
+    name: str
+
+
+@pytest.mark.parametrize(
+    ("value", "known"),
+    [
+        ((1, 2.5, True, None, "x"), [1, 2.5, True, None, "x"]),
+        ((1, Purple.PURPLE), [1, "purple"]),
+        ([(1, (2, 3)), Hue("red")], [[1, [2, 3]], {"name": "red"}]),
+        ({1: (Hue("red"),)}, {"1": [{"name": "red"}]}),
+        ((), []),
+    ],
+)
+def test_encode_looks_into_lists_of_anything_but_plain_values(value: Any, known: Any) -> None:
+    assert repr(encode(value)) == repr(known)
+    assert encode(value) is not value
+
+
+def test_a_price_needs_a_cost_for_each_rank() -> None:
+    assert RankVector((1, 2)).parameters((10, 100)) == 210
+    with pytest.raises(ValueError, match="1 costs for 2 ranks"):
+        RankVector((1, 2)).parameters((10,))

@@ -1,9 +1,12 @@
 """Calibration judges predictions as a person with a pencil would."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import integrate, stats
 
+from perfmodel.evidence import calibration as module
 from perfmodel.evidence.calibration import Result, calibrate, crps, proportion
 from rankspace.calibration import Noise, Trust
 
@@ -116,3 +119,14 @@ def test_a_share_s_interval_is_jeffreys_and_closed_at_the_ends() -> None:
     assert proportion(0, 20)[0] == 0.0
     assert proportion(20, 20)[1] == 1.0
     assert proportion(10, 20) == pytest.approx((0.2938, 0.7062), abs=1e-3)
+
+
+def test_of_very_many_results_all_are_judged_and_the_latest_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = calibrate(results(60), NOISE)
+    monkeypatch.setattr(module, "SHOWN", 7)
+    found = calibrate(results(60), NOISE)
+    assert found.points == whole.points[-7:]
+    assert found.summary == f"{whole.summary} The latest 7 of 60 are shown."
+    assert replace(found, points=whole.points, summary=whole.summary) == whole

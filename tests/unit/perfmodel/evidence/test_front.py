@@ -1,12 +1,14 @@
 """The front: nothing known beats it, the model's mean decides, and uniform is marked."""
 
 from dataclasses import replace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 from perfmodel import learn, predict, propose, random_vectors, start
 from perfmodel.allocation.feasible import every_vector
+from perfmodel.evidence import front as front_module
 from perfmodel.evidence.front import CEILINGS, front, undominated
 from perfmodel.state import ModelState
 from rankspace import Context, Layer, LayerProfile, Observation, RankVector, SearchSpace
@@ -162,3 +164,40 @@ def test_the_front_reaches_the_models_exact_optimum_under_every_ceiling() -> Non
         ceiling = SMALL.max_parameters - SMALL.max_parameters * at // CEILINGS
         best = max(one.mean for one in found.points if one.parameters <= ceiling)
         assert best == pytest.approx(means[prices <= ceiling].max(), abs=1e-9)
+
+
+def test_the_optima_of_an_additive_model_are_those_of_its_predictions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    state = surveyed()
+    known = front_module._utilities(state)
+    monkeypatch.setattr(front_module, "StrategyName", Mock(ADDITIVE=None))
+    read_off = front_module._utilities(state)
+    uniform = [SPACE.ranks.index(2)]
+    assert known - known[:, uniform] == pytest.approx(read_off, abs=1e-9)
+
+
+def test_of_very_many_vectors_the_latest_and_the_best_are_compared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    state, whole = surveyed(), front(surveyed())
+    assert whole is not None
+    monkeypatch.setattr(front_module, "SHOWN", 5)
+    monkeypatch.setattr(front_module, "BEST", 7)
+    found = front(state)
+    assert found is not None
+    assert [spot.score for spot in found.tried] == [spot.score for spot in whole.tried[-5:]]
+    vectors = len(whole.tried)
+    assert found.summary == f"{whole.summary} Compared were 12 of {vectors} tried vectors."
+    scores = {seen.rank_vector: seen.score or 0.0 for seen in state.scored}
+    earlier = sorted((scores[v] for v in list(scores)[:-5]), reverse=True)
+    compared = front_module._compared(front_module._observed(state))
+    assert sorted((scores[v] for v in compared[:-5]), reverse=True) == earlier[:7]
+    assert [v for v in scores if v in set(compared)] == compared
+
+
+def test_a_model_too_large_to_be_read_off_has_no_optima(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = searched(strategy="swap")
+    monkeypatch.setattr(front_module, "CELLS", len(SPACE.layers) ** 2 * len(SPACE.ranks) - 1)
+    monkeypatch.setattr(front_module, "predict", Mock(side_effect=AssertionError))
+    assert front_module._optima(state) == []

@@ -11,6 +11,8 @@ from rankspace.errors import TooManyRequests
 from service.access.buckets import MOST, Buckets
 from service.access.caller import Caller, Role
 from service.access.limits import Limits
+from service.access.refusals import MOST as REMEMBERED
+from service.access.refusals import Refusals
 from service.storage.scope import EVERYTHING
 from tests.unit.service.driver import Service, settings, start
 
@@ -46,6 +48,30 @@ def test_buckets_do_not_pile_up() -> None:
     assert buckets.take(str(MOST)) > 0.0
 
 
+def test_a_refusal_is_remembered_until_it_is_over() -> None:
+    time = Time()
+    refusals = Refusals(clock=time)
+    refusals.check("a")
+    refusals.note("a", TooManyRequests("too often", hint="wait", wait_seconds=2.0))
+    refusals.check("b")
+    time.now = 1.5
+    with pytest.raises(TooManyRequests, match="too often") as refused:
+        refusals.check("a")
+    assert refused.value.hint == "wait"
+    assert refused.value.wait_seconds == pytest.approx(0.5)
+    time.now = 2.0
+    refusals.check("a")
+
+
+def test_refusals_do_not_pile_up() -> None:
+    refusals = Refusals(clock=Time())
+    for number in range(REMEMBERED + 1):
+        refusals.note(str(number), TooManyRequests("too often"))
+    refusals.check("0")  # long forgotten
+    with pytest.raises(TooManyRequests):
+        refusals.check("1")
+
+
 def _asks(service: Service, headers: Any, times: int) -> list[int]:
     return [service.client.get("/v1/studies", headers=headers).status_code for _ in range(times)]
 
@@ -65,6 +91,20 @@ def test_each_key_has_its_own_share(tight: Service) -> None:
     answer = tight.client.get("/v1/studies", headers=viewer)
     assert answer.json()["error"] == "TooManyRequests"
     assert 900 <= int(answer.headers["retry-after"]) <= 1000
+
+
+def test_who_does_not_heed_a_refusal_is_not_looked_up(
+    tight: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer = tight.issue("viewer")
+    other = tight.issue("viewer")
+    assert _asks(tight, viewer, 11)[-1] == 429
+    with monkeypatch.context() as patch:
+        patch.setattr("service.web.auth.identify", None)
+        answer = tight.client.get("/v1/studies", headers=viewer)
+    assert answer.status_code == 429
+    assert 900 <= int(answer.headers["retry-after"]) <= 1000
+    assert _asks(tight, other, 1) == [200]
 
 
 def test_a_worker_key_has_the_share_of_a_fleet(tight: Service) -> None:
