@@ -6,14 +6,17 @@
 Real PostgreSQL or SQLite, real Redis, two service processes behind misbehaving proxies, and worker
 processes that run the product's own loop with trials that sleep. Workers are killed and stopped,
 services, Redis and PostgreSQL are killed and come back, Redis loses its data, the network is cut,
-hangs, resets and crawls. Afterwards the history is checked offline (``bench.chaos.history``): every
+hangs, resets and crawls, and the clocks of the database and of the services are set an hour on or
+back. One study more has files that no worker can open: it must pause, and cost the others nothing.
+Afterwards the history is checked offline (``bench.chaos.history``): every
 trial's tokens rise, nobody got a trial before its holder lost it, there is exactly one accepted
 report per trial and it is the last claim's, what a worker was told had arrived is there, every
 proposal is what the model makes of the results before it. Then the service runs without one of its
 protections, three times, and the check must find out just that; the same run with all of them must
 pass.
 
-PostgreSQL syncs to the disk as it does by default. The last line is for a machine.
+PostgreSQL syncs to the disk as it does by default. Making clocks jump takes a C compiler. The last
+line is for a machine.
 """
 
 import argparse
@@ -48,9 +51,15 @@ def main() -> None:
         _show(outcome)
     caught, is_clean = ([], True) if options.quick or options.no_mutants else _mutants(options.seed)
     if options.json and outcome is not None:
-        figures = {**vars(outcome), "findings": asdict(outcome.findings)}
+        figures = {
+            **vars(outcome),
+            "findings": asdict(outcome.findings),
+            "closed": asdict(outcome.closed),
+        }
         options.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
     mutants = f"mutants_caught={sum(caught)}/{len(caught)}" if caught else "mutants_caught=-"
+    if outcome is not None:
+        print(_line_before(outcome))
     print(_last_line(outcome, mutants) if outcome else f"{mutants} clean={is_clean}")
     bad = outcome is not None and (outcome.findings.all or outcome.problems)
     sys.exit(1 if bad or not all(caught) or not is_clean else 0)
@@ -134,6 +143,7 @@ def _mutated(name: str, seed: int) -> Outcome:
             tree=planted,
             most_seconds=150,
             long_share=MUTANT_LONG_SHARE,
+            closed_studies=0,
         )
         return run(order, lambda _: None)
 
@@ -154,6 +164,14 @@ def _show(outcome: Outcome) -> None:
 
 def _list(numbers: list[float]) -> str:
     return ", ".join(f"{number:.1f}" for number in numbers) or "-"
+
+
+def _line_before(outcome: Outcome) -> str:
+    closed = outcome.closed
+    return (
+        f"clock_jumps={outcome.faults['clock_jumps']} closed_studies={closed.studies} "
+        f"paused={closed.paused} kept_from_them={closed.workers}"
+    )
 
 
 def _last_line(outcome: Outcome, mutants: str) -> str:

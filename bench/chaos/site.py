@@ -9,10 +9,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 import httpx
 
+from bench.chaos.clocks import Clock, build
 from tests.fault_proxy import FaultProxy
 from tests.services import Postgres, Redis, free_port
 from tests.waiting import wait_for
@@ -24,7 +26,11 @@ Kind = Literal["postgresql", "sqlite"]
 
 
 class Replica:
-    """One service process."""
+    """One service process.
+
+    Attributes:
+        clock: Of its machine, if that can be set.
+    """
 
     def __init__(
         self,
@@ -33,8 +39,10 @@ class Replica:
         environment: Mapping[str, str],
         tree: Path,
         port: int | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.port = port or free_port()
+        self.clock = clock
         self.log = home / f"{name}.log"
         self._tree = tree
         self._starting = threading.Lock()
@@ -42,6 +50,7 @@ class Replica:
         self._environment = {
             **clean,
             **environment,
+            **(clock.environment if clock else {}),
             "RANKADAPTOR_PORT": str(self.port),
             "PYTHONPATH": str(tree),
             "OMP_NUM_THREADS": "1",
@@ -79,13 +88,17 @@ class Replica:
 
 @dataclass
 class Site:
-    """What a run hurts. ``postgres`` and ``redis`` are None where there is none."""
+    """What a run hurts. ``postgres`` and ``redis`` are None where there is none.
+
+    The clock that leases know, the database's, is the first of ``clocks``; none where none is set.
+    """
 
     home: Path
     database_url: str
     postgres: Postgres | None
     redis: Redis | None
     replicas: list[Replica]
+    clocks: list[Clock]
     proxies: list[FaultProxy] = field(default_factory=list)
 
     def key(self, role: str) -> str:
@@ -102,7 +115,7 @@ class Site:
     def faults_logged(self) -> list[str]:
         """What a service says of itself that no fault from outside excuses."""
         return [
-            f"{replica.log.name}: {line[:300]}"
+            f"{replica.log.name}: {_ends(line)}"
             for replica in self.replicas
             for line in replica.log.read_text(encoding="utf-8").splitlines()
             if any(words in line for words in OWN_FAULTS)
@@ -114,20 +127,29 @@ class Site:
 
 
 @contextmanager
-def site(home: Path, kind: Kind, tree: Path, *, proxies: int) -> Iterator[Site]:
+def site(home: Path, kind: Kind, tree: Path, *, proxies: int, sets_clocks: bool) -> Iterator[Site]:
     """Start everything; ``tree`` is where the service's source lies.
 
     On SQLite there is one replica, and Redis as well.
+
+    Raises:
+        Missing: There is no PostgreSQL, no Redis, or no compiler for clocks that can be set.
     """
     with ExitStack() as stack:
-        postgres = stack.enter_context(Postgres()) if kind == "postgresql" else None
+        clocks = _clocks(stack) if sets_clocks else []
+        told = clocks[0].environment if clocks else {}
+        postgres = stack.enter_context(Postgres(environment=told)) if kind == "postgresql" else None
         redis = stack.enter_context(Redis())
         url = postgres.create("chaos") if postgres else f"sqlite:///{home / 'chaos.sqlite'}"
         _migrate(url, tree)
         environment = _environment(home, url, redis.url)
         count = 2 if postgres else 1
-        replicas = [Replica(f"replica-{n}", home, environment, tree) for n in range(count)]
-        found = Site(home, url, postgres, redis, replicas)
+        mine = clocks[-count:] if postgres else clocks[:1]
+        replicas = [
+            Replica(f"replica-{n}", home, environment, tree, clock=clock)
+            for n, clock in enumerate(mine or [None] * count)
+        ]
+        found = Site(home, url, postgres, redis, replicas, clocks if postgres else mine)
         stack.callback(_stop, found)
         replicas[0].start()
         wait_for(replicas[0].is_ready, 60)
@@ -137,6 +159,19 @@ def site(home: Path, kind: Kind, tree: Path, *, proxies: int) -> Iterator[Site]:
         targets = [("127.0.0.1", replica.port) for replica in replicas]
         found.proxies = [stack.enter_context(FaultProxy(targets)) for _ in range(proxies)]
         yield found
+
+
+def _ends(line: str) -> str:
+    """What happened, and where: a trace ends with its error."""
+    return line if len(line) <= 700 else f"{line[:200]} … {line[-500:]}"
+
+
+def _clocks(stack: ExitStack) -> list[Clock]:
+    """Three, which every user of this machine may read: PostgreSQL is not run by root."""
+    home = Path(stack.enter_context(TemporaryDirectory(prefix="chaos-clocks-")))
+    home.chmod(0o755)
+    library = build(home)
+    return [Clock(library, home / name) for name in ("database", "replica-0", "replica-1")]
 
 
 def _environment(home: Path, url: str, redis: str) -> dict[str, str]:
