@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ from tests.waiting import wait_for
 
 LEASE_SECONDS = 3.0
 SERVE = "from service.server import run; from service.settings import Settings; run(Settings())"
+LAST = 300
+"""Characters at the end of a line that tell its error."""
+
 OWN_FAULTS = ("unexpected error", "cannot go on", "deadlock detected")
 Kind = Literal["postgresql", "sqlite"]
 
@@ -113,13 +117,16 @@ class Site:
         )
 
     def faults_logged(self) -> list[str]:
-        """What a service says of itself that no fault from outside excuses."""
-        return [
-            f"{replica.log.name}: {_ends(line)}"
+        """What services say of themselves that no fault from outside excuses; each error once."""
+        lines = [
+            line
             for replica in self.replicas
             for line in replica.log.read_text(encoding="utf-8").splitlines()
             if any(words in line for words in OWN_FAULTS)
         ]
+        times = Counter(line[-LAST:] for line in lines)
+        first = {line[-LAST:]: line for line in reversed(lines)}
+        return [f"{times[end]} times in a log: {_ends(line)}" for end, line in first.items()]
 
     def wait_until_ready(self) -> None:
         for replica in self.replicas:
@@ -163,7 +170,7 @@ def site(home: Path, kind: Kind, tree: Path, *, proxies: int, sets_clocks: bool)
 
 def _ends(line: str) -> str:
     """What happened, and where: a trace ends with its error."""
-    return line if len(line) <= 700 else f"{line[:200]} … {line[-500:]}"
+    return line if len(line) <= 3 * LAST else f"{line[:LAST]} … {line[-LAST:]}"
 
 
 def _clocks(stack: ExitStack) -> list[Clock]:
