@@ -11,19 +11,30 @@ PIP_PROGRESS = /^(Collecting|  Downloading|  Using cached|Building|Installing)/ 
 	{ printf "\r\033[K  %.90s", $$0; fflush(); next } /ERROR|error:/ { print "\n" $$0 } \
 	END { print "\r\033[K  done" }
 
-.PHONY: install demo test check lint types layers quick bench docs clean help
+# Exactly what the lock names, every file by its hash, and nothing that runs code to be installed.
+LOCKED = $(BIN)/pip install --disable-pip-version-check --progress-bar off --require-hashes --no-deps \
+	--only-binary :all: --requirement deploy/locks
+
+.PHONY: install lock demo test check lint types layers quick bench docs clean help
 
 help:            ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 install: $(STAMP)  ## Make the virtual environment with everything in it
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml deploy/locks/dev.txt deploy/locks/torch.txt deploy/locks/torch-cpu.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
 	@echo "Installing into $(VENV) (about 1.6 GB, most of it torch; a minute or two) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --disable-pip-version-check --progress-bar off -c constraints.txt -e '.[dev]' 2>&1 | awk '$(PIP_PROGRESS)'
+	@$(LOCKED)/dev.txt 2>&1 | awk '$(PIP_PROGRESS)'
+	@$(LOCKED)/torch-cpu.txt 2>&1 | awk '/Could not find a version|No matching distr/ { next } $(PIP_PROGRESS)' || { \
+		echo "pip has no CPU build of torch that the lock knows: PyPI's, and 3 GB of CUDA libraries ..." && \
+		$(LOCKED)/torch.txt 2>&1 | awk '$(PIP_PROGRESS)'; }
+	@$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
+
+lock: $(STAMP)   ## Write the locks of what is installed anew (UPGRADE=--upgrade: newest releases)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" deploy/lock.sh $(UPGRADE)
 
 demo: $(STAMP)   ## Run the whole product on real input, in minutes
 	@$(BIN)/rankadaptor demo

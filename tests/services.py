@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import psycopg
@@ -44,6 +44,9 @@ class Server:
 
     user: Mapping[str, Any] = {}
     """Who runs it, for ``subprocess``."""
+
+    environment: Mapping[str, str] = {}
+    """What it finds in its environment besides everything here."""
 
     def __init__(self) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="rankadaptor-test-"))
@@ -81,7 +84,8 @@ class Server:
 
     def _run(self, *command: str) -> None:
         with (self.home / "log").open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, **self.user)
+            told = {**os.environ, **self.environment}
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=told, **self.user)
         wait_for(self._answers, 60)
 
     def _answers(self) -> bool:
@@ -96,10 +100,14 @@ class Postgres(Server):
 
     Args:
         syncs: Whether it waits for the disk. What it wrote outlives its own end without.
+        environment: What it finds in its environment besides everything here.
     """
 
-    def __init__(self, *, syncs: bool = True) -> None:
+    def __init__(
+        self, *, syncs: bool = True, environment: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self._syncs = syncs
+        self.environment = environment
         self._programs = _postgres_programs()
         self.user = _nobody()
         super().__init__()

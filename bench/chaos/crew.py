@@ -20,8 +20,10 @@ import structlog
 
 from bench.chaos.history import Acknowledged
 from bench.sleeping import Nap, SleepingEvaluator
-from rankspace import Assignment
+from rankspace import Assignment, Measurement
+from rankspace.errors import CannotOpen
 from rankspace.lease import Capabilities
+from tuning.training import OnStep
 from worker.lease.client import LeaseClient
 from worker.lease.drain import Drain
 from worker.lease.hints import RedisHints
@@ -33,6 +35,9 @@ from worker.logs import configure
 SLICE_SECONDS = 0.05
 TWICE, DEAF, LONG = 0.1, 0.5, 0.03
 """Shares of reports sent twice, of trials that do not hear of their lease, and of long trials."""
+
+CLOSED = "closed"
+"""Data that no worker can open."""
 
 SHORT_SECONDS, LONG_SECONDS = (0.02, 0.15), 2.5
 
@@ -67,6 +72,18 @@ def nap(dice: random.Random, long_share: float) -> Nap:
     is_long, is_deaf = dice.random() < long_share, dice.random() < DEAF
     seconds = LONG_SECONDS if is_long else dice.uniform(*SHORT_SECONDS)
     return Nap(seconds, SLICE_SECONDS, is_deaf)
+
+
+class Evaluator(SleepingEvaluator):
+    """Finds the files of some studies closed to it."""
+
+    def evaluate(
+        self, assignment: Assignment, on_step: OnStep, adapter_directory: Path | None = None
+    ) -> Measurement:
+        train = assignment.recipe.data.train
+        if train == CLOSED:
+            raise CannotOpen("recipe.data.train", train, "not here", fix="put the file there")
+        return super().evaluate(assignment, on_step, adapter_directory)
 
 
 class JournalingClient(LeaseClient):
@@ -108,7 +125,7 @@ def work(post: Post) -> None:
         post.name,
         JournalingClient(post, dice),
         LeaseClient(post.url, post.key, post.name, attempts=1),
-        SleepingEvaluator(lambda: nap(dice, post.long_share)),
+        Evaluator(lambda: nap(dice, post.long_share)),
         Spool(post.home / f"{post.slot}.spool"),
         drain=Drain(),
         patience=Patience(wait_seconds=2.0, away_seconds=0.3),

@@ -22,6 +22,9 @@ AWAY_SECONDS = 1.0
 PATIENCE_SECONDS = 20.0
 """How long a wiped Redis is watched."""
 
+DATABASE_S = 0.5
+"""Share of the clock jumps that are the database's in any case."""
+
 STRANDED_GIB = 1_000
 STRANDED = queue_names.of_need(STRANDED_GIB, "LlamaForCausalLM")
 """Route of a study whose trials stay queued to the end: what must be on the board at any time."""
@@ -38,13 +41,14 @@ class Menu:
     redis_wipes: int
     postgres_stops: int
     network_cuts: int
+    clock_jumps: int = 0
 
     def counts(self) -> Mapping[str, int]:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-FULL = Menu(200, 30, 10, 3, 3, 5, 20)
-SMALL = Menu(10, 6, 2, 1, 1, 1, 4)
+FULL = Menu(200, 30, 10, 3, 3, 5, 20, 20)
+SMALL = Menu(10, 6, 2, 1, 1, 1, 4, 4)
 
 
 @dataclass
@@ -154,6 +158,13 @@ class Faults:
             proxy.end()
 
         self._in_background(mend)
+
+    def _clock_jumps(self) -> None:
+        """An hour on or back, half of the time where leases are kept; none is ever further off."""
+        clocks = self.site.clocks
+        clock = clocks[0] if self.dice.random() < DATABASE_S else self.dice.choice(clocks)
+        is_forward = clock.ahead < 0 or (clock.ahead == 0 and self.dice.random() < 0.5)
+        clock.jump(is_forward=is_forward)
 
     def _in_background(self, what: Callable[[], None]) -> None:
         def guarded() -> None:

@@ -13,7 +13,14 @@ from bench.chaos.faults import Faults, Menu
 from bench.chaos.history import Findings, History, check
 from bench.chaos.mutants import ROOT
 from bench.chaos.site import Kind, Site, site
-from bench.chaos.work import Progress, read_history, submit
+from bench.chaos.work import (
+    Closed,
+    Progress,
+    look_at_closed,
+    read_history,
+    submit,
+    submit_closed,
+)
 from service.storage.db import Database
 
 LOOK_SECONDS = 0.25
@@ -35,6 +42,7 @@ class Order:
         most_seconds: Then the run is over, whatever has come of it.
         replays: Whether every proposal is recomputed at the end.
         long_share: Of the trials, those that last nearly as long as a lease.
+        closed_studies: More studies, whose files no worker can open.
     """
 
     trials: int
@@ -47,6 +55,7 @@ class Order:
     most_seconds: float = 600.0
     replays: bool = True
     long_share: float = LONG
+    closed_studies: int = 1
 
 
 @dataclass
@@ -60,6 +69,7 @@ class Outcome:
         checked_seconds: That the check took, replays included.
         faults: Committed, by kind.
         kinds: Events of the history by kind.
+        closed: What became of the studies that nobody can open.
         refills: Seconds until the board in Redis was right again.
         mebibytes: Memory of each replica at the end.
         problems: Of the run itself.
@@ -71,6 +81,7 @@ class Outcome:
     checked_seconds: float
     faults: Counter[str]
     kinds: Counter[str]
+    closed: Closed
     refills: list[float]
     mebibytes: list[float]
     problems: list[str] = field(default_factory=list)
@@ -81,13 +92,15 @@ def run(order: Order, say: Callable[[str], None]) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as name:
         home = Path(name)
         home.chmod(0o700)
-        with site(home, order.kind, order.tree, proxies=PROXIES) as running:
+        jumps = order.menu.clock_jumps > 0
+        with site(home, order.kind, order.tree, proxies=PROXIES, sets_clocks=jumps) as running:
             return _run(order, running, say)
 
 
 def _run(order: Order, running: Site, say: Callable[[str], None]) -> Outcome:
     dice = random.Random(order.seed)
     with running.client() as client:
+        closed = submit_closed(client, order.closed_studies)
         studies = submit(client, order.trials, order.studies)
     database = Database(running.database_url, connections=2)
     crew = Crew(_posts(order, running, dice))
@@ -105,8 +118,9 @@ def _run(order: Order, running: Site, say: Callable[[str], None]) -> Outcome:
     say("checking the history")
     told = journals(running.home)
     history = read_history(database, studies, told, faults.refills, replays=order.replays)
+    shut = look_at_closed(database, closed)
     database.close()
-    return _outcome(history, faults, seconds, time.monotonic() - began - seconds)
+    return _outcome(history, faults, shut, seconds, time.monotonic() - began - seconds)
 
 
 def _posts(order: Order, running: Site, dice: random.Random) -> list[Post]:
@@ -143,17 +157,22 @@ def _until_done(
         time.sleep(LOOK_SECONDS)
 
 
-def _outcome(history: History, faults: Faults, seconds: float, checked: float) -> Outcome:
+def _outcome(
+    history: History, faults: Faults, closed: Closed, seconds: float, checked: float
+) -> Outcome:
+    kinds = Counter(event.kind for event in history.events)
+    failed = [f"{kinds['failed']} trials count as failed, and none fails by itself"]
     return Outcome(
         trials=sum(state != "cancelled" for state in history.states.values()),
         findings=check(history),
         seconds=seconds,
         checked_seconds=checked,
         faults=faults.done,
-        kinds=Counter(event.kind for event in history.events),
+        kinds=kinds,
         refills=faults.refills,
         mebibytes=[replica.resident_mebibytes() for replica in faults.site.replicas],
-        problems=faults.problems,
+        closed=closed,
+        problems=[*faults.problems, *closed.problems(), *(failed if kinds["failed"] else ())],
     )
 
 

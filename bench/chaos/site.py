@@ -5,26 +5,36 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 import httpx
 
+from bench.chaos.clocks import Clock, build
 from tests.fault_proxy import FaultProxy
 from tests.services import Postgres, Redis, free_port
 from tests.waiting import wait_for
 
 LEASE_SECONDS = 3.0
 SERVE = "from service.server import run; from service.settings import Settings; run(Settings())"
+LAST = 300
+"""Characters at the end of a line that tell its error."""
+
 OWN_FAULTS = ("unexpected error", "cannot go on", "deadlock detected")
 Kind = Literal["postgresql", "sqlite"]
 
 
 class Replica:
-    """One service process."""
+    """One service process.
+
+    Attributes:
+        clock: Of its machine, if that can be set.
+    """
 
     def __init__(
         self,
@@ -33,8 +43,10 @@ class Replica:
         environment: Mapping[str, str],
         tree: Path,
         port: int | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.port = port or free_port()
+        self.clock = clock
         self.log = home / f"{name}.log"
         self._tree = tree
         self._starting = threading.Lock()
@@ -42,6 +54,7 @@ class Replica:
         self._environment = {
             **clean,
             **environment,
+            **(clock.environment if clock else {}),
             "RANKADAPTOR_PORT": str(self.port),
             "PYTHONPATH": str(tree),
             "OMP_NUM_THREADS": "1",
@@ -79,13 +92,17 @@ class Replica:
 
 @dataclass
 class Site:
-    """What a run hurts. ``postgres`` and ``redis`` are None where there is none."""
+    """What a run hurts. ``postgres`` and ``redis`` are None where there is none.
+
+    The clock that leases know, the database's, is the first of ``clocks``; none where none is set.
+    """
 
     home: Path
     database_url: str
     postgres: Postgres | None
     redis: Redis | None
     replicas: list[Replica]
+    clocks: list[Clock]
     proxies: list[FaultProxy] = field(default_factory=list)
 
     def key(self, role: str) -> str:
@@ -100,13 +117,16 @@ class Site:
         )
 
     def faults_logged(self) -> list[str]:
-        """What a service says of itself that no fault from outside excuses."""
-        return [
-            f"{replica.log.name}: {line[:300]}"
+        """What services say of themselves that no fault from outside excuses; each error once."""
+        lines = [
+            line
             for replica in self.replicas
             for line in replica.log.read_text(encoding="utf-8").splitlines()
             if any(words in line for words in OWN_FAULTS)
         ]
+        times = Counter(line[-LAST:] for line in lines)
+        first = {line[-LAST:]: line for line in reversed(lines)}
+        return [f"{times[end]} times in a log: {_ends(line)}" for end, line in first.items()]
 
     def wait_until_ready(self) -> None:
         for replica in self.replicas:
@@ -114,20 +134,29 @@ class Site:
 
 
 @contextmanager
-def site(home: Path, kind: Kind, tree: Path, *, proxies: int) -> Iterator[Site]:
+def site(home: Path, kind: Kind, tree: Path, *, proxies: int, sets_clocks: bool) -> Iterator[Site]:
     """Start everything; ``tree`` is where the service's source lies.
 
     On SQLite there is one replica, and Redis as well.
+
+    Raises:
+        Missing: There is no PostgreSQL, no Redis, or no compiler for clocks that can be set.
     """
     with ExitStack() as stack:
-        postgres = stack.enter_context(Postgres()) if kind == "postgresql" else None
+        clocks = _clocks(stack) if sets_clocks else []
+        told = clocks[0].environment if clocks else {}
+        postgres = stack.enter_context(Postgres(environment=told)) if kind == "postgresql" else None
         redis = stack.enter_context(Redis())
         url = postgres.create("chaos") if postgres else f"sqlite:///{home / 'chaos.sqlite'}"
         _migrate(url, tree)
         environment = _environment(home, url, redis.url)
         count = 2 if postgres else 1
-        replicas = [Replica(f"replica-{n}", home, environment, tree) for n in range(count)]
-        found = Site(home, url, postgres, redis, replicas)
+        mine = clocks[-count:] if postgres else clocks[:1]
+        replicas = [
+            Replica(f"replica-{n}", home, environment, tree, clock=clock)
+            for n, clock in enumerate(mine or [None] * count)
+        ]
+        found = Site(home, url, postgres, redis, replicas, clocks if postgres else mine)
         stack.callback(_stop, found)
         replicas[0].start()
         wait_for(replicas[0].is_ready, 60)
@@ -137,6 +166,19 @@ def site(home: Path, kind: Kind, tree: Path, *, proxies: int) -> Iterator[Site]:
         targets = [("127.0.0.1", replica.port) for replica in replicas]
         found.proxies = [stack.enter_context(FaultProxy(targets)) for _ in range(proxies)]
         yield found
+
+
+def _ends(line: str) -> str:
+    """What happened, and where: a trace ends with its error."""
+    return line if len(line) <= 3 * LAST else f"{line[:LAST]} … {line[-LAST:]}"
+
+
+def _clocks(stack: ExitStack) -> list[Clock]:
+    """Three, which every user of this machine may read: PostgreSQL is not run by root."""
+    home = Path(stack.enter_context(TemporaryDirectory(prefix="chaos-clocks-")))
+    home.chmod(0o755)
+    library = build(home)
+    return [Clock(library, home / name) for name in ("database", "replica-0", "replica-1")]
 
 
 def _environment(home: Path, url: str, redis: str) -> dict[str, str]:

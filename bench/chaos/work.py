@@ -1,13 +1,14 @@
 """The work of a run: studies submitted over REST, and the history read back from the database."""
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from bench.chaos.crew import CLOSED
 from bench.chaos.faults import STRANDED_GIB
 from bench.chaos.history import Acknowledged, Counted, Event, History
 from bench.chaos.site import LEASE_SECONDS
@@ -16,7 +17,7 @@ from rankspace.study import OVER, StudyState
 from service.planning.replay import replay
 from service.planning.study_results import StudyResults
 from service.storage.db import Database
-from service.storage.tables import EventRow, ObservationRow, StudyRow, TrialRow
+from service.storage.tables import BarRow, EventRow, ObservationRow, StudyRow, TrialRow
 
 MODULES = ("q_proj", "v_proj", "gate_proj", "down_proj")
 BLOCKS = 3
@@ -34,6 +35,13 @@ def submit(client: httpx.Client, trials: int, studies: int) -> list[str]:
     ]
     _submit(client, "stranded", 3, "random", gpu_memory_gib=STRANDED_GIB)
     return names
+
+
+def submit_closed(client: httpx.Client, studies: int) -> list[str]:
+    """Submit ``studies`` whose files no worker can open; what is submitted first goes first."""
+    client.post("/v1/models", json=_model()).raise_for_status()
+    recipe = {"data": {"train": CLOSED}, "modules": list(MODULES)}
+    return [_submit(client, f"closed-{at}", 3, "random", recipe=recipe) for at in range(studies)]
 
 
 def _submit(client: httpx.Client, name: str, trials: int, strategy: str, **changes: Any) -> str:
@@ -154,3 +162,44 @@ def _mismatches(database: Database, study: str) -> int:
         mine = (TrialRow.study_id == study) & (TrialRow.purpose == Purpose.SEARCH.value)
         there = session.scalar(searched.where(mine))
         return len(replay(session, study)) + (results.searched != there)
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """What became of the studies that nobody can open.
+
+    Attributes:
+        studies: How many there were.
+        paused: Of them, so that a person hears of it.
+        workers: That were kept from them.
+        measured: Their trials that count, which none can.
+    """
+
+    studies: int
+    paused: int
+    workers: int
+    measured: int
+
+    def problems(self) -> list[str]:
+        """Whatever should not have happened to them."""
+        found = []
+        if self.paused < self.studies:
+            found.append(f"{self.studies - self.paused} studies that nobody can open go on")
+        if self.measured:
+            found.append(f"{self.measured} trials count that nobody can have opened")
+        return found
+
+
+def look_at_closed(database: Database, studies: Sequence[str]) -> Closed:
+    """Read what became of ``studies``."""
+    with database.reading() as session:
+
+        def count(what: Any, *where: Any) -> int:
+            return int(session.scalar(select(func.count(what)).where(*where)) or 0)
+
+        return Closed(
+            len(studies),
+            count(StudyRow.id, StudyRow.id.in_(studies), StudyRow.state == StudyState.PAUSED),
+            count(BarRow.worker.distinct(), BarRow.study_id.in_(studies)),
+            count(ObservationRow.trial_id, ObservationRow.study_id.in_(studies)),
+        )

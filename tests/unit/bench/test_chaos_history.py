@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from bench.chaos.history import (
+    CLOCK_STEP_SECONDS,
     SLACK_SECONDS,
     Acknowledged,
     Counted,
@@ -52,6 +53,12 @@ def _counted(*rows: Counted) -> Plant:
     return lambda clean: replace(clean, counted=[*clean.counted, *rows])
 
 
+def _set(history: History, seconds: float) -> History:
+    """The clock was set by ``seconds`` when the first trial had been claimed."""
+    later = [replace(event, at=event.at + seconds) for event in history.events[2:]]
+    return replace(history, events=[*history.events[:2], *later])
+
+
 PLANTED: dict[str, tuple[str, Plant]] = {
     "a trial left over": ("lost", lambda c: replace(c, states={**c.states, 9: "running"})),
     "an end without a result": ("lost", lambda c: replace(c, counted=c.counted[1:])),
@@ -84,6 +91,10 @@ PLANTED: dict[str, tuple[str, Plant]] = {
         "order",
         lambda c: replace(c, lease_seconds=SLACK_SECONDS + 1.01),
     ),
+    "taken because the clock was set on": (
+        "order",
+        lambda c: replace(_set(c, CLOCK_STEP_SECONDS - 0.95), lease_seconds=SLACK_SECONDS + 1.0),
+    ),
     "taken by an expiry nobody had": (
         "order",
         lambda c: replace(c, events=[replace(c.events[2], token=99), *c.events[:2], *c.events[3:]]),
@@ -101,6 +112,12 @@ PLANTED: dict[str, tuple[str, Plant]] = {
 def test_a_clean_history_passes() -> None:
     assert check(CLEAN) == Findings()
     assert check(replace(CLEAN, lease_seconds=SLACK_SECONDS + 1.0)) == Findings()
+
+
+@pytest.mark.parametrize("seconds", [CLOCK_STEP_SECONDS, -CLOCK_STEP_SECONDS])
+def test_a_clock_that_was_set_makes_no_lease_longer_or_shorter(seconds: float) -> None:
+    found = check(replace(_set(CLEAN, seconds), lease_seconds=SLACK_SECONDS + 1.0))
+    assert found == Findings()
 
 
 def test_who_came_back_may_lose_what_it_held_before() -> None:

@@ -1,7 +1,6 @@
 """docker-compose.yml: what Docker would refuse, and what it would run all the same."""
 
 import re
-import tomllib
 from collections.abc import Iterator
 from typing import Any
 
@@ -118,18 +117,15 @@ def test_commands_exist(name: str) -> None:
     assert " ".join(SERVICES[name]["command"]) in commands() | pending
 
 
-def test_images_are_built_with_an_extra_that_exists() -> None:
-    extras = {
-        "rankadaptor-service:0.1.0": "service,postgres,redis",
-        "rankadaptor-worker:0.1.0": "worker,redis",
-    }
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    named = {name for extra in extras.values() for name in extra.split(",")}
-    assert named <= set(project["optional-dependencies"])
+def test_images_are_built_with_locks_that_exist() -> None:
+    locks = {"rankadaptor-service:0.1.0": "service", "rankadaptor-worker:0.1.0": "worker torch"}
     for name in OWN:
         build = SERVICES[name]["build"]
         assert (ROOT / build["dockerfile"]).exists()
-        assert build["args"]["EXTRA"] == extras[SERVICES[name]["image"]]
+        assert build["args"]["LOCKS"] == locks[SERVICES[name]["image"]]
+        assert all(
+            (DEPLOY / f"locks/{lock}.txt").exists() for lock in build["args"]["LOCKS"].split()
+        )
 
 
 def test_the_gpu_file_changes_only_services_there_are() -> None:
