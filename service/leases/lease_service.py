@@ -133,6 +133,7 @@ class LeaseService:
         return answer
 
     def report(self, trial: int, given: Report, identity: WorkerIdentity) -> Receipt:
+        self._attend()  # or a clock that was set back since the claim makes the result implausible
         try:
             with self._database.writing() as session:
                 earlier = Leases(session).spent(trial, given.token)
@@ -151,7 +152,7 @@ class LeaseService:
             self._metrics.duplicate_reports.inc()
         else:
             self._metrics.accepted_reports.labels(given.outcome).inc()
-            self._metrics.gpu_seconds.labels(given.outcome).inc(seconds)
+            self._count_seconds(given.outcome, seconds)
         return receipt
 
     def release(self, trial: int, given: Release, identity: WorkerIdentity) -> None:
@@ -161,7 +162,7 @@ class LeaseService:
             seconds = Leases(session).spent(trial, given.token) - earlier
         if given.reason:
             log.warning("barred", worker=given.worker, study=given.study_id, problem=given.reason)
-        self._metrics.gpu_seconds.labels("released").inc(seconds)
+        self._count_seconds("released", seconds)
         self._doorbell.ring(1)
 
     def sweep(self) -> None:
@@ -188,7 +189,11 @@ class LeaseService:
 
     def _count_expired(self, seconds: Sequence[float]) -> None:
         self._metrics.expired_leases.inc(len(seconds))
-        self._metrics.gpu_seconds.labels("expired").inc(sum(seconds))
+        self._count_seconds("expired", sum(seconds))
+
+    def _count_seconds(self, outcome: str, seconds: float) -> None:
+        """A claim that ends twice has lasted less at its second end if the clock was set back."""
+        self._metrics.gpu_seconds.labels(outcome).inc(max(seconds, 0.0))
 
     def _attend(self) -> None:
         """Note now and then that somebody is there; give the time of an absence to every holder."""
@@ -201,6 +206,8 @@ class LeaseService:
             lost = max(away - self._usual_seconds(), 0.0)
             is_usual = away >= 0.0 and not lost
             renewed = 0 if is_usual else Leases(session).grant_grace(lease, lost)
+            if away < 0.0:  # by so much, less what went by since the last note
+                Leases(session).set_back(self._usual_seconds() - away)
         if renewed:
             log.info("leases renewed", leases=renewed, absent_seconds=round(away, 1))
         self._has_attended = True

@@ -185,8 +185,14 @@ class Leases:
         return row if row is not None and row.worker == worker else None
 
     def age(self, attempt: AttemptRow) -> float:
-        """Seconds since the claim."""
+        """Seconds since the claim; less than none where the clock was set back since."""
         return float(self._session.scalar(select(Now() - attempt.started_at)) or 0.0)
+
+    def set_back(self, seconds: float) -> None:
+        """Let the claims that run have begun ``seconds`` earlier: the clock was set back."""
+        running = update(AttemptRow).where(AttemptRow.ended_at.is_(None))
+        earlier = running.values(started_at=AttemptRow.started_at - seconds)
+        self._session.execute(earlier.execution_options(synchronize_session=False))
 
     def spent(self, trial: int, token: int) -> float:
         """How many seconds the claim (trial, token) held the trial, 0 until it has ended.

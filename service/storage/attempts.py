@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, update
+from sqlalchemy import ColumnElement, case, update
 from sqlalchemy.orm import Session
 
 from service.storage.clock import Now
@@ -11,7 +11,8 @@ from service.storage.tables import AttemptRow
 
 def end_attempts(session: Session, outcome: str, where: ColumnElement[bool], **also: Any) -> None:
     """End the claims ``where`` that holds, now; ``also`` are further columns."""
-    spent = Now() - AttemptRow.started_at
+    held = Now() - AttemptRow.started_at
+    spent = case((held > 0.0, held), else_=0.0)  # the clock may have been set back since
     ended = update(AttemptRow).where(where)
     ended = ended.values(outcome=outcome, ended_at=Now(), seconds=spent, **also)
     session.execute(ended.execution_options(synchronize_session=False))

@@ -12,21 +12,19 @@ from tests.services import Missing, skip_or_fail
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 TRIALS = 120
-MENU = replace(SMALL, clock_jumps=0)
-"""Clocks are set by ``python -m bench.chaos`` only."""
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "sqlite"])
 def test_nothing_is_lost_or_counted_twice_whatever_dies(kind: Kind) -> None:
     try:
-        outcome = run(Order(TRIALS, 8, 3, MENU, kind, most_seconds=240), print)
+        outcome = run(Order(TRIALS, 8, 3, SMALL, kind, most_seconds=240), print)
     except Missing as missing:
         skip_or_fail(missing)
         return
     assert replace(outcome.findings, slow=[]).all == []  # how slow, ``python -m bench.chaos`` says
     assert outcome.problems == []
     assert outcome.trials >= TRIALS
-    assert outcome.faults["worker_kills"] == MENU.worker_kills
+    assert outcome.faults["worker_kills"] == SMALL.worker_kills
     assert outcome.closed.paused == outcome.closed.studies == 1
     assert outcome.faults["redis_wipes"] == len(outcome.refills)
     assert all(seconds < PATIENCE_SECONDS for seconds in outcome.refills)
