@@ -27,8 +27,11 @@ $(STAMP): pyproject.toml deploy/locks/dev.txt deploy/locks/torch.txt deploy/lock
 	@echo "Installing into $(VENV) (about 1.6 GB, most of it torch; a minute or two) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(LOCKED)/dev.txt 2>&1 | awk '$(PIP_PROGRESS)'
-	@$(LOCKED)/torch-cpu.txt 2>&1 | awk '/Could not find a version|No matching distr/ { next } $(PIP_PROGRESS)' || { \
-		echo "pip has no CPU build of torch that the lock knows: PyPI's, and 3 GB of CUDA libraries ..." && \
+	@$(LOCKED)/torch-cpu.txt > $(VENV)/torch.log 2>&1 || { \
+		echo "The locked CPU build of torch is not to be had; another one, whose file no lock knows ..." && \
+		$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --only-binary :all: \
+			"$$(grep -o '^torch==[^ ]*' deploy/locks/torch-cpu.txt)" >> $(VENV)/torch.log 2>&1; } || { \
+		echo "pip knows of none: PyPI's build, and 3 GB of CUDA libraries ..." && \
 		$(LOCKED)/torch.txt 2>&1 | awk '$(PIP_PROGRESS)'; }
 	@$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)

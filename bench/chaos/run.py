@@ -161,7 +161,11 @@ def _outcome(
     history: History, faults: Faults, closed: Closed, seconds: float, checked: float
 ) -> Outcome:
     kinds = Counter(event.kind for event in history.events)
-    failed = [f"{kinds['failed']} trials count as failed, and none fails by itself"]
+    causes = Counter(event.cause for event in history.events if event.kind == "failed")
+    failed = [
+        f"{count} trials count as failed, and none fails by itself: {cause}"
+        for cause, count in causes.most_common()
+    ]
     return Outcome(
         trials=sum(state != "cancelled" for state in history.states.values()),
         findings=check(history),
@@ -172,7 +176,7 @@ def _outcome(
         refills=faults.refills,
         mebibytes=[replica.resident_mebibytes() for replica in faults.site.replicas],
         closed=closed,
-        problems=[*faults.problems, *closed.problems(), *(failed if kinds["failed"] else ())],
+        problems=[*faults.problems, *closed.problems(), *failed],
     )
 
 

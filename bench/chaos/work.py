@@ -1,6 +1,6 @@
 """The work of a run: studies submitted over REST, and the history read back from the database."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -104,6 +104,10 @@ class Progress:
         self.counted, self.is_over = int(counted or 0), over == len(self._studies)
 
 
+def _why(content: Mapping[str, Any] | None) -> str | None:
+    return (content or {}).get("error")
+
+
 def read_history(
     database: Database,
     studies: Iterable[str],
@@ -138,7 +142,7 @@ def read_history(
         history = History(
             states={row.id: row.state for row in states},
             events=[
-                Event(t, kind, (c or {}).get("token"), at, (c or {}).get("cause"))
+                Event(t, kind, (c or {}).get("token"), at, (c or {}).get("cause") or _why(c))
                 for t, kind, c, at in events
             ],
             counted=[Counted(*row) for row in rows],

@@ -33,6 +33,7 @@ _IS_TRIAL_SEEN = exists(select(1).where(StudyRow.id == TrialRow.study_id, _IS_SE
 _WORKER: BindParameter[Any] = bindparam("worker")
 _ATTEMPT = insert(table_of(AttemptRow))
 
+_OPEN = (TrialState.QUEUED.value, TrialState.RUNNING.value)
 _IS_QUEUED = TrialRow.state == TrialState.QUEUED.value
 _IS_RUNNING = TrialRow.state == TrialState.RUNNING.value
 _IS_LATE = TrialRow.lease_until < Now()
@@ -189,9 +190,13 @@ class Leases:
         return float(self._session.scalar(select(Now() - attempt.started_at)) or 0.0)
 
     def set_back(self, seconds: float) -> None:
-        """Let the claims that run have begun ``seconds`` earlier: the clock was set back."""
-        running = update(AttemptRow).where(AttemptRow.ended_at.is_(None))
-        earlier = running.values(started_at=AttemptRow.started_at - seconds)
+        """Let all claims that may still be reported have begun earlier: the clock was set back.
+
+        That of an expired lease is one of them.
+        """
+        last = select(TrialRow.id).where(_CLAIMED, TrialRow.state.in_(_OPEN))
+        open_ones = update(AttemptRow).where(last.exists())
+        earlier = open_ones.values(started_at=AttemptRow.started_at - seconds)
         self._session.execute(earlier.execution_options(synchronize_session=False))
 
     def spent(self, trial: int, token: int) -> float:

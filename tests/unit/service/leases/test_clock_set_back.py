@@ -83,3 +83,17 @@ def _seconds(service: Service) -> float:
     with service.app.state.runtime.database.reading() as session:
         (seconds,) = session.scalars(select(AttemptRow.seconds)).all()
     return float(seconds)
+
+
+def test_the_result_of_an_expired_lease_is_taken_as_well(
+    service: Service, lease: dict[str, Any]
+) -> None:
+    database = service.app.state.runtime.database
+    with database.writing() as session:
+        session.execute(update(AttendanceRow).values(at=AttendanceRow.at - HOUR))
+        session.execute(update(TrialRow).values(lease_until=Now() - 1))
+    service.sweep()
+    with database.writing() as session:
+        session.execute(update(AttendanceRow).values(at=AttendanceRow.at + HOUR))
+    measured = measurement(-1.0, lease) | {"seconds": {"train": 20.0}}
+    assert service.report(lease, -1.0, measurement=measured).json() == {"status": "accepted"}
