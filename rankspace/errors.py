@@ -29,7 +29,7 @@ LIMIT = 80  # characters of a value
 _LONG_BITS = 1024  # Python refuses to spell out integers of some thousand digits
 MAX_TOLD = 4000
 """Characters of what another program says is wrong; the rest is left out."""
-MOST_COMPARED, LONGEST_COMPARED = 500, 100
+MOST_COMPARED, LONGEST_COMPARED = 500, 64
 """Names, and their characters, that are looked at for one that is alike: the time it takes grows
 with the product of both and with the length of what was asked for."""
 

@@ -1,5 +1,6 @@
 """From a described model to its search space, and from a rank vector back to its matrices."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -14,9 +15,13 @@ BUDGET = "search.budget.parameters"
 MAX_LAYERS = 8_192
 MAX_CHOICES = 2**17
 """Layers times ranks: what one proposal looks through, in some tenths of a second."""
-MAX_WORK = 200_000_000
-"""Layers times ranks times trials: what a search learns in all, such as 100,000 trials of 224
-layers with 8 ranks."""
+MAX_LEARNED = 25_000_000
+"""Layers times trials: what a search keeps in all, such as 100,000 trials of 224 layers."""
+COLUMNS = 3
+"""Of a layer in the regression of the performance model."""
+MAX_REFIT = 5e9
+"""What one refit of it is proportional to, columns times the square of columns or trials,
+whichever is less: about half a minute on one core, and some hundred megabytes."""
 MAX_SAID = 400
 """Characters of names that an error lists."""
 
@@ -125,10 +130,18 @@ def _check_size(layers: int, search: Search) -> None:
         problem = f"are too many on {layers:,} layers"
         fix = f"use {MAX_CHOICES // layers:,} or fewer, or one rank per block"
         raise InvalidInput("search.ranks", ranks, problem, fix=fix)
-    if layers * ranks * trials > MAX_WORK:
-        problem = f"are more than can be planned with {ranks} ranks on {layers:,} layers"
-        fix = f"use {MAX_WORK // (layers * ranks):,} or fewer, fewer ranks, or one rank per block"
+    most = most_trials(layers)
+    if trials > most:
+        problem = f"are more than can be planned on {layers:,} layers"
+        fix = f"use {most:,} or fewer, or one rank per block"
         raise InvalidInput("search.budget.trials", trials, problem, fix=fix)
+
+
+def most_trials(layers: int) -> int:
+    """How many trials a search over so many layers may have."""
+    columns = COLUMNS * layers
+    refit = MAX_REFIT if columns**3 > MAX_REFIT else math.inf
+    return int(min(MAX_LEARNED / layers, math.sqrt(refit / columns)))
 
 
 def _check_fixed(layers: Sequence[Layer], fixed: Mapping[str, int]) -> None:

@@ -103,7 +103,7 @@ def _begin(measurements: Measurements, before: Fit | None) -> tuple[Scales, Nois
     scale, count = measurements.scale, len(measurements.seen)
     fresh = NoiseModel.first(scale, count, len(measurements.indicators.fidelities))
     if before is None or before.measurements.flat:
-        scales = Scales.first(measurements.basis, measurements.features, scale)
+        scales = Scales.first(measurements.basis, measurements.feature_parts, scale)
         return scales, fresh, Sites.first(scales.of(measurements.basis), scales.shares)
     known = before.noise
     weights = fresh.weights.copy()

@@ -15,6 +15,10 @@ from perfmodel.additive.standard import Standard
 from perfmodel.arrays import Floats, Integers
 from rankspace import Observation
 
+SEEDS_TOLD_APART = 32
+"""Seeds with a column of their own. Each further one counts as the last of them: its effect is
+noise, and a study in which every trial has a seed of its own would be all columns."""
+
 ANYWHERE = 100.0
 """Prior variance of a fidelity's mean score, in units of the scores' variance."""
 
@@ -34,7 +38,8 @@ class Indicators:
 
     Attributes:
         fidelities: Distinct ones, highest first; predictions are for the first.
-        seeds: Distinct ones, in the order of the trials; the first is the home of all effects.
+        seeds: The first distinct ones, in the order of the trials; the very first is the home of
+            all effects.
     """
 
     fidelities: tuple[float, ...]
@@ -43,15 +48,18 @@ class Indicators:
     @classmethod
     def of(cls, seen: Sequence[Observation]) -> "Indicators":
         fidelities = sorted({one.fidelity for one in seen}, reverse=True)
-        return cls(tuple(fidelities), tuple(dict.fromkeys(one.seed for one in seen)))
+        seeds = tuple(dict.fromkeys(one.seed for one in seen))
+        return cls(tuple(fidelities), seeds[:SEEDS_TOLD_APART])
 
     def covers(self, one: Observation) -> bool:
-        return one.fidelity in self.fidelities and one.seed in self.seeds
+        is_full = len(self.seeds) >= SEEDS_TOLD_APART
+        return one.fidelity in self.fidelities and (is_full or one.seed in self.seeds)
 
     def columns(self, seen: Sequence[Observation]) -> Floats:
         """``(n, fidelities + seeds - 1)``."""
         levels = np.array([self.fidelities.index(one.fidelity) for one in seen])
-        homes = np.array([self.seeds.index(one.seed) for one in seen])
+        places = {seed: at for at, seed in enumerate(self.seeds)}
+        homes = np.array([places.get(one.seed, len(self.seeds) - 1) for one in seen])
         left = levels[:, None] == np.arange(len(self.fidelities))
         right = homes[:, None] == np.arange(1, len(self.seeds))
         return np.concatenate([left, right], axis=1).astype(np.float64)
@@ -93,6 +101,11 @@ class Measurements:
         for begin in range(0, len(self.seen), PART):
             place = slice(begin, begin + PART)
             yield place, replace(self, seen=self.seen[place])
+
+    def feature_parts(self) -> Iterator[Floats]:
+        """``features``, piece by piece."""
+        for _, part in self.parts:
+            yield part.features
 
     @property
     def centre(self) -> float:

@@ -6,6 +6,7 @@ needs more of everything and a useless kind is useless in every block. The layer
 is left to the heavy tails of ``perfmodel.additive.amplitudes``.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,10 +50,17 @@ class Scales:
     shares: Floats
 
     @classmethod
-    def first(cls, basis: Basis, features: Floats, spread: float) -> "Scales":
-        """Guess before any fit: the layers share the scores' standard deviation ``spread``."""
-        weighted = (features - features.mean(axis=0)) * _weights(basis)
-        variance = float((weighted**2).sum(axis=1).mean())
+    def first(
+        cls, basis: Basis, features: Callable[[], Iterable[Floats]], spread: float
+    ) -> "Scales":
+        """Guess before any fit: the layers share the scores' standard deviation ``spread``.
+
+        ``features`` gives those of all trials, part by part, as often as it is called.
+        """
+        total = [(part.sum(axis=0), len(part)) for part in features()]
+        mean = sum(part for part, _ in total) / sum(count for _, count in total)
+        weighted = (((part - mean) * _weights(basis)) ** 2 for part in features())
+        variance = float(np.concatenate([part.sum(axis=1) for part in weighted]).mean())
         common = spread / np.sqrt(variance) if variance > 0.0 else spread
         factors = tuple(np.ones(int(axis.max()) + 1) for axis in basis.hierarchy.axes)
         return cls(float(common), factors, 1.0, amplitudes.SHARES)

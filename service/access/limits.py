@@ -26,7 +26,6 @@ class Limits:
             return Buckets(rate * factor, max(burst * factor, 1.0))
 
         self._people, self._fleets, self._strangers = map(buckets, (1.0, FLEET, STRANGER))
-        self.refusals = Refusals()
         self._refusals = Refusals()
         self._polls = Slots(
             "waits for trials",

@@ -38,7 +38,7 @@ class _Opened:
     results: StudyResults | None = None
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)  # of long studies, some hundred megabytes each
 def _opened(engine: Any, study: str) -> _Opened:
     return _Opened()
 

@@ -54,5 +54,8 @@ def _thinned(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
     kept, stride = list(pairs), 1
     while len(kept) > MOST:
         stride *= 2
-        kept = [pair for pair in kept if pair[0] % stride == 0 or pair is pairs[-1]]
+        fewer = [pair for pair in kept if pair[0] % stride == 0 or pair is pairs[-1]]
+        if len(fewer) < MOST // 4:  # steps of no common grid: every other one
+            fewer = [*kept[:-1:2], kept[-1]]
+        kept = fewer
     return tuple(kept)

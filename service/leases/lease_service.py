@@ -115,6 +115,7 @@ class LeaseService:
         able: Capabilities | None = None,
         process: str | None = None,
     ) -> Assignment | None:
+        self._attend()  # or the claim would be taken for one from before a clock was set back
         with self._database.writing() as session:
             lease_seconds = self._settings.lease_seconds
             trial = workflow.claim(session, worker, able, lease_seconds, identity, process)

@@ -41,6 +41,10 @@ PATIENCE_SECONDS = 1.0
 """How long a study waits that another service is planning: it may have stopped in the middle, and
 there are other studies to plan."""
 
+THREADS = 2
+"""Studies planned at a time, of one project only one: what one project has planned, however long
+it takes, leaves a thread to the others."""
+
 OPEN_BYTES = 512 << 20
 """What the open results of studies may take in memory, as far as their models and trials are it."""
 
@@ -102,7 +106,7 @@ class StudyPlanner:
         try:
             with self._database.reading() as session:
                 return Studies(session).projects(studies)
-        except SQLAlchemyError as error:
+        except Exception as error:  # whatever it is, the thread that asks must live
             log.error("projects cannot be looked up", exc_info=error)
             return {}
 
@@ -122,7 +126,7 @@ class StudyPlanner:
                     return False
         except NotFound:
             self._close(study)  # deleted meanwhile
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, MemoryError) as error:  # memory: perhaps another study's doing
             self._close(study)
             self._forget(study)
             log.error("study has to wait", study=study, exc_info=error)  # housekeeping retries
@@ -165,7 +169,10 @@ class StudyPlanner:
         """Plan from a snapshot, write if it still holds; return whether to look again."""
         with self._database.attempt(f"plan {study}", PATIENCE_SECONDS) as is_alone:
             if is_alone:
-                return self._planned(study, until)
+                try:
+                    return self._planned(study, until)
+                finally:
+                    self._make_room(study)
         self._forget(study)  # housekeeping asks again: whoever is at it may stop in the middle
         return False
 
@@ -179,9 +186,10 @@ class StudyPlanner:
             return True
         planner = PLANNERS.get(snapshot.head.state)
         plan = planner(snapshot) if planner else Plan()
-        self._known[study] = snapshot.results.known
+        with self._lock:
+            if study in self._results:
+                self._known[study] = snapshot.results.known
         self._keep_fit(results)
-        self._make_room()
         if plan.is_empty:
             return False
         with self._database.writing() as session:
@@ -203,16 +211,21 @@ class StudyPlanner:
             self._results[study] = results
         return results
 
-    def _make_room(self) -> None:
-        """Close what was used least lately, to be opened anew; the last one stays in any case."""
+    def _make_room(self, mine: str) -> None:
+        """Close what was used least lately, to be opened anew.
+
+        Those stay in any case that the planning threads have just opened: a study that is learned
+        in pieces goes on before others of its project, so there are no more of them than threads.
+        """
         with self._lock:
             sizes = {study: results.size for study, results in self._results.items()}
         total = sum(sizes.values())
-        for study in [*sizes][:-1]:
+        for study in [*sizes][:-THREADS]:
             if total <= OPEN_BYTES:
                 return
-            total -= sizes[study]
-            self._close(study)
+            if study != mine:
+                total -= sizes[study]
+                self._close(study)
 
     def _close(self, study: str) -> None:
         with self._lock:

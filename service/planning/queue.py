@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from service.planning.planner import StudyPlanner
+from service.planning.planner import THREADS, StudyPlanner
 from service.planning.study_results import ModelSnapshot
 from service.planning.turns import Turns
 
@@ -19,12 +19,8 @@ log = structlog.get_logger(__name__)
 PATIENCE_SECONDS = 5.0
 """How long a request waits for planning: half of what a worker waits for its answer."""
 
-THREADS = 2
-"""Studies planned at a time, of one project only one: what one project has planned, however long
-it takes, leaves a thread to the others."""
-
 SLICE_SECONDS = 0.5
-"""After so long a study that still has results to learn lets others go first."""
+"""After so long a study that still has results to learn lets other projects go first."""
 
 ASKERS = 1_000
 """Workers whose last result is remembered."""
@@ -140,9 +136,15 @@ class PlanningQueue:
     def _wake(self) -> None:
         if len(self._threads) < THREADS:
             name = f"planning-{len(self._threads)}"
-            self._threads.append(threading.Thread(target=self._work, name=name, daemon=True))
-            self._threads[-1].start()
+            thread = threading.Thread(target=self._work, name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
         self._changed.notify_all()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether every thread lives that was started."""
+        return self._closed or all(thread.is_alive() for thread in self._threads)
 
     def _work(self) -> None:
         while (chosen := self._take()) is not None:
@@ -175,7 +177,7 @@ class PlanningQueue:
         return tuple(s for s in (*self._waiting, *self._cold) if s not in self._projects)
 
     def _look_up_projects(self) -> None:
-        """Ask the database, unlocked; a study that is gone is a project of its own for a moment."""
+        """Ask the database, unlocked; a study that is gone is a project of its own."""
         with self._changed:
             unknown = self._unknown()
         if not unknown:
@@ -219,12 +221,17 @@ class PlanningQueue:
             done.set_result(None)
 
     def _again(self, chosen: _Slice) -> None:
-        """Queue the rest behind what others asked; who waits for it goes on waiting."""
+        """Queue the rest before others of its project; who waits for it goes on waiting.
+
+        What a study has learned so far stays open until it is done: one per thread is enough.
+        """
         if chosen.warms:
             self._cold[chosen.study] = None
+            self._cold.move_to_end(chosen.study, last=False)
             return
         first = self._running.pop(chosen.study)
         later = self._waiting.setdefault(chosen.study, first)
+        self._waiting.move_to_end(chosen.study, last=False)
         if later is not first:
             later.add_done_callback(lambda _: first.set_result(None))
 

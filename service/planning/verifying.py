@@ -1,6 +1,7 @@
 """The verification stage: fresh seeds for the candidates and their rivals, until the verdict."""
 
 from collections.abc import Sequence
+from itertools import islice
 
 from perfmodel.evidence.verification import Scored, next_step
 from rankspace import Purpose, RankVector, Verdict
@@ -10,6 +11,9 @@ from rankspace.trial import Split
 from service.planning.plan import Plan, Turn
 from service.planning.snapshot import Snapshot
 from service.trials.planned import PlannedTrial
+
+MOST = 200
+"""Trials of verification that are open at a time: queueing is one write, and others wait for it."""
 
 FRESH_SEEDS = 1_000_000
 """Added to the study's seed: verification shares none with the search, however often it repeats."""
@@ -46,10 +50,12 @@ def _scored(snapshot: Snapshot) -> tuple[Scored, ...]:
 def _missing(
     snapshot: Snapshot, step: Sequence[tuple[RankVector, int]]
 ) -> tuple[PlannedTrial, ...]:
-    """The trials of the round that were not queued yet."""
+    """The trials of the round that were not queued yet; of a long round the first, as they end."""
     over = {(trial.rank_vector, trial.seed) for trial in snapshot.results.of(Purpose.VERIFY)}
-    there = over | {(trial.rank_vector, trial.seed) for trial in snapshot.of(Purpose.VERIFY)}
-    return tuple(_planned(snapshot, *pair) for pair in step if pair not in there)
+    waiting = {(trial.rank_vector, trial.seed) for trial in snapshot.of(Purpose.VERIFY)}
+    there = over | waiting
+    missing = (pair for pair in step if pair not in there)
+    return tuple(_planned(snapshot, *pair) for pair in islice(missing, MOST - len(waiting)))
 
 
 def _planned(snapshot: Snapshot, vector: RankVector, seed: int) -> PlannedTrial:

@@ -35,7 +35,7 @@ def add_candidate(session: Session, study_id: str, vector: RankVector) -> int:
     planned = PlannedTrial(
         purpose=Purpose.SEARCH,
         rank_vector=vector,
-        seed=next_seed(study.search.seed, vector, trials.runs(study_id)),
+        seed=next_seed(study.search.seed, vector, trials.runs_of(study_id, vector)),
         steps=study.search.trial.steps,
         priority=1,
         reason="a person's candidate",

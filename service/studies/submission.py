@@ -22,6 +22,7 @@ from service.studies.repository import Studies
 
 MAX_RANK = 65_536
 MAX_RANKS = 256
+MAX_CANDIDATES = 100
 
 
 def submit(
@@ -60,6 +61,7 @@ def checked(study: Study, model: ModelRow, key: str | None) -> StudyRow:
     """
     _check_name(study.name)
     _check_ranks(study.search)
+    _check_candidates(study.verify.candidates)
     described = model_of(model.document)
     space = search_space(described, study.recipe.modules, study.search)
     context = context_of(described, study, space)
@@ -132,6 +134,12 @@ def _check_name(name: str) -> None:
     if found is not None:
         problem = f"has the character {found!a}, which is not shown but steers what shows it"
         raise InvalidInput("name", name, problem, fix="leave it out")
+
+
+def _check_candidates(candidates: int) -> None:
+    if candidates > MAX_CANDIDATES:
+        fix = f"use {MAX_CANDIDATES} or fewer"
+        raise InvalidInput("verify.candidates", candidates, "are too many", fix=fix)
 
 
 def _check_ranks(search: Search) -> None:

@@ -81,11 +81,16 @@ class Trials:
         over, scored = self._session.execute(scores.where(mine)).one()
         return over >= budget and not scored
 
-    def runs(self, study: str) -> list[Run]:
-        """Vector and seed of every search and control trial, offers included."""
-        mine = TrialRow.purpose.in_((Purpose.SEARCH, Purpose.CONTROL))
-        pairs = select(TrialRow.rank_vector, TrialRow.seed).where(TrialRow.study_id == study, mine)
-        return [(vector, seed) for vector, seed in self._session.execute(pairs)]
+    def runs_of(self, study: str, vector: RankVector) -> list[Run]:
+        """The run of ``vector`` with the highest seed, of search or control, offers included.
+
+        Found by the database: reading every vector of a long study takes seconds, in which nobody
+        could write.
+        """
+        mine = (TrialRow.study_id == study) & (TrialRow.rank_vector == vector)
+        is_run = TrialRow.purpose.in_((Purpose.SEARCH, Purpose.CONTROL))
+        seed = self._session.scalar(select(func.max(TrialRow.seed)).where(mine, is_run))
+        return [] if seed is None else [(vector, int(seed))]
 
     def has_result_of_other(self, study: str, worker: str, since: float) -> bool:
         """Whether another worker has finished a trial of ``study`` well ``since`` then."""

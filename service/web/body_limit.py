@@ -22,6 +22,9 @@ LOGIN_BYTES = 4 * KIB
 CALL_BYTES = 32 * KIB
 """What a worker says of itself when it asks for a trial or gives one back."""
 
+DIGITS = 19
+"""Of a body's length at most, leading zeros included."""
+
 FREE_BYTES = 16 * KIB
 """Of each body that count as nothing: what workers say must never wait for what others send."""
 
@@ -75,7 +78,7 @@ class BodyLimit:
             return
         limit = self._limit(scope["method"], scope["path"])
         declared = Headers(scope=scope).get("content-length", "0")
-        if not declared.isdecimal() or int(declared[:19]) > limit:
+        if not declared.isdecimal() or len(declared) > DIGITS or int(declared) > limit:
             await answer(_too_large(limit))(scope, receive, send)
             return
         # Nobody waits for what a GET brings along, but an event stream for its reader to go.

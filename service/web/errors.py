@@ -1,5 +1,6 @@
 """Errors become HTTP in this one place: class to status, and the one form of an error body."""
 
+import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ from rankspace.wire import encode
 from service.storage.database_file import DatabaseLost
 
 log = structlog.get_logger(__name__)
+
+TARRY_SECONDS = 1.0
+"""How long a caller who should come back later waits for that answer, no less than for any other:
+one who does not heed it would ask again at once, and each answer costs what another's does."""
 
 STATUS: Mapping[type[errors.RankspaceError], int] = MappingProxyType(
     {
@@ -101,6 +106,8 @@ def install(app: FastAPI, routers: Sequence[APIRouter]) -> None:
 
 async def _expected(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.RankspaceError)
+    if isinstance(error, errors.TooManyRequests):
+        await asyncio.sleep(TARRY_SECONDS)
     return answer(error)
 
 

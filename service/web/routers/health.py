@@ -29,10 +29,11 @@ async def livez() -> JSONResponse:
 
 @router.get("/readyz", **route(Health, also={503: ErrorBody}))
 async def readyz(request: Request, runtime: Service) -> JSONResponse:
-    """Answer when the database can be written, its schema is current and housekeeping works."""
+    """Answer when the database can be written, its schema is current and the threads work."""
     await runtime.readiness.check()
     housekeeping: Housekeeping = request.app.state.housekeeping
-    if not housekeeping.is_alive or runtime.doorbell.closed:
+    is_alive = housekeeping.is_alive and runtime.planning.is_alive
+    if not is_alive or runtime.doorbell.closed:
         raise Unreachable("the service is not ready", hint="try again")
     if housekeeping.is_late:
         problem = f"housekeeping has not succeeded for {housekeeping.age:.0f} seconds"

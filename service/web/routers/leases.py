@@ -66,7 +66,8 @@ async def claim_trial(
     if assignment is None:
         asked = await in_thread(_ask_for_offers, runtime, caller, claim)
         if not wait:  # else it hears the bell, whatever else is being planned
-            await settle((*asked, *runtime.planning.under_way()), patience)
+            await settle(asked, patience)
+            await settle(runtime.planning.under_way(), COURTESY_SECONDS)
         with runtime.limits.polling(caller):
             assignment = await _wait(request, runtime, caller, claim, wait)
     return reply(assignment, 201) if assignment else Response(status_code=204)

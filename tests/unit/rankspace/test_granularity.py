@@ -109,7 +109,7 @@ def big(matrices: int) -> PrunedModel:
     [
         (8_193, 2, 1, "search.granularity"),
         (8_192, 17, 1, "search.ranks"),
-        (2_000, 65, 1_539, "search.budget.trials"),
+        (2_000, 65, 913, "search.budget.trials"),
     ],
 )
 def test_what_would_take_for_ever_to_plan_is_refused_with_what_would_not(

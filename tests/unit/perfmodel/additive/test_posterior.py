@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from perfmodel.additive.basis import Basis
+from perfmodel.additive.measurements import SEEDS_TOLD_APART
 from perfmodel.additive.posterior import BLOCK, EAGER, Posterior
 from perfmodel.allocation.random_vectors import random_vectors
 from perfmodel.arrays import Floats
 from rankspace import Layer, Observation, RankVector, SearchSpace
+from rankspace.granularity import COLUMNS
 
 pytestmark = pytest.mark.slow
 
@@ -207,3 +209,18 @@ def test_rows_in_parts_say_what_they_say_together(monkeypatch: pytest.MonkeyPatc
     assert np.allclose(together.predict(FRESH), in_parts.predict(FRESH), rtol=1e-6)
     assert together.fit.misleads == in_parts.fit.misleads
     assert np.allclose(together.fit.left_out, in_parts.fit.left_out, rtol=1e-6)
+
+
+def test_seeds_without_end_are_no_columns_without_end() -> None:
+    history = tuple(
+        Observation(one.rank_vector, one.score, seed=at) for at, one in enumerate(seen(150, 0.2))
+    )
+    posterior = Posterior.of(BASIS, history)
+    columns = len(posterior.gaussian.mean) - BASIS.features([FRESH[0]]).shape[1]
+    assert columns == SEEDS_TOLD_APART  # a fidelity, and the seeds but the first
+    assert len(posterior.fit.measurements.seen) < len(history)  # a new seed calls for no refit
+    assert correlation(posterior) > 0.7
+
+
+def test_a_layer_has_as_many_columns_as_a_submission_counts() -> None:
+    assert BASIS.features([FRESH[0]]).shape[1] == COLUMNS * len(SPACE.layers)

@@ -97,3 +97,12 @@ def test_the_result_of_an_expired_lease_is_taken_as_well(
         session.execute(update(AttendanceRow).values(at=AttendanceRow.at + HOUR))
     measured = measurement(-1.0, lease) | {"seconds": {"train": 20.0}}
     assert service.report(lease, -1.0, measurement=measured).json() == {"status": "accepted"}
+
+
+def test_a_claim_made_since_is_none_from_before(service: Service) -> None:
+    service.submit()
+    with service.app.state.runtime.database.writing() as session:
+        session.execute(update(AttendanceRow).values(at=AttendanceRow.at + HOUR))
+    lease = service.claim()
+    assert service.report(lease, -1.0).json() == {"status": "accepted"}
+    assert _seconds(service) < 60.0

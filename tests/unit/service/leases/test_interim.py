@@ -65,3 +65,10 @@ def test_an_absurd_heartbeat_renews_the_lease_and_is_counted(service: Service) -
     trial = service.get(f"/v1/studies/{study}/trials?limit=1")["items"][0]
     assert trial["interim"] == [[1, 3.0]]
     assert "rankadaptor_implausible_interim_total 6.0" in scrape(service).text
+
+
+def test_steps_of_no_common_grid_are_thinned_as_far_and_no_further() -> None:
+    odd = [(float(step), 2.0) for step in range(1, 4 * MOST, 2)]
+    kept = merged([], odd, 4 * MOST).pairs
+    assert MOST // 4 <= len(kept) <= MOST
+    assert kept[-1] == odd[-1]

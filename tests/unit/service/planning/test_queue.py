@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
-from service.planning.queue import THREADS, PlanningQueue
+from service.planning.planner import THREADS
+from service.planning.queue import PlanningQueue
+from service.studies.repository import Studies
+from tests.unit.service.driver import Service
 from tests.waiting import wait_for
 
 SECONDS = 30.0
@@ -73,7 +76,7 @@ def test_a_study_that_never_ends_leaves_a_thread_to_other_projects(
     assert [study for study in planner.slices if study.startswith("evil")] == ["evil/0"]
 
 
-def test_what_is_not_done_in_a_slice_lets_others_go_first(
+def test_what_is_not_done_in_a_slice_goes_on_before_others_of_its_project(
     planner: Scripted, queue: PlanningQueue
 ) -> None:
     planner.left["a/long"] = 50
@@ -83,10 +86,26 @@ def test_what_is_not_done_in_a_slice_lets_others_go_first(
     short = queue.ask("a/short")
     planner.held["a/long"].set()
     short.result(SECONDS)
-    assert not long.done() or planner.slices.index("a/short") < 50
-    assert planner.slices.index("a/short") <= 2
-    long.result(SECONDS)
-    assert planner.slices.count("a/long") == 50
+    assert long.done()
+    assert planner.slices == [*["a/long"] * 50, "a/short"]
+
+
+def test_what_is_not_done_in_a_slice_lets_other_projects_go_first(
+    planner: Scripted, queue: PlanningQueue
+) -> None:
+    """With one more long study than threads, each of a project of its own."""
+    names = [f"p{number}/long" for number in range(THREADS + 1)]
+    for name in names:
+        planner.left[name] = 50
+        planner.held[name] = threading.Event()
+    asked = [queue.ask(name) for name in names]
+    wait_for(lambda: len(planner.slices) == THREADS)
+    for held in planner.held.values():
+        held.set()
+    for future in asked:
+        future.result(SECONDS)
+    assert planner.slices.index(names[-1]) <= 2 * THREADS
+    assert len(planner.slices) == 50 * len(names)
 
 
 def test_who_asks_during_a_slice_hears_after_a_later_one(
@@ -112,6 +131,40 @@ def test_a_planner_that_breaks_holds_up_nobody(planner: Scripted, queue: Plannin
     for _ in range(2 * THREADS):
         queue.ask("a/x").result(SECONDS)
     queue.ask("a/y").result(SECONDS)
+
+
+def test_the_threads_outlive_a_database_that_cannot_tell_projects(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = service.submit()
+
+    def broken(*_: object) -> None:
+        raise MemoryError("planted")
+
+    planning = service.app.state.runtime.planning
+    planning._projects.clear()
+    monkeypatch.setattr(Studies, "projects", broken)
+    for _ in range(2 * THREADS):
+        planning.ask(study).result(SECONDS)
+        planning._projects.clear()
+    assert planning.is_alive
+
+
+def test_memory_that_ran_out_fails_no_study(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = service.submit()
+
+    def broken(*_: object) -> None:
+        raise MemoryError("planted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("service.planning.planner.read_snapshot", broken)
+        service.sweep()
+        assert service.get(f"/v1/studies/{study}")["state"] == "searching"
+    assert service.app.state.runtime.planning._planner.news() == [study]
+    service.work()
+    assert service.get(f"/v1/studies/{study}")["state"] == "done"
 
 
 def test_a_study_that_is_gone_is_planned_to_its_end(

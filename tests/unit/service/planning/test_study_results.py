@@ -11,6 +11,7 @@ from perfmodel.meta.shipped import shipped_prior
 from rankspace import Purpose, Study
 from rankspace.context import context_of
 from rankspace.wire import decode
+from service.planning.planner import THREADS
 from service.planning.replay import replay
 from service.planning.study_results import StudyResults
 from service.storage.documents import model_of, space_of, study_of
@@ -238,7 +239,7 @@ def test_results_that_take_too_much_memory_are_closed_and_opened_anew(
     monkeypatch.setattr("service.planning.planner.OPEN_BYTES", min(sizes.values()) // 2)
     service.work()
     service.sweep()
-    assert len(planner._results) == 1
+    assert len(planner._results) == THREADS
     for identity in studies:
         assert service.get(f"/v1/studies/{identity}")["state"] == "done"
         assert _mismatches(service, identity) == ()

@@ -101,3 +101,11 @@ def test_names_of_profiles_are_capped(service: Service) -> None:
     answer = service.post("/v1/models", model() | {"profiles": [profile]})
     assert answer.status_code == 422
     assert "profiles[0].name" in answer.json()["detail"]
+
+
+def test_a_verification_of_very_many_candidates_is_refused(service: Service) -> None:
+    assert service.post("/v1/models", model()).status_code == 201
+    verify = {"candidates": 101, "seeds": 3, "max_trials": 100_000}
+    answer = service.post("/v1/studies", study(verify=verify))
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("verify.candidates = 101: are too many")
