@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 import structlog
+from sqlalchemy.orm import Session
 
 from rankspace import Assignment
 from rankspace.errors import InvalidInput, LeaseLost
@@ -36,6 +37,10 @@ MISSES = 2
 """Turns in which expiry passes over a study that somebody is writing to, before it waits for it."""
 
 log = structlog.get_logger(__name__)
+
+
+class _Unattended(Exception):
+    """The leases were not looked after for longer than usual, or so the clock says."""
 
 
 class LeaseService:
@@ -177,9 +182,13 @@ class LeaseService:
                 self._doorbell.ring(count)
 
     def _expire(self, study: str) -> int:
-        with self._database.writing() as session:
-            late = workflow.expire(session, study, waits=self._missed[study] >= MISSES)
-            seconds = [Leases(session).spent(row.id, row.token) for row in late or ()]
+        try:
+            with self._database.writing() as session:
+                late = workflow.expire(session, study, waits=self._missed[study] >= MISSES)
+                seconds = [Leases(session).spent(row.id, row.token) for row in late or ()]
+                self._check_attended(session)
+        except _Unattended:
+            return 0  # the next turn first gives the time back
         if late is None:
             self._missed[study] += 1
             return 0
@@ -187,6 +196,11 @@ class LeaseService:
             log.info("expired", study=study, trials=[row.id for row in late])
             self._count_expired(seconds)
         return len(late)
+
+    def _check_attended(self, session: Session) -> None:
+        """Raise where the clock was set since the turn began: what is late by it may not be."""
+        if not 0.0 <= unattended(session) <= self._usual_seconds():
+            raise _Unattended
 
     def _count_expired(self, seconds: Sequence[float]) -> None:
         self._metrics.expired_leases.inc(len(seconds))

@@ -1,5 +1,7 @@
 """The life of a lease, as functions inside the caller's write transaction."""
 
+import math
+
 from sqlalchemy.orm import Session
 
 from rankspace.errors import InvalidInput, LeaseLost, NotFound, UnsupportedVersion
@@ -168,7 +170,8 @@ def report(session: Session, trial: int, given: Report, identity: WorkerIdentity
 
 def _bounds(session: Session, row: TrialRow, attempt: AttemptRow) -> Bounds:
     space = space_of(Studies(session).space(row.study_id))
-    held = Leases(session).age(attempt)
+    age = Leases(session).age(attempt)
+    held = age if age >= 0.0 else math.inf  # the clock was set on and back: nobody knows
     return Bounds(space.parameters(row.rank_vector), row.steps, held)
 
 

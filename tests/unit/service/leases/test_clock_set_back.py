@@ -106,3 +106,36 @@ def test_a_claim_made_since_is_none_from_before(service: Service) -> None:
     lease = service.claim()
     assert service.report(lease, -1.0).json() == {"status": "accepted"}
     assert _seconds(service) < 60.0
+
+
+def test_a_clock_that_was_set_on_and_back_unseen_spoils_no_result(service: Service) -> None:
+    service.submit()
+    lease = service.claim()
+    with service.app.state.runtime.database.writing() as session:
+        session.execute(update(AttemptRow).values(started_at=AttemptRow.started_at + HOUR))
+    assert service.report(lease, -1.0).json() == {"status": "accepted"}
+    assert _seconds(service) == 0.0
+
+
+def test_nothing_expires_by_a_clock_that_is_set_on_in_the_middle_of_a_turn(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.submit()
+    lease = service.claim()
+    leases, database = service.app.state.runtime.leases, service.app.state.runtime.database
+    with database.writing() as session:
+        session.execute(update(TrialRow).values(lease_until=Now() - 1))
+    attend = leases._attend
+
+    def attend_and_set() -> None:
+        attend()
+        with database.writing() as session:
+            session.execute(update(AttendanceRow).values(at=AttendanceRow.at - HOUR))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(leases, "_attend", attend_and_set)
+        leases.sweep()
+    path = f"/v1/studies/{lease['study_id']}/trials"
+    assert service.get(path)["items"][0]["expiries"] == 0
+    service.sweep()
+    assert service.get(path)["items"][0]["state"] == "running"
