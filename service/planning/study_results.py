@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 PART = 2_000
 """Results read at once."""
 
-LEAST_KEPT, KEPT_GROWTH = 500, 1.05
+LEAST_KEPT, KEPT_GROWTH = 100, 1.05
 """Scores from which on a refit is kept for a restart, and how many more the next one is of."""
 
 LARGEST_KEPT = 32 << 20
