@@ -35,6 +35,7 @@ $(STAMP): pyproject.toml deploy/locks/dev.txt deploy/locks/torch.txt deploy/lock
 		$(LOCKED)/torch.txt 2>&1 | awk '$(PIP_PROGRESS)'; }
 	@$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
+	@echo "The program is $(CURDIR)/$(BIN)/rankadaptor; to call it by its name: export PATH=\"$(CURDIR)/$(BIN):\$$PATH\""
 
 lock: $(STAMP)   ## Write the locks of what is installed anew (UPGRADE=--upgrade: newest releases)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" deploy/lock.sh $(UPGRADE)

@@ -30,6 +30,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.latency.rest import key_of, report, server, submit, write_history
+from bench.memory import resident_mebibytes
 from rankspace.lease import PROTOCOL, Claim, Heartbeat
 from rankspace.wire import encode
 
@@ -245,8 +246,7 @@ def _mebibytes(home: Path) -> float:
         try:
             command = (status.parent / "cmdline").read_text(encoding="utf-8")
             if "serve" in command and str(home) in command:
-                line = next(x for x in status.read_text().splitlines() if x.startswith("VmRSS"))
-                return int(line.split()[1]) / 1024
+                return resident_mebibytes(int(status.parent.name))
         except OSError:
             continue
     raise RuntimeError("the server is gone")

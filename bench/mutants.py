@@ -31,7 +31,10 @@ SECONDS = 300
 
 BACK_ENDS = "tests/unit/tuning/test_back_ends.py"
 DATA = "tests/unit/tuning/test_data.py"
+INPUTS = "tests/unit/worker/test_trial_inputs.py"
 RESIDENT = "tests/unit/worker/test_resident.py"
+ROWS = "tests/unit/tuning/test_rows.py"
+SPLIT = "tests/unit/tuning/test_split.py"
 TRAINING = "tests/unit/tuning/test_training.py"
 UPDATES = "tests/unit/tuning/test_updates.py"
 WATCHDOG = "tests/unit/worker/test_watchdog.py"
@@ -105,16 +108,37 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
             BACK_ENDS,
         ),
         "cached data ignore their settings": Mutant(
-            "tuning/data.py", "key = (recipe.data, ", "key = (recipe.data.train, ", DATA
+            "tuning/data.py", "return recipe.data, ", "return recipe.data.train, ", DATA
         ),
         "cached data ignore the length": Mutant(
-            "tuning/data.py", "recipe.sequence_length, model", "model", DATA
+            "tuning/data.py", "recipe.sequence_length, inputs\n", "inputs\n", DATA
         ),
-        "cached data ignore the model": Mutant(
-            "tuning/data.py", "model_fingerprint, *_stamp", "*_stamp", DATA
+        "cached data ignore file and tokenizer": Mutant(
+            "tuning/data.py",
+            "recipe.sequence_length, inputs\n",
+            "recipe.sequence_length\n",
+            DATA,
         ),
-        "cached data ignore a new file": Mutant(
-            "tuning/data.py", ", *_stamp(recipe.data.train))", ")", DATA
+        "what says the same is divided": Mutant(
+            "tuning/data.py",
+            "labels = label_repeats(reading.examples)",
+            "labels = list(range(len(reading)))",
+            SPLIT,
+        ),
+        "white space makes a difference": Mutant(
+            "tuning/examples.py", '" ".join(text.split()).encode()', "text.encode()", SPLIT
+        ),
+        "what is cut to the same is divided": Mutant(
+            "tuning/repeats.py",
+            "tokens = example.tokens.numpy()",
+            "tokens = example.said + example.tokens.numpy()",
+            SPLIT,
+        ),
+        "control tokens of a text are obeyed": Mutant(
+            "tuning/examples.py", "split_special_tokens=True", "split_special_tokens=False", DATA
+        ),
+        "a line separator ends a row": Mutant(
+            "tuning/rows.py", r'text.split("\n")', "text.splitlines()", ROWS
         ),
         "the base is float32 always": Mutant(
             "worker/trial/resident.py",
@@ -124,9 +148,21 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
         ),
         "the base stays whatever its type": Mutant(
             "worker/trial/resident.py",
-            "key != self._key:",
-            "key[:1] != (self._key or ())[:1]:",
+            "key != self._key or",
+            "key[:2] != (self._key or ())[:2] or",
             RESIDENT,
+        ),
+        "a tokenizer stays whatever its model": Mutant(
+            "worker/trial/resident.py",
+            "key != self._key or",
+            "key[::2] != (self._key or ())[::2] or",
+            INPUTS,
+        ),
+        "a tokenizer stays whatever is asked for": Mutant(
+            "worker/trial/resident.py", " or self._has_other_tokens(assignment):", ":", INPUTS
+        ),
+        "other data are trained on": Mutant(
+            "worker/trial/evaluation.py", "check_inputs(assignment, inputs)", "pass", INPUTS
         ),
         "one weight of each tensor is compared": Mutant(
             "worker/trial/resident.py", "_SAMPLES = 256", "_SAMPLES = 1", RESIDENT

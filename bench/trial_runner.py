@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from rankspace import Assignment, PrunedModel, Purpose, RankVector, SearchSpace
+from rankspace.granularity import per_matrix
 from rankspace.recipe import Batch, Data, Optimizer, Recipe
 from rankspace.trial import Split
 from worker.trial.evaluation import Evaluator
@@ -60,6 +61,7 @@ class TrialRunner:
         return Run(found, tuple(losses))
 
     def _assignment(self, vector: RankVector, seed: int) -> Assignment:
+        layers, ranks = per_matrix(self._space, vector)
         return Assignment(
             trial_id=0,
             token=0,
@@ -69,8 +71,8 @@ class TrialRunner:
             model_path=self._model.path,
             model_fingerprint=self._model.fingerprint,
             recipe=self._recipe,
-            layers=self._space.layers,
-            rank_vector=vector,
+            layers=layers,
+            rank_vector=ranks,
             seed=seed,
             steps=self._steps,
             epochs=1,

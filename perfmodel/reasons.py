@@ -8,8 +8,8 @@ from rankspace import RankVector, SearchSpace
 def moves(space: SearchSpace, uniform: RankVector, vector: RankVector) -> str:
     """Describe ``vector`` against ``uniform`` by the groups that gain and lose most."""
     shifts = [
-        (rank - even) * layer.parameters_per_rank
-        for layer, rank, even in zip(space.layers, vector.ranks, uniform.ranks, strict=True)
+        space.price(index, rank) - space.price(index, even)
+        for index, (rank, even) in enumerate(zip(vector.ranks, uniform.ranks, strict=True))
     ]
     if not any(shifts):
         return "the same rank everywhere"

@@ -1,12 +1,16 @@
 """The command line: one table of commands, one place where errors become exit codes."""
 
 import sys
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from rankadaptor.commands import db, insights, keys, meta, studies, workers
+from rankadaptor.commands import again, db, insights, keys, meta, studies, trials, workers
+from rankadaptor.commands.adopt import adopt
 from rankadaptor.commands.compress import compress
 from rankadaptor.commands.demo import demo
 from rankadaptor.commands.profile import profile
@@ -15,19 +19,22 @@ from rankadaptor.commands.submit import submit
 from rankadaptor.commands.watch import watch
 from rankadaptor.commands.worker import worker
 from rankadaptor.exit_codes import ExitCode
-from rankadaptor.invalid_setting import invalid_setting
-from rankadaptor.screen import complain
+from rankadaptor.invalid_setting import invalid_setting, unusable_path
+from rankadaptor.screen import complain, write_in_any_encoding
 from rankspace.errors import RankspaceError
 
 COMMANDS = (
     demo,
     compress,
+    adopt,
     profile,
     serve,
     worker,
     submit,
     studies.status,
     watch,
+    trials.trials,
+    trials.try_,
     studies.verdict,
     insights.calibration,
     insights.front,
@@ -35,8 +42,17 @@ COMMANDS = (
     studies.pause,
     studies.resume,
     studies.cancel,
+    again.extend,
+    again.clone,
+    again.delete,
     studies.dashboard,
 )
+
+
+def name_of(command: Callable[..., None]) -> str:
+    """What a command is called; a word of Python's own has an underscore behind it there."""
+    return command.__name__.removesuffix("_")
+
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -46,21 +62,48 @@ app = typer.Typer(
     + ", ".join(f"{code.value} {code.name.lower().replace('_', ' ')}" for code in ExitCode),
 )
 for command in COMMANDS:
-    app.command()(command)
+    app.command(name_of(command))(command)
 app.add_typer(keys.app, name="keys")
 app.add_typer(workers.app, name="workers")
 app.add_typer(meta.app, name="meta")
 app.add_typer(db.app, name="db")
 
 
+def _print_version(is_asked: bool) -> None:
+    if not is_asked:
+        return
+    try:
+        typer.echo(f"rankadaptor {version('rankadaptor')}")
+    except PackageNotFoundError:
+        typer.echo("rankadaptor, from a checkout that is not installed")
+    raise typer.Exit
+
+
+@app.callback()
+def _before_any_command(
+    is_version_asked: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
 def main() -> None:
     """Run the command line; errors of our own end in a message and an exit code, not a trace."""
+    write_in_any_encoding()
     try:
         app()
     except RankspaceError as error:
         sys.exit(complain(error, as_json="--json" in sys.argv))
     except (ValidationError, SettingsError) as error:
         sys.exit(complain(invalid_setting(error), as_json="--json" in sys.argv))
+    except OSError as error:
+        if error.filename is None:  # no file's fault
+            raise
+        sys.exit(complain(unusable_path(error), as_json="--json" in sys.argv))
 
 
 if __name__ == "__main__":

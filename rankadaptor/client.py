@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -15,9 +15,11 @@ from rankspace import PrunedModel, RankVector, SearchSpace, Study, Verdict
 from rankspace.calibration import Calibration, Noise
 from rankspace.errors import RankspaceError, Unreachable, revive
 from rankspace.front import Front
-from rankspace.wire import decode, encode
+from rankspace.study import Extension
+from rankspace.wire import decode, encode, only
 
 JSON = dict[str, Any]
+T = TypeVar("T")
 MAX_BYTES = 64 << 20  # of an answer that is read as a whole
 
 
@@ -64,9 +66,45 @@ class Client:
         """Describe a model to the service; the same fingerprint again changes nothing."""
         return self._json("POST", "/v1/models", body=encode(model))
 
-    def submit(self, study: Study, *, idempotency_key: str | None = None) -> JSON:
-        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-        return self._json("POST", "/v1/studies", body=encode(study), headers=headers)
+    def submit(
+        self, study: Study, *, origin: str | None = None, idempotency_key: str | None = None
+    ) -> JSON:
+        """Start a study; ``origin`` is another one whose results it begins with.
+
+        Raises:
+            InvalidInput: A field that cannot be used, or results that were measured otherwise.
+        """
+        return self._json(
+            "POST",
+            "/v1/studies",
+            body=encode(study),
+            headers=_once(idempotency_key),
+            params={"from": origin} if origin else None,
+        )
+
+    def extend(self, study_id: str, by: Extension, *, idempotency_key: str | None = None) -> JSON:
+        """Go on with a study that is done.
+
+        Raises:
+            Conflict: It is not done, or was extended too often.
+        """
+        path, headers = f"/v1/studies/{study_id}/extend", _once(idempotency_key)
+        return self._json("POST", path, body=encode(by), headers=headers)
+
+    def clone(
+        self,
+        study_id: str,
+        *,
+        name: str | None = None,
+        trials: int | None = None,
+        seed: int | None = None,
+        results: bool = False,
+        idempotency_key: str | None = None,
+    ) -> JSON:
+        """Start a study once more; ``results``: with what it has measured."""
+        body = {"name": name, "trials": trials, "seed": seed, "results": results}
+        path, headers = f"/v1/studies/{study_id}/clone", _once(idempotency_key)
+        return self._json("POST", path, body=body, headers=headers)
 
     def studies(self) -> Iterator[JSON]:
         return self._pages("/v1/studies")
@@ -95,10 +133,17 @@ class Client:
     def events(self, study_id: str) -> Iterator[JSON]:
         return self._pages(f"/v1/studies/{study_id}/events")
 
-    def offer(self, study_id: str, rank_vector: RankVector) -> JSON:
+    def modules(self, study_id: str) -> tuple[str, ...]:
+        """Kinds of matrices that the study may adapt."""
+        return tuple(self.study(study_id)["study"]["recipe"]["modules"])
+
+    def offer(
+        self, study_id: str, rank_vector: RankVector, *, idempotency_key: str | None = None
+    ) -> JSON:
         """Queue a rank vector of your own."""
         body = {"rank_vector": list(rank_vector.ranks)}
-        return self._json("POST", f"/v1/studies/{study_id}/trials", body=body)
+        path, headers = f"/v1/studies/{study_id}/trials", _once(idempotency_key)
+        return self._json("POST", path, body=body, headers=headers)
 
     def verdict(self, study_id: str) -> Verdict:
         """Return the verdict.
@@ -110,7 +155,7 @@ class Client:
 
     def calibration(self, study_id: str) -> Calibration:
         """Judge the model's predictions by the results since."""
-        return decode(Calibration, self._json("GET", f"/v1/studies/{study_id}/calibration"))
+        return _read(Calibration, self._json("GET", f"/v1/studies/{study_id}/calibration"))
 
     def front(self, study_id: str) -> Front:
         """Return score against parameters.
@@ -118,7 +163,7 @@ class Client:
         Raises:
             Conflict: No trial has a score yet.
         """
-        return decode(Front, self._json("GET", f"/v1/studies/{study_id}/front"))
+        return _read(Front, self._json("GET", f"/v1/studies/{study_id}/front"))
 
     def noise(self, study_id: str) -> Noise:
         """Return what two equally good vectors' scores differ by.
@@ -126,7 +171,7 @@ class Client:
         Raises:
             Conflict: Too few trials have a score.
         """
-        return decode(Noise, self._json("GET", f"/v1/studies/{study_id}/noise"))
+        return _read(Noise, self._json("GET", f"/v1/studies/{study_id}/noise"))
 
     def export(self, study_id: str, directory: Path) -> list[Path]:
         """Download the recovered adapter into ``directory``, all of it or nothing.
@@ -238,6 +283,15 @@ class Client:
                 f"no answer from {self.url} ({error})",
                 hint="is `rankadaptor serve` running there? Set --url or RANKADAPTOR_URL",
             ) from error
+
+
+def _read(kind: type[T], answer: JSON) -> T:
+    """Read what the model says; a service that is newer may say more."""
+    return decode(kind, only(kind, answer))
+
+
+def _once(idempotency_key: str | None) -> dict[str, str]:
+    return {"Idempotency-Key": idempotency_key} if idempotency_key else {}
 
 
 def _whole(answer: httpx.Response) -> bytes:

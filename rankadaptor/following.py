@@ -16,10 +16,15 @@ from rich.progress import (
 
 from rankadaptor.client import Client
 from rankadaptor.screen import err
-from rankadaptor.study_view import PURPOSES, finished, time_left
+from rankadaptor.study_view import PURPOSES, finished, remark, whole_time_left
+from rankspace.errors import TooManyRequests, Unreachable
 from rankspace.study import OVER, StudyState
 
 POLL_SECONDS = 1.0
+AWAY_SECONDS = 600.0
+"""How long a service that has answered before may be away: a restart, an upgrade, a network."""
+
+AWAY = "the service does not answer; trying again"
 LABELS = {
     "search": "searching",
     "control": "random control",
@@ -39,16 +44,65 @@ def follow(
     """Draw progress bars on stderr until ``study_id`` is over; return its last view.
 
     ``also`` is called at every poll, for a caller that has something to keep an eye on.
+
+    Raises:
+        Unreachable: The service has not answered at all, or not for ``AWAY_SECONDS``.
     """
+    view = client.study(study_id)
     with _bars() as bars:
-        tasks: dict[str, TaskID] = {}
+        picture = _Picture(bars)
         while True:
-            view = client.study(study_id)
-            _draw(bars, tasks, view)
+            picture.draw(view)
             if view["state"] in OVER:
                 return view
             also()
             time.sleep(POLL_SECONDS)
+            view = _next_view(client, study_id, picture, also)
+
+
+def _next_view(
+    client: Client, study_id: str, picture: "_Picture", also: Callable[[], None]
+) -> dict[str, Any]:
+    """Ask until the service answers: it loses nothing by a restart, and nor does who watches."""
+    deadline = time.monotonic() + AWAY_SECONDS
+    while True:
+        try:
+            return client.study(study_id)
+        except (Unreachable, TooManyRequests):
+            if time.monotonic() > deadline:
+                raise
+            picture.say(AWAY)
+            also()
+            time.sleep(POLL_SECONDS)
+
+
+class _Picture:
+    """A bar for each kind of trials, and a line for what a person should know or do."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[str, TaskID] = {}
+        self._said = ""
+
+    def draw(self, view: dict[str, Any]) -> None:
+        for purpose in PURPOSES:
+            counts = view["progress"].get(purpose)
+            if counts and counts["planned"]:
+                self._draw(purpose, counts, _note(purpose, view))
+        self.say(_remark(view))
+
+    def say(self, what: str) -> None:
+        """Print ``what`` once, above the bars: where there is no terminal, it is all there is."""
+        if what and what != self._said:
+            self._bars.console.print(what, style="yellow")
+        self._said = what
+
+    def _draw(self, purpose: str, counts: dict[str, int], note: str) -> None:
+        planned = counts["planned"]
+        if purpose not in self._tasks:
+            self._tasks[purpose] = self._bars.add_task(LABELS[purpose], total=planned, note="")
+        done = finished(counts)
+        self._bars.update(self._tasks[purpose], completed=done, total=planned, note=note)
 
 
 def _bars() -> Progress:
@@ -63,20 +117,18 @@ def _bars() -> Progress:
     )
 
 
-def _draw(bars: Progress, tasks: dict[str, TaskID], view: dict[str, Any]) -> None:
-    for purpose in PURPOSES:
-        counts = view["progress"].get(purpose)
-        if not counts or not counts["planned"]:
-            continue
-        if purpose not in tasks:
-            tasks[purpose] = bars.add_task(LABELS[purpose], total=counts["planned"], note="")
-        note = _note(purpose, view)
-        bars.update(tasks[purpose], completed=finished(counts), total=counts["planned"], note=note)
-
-
 def _note(purpose: str, view: dict[str, Any]) -> str:
     if STAGES.get(view["state"]) != purpose:
         return ""
-    left = time_left(view["eta_seconds"])
-    parts = [f"best {view['best']['score']:.4f}"] if purpose == "search" and view["best"] else []
-    return ", ".join([*parts, *([f"{left} left in all"] if left else [])])
+    best = [f"best {view['best']['score']:.4f}"] if purpose == "search" and view["best"] else []
+    return ", ".join([*best, *filter(None, [whole_time_left(view)])])
+
+
+def _remark(view: dict[str, Any]) -> str:
+    """What a person should know: who watches has not seen the study's own error."""
+    if view["state"] in OVER:
+        return ""
+    if barred := view.get("barred"):
+        workers = ", ".join(str(one["worker"]) for one in barred)
+        return f"{workers}: cannot run its trials; why: rankadaptor status {view['id']}"
+    return ": ".join(filter(None, [view["error"], remark(view)]))

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rankspace.calibration import Calibration, Correlation, Noise, Trust
-from rankspace.front import Front, FrontPoint, Verified
+from rankspace.front import Checked, Finding, Front, FrontPoint, Verified
 
 STYLES = {
     Trust.HOLDS: "bold green",
@@ -16,21 +16,35 @@ STYLES = {
     Trust.NARROW: "bold red",
     Trust.TOO_EARLY: "bold yellow",
 }
+FINDINGS = {
+    Finding.CONFIRMED: "green",
+    Finding.OPEN: "yellow",
+    Finding.REFUTED: "bold red",
+}
 WIDTH, HEIGHT = 56, 12
 
 
 def calibration_view(found: Calibration) -> RenderableType:
-    head = Text(found.summary, style=STYLES[found.trust])
+    head = Group(Text(found.summary, style=STYLES[found.trust]), *_age(found.age_seconds))
     if found.trust is Trust.TOO_EARLY:
         return Group(head, f"noise of one trial: {noise_words(found.noise)}")
     return Group(head, "", _coverage(found), "", _figures(found), "", _scatter(found))
 
 
 def front_view(found: Front) -> RenderableType:
-    parts: list[RenderableType] = [Text(found.summary), "", _front(found)]
+    parts: list[RenderableType] = [Text(found.summary), *_age(found.age_seconds), "", _front(found)]
+    if found.checked:
+        parts += ["", _checked(found.checked)]
     if found.verified is not None:
         parts += ["", _verified(found.verified, found.uniform)]
     return Group(*parts, "", _price(found))
+
+
+def _age(seconds: float) -> list[Text]:
+    """How old it is, unless it is as of now."""
+    if seconds < 1.0:
+        return []
+    return [Text(f"As of {seconds:.0f} s ago; results have come since.", style="dim")]
 
 
 def _coverage(found: Calibration) -> Table:
@@ -86,29 +100,53 @@ def _front(found: Front) -> Table:
     for column in ("parameters", "share", "predicted", "vs uniform", "observed"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
-    marks = {
-        found.uniform.rank_vector.ranks: Text("uniform", style="bold"),
-        **(
-            {found.cheapest.rank_vector.ranks: Text("cheapest match", style="green")}
-            if found.cheapest
-            else {}
-        ),
-    }
+    marks = _marks(found)
     rows = sorted({*found.points, found.uniform}, key=lambda point: point.parameters)
     for point in rows:
-        _add(table, point, found.uniform, marks.get(point.rank_vector.ranks, Text("")))
+        off = "" if found.trust is Trust.NARROW else f" ± {point.std:.4f}"
+        mark = marks.get(point.rank_vector.ranks, Text(""))
+        _add(table, point, found.uniform, off, mark)
     return table
 
 
-def _add(table: Table, point: FrontPoint, uniform: FrontPoint, mark: Text) -> None:
+def _marks(found: Front) -> dict[tuple[int, ...], Text]:
+    """What to say of a vector, by its ranks; what was verified goes before what is predicted."""
+    marks = {found.uniform.rank_vector.ranks: Text("uniform", style="bold")}
+    if found.cheapest:
+        marks[found.cheapest.rank_vector.ranks] = Text("cheapest match", style="green")
+    for one in found.checked:
+        marks[one.rank_vector.ranks] = Text(one.finding.value, style=FINDINGS[one.finding])
+    return marks
+
+
+def _add(table: Table, point: FrontPoint, uniform: FrontPoint, off: str, mark: Text) -> None:
     table.add_row(
         f"{point.parameters:,}",
         _percent(point.parameters / max(uniform.parameters, 1)),
-        f"{point.mean:.4f} ± {point.std:.4f}",
+        f"{point.mean:.4f}{off}",
         "" if point == uniform else f"{point.mean - uniform.mean:+.4f}",
         "" if point.score is None else f"{point.score:.4f}",
         mark,
     )
+
+
+def _checked(found: Iterable[Checked]) -> Table:
+    table = _table("what the verification found, against uniform ranks on fresh seeds")
+    for column in ("parameters", "gain", "95 % interval", "seeds"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("promised")
+    table.add_column("", no_wrap=True)
+    for one in found:
+        versus = one.comparison
+        table.add_row(
+            f"{one.parameters:,}",
+            f"{versus.gain:+.4f}",
+            f"{versus.ci_low:+.4f} … {versus.ci_high:+.4f}",
+            f"{versus.seeds}",
+            one.promise.value,
+            Text(one.finding.value, style=FINDINGS[one.finding]),
+        )
+    return table
 
 
 def _verified(verified: Verified, uniform: FrontPoint) -> Text:

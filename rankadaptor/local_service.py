@@ -1,6 +1,7 @@
 """Which addresses are this machine's own service: its keys go nowhere else unasked."""
 
 import ipaddress
+import socket
 from pathlib import Path
 
 import httpx
@@ -9,6 +10,7 @@ from rankspace.errors import InvalidInput
 
 NOTED = "ports"  # in the data directory; `serve` writes it, a number a line
 USUAL = 8731
+PROBE_SECONDS = 1.0
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -33,9 +35,24 @@ def is_local(url: str, data_directory: Path) -> bool:
 
     Other loopback ports may be somebody else's program, or the end of a tunnel.
     """
+    return is_here(url) and _port(address_of(url)) in ports(data_directory)
+
+
+def is_here(url: str) -> bool:
+    """Tell whether ``url`` is an address of this machine that no other one reaches."""
+    return is_loopback(address_of(url).host)
+
+
+def is_open(url: str) -> bool:
+    """Tell whether anything on this machine listens at ``url``; nothing is sent to it."""
+    if not is_here(url):
+        return False
     address = address_of(url)
-    port = address.port or _PORTS[address.scheme]
-    return is_loopback(address.host) and port in ports(data_directory)
+    try:
+        with socket.create_connection((address.host, _port(address)), PROBE_SECONDS):
+            return True
+    except OSError:
+        return False
 
 
 def is_loopback(host: str) -> bool:
@@ -53,3 +70,7 @@ def ports(data_directory: Path) -> frozenset[int]:
         text = ""
     numbers = (line for line in text.split() if line.isdecimal() and len(line) <= 5)
     return frozenset(map(int, numbers)) or frozenset({USUAL})
+
+
+def _port(address: httpx.URL) -> int:
+    return address.port or _PORTS[address.scheme]

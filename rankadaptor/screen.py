@@ -1,6 +1,9 @@
 """What commands print: results on stdout, everything else on stderr."""
 
+import codecs
+import io
 import json
+import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
@@ -14,6 +17,52 @@ from rich.text import Text
 from rankadaptor.exit_codes import exit_code
 from rankspace.errors import RankspaceError
 from rankspace.wire import encode
+
+_ALIKE = str.maketrans(
+    {
+        **dict.fromkeys("─━╸╺−–—", "-"),
+        **dict.fromkeys("│┃", "|"),
+        **dict.fromkeys("└╰╯╭╮", "+"),
+        **dict.fromkeys("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "*"),  # what turns while something goes on
+        **{"…": "...", "±": "+-", "·": ".", "×": "x", "→": "->", "•": "*"},
+    }
+)
+"""What commands print beyond ASCII, and what says the same in it."""
+
+_NEAREST = "rankadaptor.nearest"
+
+
+def write_in_any_encoding() -> None:
+    """Have both streams write something else for what their encoding lacks, instead of failing.
+
+    Terminals of another encoding than UTF-8 are rare, and names are in any script.
+    """
+    codecs.register_error(_NEAREST, _nearest)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # None where it is closed
+            stream.reconfigure(errors=_NEAREST)
+
+
+def _nearest(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end].translate(_ALIKE)
+    return "".join(c if c.isascii() else "?" for c in lacking), error.end
+
+
+_COMMANDS = {
+    "GET /v1/studies": "`rankadaptor status`",
+    "GET /v1/workers": "`rankadaptor workers`",
+    "GET /v1/keys": "`rankadaptor keys list`",
+    "POST /v1/keys": "`rankadaptor keys issue`",
+    "GET /v1/join-tokens": "`rankadaptor keys join-tokens`",
+    "POST /v1/models": "`rankadaptor submit`",
+}
+"""What a person types for the routes that the service's hints name."""
+
+_EVERY_ROUTE = "GET /v1/openapi.json"
+_ROUTE = re.compile(r"(?:GET|POST|PUT|PATCH|DELETE) /[^\s,;]*")
+_ANOTHER_SERVICE = "check the address (--url, RANKADAPTOR_URL) and the service's version"
 
 
 def plain(text: str) -> str:
@@ -66,10 +115,18 @@ def complain(error: RankspaceError, *, as_json: bool) -> int:
     """Print what is wrong and how to mend it; return the exit code."""
     kind = type(error).__name__
     if as_json:
-        body = {"error": kind, "detail": error.detail, "hint": error.hint}
+        body = {"error": kind, "detail": error.detail, "hint": typed(error.hint)}
         sys.stderr.write(json.dumps(body) + "\n")
     else:
-        err.print(Text.assemble((f"{kind}: ", "bold red"), error.detail))
-        if error.hint:
-            err.print(Text.assemble(("fix: ", "bold green"), error.hint))
+        # Not cut into lines: paths and commands are copied from it, and looked for in logs.
+        err.print(Text.assemble((f"{kind}: ", "bold red"), error.detail), soft_wrap=True)
+        if hint := typed(error.hint):
+            err.print(Text.assemble(("fix: ", "bold green"), hint), soft_wrap=True)
     return exit_code(error)
+
+
+def typed(hint: str) -> str:
+    """Return ``hint`` with commands for the service's routes: nobody types those at a shell."""
+    if _EVERY_ROUTE in hint:  # there is no such route: mostly another program answers, or proxy
+        return _ANOTHER_SERVICE
+    return _ROUTE.sub(lambda found: _COMMANDS.get(found[0], found[0]), hint)

@@ -1,6 +1,6 @@
 """A study's progress, as text."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +8,10 @@ from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+
+from rankspace.observation import DataCounts
+from rankspace.study import ACTIVE, StudyState
+from rankspace.wire import decode, only
 
 PURPOSES = ("search", "control", "verify", "recover")
 STATE_STYLES = {"done": "green", "failed": "bold red", "cancelled": "yellow", "paused": "yellow"}
@@ -25,7 +29,7 @@ def studies_table(studies: Iterable[dict[str, Any]]) -> Table:
             _state(study),
             _count(study["progress"]["search"]),
             f"{best['score']:.4f}" if best else "",
-            time_left(study["eta_seconds"]),
+            _time_left(study),
         )
     return table
 
@@ -36,22 +40,66 @@ def study_details(study: dict[str, Any]) -> RenderableType:
     if study["error"]:
         lines.append(Text(study["error"], style="red"))
     lines += [_barred(one) for one in study.get("barred", ())]
+    lines += [Text(said) for said in _history(study)]
+    if study.get("data"):  # services of before do not say, and none does before the first result
+        lines.append(_data(decode(DataCounts, only(DataCounts, study["data"]))))
     lines.append(_progress(study))
     if study["best"]:
         lines.append(
             f"best so far {study['best']['score']:.4f}, uniform {_score(study['uniform_score'])}"
         )
-    left = time_left(study["eta_seconds"])
     count = study["workers_active"]
     workers = f"{count} active worker{'' if count == 1 else 's'}"
-    lines.append(workers + (f", {left} left" if left else ""))
+    lines.append(", ".join(filter(None, [workers, whole_time_left(study)])))
+    if said := remark(study):
+        lines.append(Text(said, style="yellow"))
     return Group(*lines)
+
+
+def _history(study: dict[str, Any]) -> Iterator[str]:
+    """Where it began, and how often it went on; services of before do not say."""
+    if study.get("origin"):
+        yield f"began with the results of {study['origin']}"
+    extended = study.get("extensions", 0)
+    if extended:
+        yield f"extended {'once' if extended == 1 else f'{extended} times'}"
+
+
+def remark(study: dict[str, Any]) -> str:
+    """What keeps the study from going on, and the command that helps; empty if nothing does."""
+    if study["state"] == StudyState.PAUSED:
+        return f"paused; to go on: rankadaptor resume {study['id']}"
+    if study["state"] not in ACTIVE:
+        return ""
+    if not study["workers_active"]:
+        return "no worker: start one with rankadaptor worker"
+    return ""
+
+
+def whole_time_left(study: dict[str, Any]) -> str:
+    """As far as it can be told: nobody knows how long a recovery takes that counts in epochs."""
+    if left := time_left(study["eta_seconds"]):
+        return f"{left} left in all"
+    if left := time_left(study.get("before_recovery_seconds")):  # services of before do not say
+        return f"{left} left before the recovery"
+    return ""
+
+
+def _time_left(study: dict[str, Any]) -> str:
+    if left := time_left(study["eta_seconds"]):
+        return left
+    left = time_left(study.get("before_recovery_seconds"))
+    return f"{left} + recovery" if left else ""
 
 
 def _barred(one: dict[str, Any]) -> Text:
     """Why a worker gets no trials of the study; services of before do not say."""
     tries = f"{one['tries']} {'try' if one['tries'] == 1 else 'tries'}"
-    return Text(f"{one['worker']} cannot open its files ({tries}): {one['reason']}", style="yellow")
+    return Text(f"{one['worker']} cannot run its trials ({tries}): {one['reason']}", style="yellow")
+
+
+def _data(counts: DataCounts) -> Text:
+    return Text(f"data: {counts.sentence}", style="yellow" if counts.is_worrying else "")
 
 
 def time_left(seconds: float | None) -> str:

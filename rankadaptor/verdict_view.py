@@ -21,7 +21,8 @@ def verdict_view(verdict: Verdict, space: SearchSpace) -> RenderableType:
         (f"{verdict.answer.value}. ", STYLES[verdict.answer]), SENTENCES[verdict.answer]
     )
     picture = rank_map(space, verdict.best_rank_vector, "ranks by block")
-    return Group(headline, "", _comparisons(verdict), "", _vectors(verdict), "", picture)
+    caveat = [Text(verdict.caveat)] if verdict.caveat else []
+    return Group(headline, *caveat, "", _comparisons(verdict), "", _vectors(verdict), "", picture)
 
 
 def _comparisons(verdict: Verdict) -> Table:

@@ -7,7 +7,7 @@ from rankspace.observation import Measurement, Observation
 from rankspace.proposal import Proposal
 from rankspace.pruned_model import Matrix, PrunedModel
 from rankspace.rank_vector import RankVector
-from rankspace.search_space import Layer, SearchSpace
+from rankspace.search_space import Layer, Part, SearchSpace
 from rankspace.study import Study
 from rankspace.trial import Purpose, TrialState
 from rankspace.verdict import Comparison, Verdict
@@ -21,6 +21,7 @@ __all__ = [
     "Matrix",
     "Measurement",
     "Observation",
+    "Part",
     "Proposal",
     "PrunedModel",
     "Purpose",

@@ -1,7 +1,9 @@
 """Calibration: what a study's predictions were worth, judged by the results that came after."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from rankspace.wire import LATER
 
 
 class Trust(StrEnum):
@@ -91,6 +93,7 @@ class Calibration:
         crps_baseline: The same of a forecaster who knows only the earlier scores' mean and spread.
         noise: As estimated now; None until there is an estimate.
         points: Predicted against observed, in the order of the results; of very many the latest.
+        age_seconds: How long ago it was computed; 0 while it knows every result there is.
     """
 
     trust: Trust
@@ -103,3 +106,4 @@ class Calibration:
     crps_baseline: float | None
     noise: Noise | None
     points: tuple[Predicted, ...]
+    age_seconds: float = field(default=0.0, metadata=LATER)

@@ -22,6 +22,7 @@ RankspaceError
 
 import difflib
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Any, Self
 
@@ -56,6 +57,9 @@ class InvalidInput(RankspaceError):
         self.field = field
         self.value = value
         self.problem = problem
+
+    def __reduce__(self) -> tuple[Any, ...]:  # what is made anew needs more than the message
+        return partial(type(self), fix=self.hint), (self.field, self.value, self.problem)
 
     def under(self, parent: str) -> Self:
         """Return the same error with its field named from one level further out."""

@@ -1,13 +1,15 @@
 """From a described model to its search space, and from a rank vector back to its matrices."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import NoReturn
 
 from rankspace.errors import BudgetTooSmall, InvalidInput, cut, nearest
 from rankspace.pruned_model import Matrix, PrunedModel
 from rankspace.rank_vector import RankVector
-from rankspace.search_space import Layer, SearchSpace
+from rankspace.search_space import Layer, Part, SearchSpace
 from rankspace.study import Budget, Granularity, Search
 
 BUDGET = "search.budget.parameters"
@@ -24,13 +26,18 @@ MAX_REFIT = 5e9
 whichever is less: about half a minute on one core, and some hundred megabytes."""
 MAX_SAID = 400
 """Characters of names that an error lists."""
+MAX_PATTERNS = 100
+"""Of fixed layers, each of which is held against the name of every layer."""
+MOST_PREFIXES = 8
+"""Parts of a name that may be too many at its beginning."""
 
 
 def search_space(model: PrunedModel, modules: Sequence[str], search: Search) -> SearchSpace:
     """Lay out ``model``'s matrices of the kinds ``modules`` as the layers of a search.
 
     The ceiling is what the largest uniform vector within the budget costs, so that the search and
-    the baseline it is compared with may spend the same.
+    the baseline it is compared with may spend the same. Neither spends anything on more rank than
+    a matrix has rows or columns.
 
     Raises:
         InvalidInput: In the words of the study's fields: a kind of matrix the model does not have,
@@ -38,15 +45,35 @@ def search_space(model: PrunedModel, modules: Sequence[str], search: Search) -> 
             can be planned.
     """
     matrices = _matrices(model, modules)
-    grouped = search.granularity is Granularity.BLOCK
-    layers = _blocks(matrices) if grouped else tuple(map(_layer, matrices))
+    layers = _layers(matrices, search.granularity)
     _check_size(len(layers), search)
-    _check_fixed(layers, search.fixed)
+    fixed = fixed_ranks(search.fixed, layers, {matrix.name for matrix in model.matrices})
+    asked = {layer.name: fixed.get(layer.name, max(search.ranks, default=0)) for layer in layers}
+    parts = _parts(matrices, layers, asked)
+    fixed = {name: _usable(rank, parts.get(name, ())) for name, rank in fixed.items()}
     try:
-        free = SearchSpace(layers, search.ranks, _no_ceiling(layers, search), search.fixed)
+        free = SearchSpace(layers, search.ranks, _no_ceiling(layers, search), fixed, parts)
     except InvalidInput as error:
         raise error.under("search") from None
     return replace(free, max_parameters=_ceiling(free, search.budget))
+
+
+def per_matrix(space: SearchSpace, vector: RankVector) -> tuple[tuple[Layer, ...], RankVector]:
+    """Say ``vector`` with its own layer and rank for each matrix of a layer with parts.
+
+    Whoever adapts each matrix of a layer alike does then what ``vector`` means.
+    """
+    layers, ranks = list[Layer](), list[int]()
+    for layer, rank in zip(space.layers, vector.ranks, strict=True):
+        parts = () if layer.module else space.parts.get(layer.name, ())
+        for part in parts:
+            kind = part.name.rpartition(".")[2]
+            layers.append(Layer(part.name, part.parameters_per_rank, layer.block, kind))
+            ranks.append(min(rank, part.largest))
+        if not parts:
+            layers.append(layer)
+            ranks.append(rank)
+    return tuple(layers), RankVector(tuple(ranks))
 
 
 def module_ranks(
@@ -89,13 +116,45 @@ def _matrices(model: PrunedModel, modules: Sequence[str]) -> list[Matrix]:
     wanted, known = set(modules), {matrix.module for matrix in model.matrices}
     for index, module in enumerate(modules):
         if module not in known:
-            raise InvalidInput(
-                f"recipe.modules[{index}]",
-                module,
-                "the model has no such matrix",
-                fix=cut(f"use some of {sorted(known)}", MAX_SAID),
-            )
+            field, problem = f"recipe.modules[{index}]", "the model has no such matrix"
+            raise InvalidInput(field, module, problem, fix=_kinds(module, known))
     return [matrix for matrix in model.matrices if matrix.module in wanted]
+
+
+def _kinds(module: str, known: Collection[str]) -> str:
+    """Which kinds of matrices there are, or the one that was probably meant."""
+    if module == "all-linear":
+        return "leave recipe.modules out: that is all linear matrices of the blocks"
+    near = nearest(module, sorted(known))
+    there = cut(f"use some of {sorted(known)}", MAX_SAID)
+    return f"did you mean {near}? else {there}" if near else there
+
+
+def _layers(matrices: Sequence[Matrix], granularity: Granularity) -> tuple[Layer, ...]:
+    grouped = granularity is Granularity.BLOCK
+    return _blocks(matrices) if grouped else tuple(map(_layer, matrices))
+
+
+def _parts(
+    matrices: Sequence[Matrix], layers: Sequence[Layer], asked: Mapping[str, int]
+) -> dict[str, tuple[Part, ...]]:
+    """The matrices of the layers in which one cannot use the rank that may be ``asked`` of it."""
+    by_name = {matrix.name: matrix for matrix in matrices}
+    owned = owned_names(layers, by_name)
+    mine = {name: tuple(_part(by_name[one]) for one in names) for name, names in owned.items()}
+    return {
+        name: parts
+        for name, parts in mine.items()
+        if any(part.largest < asked[name] for part in parts)
+    }
+
+
+def _part(matrix: Matrix) -> Part:
+    return Part(matrix.name, matrix.parameters_per_rank, min(matrix.d_in, matrix.d_out))
+
+
+def _usable(rank: int, parts: Sequence[Part]) -> int:
+    return min(rank, max((part.largest for part in parts), default=rank))
 
 
 def _layer(matrix: Matrix) -> Layer:
@@ -144,14 +203,69 @@ def most_trials(layers: int) -> int:
     return int(min(MAX_LEARNED / layers, math.sqrt(refit / columns)))
 
 
-def _check_fixed(layers: Sequence[Layer], fixed: Mapping[str, int]) -> None:
+def fixed_ranks(
+    fixed: Mapping[str, int], layers: Sequence[Layer], matrices: Collection[str]
+) -> dict[str, int]:
+    """Spell out whose ranks are fixed: of a layer by its name, or of all that a pattern matches.
+
+    A layer's own name counts before any pattern; ``*`` matches dots as well.
+
+    Args:
+        fixed: As in the study.
+        layers: Of the search.
+        matrices: All full names in the model, those of kinds that are not searched included.
+
+    Raises:
+        InvalidInput: A name or pattern that matches no layer, two patterns that disagree on one,
+            more patterns than can be looked through.
+    """
     names = {layer.name: None for layer in layers}
-    for name in fixed:
-        if name not in names:
-            near = nearest(name, names)
-            known = f"use one of {cut(str(list(names)[:4]), MAX_SAID)} …"
-            fix = f"did you mean {near}?" if near else known
-            raise InvalidInput(f"search.fixed.{cut(name)}", name, "no such layer", fix=fix)
+    own = {name: rank for name, rank in fixed.items() if name in names}
+    patterns = [name for name in fixed if name not in own]
+    found: dict[str, str] = {}
+    for number, pattern in enumerate(patterns):
+        if number >= MAX_PATTERNS:
+            fix = "match more layers with each, as model.layers.0.* does"
+            raise InvalidInput("search.fixed", len(patterns), "are too many patterns", fix=fix)
+        for name in _matching(pattern, names) or _nothing(pattern, names, matrices):
+            before = found.setdefault(name, pattern)
+            if fixed[before] != fixed[pattern] and name not in own:
+                problem = f"gives {name} another rank than {cut(before)}, {fixed[before]}"
+                fix = f"name {name} itself, which counts before patterns"
+                raise InvalidInput(f"search.fixed.{cut(pattern)}", fixed[pattern], problem, fix=fix)
+    return {name: fixed[pattern] for name, pattern in found.items()} | own
+
+
+def _matching(pattern: str, names: Iterable[str]) -> list[str]:
+    return [name for name in names if fnmatchcase(name, pattern)]
+
+
+def _nothing(pattern: str, names: Collection[str], matrices: Collection[str]) -> NoReturn:
+    field = f"search.fixed.{cut(pattern)}"
+    owner = next((prefix for prefix in _prefixes(pattern) if prefix in names), None)
+    if owner is not None:
+        problem, fix = f"lies in {owner}, which has one rank", f"use {owner}"
+    elif pattern in matrices:
+        kind = pattern.rpartition(".")[2]
+        problem, fix = "is not searched", f"leave it out, or add {kind} to recipe.modules"
+    else:
+        near = _meant(pattern, names)
+        known = f"use some of {cut(str([*names][:4]), MAX_SAID)} …, or a pattern like *.down_proj"
+        problem, fix = "no such layer", f"did you mean {near}?" if near else known
+    raise InvalidInput(field, pattern, problem, fix=fix)
+
+
+def _meant(pattern: str, names: Collection[str]) -> str | None:
+    """What was probably meant: a whole block, a name with a prefix too many, or with one missing.
+
+    Tools write ``base_model.model.`` before the names of a model, and leave its first part out.
+    """
+    beheaded = (pattern.split(".", parts)[-1] for parts in range(1, MOST_PREFIXES + 1))
+    for guess in (f"{pattern}.*", *beheaded, f"*.{pattern}"):
+        matched = _matching(guess, names)
+        if matched:
+            return guess if len(matched) > 1 else matched[0]
+    return nearest(pattern, names)
 
 
 def _ceiling(space: SearchSpace, budget: Budget) -> int:

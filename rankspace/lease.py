@@ -5,22 +5,26 @@ assignment: a trial it understands half of would measure something else.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
 from rankspace.errors import InvalidInput
 from rankspace.observation import Measurement
 from rankspace.rank_vector import RankVector
-from rankspace.recipe import Recipe
+from rankspace.recipe import Inputs, Recipe
 from rankspace.search_space import Layer
 from rankspace.trial import Purpose, Split
 
-PROTOCOL = 2
-"""Version of the lease protocol: 2 has capabilities in claims."""
+PROTOCOL = 3
+"""Version of the lease protocol: 2 has capabilities in claims, 3 the inputs in assignments and
+the data's counts in reports."""
 
 LEAST_PROTOCOL = 1
-"""Oldest version the service still understands: the one before, so that workers follow later."""
+"""Oldest version the service still understands, so that workers follow later."""
+
+INPUTS_SINCE = 3
+"""First version whose workers read the inputs; those before refuse an assignment with them."""
 
 MAX_ARCHITECTURES = 50
 MAX_TOKEN = 2**63 - 1
@@ -97,6 +101,7 @@ class Assignment:
         keep_adapter: Whether to upload the trained adapter before reporting.
         lease_seconds: How long the lease lasts without a heartbeat.
         heartbeat_seconds: How often to renew it.
+        inputs: What training file and tokenizer must be, as far as anybody has said.
     """
 
     trial_id: int
@@ -116,6 +121,7 @@ class Assignment:
     keep_adapter: bool
     lease_seconds: float
     heartbeat_seconds: float
+    inputs: Inputs = field(default_factory=Inputs)
 
 
 @dataclass(frozen=True, slots=True)

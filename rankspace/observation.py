@@ -1,11 +1,15 @@
-"""Measurement: the raw numbers of one run. Observation: what the performance model learns from."""
+"""Measurement: the raw numbers of one run. Observation: what the performance model learns from.
+
+DataCounts: what the run's data came to.
+"""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from rankspace.errors import InvalidInput
 from rankspace.rank_vector import RankVector
+from rankspace.wire import LATER
 
 MOST_NATS = 1e6
 """A loss beyond it is no loss of a model: guessing among a million tokens costs 14 nats."""
@@ -13,10 +17,77 @@ MOST_NATS = 1e6
 ROUNDING = 1e-6
 """How far below zero rounding may put a loss."""
 
+LOSSY = 0.1
+"""Share of the rows that may be dropped before it is a matter of concern."""
+
 
 def is_loss(value: float) -> bool:
     """Whether ``value`` can be a mean cross-entropy, in nats."""
     return -ROUNDING <= value <= MOST_NATS
+
+
+@dataclass(frozen=True, slots=True)
+class DataCounts:
+    """What became of the rows of a training file, and where its examples went.
+
+    Attributes:
+        rows: Of the file; of plain text, windows.
+        dropped: Rows that leave no answer within the sequence length.
+        cut: Examples that lack the end of their row.
+        repeats: Examples that say the same as an earlier one, white space aside.
+        train: Examples to train on.
+        selection: Examples held out for choosing.
+        final: Examples held out for the final scores.
+        row_tokens: Tokens of the longest row, uncut.
+        example_tokens: Tokens of the longest example.
+        positions: Tokens the model is made for; 0 where nobody says.
+    """
+
+    rows: int
+    dropped: int
+    cut: int
+    repeats: int
+    train: int
+    selection: int
+    final: int
+    row_tokens: int
+    example_tokens: int
+    positions: int = 0
+
+    @property
+    def examples(self) -> int:
+        """Of all three parts."""
+        return self.train + self.selection + self.final
+
+    @property
+    def is_worrying(self) -> bool:
+        """Whether much is lost, or the model sees what it was not made for."""
+        return self.dropped > LOSSY * self.rows or self._is_beyond
+
+    @property
+    def sentence(self) -> str:
+        """All of it in words, what is nought left out."""
+        return "; ".join(self._clauses())
+
+    @property
+    def _is_beyond(self) -> bool:
+        return 0 < self.positions < self.example_tokens
+
+    def _clauses(self) -> Iterator[str]:
+        halves = f"{self.selection:,} held out to choose by, {self.final:,} for the final scores"
+        yield f"{self.train:,} examples to train on, {halves}"
+        if self.dropped:
+            share = f"{self.dropped:,} of {self.rows:,} rows ({self.dropped / self.rows:.0%})"
+            yield f"{share} dropped, which leave no answer within the sequence length"
+        if self.cut:
+            yield f"{self.cut:,} cut (the longest row has {self.row_tokens:,} tokens)"
+        if self.repeats:
+            yield f"{self.repeats:,} repeat others and stay on their side"
+        if self._is_beyond:
+            yield (
+                f"examples have up to {self.example_tokens:,} tokens, the model is made for "
+                f"{self.positions:,}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +104,8 @@ class Measurement:
         seconds: Wall clock by phase: ``load``, ``attach``, ``train``, ``evaluate``.
         peak_bytes: Peak memory of the device (GPU) or of the process (CPU).
         versions: Library versions the numbers depend on.
+        data: What the data came to, in a report only: the service keeps it with the study. None
+            from workers of before.
     """
 
     score: float
@@ -44,6 +117,7 @@ class Measurement:
     seconds: Mapping[str, float] = field(default_factory=dict)
     peak_bytes: int = 0
     versions: Mapping[str, str] = field(default_factory=dict)
+    data: DataCounts | None = field(default=None, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)

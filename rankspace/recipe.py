@@ -1,7 +1,13 @@
-"""Recipe: how the pruned model is fine-tuned. Every default is the one used everywhere."""
+"""Recipe: how the pruned model is fine-tuned. Every default is the one used everywhere.
 
+Inputs: what of it lies in files, as hashes.
+"""
+
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, Self
 
 from rankspace.errors import InvalidInput
 
@@ -9,15 +15,30 @@ MAX_LENGTH = 2**20
 MAX_EXAMPLES = 10_000_000
 LINEAR_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
+STATED: Mapping[str, str] = MappingProxyType(
+    {"data": "data_sha256", "tokenizer": "tokenizer_sha256", "reading": "data_reading"}
+)
+"""What a measurement calls the inputs among its versions."""
+
+UNSTATED_READING = 1
+"""How training data were read by workers that do not say how: those of before protocol 3."""
+
+_HASHES = ("data", "tokenizer")
+_HASH = re.compile(r"[0-9a-f]{64}")
+_VERSION = re.compile(r"[0-9]{1,6}")
+_MOST_READINGS = 999_999
+
 
 @dataclass(frozen=True, slots=True)
 class Data:
     """Training text and what is held out of it.
 
     Attributes:
-        train: Path of a UTF-8 file: ``.jsonl`` rows of instruction/input/output, or plain text.
+        train: Path of a UTF-8 file: JSON lines of instruction, input and output; for ``text`` plain
+            text, or JSON lines with a ``text``.
         format: ``instruction`` trains on the answers only; ``text`` on every token.
-        held_out: Examples held out, half for selection and half for final scoring.
+        held_out: Examples held out, half for selection and half for final scoring; those that say
+            the same stay together, so a few less where they do not come out even.
     """
 
     train: str
@@ -89,7 +110,8 @@ class Recipe:
 
     Attributes:
         data: Training text.
-        sequence_length: Tokens per example; longer ones are cut.
+        sequence_length: Tokens per example, at most what the model is made for; longer ones are
+            cut, and dropped where no answer is left.
         batch: Examples per step.
         optimizer: AdamW settings.
         alpha_per_rank: LoRA alpha divided by rank, the same in every module, so that a rank is
@@ -118,6 +140,87 @@ class Recipe:
             self.alpha_per_rank > 0, "alpha_per_rank", self.alpha_per_rank, "must be positive", "2"
         )
         _require(bool(self.modules), "modules", [], "is empty", str(list(LINEAR_MODULES)))
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What scores are measured on beside the model; equal, or they are not compared.
+
+    Attributes:
+        data: SHA-256 of the training file, in hexadecimal; ``rankadaptor submit`` fills it in.
+            Left out, the first accepted trial says it.
+        tokenizer: SHA-256 of what the tokenizer makes of a fixed text; likewise.
+        reading: Version of how a file is read and divided, ``tuning.data.READING``; likewise.
+    """
+
+    data: str | None = None
+    tokenizer: str | None = None
+    reading: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in _HASHES:
+            value = getattr(self, name)
+            if value is not None and not _HASH.fullmatch(value):
+                fix = "leave it out, rankadaptor submit finds it; or give 64 hexadecimal digits"
+                raise InvalidInput(name, value, "is no SHA-256", fix=fix)
+        if self.reading is not None and not 1 <= self.reading <= _MOST_READINGS:
+            raise _no_version(self.reading)
+
+    @classmethod
+    def of(cls, versions: Mapping[str, str]) -> Self:
+        """Read what a measurement states; who does not say how it read did so as all once did.
+
+        Raises:
+            InvalidInput: It is no hash, or no version.
+        """
+        reading = versions.get(STATED["reading"], str(UNSTATED_READING))
+        if not _VERSION.fullmatch(reading):
+            raise _no_version(reading)
+        data, tokenizer = (versions.get(STATED[name]) for name in _HASHES)
+        return cls(data, tokenizer, int(reading))
+
+    def stated(self) -> dict[str, str]:
+        """Return the entries of a measurement's versions."""
+        found = {key: getattr(self, name) for name, key in STATED.items()}
+        return {key: str(value) for key, value in found.items() if value is not None}
+
+    def differing(self, other: "Inputs") -> tuple[str, ...]:
+        """Name what both know and do not agree on."""
+        return tuple(name for name in STATED if self._contradicts(other, name))
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Name what nobody has said."""
+        return tuple(name for name in STATED if getattr(self, name) is None)
+
+    def completed(self, other: "Inputs") -> "Inputs":
+        """Return the same, with what only ``other`` knows."""
+        return Inputs(
+            self.data or other.data,
+            self.tokenizer or other.tokenizer,
+            self.reading or other.reading,
+        )
+
+    def confirmed(self, found: "Inputs") -> "Inputs":
+        """Return what a study names, completed by what is found of its files.
+
+        Raises:
+            InvalidInput: It is something else; names the field of the study.
+        """
+        for name in self.differing(found):
+            problem = f"what is found is {getattr(found, name)}"
+            fix = "take the line out, or put back what it was made of"
+            raise InvalidInput(f"inputs.{name}", getattr(self, name), problem, fix=fix)
+        return self.completed(found)
+
+    def _contradicts(self, other: "Inputs", name: str) -> bool:
+        mine, theirs = getattr(self, name), getattr(other, name)
+        return mine is not None and theirs is not None and mine != theirs
+
+
+def _no_version(found: object) -> InvalidInput:
+    fix = "leave it out, rankadaptor submit finds it; or count from 1"
+    return InvalidInput("reading", found, "is no version", fix=fix)
 
 
 def _require(holds: bool, field_name: str, value: object, problem: str, example: str) -> None:

@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from rankspace.errors import BudgetTooSmall, InvalidInput
 from rankspace.rank_vector import RankVector
+from rankspace.wire import LATER
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +38,43 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A weight matrix of a layer that is given more rank than the matrix can use.
+
+    Attributes:
+        name: Full module name.
+        parameters_per_rank: ``d_in + d_out``.
+        largest: ``min(d_in, d_out)``: the product of two thin matrices has no higher rank.
+    """
+
+    name: str
+    parameters_per_rank: int
+    largest: int
+
+    def __post_init__(self) -> None:
+        if self.largest < 1:
+            problem, fix = f"{self.name!r} has no rows or no columns", "describe the model anew"
+            raise InvalidInput("largest", self.largest, problem, fix=fix)
+
+
+@dataclass(frozen=True)
 class SearchSpace:
     """All rank vectors a study may try.
+
+    A layer with ``parts`` takes at most the rank that the largest of them can use, and there its
+    highest allowed ranks are one; each part takes at most its own, so a block's rank buys nothing
+    for the matrices of it that are full.
 
     Attributes:
         layers: In the order of the model; rank vectors follow this order.
         ranks: Allowed ranks, strictly increasing, for every layer that is not fixed.
         max_parameters: Ceiling on trainable parameters, fixed layers included.
         fixed: Layer name to its one rank, which need not be among ``ranks``.
+        parts: Layer name to all its matrices, of layers in which one cannot use every rank.
 
     Raises:
-        InvalidInput: Duplicate names, ranks not increasing, unknown fixed layers.
+        InvalidInput: Duplicate names, ranks not increasing, unknown layers that are fixed or have
+            parts.
         BudgetTooSmall: Even the cheapest vector exceeds ``max_parameters``.
     """
 
@@ -54,11 +82,13 @@ class SearchSpace:
     ranks: tuple[int, ...]
     max_parameters: int
     fixed: Mapping[str, int] = field(default_factory=dict)
+    parts: Mapping[str, tuple[Part, ...]] = field(default_factory=dict, metadata=LATER)
 
     def __post_init__(self) -> None:
         self._check_layers()
         self._check_ranks()
         self._check_fixed()
+        self._check_parts()
         cheapest = self.parameters(self.cheapest())
         if cheapest > self.max_parameters:
             raise BudgetTooSmall(
@@ -98,37 +128,93 @@ class SearchSpace:
                     f"fixed.{name}", rank, "a rank is negative", fix="use 0 for no adapter"
                 )
 
-    @property
+    def _check_parts(self) -> None:
+        costs = {layer.name: layer.parameters_per_rank for layer in self.layers}
+        for name, parts in self.parts.items():
+            total = sum(part.parameters_per_rank for part in parts)
+            if costs.get(name) != total:
+                problem = f"its matrices cost {total:,} per rank, the layer {costs.get(name)}"
+                raise InvalidInput("parts", name, problem, fix="describe the model anew")
+
+    @cached_property
     def costs(self) -> tuple[int, ...]:
-        """Parameters per rank, one per layer."""
+        """Parameters per rank, one per layer, while all its matrices can use it."""
         return tuple(layer.parameters_per_rank for layer in self.layers)
+
+    @cached_property
+    def table(self) -> tuple[tuple[int, ...], ...]:
+        """The rank of each layer where ``ranks[column]`` is asked for, ``layers x ranks``.
+
+        A fixed layer's is the same in each column, and so is the highest one of a layer that
+        cannot use more.
+        """
+        return tuple(tuple(self._given(layer, r) for r in self.ranks) for layer in self.layers)
+
+    @cached_property
+    def _largest(self) -> Mapping[str, int]:
+        return {name: max(part.largest for part in parts) for name, parts in self.parts.items()}
+
+    def _given(self, layer: Layer, rank: int) -> int:
+        """What a layer has where all are asked to have ``rank``."""
+        return self.fixed.get(layer.name, min(rank, self._largest.get(layer.name, rank)))
+
+    @cached_property
+    def options(self) -> tuple[tuple[int, ...], ...]:
+        """The ranks each layer may take, rising: all of them, fewer, or its one fixed rank."""
+        return tuple(tuple(dict.fromkeys(row)) for row in self.table)
+
+    @cached_property
+    def prices(self) -> tuple[tuple[int, ...], ...]:
+        """Trainable parameters of each layer at each of its ``options``."""
+        return tuple(
+            tuple(self.price(index, rank) for rank in ranks)
+            for index, ranks in enumerate(self.options)
+        )
 
     @property
     def free_layers(self) -> list[int]:
         """Indices of the layers that may take more than one rank; a list, for numpy to index by."""
-        if len(self.ranks) == 1:
-            return []
-        return [i for i, layer in enumerate(self.layers) if layer.name not in self.fixed]
+        return [i for i, ranks in enumerate(self.options) if len(ranks) > 1]
 
     def choices(self, index: int) -> tuple[int, ...]:
-        """The ranks layer ``index`` may take: all of them, or its one fixed rank."""
-        name = self.layers[index].name
-        return (self.fixed[name],) if name in self.fixed else self.ranks
+        """The ranks layer ``index`` may take, rising."""
+        return self.options[index]
 
     def constant(self, rank: int) -> RankVector:
-        """The vector with ``rank`` on every layer that is not fixed."""
-        return RankVector(tuple(self.fixed.get(layer.name, rank) for layer in self.layers))
+        """The vector with ``rank`` on every layer that is not fixed and can use so much."""
+        return RankVector(tuple(self._given(layer, rank) for layer in self.layers))
 
     def cheapest(self) -> RankVector:
         return self.constant(self.ranks[0])
 
     def uniform(self) -> RankVector:
-        """The largest same-rank-everywhere vector within the budget: ordinary LoRA's choice."""
+        """The largest same-rank-everywhere vector within the budget: ordinary LoRA's choice.
+
+        A layer that cannot use the rank has all that it can use.
+        """
         fitting = [rank for rank in self.ranks if self.affords(self.constant(rank))]
         return self.constant(max(fitting))
 
+    def price(self, index: int, rank: int) -> int:
+        """Trainable parameters of layer ``index`` at ``rank``."""
+        layer = self.layers[index]
+        return rank * layer.parameters_per_rank - self._unused(layer.name, rank)
+
     def parameters(self, vector: RankVector) -> int:
-        return vector.parameters(self.costs)
+        total = vector.parameters(self.costs)
+        if not self.parts:
+            return total
+        return total - sum(
+            self._unused(layer.name, rank)
+            for layer, rank in zip(self.layers, vector.ranks, strict=True)
+        )
+
+    def _unused(self, name: str, rank: int) -> int:
+        """What ``rank`` everywhere in the layer would cost beyond what its matrices can use."""
+        return sum(
+            part.parameters_per_rank * max(rank - part.largest, 0)
+            for part in self.parts.get(name, ())
+        )
 
     def affords(self, vector: RankVector) -> bool:
         return self.parameters(vector) <= self.max_parameters
@@ -154,9 +240,12 @@ class SearchSpace:
 
     def _check_rank(self, index: int, rank: int) -> None:
         if rank not in self.choices(index):
+            name, choices = self.layers[index].name, self.choices(index)
+            full = f", which can use no more than {choices[-1]}"
+            is_full = name not in self.fixed and rank > self._largest.get(name, rank)
             raise InvalidInput(
                 f"rank_vector[{index}]",
                 rank,
-                f"not allowed on {self.layers[index].name}",
-                fix=f"use one of {list(self.choices(index))}",
+                f"not allowed on {name}{full if is_full else ''}",
+                fix=f"use one of {list(choices)}",
             )

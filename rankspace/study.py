@@ -1,22 +1,30 @@
 """Study: one search, as a person writes it. The YAML schema is these classes, read by ``wire``."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Literal
 
 from rankspace.errors import InvalidInput
-from rankspace.recipe import Recipe
+from rankspace.recipe import Inputs, Recipe
 
 MAX_SEED = 2**31 - 1
 MAX_TRIALS = 100_000
+MAX_FRESH_SEEDS = 10_000
 MAX_STEPS = 10_000_000
 MAX_PARAMETERS = 2**53
 MAX_STOP_RISK = 0.5
 MAX_GIB = 100_000
 MAX_DIGITS = 6  # of a rank
+MAX_VERSION = 100  # characters
+MAX_WORTH = 20.0
+MOST_CANDIDATES = 100
+"""Rank vectors that a person has tried at once."""
+
+PRIORS = ("shipped", "none")
+"""The opinions that have a name; any other comes in a file."""
 
 
 class StudyState(StrEnum):
@@ -40,13 +48,14 @@ _AGAIN = frozenset({*STAGES[:-1], StudyState.CANCELLED})
 STUDY_TRANSITIONS: Mapping[StudyState, frozenset[StudyState]] = MappingProxyType(
     {
         **{now: _STOPS | {after} for now, after in pairwise(STAGES)},
-        StudyState.DONE: frozenset(),
+        StudyState.DONE: frozenset({StudyState.SEARCHING}),
         StudyState.PAUSED: _AGAIN,
         StudyState.CANCELLED: frozenset(),
         StudyState.FAILED: _AGAIN,
     }
 )
-"""Legal moves. A paused or failed study goes back to the stage it was in."""
+"""Legal moves. A paused or failed study goes back to the stage it was in; one that is done goes on
+when a person extends it. That an extension is cancelled undoes it, and is no move of these."""
 
 
 def sources(state: StudyState) -> tuple[StudyState, ...]:
@@ -57,9 +66,10 @@ def sources(state: StudyState) -> tuple[StudyState, ...]:
 ACTIVE = sources(StudyState.PAUSED)
 """A study goes on by itself: it has trials to run and is planned."""
 
-RESUMABLE = sources(StudyState.SEARCHING)
+RESUMABLE = tuple(state for state, following in STUDY_TRANSITIONS.items() if following == _AGAIN)
 OVER = tuple(state for state in StudyState if state not in (*ACTIVE, StudyState.PAUSED))
-"""Nothing of it runs or waits; one that failed may be resumed all the same."""
+"""Nothing of it runs or waits; one that failed may be resumed all the same, and one that is done be
+extended."""
 
 
 class Granularity(StrEnum):
@@ -156,18 +166,44 @@ class TrialRun:
 
 
 @dataclass(frozen=True, slots=True)
+class Opinion:
+    """What somebody's own prior says of each layer; the prior itself stays where it is.
+
+    Attributes:
+        version: Of the prior, for the record.
+        log_worth: Natural logarithm of what rank is expected to be worth in each layer, relative to
+            the others: one number per layer, in the order of the search's layers.
+    """
+
+    version: str
+    log_worth: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if self.version in PRIORS or not self.version.strip() or len(self.version) > MAX_VERSION:
+            problem = f"must have 1 to {MAX_VERSION} characters and be none of {PRIORS}"
+            raise InvalidInput("version", self.version, problem, fix="give the prior's version")
+        for index, worth in enumerate(self.log_worth):
+            if abs(worth) > MAX_WORTH:
+                problem = f"is not within {MAX_WORTH:g} of 0"
+                raise InvalidInput(f"log_worth[{index}]", worth, problem, fix="give logarithms")
+
+
+@dataclass(frozen=True, slots=True)
 class Search:
     """Where to look, and how.
 
     Attributes:
-        ranks: Allowed ranks, strictly increasing; 0 lets a layer go without an adapter.
+        ranks: Allowed ranks, strictly increasing; 0 lets a layer go without an adapter. No matrix
+            gets more than it has rows or columns, uniform ranks included.
         granularity: One rank per weight matrix, or per block as in the RankAdaptor paper.
-        fixed: Layers whose rank is not searched, by full name.
+        fixed: Layers whose rank is not searched, by full name or by a pattern that matches some of
+            them, as ``model.layers.0.*`` or ``*.down_proj``; a full name counts before patterns.
         budget: What may be spent.
         trial: What one trial runs.
         strategy: Who proposes.
-        prior: Whether the search begins with what the prior shipped with the program expects of
-            the layers, or with no opinion.
+        prior: What the search begins with: ``shipped``, what the prior that comes with the program
+            expects of the layers; ``none``, no opinion; or a file that ``rankadaptor meta train``
+            wrote, relative to the study file.
         seed: Of proposals, initialisation and data order; the same study again gives the same.
     """
 
@@ -177,7 +213,7 @@ class Search:
     budget: Budget = field(default_factory=Budget)
     trial: TrialRun = field(default_factory=TrialRun)
     strategy: StrategyName = StrategyName.ADDITIVE
-    prior: Literal["shipped", "none"] = "shipped"
+    prior: str | Opinion = "shipped"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -216,8 +252,17 @@ class Verify:
 
     def least_trials(self) -> int:
         """Trials of a verification that is decided at the first look."""
-        arms = self.candidates + 2 + int(self.random_control)
-        return CHOOSING_SEEDS * arms + self.seeds * (arms - self.candidates + 1)
+        return CHOOSING_SEEDS * (self.candidates + self._rivals) + self.seeds * (1 + self._rivals)
+
+    @property
+    def _rivals(self) -> int:
+        """Arms beside the candidates: uniform, a cheap vector and perhaps a random one."""
+        return 2 + int(self.random_control)
+
+    def on(self, seeds: int) -> "Verify":
+        """The same with so many seeds before the first look, and trials enough for them."""
+        least = self.least_trials() + (seeds - self.seeds) * (1 + self._rivals)
+        return replace(self, seeds=seeds, max_trials=max(self.max_trials, least))
 
 
 CHOOSING_SEEDS = 2
@@ -243,6 +288,43 @@ class Recover:
 
 
 @dataclass(frozen=True, slots=True)
+class Extension:
+    """How a study that is done goes on.
+
+    Attributes:
+        trials: Search trials beside those it had.
+        seeds: Fresh seeds before the first look of the verification that follows; None for as many
+            as before. Seeds of earlier verifications count no more: they were seen.
+        candidates: Rank vectors of a person's own, which are the first of the trials, or all of
+            them if ``trials`` is not given.
+    """
+
+    trials: int = 0
+    seeds: int | None = None
+    candidates: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def ordered(self) -> int:
+        """Search trials in all."""
+        return self.trials or len(self.candidates)
+
+    def __post_init__(self) -> None:
+        _within(0, MAX_TRIALS, "trials", self.trials)
+        if self.seeds is not None:
+            _within(3, MAX_FRESH_SEEDS, "seeds", self.seeds)
+        if len(self.candidates) > MOST_CANDIDATES:
+            fix = f"give {MOST_CANDIDATES} or fewer, and the others while it searches"
+            raise InvalidInput("candidates", len(self.candidates), "are too many", fix=fix)
+        if len(self.candidates) > self.ordered:
+            problem = f"are fewer than the {len(self.candidates)} candidates"
+            fix = "leave it out, or give each of them a trial"
+            raise InvalidInput("trials", self.trials, problem, fix=fix)
+        if not self.ordered and self.seeds is None:
+            fix = "give more trials, or fresh seeds for another verification"
+            raise InvalidInput("trials", self.trials, "extends nothing", fix=fix)
+
+
+@dataclass(frozen=True, slots=True)
 class Study:
     """One search. Only ``name``, ``model`` and ``recipe.data.train`` have no default.
 
@@ -255,6 +337,7 @@ class Study:
         recover: What to do with the winner.
         gpu_memory_gib: Least GPU memory of a worker that may run its trials; 0 for any worker, one
             without a GPU included.
+        inputs: What the training file and the tokenizer were; trials on others are refused.
     """
 
     name: str
@@ -264,6 +347,7 @@ class Study:
     verify: Verify = field(default_factory=Verify)
     recover: Recover = field(default_factory=Recover)
     gpu_memory_gib: float = 0.0
+    inputs: Inputs = field(default_factory=Inputs)
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.gpu_memory_gib <= MAX_GIB:
@@ -273,6 +357,16 @@ class Study:
             raise InvalidInput("name", self.name, "must have 1 to 200 characters", fix="shorten it")
         if not self.model.strip():
             raise InvalidInput("model", self.model, "is empty", fix="give the model's directory")
+
+    def extended(self, by: Extension) -> "Study":
+        """The same with more trials, and a verification of its own after them.
+
+        Raises:
+            InvalidInput: More trials than a study may have.
+        """
+        budget = replace(self.search.budget, trials=self.search.budget.trials + by.ordered)
+        verify = self.verify if by.seeds is None else self.verify.on(by.seeds)
+        return replace(self, search=replace(self.search, budget=budget), verify=verify)
 
 
 def _within(least: int, most: int, name: str, value: int) -> None:

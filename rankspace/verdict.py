@@ -1,11 +1,12 @@
 """Verdict: what a study may honestly claim."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
 from rankspace.rank_vector import RankVector
+from rankspace.wire import LATER
 
 
 class Answer(StrEnum):
@@ -71,6 +72,11 @@ class Verdict:
             paired differences to uniform, which is what one paired run cannot tell from zero. 0
             when the winner is uniform itself.
         trials: Search trials that were finished.
+        extensions: How often the study was extended, each time after an earlier answer.
+        looks_before: Answers that others got, or may get, to the results the study began with.
+        earlier: Results of another study that the search began with, beside ``trials``.
+        unstated: Whether it was extended without anybody having stated what data and tokenizer its
+            results were measured on: those of before may have been on others.
     """
 
     answer: Answer
@@ -87,3 +93,41 @@ class Verdict:
     versus_uniform_cheapest: Comparison | None
     margin: float
     trials: int
+    extensions: int = field(default=0, metadata=LATER)
+    looks_before: int = field(default=0, metadata=LATER)
+    earlier: int = field(default=0, metadata=LATER)
+    unstated: bool = field(default=False, metadata=LATER)
+
+    @property
+    def caveat(self) -> str:
+        """What an answer is worth that is not the first one; empty for a plain first one."""
+        return " ".join(self._caveats())
+
+    def _caveats(self) -> Iterator[str]:
+        if self.extensions or self.looks_before:
+            yield (
+                f"The study {self._history}: this answer rests on fresh seeds alone, and its "
+                "interval is wider because it is one more look. A false 'better' among all the "
+                "answers is at most 5 % probable."
+            )
+        if self.earlier and self.versus_random is not None:
+            yield (
+                f"The search also knew {self.earlier:,} results of another study, for which no "
+                "random vectors were run: the comparison with them flatters it."
+            )
+        if self.unstated:
+            yield (
+                "Nobody stated what data its results were measured on: those of before it was "
+                "extended may be on others."
+            )
+
+    @property
+    def _history(self) -> str:
+        said = list[str]()
+        if self.looks_before:
+            answers = "one answer" if self.looks_before == 1 else f"{self.looks_before} answers"
+            said.append(f"began with results that have {answers} elsewhere")
+        if self.extensions:
+            times = "once" if self.extensions == 1 else f"{self.extensions} times"
+            said.append(f"was extended {times} after an earlier answer")
+        return " and ".join(said)

@@ -5,9 +5,11 @@ hints, so the classes are the schema. Unknown fields are errors that name the ne
 """
 
 import dataclasses
+import inspect
 import math
+import re
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import cache, partial
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -25,6 +27,13 @@ PLAIN = frozenset({int, float, str, bool, type(None)})
 
 T = TypeVar("T")
 
+_LATER = "came later"
+LATER: Mapping[str, Any] = types.MappingProxyType({_LATER: True})
+"""``metadata`` of a field that came later and has a default: it is left out while it says nothing.
+
+Readers refuse a field that they do not know; so those of the version before go on reading all that
+does not use it."""
+
 
 def encode(value: Any) -> Any:
     """Turn dataclasses, enums, tuples and mappings into JSON types."""
@@ -32,7 +41,7 @@ def encode(value: Any) -> Any:
     if kind in PLAIN:
         return value
     if (names := _names(kind)) is not None:
-        return {name: encode(getattr(value, name)) for name in names}
+        return {name: encode(item) for name, item in _written(kind, value, names)}
     if isinstance(value, StrEnum):
         return value.value
     if isinstance(value, Mapping):
@@ -83,13 +92,14 @@ def unpack(kind: type[T], document: Any) -> T:
 def json_schema(kind: Any) -> dict[str, Any]:
     """Describe ``kind`` as JSON Schema, for OpenAPI and for editors."""
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        hints = _hints(kind)
         return {
             "title": kind.__name__,
             "type": "object",
             "additionalProperties": False,
             "required": sorted(_required(kind)),
-            "properties": {name: json_schema(hint) for name, hint in hints.items()},
+            "properties": {
+                field.name: _property(kind, field) for field in dataclasses.fields(kind)
+            },
         }
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
@@ -101,6 +111,26 @@ def json_schema(kind: Any) -> dict[str, Any]:
     if origin is Mapping:
         return {"type": "object", "additionalProperties": json_schema(arguments[1])}
     return _scalar_schema(kind)
+
+
+@cache
+def meanings(kind: type) -> dict[str, str]:
+    """What the ``Attributes:`` of a class's docstring say of each field, on one line."""
+    _, _, section = (inspect.getdoc(kind) or "").partition("Attributes:\n")
+    entries = re.findall(r"^ {4}(\w+): ((?:.|\n(?! {4}\w|\n))*)", section, re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in entries}
+
+
+def _property(kind: type, field: "dataclasses.Field[Any]") -> dict[str, Any]:
+    """A field's schema, what it means, and its default unless it is a group with its own."""
+    described = json_schema(_hints(kind)[field.name])
+    if meaning := meanings(kind).get(field.name):
+        described["description"] = meaning
+    if "properties" not in described and field.name not in _required(kind):
+        make = field.default_factory
+        default = field.default if make is dataclasses.MISSING else make()
+        described["default"] = encode(default)
+    return described
 
 
 def _scalar_schema(kind: Any) -> dict[str, Any]:
@@ -230,6 +260,25 @@ def _names(kind: type) -> tuple[str, ...] | None:
     return (
         tuple(f.name for f in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else None
     )
+
+
+def _written(kind: type, value: Any, names: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """The fields, but for those that came later and say nothing."""
+    later = _later(kind)
+    for name in names:
+        item = getattr(value, name)
+        if name not in later or item != later[name]:
+            yield name, item
+
+
+@cache
+def _later(kind: type) -> Mapping[str, Any]:
+    """Fields of a dataclass that came later, with what they are when they say nothing."""
+    return {
+        f.name: f.default if f.default_factory is dataclasses.MISSING else f.default_factory()
+        for f in dataclasses.fields(kind)
+        if _LATER in f.metadata
+    }
 
 
 @cache

@@ -21,6 +21,7 @@ from service.web.audit import AuditTrail
 from service.web.body_limit import BodyLimit
 from service.web.guards import HostGuard, NulGuard, SecurityHeaders
 from service.web.pages import router as page_routes
+from service.web.prefix import Prefix
 from service.web.routers import (
     audit,
     exports,
@@ -59,21 +60,26 @@ ROUTERS = (
 )
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, *, plans_apart: bool = False) -> FastAPI:
     """Build the application; its database is migrated and tended from start-up to shutdown.
+
+    Args:
+        settings: Of the service.
+        plans_apart: Whether the planning has a process of its own, which ends with this one.
 
     Raises:
         InvalidInput: The settings expose the service without naming its hosts, give leases no
             room for heartbeats, or ask for spans without the packages.
     """
     settings.check()
-    runtime = assemble(settings)
+    runtime = assemble(settings, plans_apart=plans_apart)
     app = FastAPI(
         title="RankAdaptor",
         description="Finds one LoRA rank per layer for a pruned language model.",
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        servers=[{"url": settings.root_path}] if settings.root_path else None,
         lifespan=_lifespan,
     )
     app.state.runtime = runtime
@@ -92,6 +98,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(RequestTimer, metrics=runtime.metrics)
     if settings.otel:
         tracing.install(app)
+    app.add_middleware(Prefix, root_path=settings.root_path)
     return app
 
 
@@ -115,6 +122,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.threads.begin()
     try:
         await run_in_threadpool(prepare, runtime)
+        await run_in_threadpool(runtime.planning.start)
         await run_in_threadpool(housekeeping.start)
         if runtime.hints is not None:
             runtime.hints.start()

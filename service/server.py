@@ -52,6 +52,7 @@ def run(settings: Settings) -> None:
         InvalidInput: The settings cannot be used, the address is taken, or the data directory has
             keys of another database.
         UnsupportedVersion: The database has another schema than this program's.
+        Conflict: Another service has the same SQLite file.
         Unreachable: The database does not answer, or is damaged.
     """
     settings.check()
@@ -59,17 +60,19 @@ def run(settings: Settings) -> None:
         logs.configure(settings)
         sys.setswitchinterval(SWITCH_SECONDS)
         use_few_arenas()
+        app = create_app(settings, plans_apart=os.name == "posix")
+        runtime: Runtime = app.state.runtime
         host, port = listening.getsockname()[:2]
-        if _is_reached_here(host):
-            note_port(settings.data_directory, port)
-        app = create_app(settings)
-        log.info(
-            "starting",
-            address=f"http://{settings.host}:{port}",
-            data_directory=str(settings.data_directory),
-        )
-        _prepare(app.state.runtime)
-        Server(configuration(app, settings), app.state.runtime).run(sockets=[listening])
+        with runtime.database.served_alone(f"http://{settings.host}:{port}"):
+            if _is_reached_here(host):
+                note_port(settings.data_directory, port)
+            log.info(
+                "starting",
+                address=f"http://{settings.host}:{port}",
+                data_directory=str(settings.data_directory.absolute()),
+            )
+            _prepare(runtime)
+            Server(configuration(app, settings), runtime).run(sockets=[listening])
 
 
 def _prepare(runtime: Runtime) -> None:

@@ -4,6 +4,7 @@ import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 import platformdirs
 from pydantic import Field, field_validator
@@ -14,6 +15,8 @@ from rankspace.errors import InvalidInput
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 HEARTBEATS_PER_LEASE, LEAST_HEARTBEATS = 6, 3
 _HOST = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]", re.IGNORECASE)
+_ROOT_PATH = re.compile(r"(/[a-z0-9_~-][a-z0-9._~-]*)+", re.IGNORECASE)
+OWN_PATHS = ("v1", "studies", "static", "login", "logout", "livez", "readyz", "metrics")
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]", "testserver")
 
 
@@ -32,16 +35,19 @@ class Settings(BaseSettings):
     front of it. ``requests_per_second`` and ``request_burst`` are one key's share of each process;
     a worker key has ten times as much, all requests from one address without a valid key a tenth.
     ``trusted_proxies`` are addresses and networks whose ``X-Forwarded-For`` and ``-Proto`` are
-    believed. ``connections`` may be open at a time, half of them by callers without a valid key,
-    of whom one address may have ``connections_per_address``. ``header_seconds`` is how long the
-    head of a request may take, ``body_seconds`` how long nothing may come of a body, and nothing
-    of an answer be taken.
+    believed. ``root_path`` is what all addresses begin with at a proxy that others share, such as
+    ``/rankadaptor``. ``connections`` may be open at a time, half of them by callers without a valid
+    key, of whom one address may have ``connections_per_address``. ``header_seconds`` is how long
+    the head of a request may take, ``body_seconds`` how long nothing may come of a body, and
+    nothing of an answer be taken.
     ``looks_per_key`` dear answers, such as fronts and pages of trials, one key may wait for.
     ``metrics_open`` lets ``/metrics`` be read without a key, for networks where only the scraper
     reaches it. ``otel`` makes a span of every request; it needs the extra of that name.
     """
 
-    model_config = SettingsConfigDict(env_prefix="RANKADAPTOR_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="RANKADAPTOR_", env_ignore_empty=True, frozen=True, extra="forbid"
+    )
 
     host: str = "127.0.0.1"
     port: int = Field(default=8731, ge=0, le=65535)
@@ -51,6 +57,7 @@ class Settings(BaseSettings):
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     secure_cookies: bool = False
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
+    root_path: str = ""
     lease_seconds: float = Field(default=120.0, gt=0)
     heartbeat_seconds: float = Field(
         default_factory=lambda given: given["lease_seconds"] / HEARTBEATS_PER_LEASE, gt=0
@@ -88,9 +95,15 @@ class Settings(BaseSettings):
     def _split(cls, value: Any) -> Any:
         return _names(value) if isinstance(value, str) else value
 
+    @field_validator("root_path")
+    @classmethod
+    def _without_slash(cls, path: str) -> str:
+        return path.rstrip("/")
+
     def url(self) -> str:
         """The database's address; by default a SQLite file in the data directory."""
-        return self.database_url or f"sqlite:///{self.data_directory / 'rankadaptor.sqlite'}"
+        file = self.data_directory / "rankadaptor.sqlite"
+        return self.database_url or f"sqlite:///{quote(str(file))}"
 
     def hosts(self) -> frozenset[str]:
         """``Host`` names that are answered, lower case, without a port."""
@@ -109,12 +122,13 @@ class Settings(BaseSettings):
 
         Raises:
             InvalidInput: ``host`` is not a loopback address and ``allowed_hosts`` is empty, or has
-                what no ``Host`` can be; ``trusted_proxies`` has what is no address; or a lease is
-                over before two heartbeats have been lost.
+                what no ``Host`` can be; ``trusted_proxies`` has what is no address, ``root_path``
+                what nothing can be below; or a lease is over before two heartbeats have been lost.
         """
         self._check_exposure()
         self._check_names()
         self._check_proxies()
+        self._check_root_path()
         most = self.lease_seconds / LEAST_HEARTBEATS
         if self.heartbeat_seconds > most:
             raise InvalidInput(
@@ -152,6 +166,15 @@ class Settings(BaseSettings):
                 "is neither an address nor a network",
                 fix="write the proxy's, such as 127.0.0.1 or 10.0.0.0/8",
             )
+
+    def _check_root_path(self) -> None:
+        path = self.root_path
+        if path and not _ROOT_PATH.fullmatch(path):
+            fix = "write it like /rankadaptor, or leave it out"
+            raise InvalidInput("root_path", path, "is no path to be below", fix=fix)
+        if path.partition("/")[2].partition("/")[0] in OWN_PATHS:
+            problem = "begins like the service's own paths"
+            raise InvalidInput("root_path", path, problem, fix="choose another, like /rankadaptor")
 
 
 def _is_network(text: str) -> bool:

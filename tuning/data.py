@@ -1,58 +1,151 @@
 """Dataset: the recipe's examples, what is held out of them, and the cache that keeps them."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
 from rankspace.errors import InvalidInput
-from rankspace.recipe import Data, Recipe
+from rankspace.observation import DataCounts
+from rankspace.recipe import Data, Inputs, Recipe
 from rankspace.trial import Split
-from tuning.examples import FIELD, READERS, Example
+from tuning.examples import FIELD, READERS, Example, Reading
+from tuning.repeats import label_repeats
 from tuning.seeds import stream_seed
+
+HELD_OUT = "recipe.data.held_out"
+
+READING = 2
+"""Version of how a file is read and divided. To be raised with every change to either that makes
+other examples of some file: scores of two versions are not compared. 1 divided repeats as they
+came, and took control tokens that a text spells for control tokens."""
+
+_HeldOut: TypeAlias = dict[Split, list[int]]
+"""Indices of the examples of each half."""
+
+_Key: TypeAlias = tuple[Data, int, Inputs]
+"""All that a data set depends on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Training examples, and the two halves that no trial trains on."""
+    """Training examples, the two halves that no trial trains on, and how they came about.
+
+    No two of the three parts hold examples that say the same.
+    """
 
     train: tuple[Example, ...]
     held_out: Mapping[Split, tuple[Example, ...]]
+    counts: DataCounts
 
 
 def prepare(data: Data, length: int, tokenizer: Any) -> Dataset:
     """Read and tokenise ``data``, and hold out a fixed random part.
 
-    The choice depends on the data alone, never on a trial's seed: every trial of every study on
-    these data is scored on the same examples.
+    The choice depends on the examples alone, never on a trial's seed: every trial of every study
+    with these data, this length and tokenizer is scored on the same.
 
     Raises:
-        InvalidInput: Unusable content, or too few examples to hold any out.
+        InvalidInput: Unusable content, too few examples to hold any out, too many of them equal, or
+            answers that nothing would end.
         CannotOpen: A file this machine cannot read.
     """
-    examples = READERS[data.format](Path(data.train), tokenizer, length)
-    if len(examples) <= data.held_out:
+    _check_end(data, tokenizer)
+    reading = READERS[data.format](Path(data.train), tokenizer, length)
+    if len(reading) <= data.held_out:
+        raise _too_few(data, reading, length)
+    labels = label_repeats(reading.examples)
+    train, held_out = _divide(labels, data.held_out)
+    for part, room in _rooms(data.held_out).items():
+        if 2 * len(held_out[part]) < room:
+            raise _too_equal(data, labels)
+    examples = reading.examples
+    parts = {part: tuple(examples[i] for i in chosen) for part, chosen in held_out.items()}
+    return Dataset(
+        tuple(examples[i] for i in train),
+        MappingProxyType(parts),
+        _count(reading, labels, train, held_out),
+    )
+
+
+def _check_end(data: Data, tokenizer: Any) -> None:
+    """Without an end token a model is taught answers, and never to stop; nobody would notice."""
+    if data.format == "instruction" and tokenizer.eos_token_id is None:
         raise InvalidInput(
-            "recipe.data.held_out",
-            data.held_out,
-            f"{data.train} has only {len(examples)} usable examples of up to {length} tokens",
-            fix=f"hold out fewer than {max(len(examples), 3)} or give more data in {FIELD}",
+            "recipe.data.format",
+            data.format,
+            "ends every answer with an end token, and the model's tokenizer names none",
+            fix="name eos_token in tokenizer_config.json, or eos_token_id in config.json (for a "
+            "container: in those of its source); or train on format: text",
         )
-    return _split(examples, data.held_out)
 
 
-def _split(examples: tuple[Example, ...], count: int) -> Dataset:
-    generator = torch.Generator().manual_seed(stream_seed("held-out"))
-    order = torch.randperm(len(examples), generator=generator).tolist()
+def _count(
+    reading: Reading, labels: Sequence[int], train: Sequence[int], held_out: _HeldOut
+) -> DataCounts:
+    return DataCounts(
+        rows=reading.rows,
+        dropped=reading.dropped,
+        cut=reading.cut,
+        repeats=len(labels) - len(set(labels)),
+        train=len(train),
+        selection=len(held_out[Split.SELECTION]),
+        final=len(held_out[Split.FINAL]),
+        row_tokens=reading.row_tokens,
+        example_tokens=max(len(example.tokens) for example in reading),
+    )
+
+
+def _too_few(data: Data, reading: Reading, length: int) -> InvalidInput:
+    problem = f"{data.train} has only {len(reading):,} usable examples of up to {length:,} tokens"
+    fix = f"hold out fewer than {max(len(reading), 3):,} or give more data in {FIELD}"
+    if reading.dropped:
+        lost, longest = f"{reading.dropped:,} of its {reading.rows:,} rows", reading.row_tokens
+        problem += f": {lost} leave no answer token at this length"
+        fix = f"raise recipe.sequence_length (the longest row has {longest:,} tokens), or {fix}"
+    return InvalidInput(HELD_OUT, data.held_out, problem, fix=fix)
+
+
+def _too_equal(data: Data, labels: Sequence[int]) -> InvalidInput:
+    different = len(set(labels))
+    problem = f"of the {len(labels):,} examples of {data.train} only {different:,} are different"
+    problem += ", and equal ones stay together: too few can be held out"
+    fix = f"remove the repeats from {FIELD} and hold out at most half of what is left"
+    return InvalidInput(HELD_OUT, data.held_out, problem, fix=fix)
+
+
+def _rooms(count: int) -> dict[Split, int]:
     half = count // 2
-    parts = {Split.SELECTION: order[:half], Split.FINAL: order[half:count]}
-    held_out = {part: tuple(examples[i] for i in chosen) for part, chosen in parts.items()}
-    # Training examples keep the order of the file; the trial's seed shuffles them.
-    train = tuple(examples[i] for i in sorted(order[count:]))
-    return Dataset(train, MappingProxyType(held_out))
+    return {Split.SELECTION: half, Split.FINAL: count - half}
+
+
+def _divide(labels: Sequence[int], count: int) -> tuple[list[int], _HeldOut]:
+    """Hold out whole groups of equal labels, in random order, wherever there is room for one.
+
+    Training examples keep the order of the file; the trial's seed shuffles them.
+    """
+    groups: defaultdict[int, list[int]] = defaultdict(list)
+    for index, label in enumerate(labels):
+        groups[label].append(index)
+    rooms = _rooms(count)
+    held_out: _HeldOut = {part: [] for part in rooms}
+    train: list[int] = []
+    for index in _shuffled(len(labels)):
+        group = groups.pop(labels[index], [])
+        fitting = (part for part in rooms if len(held_out[part]) + len(group) <= rooms[part])
+        part = next(fitting, None)
+        (train if part is None else held_out[part]).extend(group)
+    return sorted(train), held_out
+
+
+def _shuffled(count: int) -> list[int]:
+    generator = torch.Generator().manual_seed(stream_seed("held-out"))
+    order: list[int] = torch.randperm(count, generator=generator).tolist()
+    return order
 
 
 class DatasetCache:
@@ -60,30 +153,30 @@ class DatasetCache:
 
     def __init__(self, capacity: int = 4) -> None:
         self._capacity = capacity
-        self._datasets: dict[tuple[object, ...], Dataset] = {}
+        self._datasets: dict[_Key, Dataset] = {}
 
-    def dataset(self, recipe: Recipe, model_fingerprint: str, tokenizer: Any) -> Dataset:
-        """Prepare the recipe's data, or return them as prepared before from the same file.
+    def dataset(self, recipe: Recipe, inputs: Inputs, tokenizer: Any) -> Dataset:
+        """Prepare the recipe's data, or return them as prepared before from the same content.
 
         Args:
             recipe: Names the data and the tokens of an example.
-            model_fingerprint: Of the model whose ``tokenizer`` it is.
+            inputs: What the file and the ``tokenizer`` are; both known.
             tokenizer: What to prepare them with.
 
         Raises:
             InvalidInput, CannotOpen: See ``prepare``.
         """
-        key = (recipe.data, recipe.sequence_length, model_fingerprint, *_stamp(recipe.data.train))
+        key = _key(recipe, inputs)
         if key not in self._datasets:
             self._datasets[key] = prepare(recipe.data, recipe.sequence_length, tokenizer)
             while len(self._datasets) > self._capacity:
                 del self._datasets[next(iter(self._datasets))]
         return self._datasets[key]
 
+    def forget(self, recipe: Recipe, inputs: Inputs) -> None:
+        """Drop what was prepared while the file turned out to be another."""
+        self._datasets.pop(_key(recipe, inputs), None)
 
-def _stamp(path: str) -> tuple[int, ...]:
-    try:
-        found = Path(path).stat()
-    except OSError:
-        return ()  # reading it raises the error that names the field
-    return (found.st_mtime_ns, found.st_size)
+
+def _key(recipe: Recipe, inputs: Inputs) -> _Key:
+    return recipe.data, recipe.sequence_length, inputs

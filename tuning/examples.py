@@ -1,7 +1,7 @@
 """Example: one tokenised piece of training text. Two readers make them, one per data format."""
 
-import json
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -10,11 +10,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from rankspace.errors import InvalidInput
+from tuning.rows import Row, Source, instruction_rows, plain_text
 from tuning.text_file import read_text_file
 
 FIELD = "recipe.data.train"
-ROW = '{"instruction": "…", "input": "", "output": "…"}'
 
 PROMPT = (
     "Below is an instruction that describes a task. Write a response that appropriately "
@@ -27,6 +26,8 @@ PROMPT_WITH_INPUT = (
 )
 """Stanford Alpaca's two templates, as LLM-Pruner trains with."""
 
+DIGEST_BYTES = 16
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Example:
@@ -35,10 +36,12 @@ class Example:
     Attributes:
         tokens: Token ids, int64 ``(t,)`` with ``t >= 2``.
         prompt: How many leading tokens are only read; at least 1, less than ``t``.
+        said: Digest of the whole text, runs of white space taken as one; empty for a window.
     """
 
     tokens: Tensor
     prompt: int
+    said: bytes = b""
 
     @property
     def targets(self) -> int:
@@ -46,11 +49,42 @@ class Example:
         return len(self.tokens) - self.prompt
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The examples of a file, in its order, and what became of its rows.
+
+    Attributes:
+        examples: Those with something to predict.
+        rows: Of the file; of plain text, windows.
+        cut: Examples that lack the end of their row.
+        row_tokens: Of the longest row, uncut.
+    """
+
+    examples: tuple[Example, ...]
+    rows: int
+    cut: int = 0
+    row_tokens: int = 0
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, index: int) -> Example:
+        return self.examples[index]
+
+    def __iter__(self) -> Iterator[Example]:
+        return iter(self.examples)
+
+    @property
+    def dropped(self) -> int:
+        """Rows that leave no answer token within the length."""
+        return self.rows - len(self.examples)
+
+
 class Reader(Protocol):
     """Reads a file of one format as token sequences."""
 
-    def __call__(self, path: Path, tokenizer: Any, length: int) -> tuple[Example, ...]:
-        """Return the file's examples of at most ``length`` tokens, in its order.
+    def __call__(self, path: Path, tokenizer: Any, length: int) -> Reading:
+        """Return the file's examples of at most ``length`` tokens.
 
         Raises:
             InvalidInput: Content that is of no use to anyone.
@@ -59,13 +93,15 @@ class Reader(Protocol):
         ...
 
 
-def read_text(path: Path, tokenizer: Any, length: int) -> tuple[Example, ...]:
+def read_text(path: Path, tokenizer: Any, length: int) -> Reading:
     """Cut a UTF-8 text into consecutive windows of ``length`` tokens; a shorter rest is dropped.
 
-    The text is one stream: no token is put in front of a window.
+    The text is one stream: no token is put in front of a window. Of JSON lines it is what they have
+    as ``text``.
     """
-    encoded = tokenizer(read_text_file(FIELD, path), add_special_tokens=False, verbose=False)
-    return windows(encoded["input_ids"], length)
+    text = plain_text(Source(FIELD, path), read_text_file(FIELD, path))
+    examples = windows(_tokens(tokenizer, text, add_special_tokens=False), length)
+    return Reading(examples, len(examples), row_tokens=length if examples else 0)
 
 
 def windows(tokens: Sequence[int], length: int) -> tuple[Example, ...]:
@@ -75,66 +111,59 @@ def windows(tokens: Sequence[int], length: int) -> tuple[Example, ...]:
     return tuple(Example(row, 1) for row in rows)
 
 
-def read_instructions(path: Path, tokenizer: Any, length: int) -> tuple[Example, ...]:
+def read_instructions(path: Path, tokenizer: Any, length: int) -> Reading:
     """Read Alpaca rows; the answer and a closing end-of-sequence token are predicted.
 
-    Examples are cut at ``length`` tokens; one without an answer token left is dropped.
+    Examples are cut at ``length`` tokens; a row without an answer token left is dropped.
     """
-    lines = read_text_file(FIELD, path).splitlines()
-    rows = [_row(path, number, line) for number, line in enumerate(lines, 1) if line]
-    prompts = [_prompt(row) for row in rows]
+    rows = instruction_rows(Source(FIELD, path), read_text_file(FIELD, path))
     if not rows:
-        return ()
-    heads = tokenizer(prompts, verbose=False)["input_ids"]
-    texts = [prompt + row["output"] for prompt, row in zip(prompts, rows, strict=True)]
-    wholes = tokenizer(texts, verbose=False)["input_ids"]
+        return Reading((), 0)
+    prompts = [_prompt(row) for row in rows]
+    texts = [prompt + row.output for prompt, row in zip(prompts, rows, strict=True)]
+    heads, wholes = _tokens(tokenizer, prompts), _tokens(tokenizer, texts)
+    end = tokenizer.eos_token_id
+    for whole in wholes:
+        _close(whole, end)
     built = [
-        _instruction(head, whole, tokenizer.eos_token_id, length)
-        for head, whole in zip(heads, wholes, strict=True)
+        _instruction(_prompt_tokens(head, end), whole[:length], text)
+        for head, whole, text in zip(heads, wholes, texts, strict=True)
     ]
-    return tuple(example for example in built if example is not None)
+    examples = tuple(example for example in built if example is not None)
+    sizes = [len(whole) for whole in wholes]
+    too_long = (size > length for size, example in zip(sizes, built, strict=True) if example)
+    return Reading(examples, len(rows), sum(too_long), max(sizes))
 
 
-def _instruction(
-    head: Sequence[int], whole: Sequence[int], end: int | None, length: int
-) -> Example | None:
-    # Some tokenizers close every text with the end token: neither prompt nor answer may keep it.
-    prompt = len(head) - (bool(head) and head[-1] == end)
-    closed = list(whole) if end is None or whole[-1:] == [end] else [*whole, end]
-    tokens = closed[:length]
+def _tokens(tokenizer: Any, text: str | list[str], **options: Any) -> Any:
+    """Tokenise; a control token that is spelled in the text is text, and never ends a sequence."""
+    return tokenizer(text, verbose=False, split_special_tokens=True, **options)["input_ids"]
+
+
+def _close(whole: list[int], end: int | None) -> None:
+    """Append the end token, unless the tokenizer closes every text with it."""
+    if end is not None and whole[-1:] != [end]:
+        whole.append(end)
+
+
+def _prompt_tokens(head: Sequence[int], end: int | None) -> int:
+    """Count a prompt's tokens, without the end token with which some tokenizers close it."""
+    return len(head) - (bool(head) and head[-1] == end)
+
+
+def _instruction(prompt: int, tokens: Sequence[int], text: str) -> Example | None:
     if prompt < 1 or len(tokens) <= prompt:
         return None
-    return Example(torch.tensor(tokens, dtype=torch.int64), prompt)
+    return Example(torch.tensor(tokens, dtype=torch.int64), prompt, _said(text))
 
 
-def _prompt(row: Mapping[str, str]) -> str:
-    template = PROMPT_WITH_INPUT if row.get("input") else PROMPT
-    return template.format_map(row)
+def _said(text: str) -> bytes:
+    return hashlib.blake2b(" ".join(text.split()).encode(), digest_size=DIGEST_BYTES).digest()
 
 
-def _row(path: Path, number: int, line: str) -> Mapping[str, str]:
-    row = _parsed(line)
-    problem = _problem(row)
-    if problem is not None:
-        # Nothing of the line itself: who reads this need not be allowed to read the file.
-        field, fix = f"{FIELD}, line {number}", f"write {ROW} on every line"
-        raise InvalidInput(field, str(path), problem, fix=fix)
-    found: Mapping[str, str] = row
-    return found
-
-
-def _parsed(line: str) -> Any:
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _problem(row: Any) -> str | None:
-    if not isinstance(row, dict):
-        return "is not a JSON object"
-    missing = [key for key in ("instruction", "output") if not isinstance(row.get(key), str)]
-    return f"has no text as {' and '.join(missing)}" if missing else None
+def _prompt(row: Row) -> str:
+    template = PROMPT_WITH_INPUT if row.input else PROMPT
+    return template.format(instruction=row.instruction, input=row.input)
 
 
 READERS: Mapping[str, Reader] = MappingProxyType(

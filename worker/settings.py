@@ -48,7 +48,9 @@ class Settings(BaseSettings):
             the model and than measuring it.
     """
 
-    model_config = SettingsConfigDict(env_prefix="RANKADAPTOR_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="RANKADAPTOR_", env_ignore_empty=True, frozen=True, extra="ignore"
+    )
 
     url: str = "http://127.0.0.1:8731"
     redis_url: SecretStr | None = None
@@ -70,6 +72,13 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    @field_validator("device", mode="before")
+    @classmethod
+    def _unnumbered(cls, given: Any) -> Any:
+        if isinstance(given, str) and given.startswith("cuda:"):
+            raise ValueError("a worker has one GPU: say cuda, and which in CUDA_VISIBLE_DEVICES")
+        return given
+
     @field_validator("roots", mode="before")
     @classmethod
     def _listed(cls, given: Any) -> Any:
@@ -86,10 +95,10 @@ class Settings(BaseSettings):
         """The key itself; ``local`` is a file that has one if none is given.
 
         Raises:
-            InvalidInput: There is none, or its file cannot be read.
+            InvalidInput: There is none, it is none, or its file cannot be read.
         """
         if self.key is not None:
-            return self.key.get_secret_value()
+            return _checked("key", "RANKADAPTOR_KEY", self.key.get_secret_value())
         file = self.key_file or local
         if file is None:
             fix = "set RANKADAPTOR_KEY or _KEY_FILE, or RANKADAPTOR_JOIN_TOKEN or _JOIN_TOKEN_FILE"
@@ -100,17 +109,27 @@ class Settings(BaseSettings):
         """The join token itself, if there is one.
 
         Raises:
-            InvalidInput: Its file cannot be read.
+            InvalidInput: It is none, or its file cannot be read.
         """
         if self.join_token is not None:
-            return self.join_token.get_secret_value()
+            given = self.join_token.get_secret_value()
+            return _checked("join_token", "RANKADAPTOR_JOIN_TOKEN", given)
         file = self.join_token_file
         return None if file is None else _read("join_token_file", file)
 
 
 def _read(field: str, file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8").strip()
+        return _checked(field, str(file), file.read_text(encoding="utf-8", errors="replace"))
     except OSError as error:
         problem = f"cannot be read: {error.strerror}"
         raise InvalidInput(field, str(file), problem, fix="create it") from error
+
+
+def _checked(field: str, source: str, text: str) -> str:
+    """Refuse what no header can carry, without quoting it: it would look like a service away."""
+    secret = text.strip()
+    if not secret or not secret.isascii() or not secret.isprintable():
+        problem = "is empty or has characters that no key or token has"
+        raise InvalidInput(field, source, problem, fix="copy it again")
+    return secret

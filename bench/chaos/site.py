@@ -16,6 +16,7 @@ from typing import Literal
 import httpx
 
 from bench.chaos.clocks import Clock, build
+from bench.memory import resident_mebibytes
 from tests.fault_proxy import FaultProxy
 from tests.services import Postgres, Redis, free_port
 from tests.waiting import wait_for
@@ -85,9 +86,7 @@ class Replica:
 
     def resident_mebibytes(self) -> float:
         assert self.process is not None
-        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8")
-        line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
-        return int(line.split()[1]) / 1024
+        return resident_mebibytes(self.process.pid)
 
 
 @dataclass

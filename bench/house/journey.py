@@ -34,7 +34,7 @@ from service.app import create_app
 from service.settings import Settings
 
 PRODUCT = ("rankspace", "tuning", "perfmodel", "pruning", "service", "worker", "rankadaptor")
-TEXT = "def f(x):\n    return x + 1\n" * 400
+TEXT = "".join(f"def f{i}(x):\n    return x + {i}\n" for i in range(400))
 TINY = Size(
     vocabulary=300, hidden=32, ffn=48, blocks=3, heads=4, kv_heads=2, length=16, batch=2, steps=1
 )

@@ -4,10 +4,10 @@
 
 A study of 128 layers whose history was written through the service's own tables, every trial with
 a prediction. First pages of 100 trials a second from a server, over one keep-alive connection. Then
-for each length a fresh process learns the history (``learn``) and makes the front and the
-calibration as a route does; ``memory`` is the most it ever had in MiB, ``beside`` how much of that
-came after the learning. Seconds are of the wall clock, in brackets those of the processor, for
-machines that do more. The last line reads the longest history.
+for each length a fresh process learns the history (``learn``) and makes the front, which has a
+calibration of its own, and the calibration as a route does; ``memory`` is the most it ever had in
+MiB, ``beside`` how much of that came after the learning. Seconds are of the wall clock, in brackets
+those of the processor, for machines that do more. The last line reads the longest history.
 """
 
 import argparse

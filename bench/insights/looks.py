@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.insights.calibration import study_calibration
+from service.insights.calibration import known_calibration
 from service.insights.front import known_front
-from service.insights.knowledge import knowledge
+from service.insights.knowledge import Knowledge
 from service.settings import Settings
 from service.storage.db import Database
+from service.studies.repository import Studies
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,12 @@ def look(home: Path, study: str, trials: int) -> Looks:
     """In a process of its own, which has not loaded anything yet."""
     database = Database(Settings(data_directory=home).url())
     with database.reading() as session:
-        learn = Seconds.of(lambda: knowledge(session, study).posterior)
+        row, knowledge = Studies(session).get(study), Knowledge()
+        learn = Seconds.of(lambda: knowledge.of(session, row).state.posterior)
+        state = knowledge.of(session, row).state
         before = _most_memory()
-        front = Seconds.of(lambda: known_front(session, study))
-        calibration = Seconds.of(lambda: study_calibration(session, study))
+        front = Seconds.of(lambda: known_front(session, row, state))
+        calibration = Seconds.of(lambda: known_calibration(session, row, state))
     most = _most_memory()
     return Looks(trials, learn, front, calibration, most, most - before)
 

@@ -103,9 +103,10 @@ def wanted(surface: Surface, space: SearchSpace) -> Iterator[tuple[RankVector, i
 def _off_budget(surface: Surface, space: SearchSpace) -> Iterator[RankVector]:
     """Vectors that differ in their total as well: each draws its own share of zeros."""
     rng = np.random.default_rng(1)
+    highest = [choices[-1] for choices in space.options]
     for _ in range(surface.unconstrained):
         kept = rng.random(len(space.layers)) < rng.uniform(0.1, 1.0)
-        ranks = rng.choice(space.ranks, len(space.layers)) * kept
+        ranks = np.minimum(rng.choice(space.ranks, len(space.layers)), highest) * kept
         yield RankVector(tuple(int(rank) for rank in ranks))
 
 

@@ -1,14 +1,13 @@
 """The page of the study file: every field of the classes in ``rankspace`` that it is read by."""
 
 import dataclasses
-import inspect
-import re
 from collections.abc import Iterator
 from enum import StrEnum
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from rankspace.study import Study
+from rankspace.wire import meanings
 
 HEADER = """\
 # The study file
@@ -28,21 +27,14 @@ def study_page() -> str:
 
 
 def _rows(kind: type, prefix: str) -> Iterator[str]:
-    hints, meanings = get_type_hints(kind), _attributes(kind)
+    hints, told = get_type_hints(kind), meanings(kind)
     for field in dataclasses.fields(kind):
         hint, name = hints[field.name], f"{prefix}{field.name}"
         if dataclasses.is_dataclass(hint) and isinstance(hint, type):
             yield from _rows(hint, f"{name}.")
         else:
-            cells = (f"`{name}`", _type(hint), _default(field), meanings.get(field.name, ""))
+            cells = (f"`{name}`", _type(hint), _default(field), told.get(field.name, ""))
             yield f"| {' | '.join(cells)} |\n"
-
-
-def _attributes(kind: type) -> dict[str, str]:
-    """Read the ``Attributes:`` section of a docstring."""
-    _, _, section = (inspect.getdoc(kind) or "").partition("Attributes:\n")
-    entries = re.findall(r"^ {4}(\w+): ((?:.|\n(?! {4}\w|\n))*)", section, re.MULTILINE)
-    return {name: " ".join(text.split()) for name, text in entries}
 
 
 def _type(hint: Any) -> str:
@@ -56,7 +48,7 @@ def _type(hint: Any) -> str:
     if len(options) == 2 and getattr(hint, "__origin__", None) is not None:
         return f"{_type(options[0])} → {_type(options[1])}"
     if options:
-        return " or ".join(_type(option) for option in options if option is not NoneType)
+        return " or ".join(map(_type, filter(_is_written, options)))
     names = {int: "whole number", float: "number", str: "text", bool: "true or false"}
     return names[hint]
 
@@ -74,3 +66,8 @@ def _default(field: "dataclasses.Field[Any]") -> str:
 
 def _yaml(value: Any) -> str:
     return str(list(value)).replace("'", "") if isinstance(value, tuple) else str(value)
+
+
+def _is_written(hint: Any) -> bool:
+    """Nobody writes null, nor by hand a group that a program makes of a file."""
+    return hint is not NoneType and not dataclasses.is_dataclass(hint)

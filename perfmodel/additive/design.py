@@ -4,7 +4,6 @@ import numpy as np
 
 from perfmodel.additive.basis import Basis
 from perfmodel.allocation.knapsack import Allocator
-from perfmodel.arrays import Floats
 from rankspace import RankVector, SearchSpace
 
 CONTRAST = 2.0
@@ -33,7 +32,7 @@ def design(
     prior, its own optimum comes right after uniform.
     """
     rng = np.random.default_rng(np.random.SeedSequence([seed, 2**32 - 1]))
-    expected = _expected(basis)
+    expected = basis.expected()
     found = {space.uniform(): None}
     if is_taught(basis):
         found[allocator.best(expected)] = None
@@ -49,11 +48,3 @@ def design(
 def is_taught(basis: Basis) -> bool:
     """Whether a prior expects layers to differ."""
     return bool(basis.log_worth.any())
-
-
-def _expected(basis: Basis) -> Floats:
-    """Utilities before any score, ``(layers, R)``, up to a common factor."""
-    tables = np.zeros((basis.layers, len(basis.curves.ranks)))
-    worth = np.exp(basis.log_worth)[:, None]
-    tables[basis.hierarchy.free] = worth * basis.curves.table.mean(axis=1)
-    return tables

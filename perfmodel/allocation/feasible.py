@@ -27,10 +27,9 @@ def every_vector(space: SearchSpace, at_most: int = FEW) -> tuple[RankVector, ..
     paid = np.zeros(1, dtype=np.int64)
     trail: list[tuple[Integers, Integers]] = []
     rest = space.parameters(space.cheapest())
-    for index, cost in enumerate(space.costs):
-        choices = space.choices(index)
-        rest -= cost * choices[0]
-        sums = paid[:, None] + cost * np.array(choices, dtype=np.int64)
+    for choices, prices in zip(space.options, space.prices, strict=True):
+        rest -= prices[0]
+        sums = paid[:, None] + np.array(prices, dtype=np.int64)
         parents, columns = np.nonzero(sums <= space.max_parameters - rest)
         if len(parents) > at_most:
             return None

@@ -36,14 +36,15 @@ def allocate(space: SearchSpace, utilities: Floats) -> RankVector:
 
     Args:
         space: Layers, costs, ranks, budget; fixed layers keep their rank and their cost.
-        utilities: ``(layers, ranks)``, any finite numbers; rows of fixed layers are ignored.
+        utilities: ``(layers, ranks)``, any finite numbers; rows of fixed layers are ignored, and
+            columns beyond the ranks that a layer may take.
     """
     return Allocator(space).best(utilities)
 
 
 def check_countable(space: SearchSpace) -> None:
     """Raise InvalidInput if parameters of ``space`` overflow 64 bits."""
-    most = sum(max(space.choices(i)) * cost for i, cost in enumerate(space.costs))
+    most = sum(space.choices(i)[-1] * cost for i, cost in enumerate(space.costs))
     if most >= COUNTABLE:
         raise InvalidInput(
             "layers",
@@ -64,10 +65,12 @@ class Allocator:
         check_countable(space)
         self._space = space
         self._free = space.free_layers
-        costs = np.array(space.costs, dtype=np.int64)[self._free]
-        self._weights = costs[:, None] * np.array(space.ranks, dtype=np.int64)
+        self._weights = np.array([_prices(space, i) for i in self._free], dtype=np.int64)
+        columns = np.arange(len(space.ranks))
+        counts = np.array([len(space.choices(i)) for i in self._free], dtype=np.int64)
+        self._closed = columns >= counts[:, None]
         self._base = list(space.cheapest().ranks)
-        paid = sum(self._base[i] * space.costs[i] for i in self._fixed())
+        paid = sum(space.price(i, self._base[i]) for i in self._fixed())
         self.capacity = space.max_parameters - paid
 
     def best(self, utilities: Floats, *, spare: int = 0, tolerance: float = 0.0) -> RankVector:
@@ -79,22 +82,29 @@ class Allocator:
             tolerance: What the sum of utilities may fall short of the optimum, in units of the
                 largest utility one layer can gain; proving the last bit takes longest.
         """
-        chosen = solve(utilities[self._free], self._weights, self.capacity - spare, tolerance)
+        values = np.where(self._closed, -np.inf, utilities[self._free])
+        chosen = solve(values, self._weights, self.capacity - spare, tolerance)
         ranks = list(self._base)
         for layer, choice in zip(self._free, chosen, strict=True):
-            ranks[layer] = self._space.ranks[choice]
+            ranks[layer] = self._space.table[layer][choice]
         return RankVector(tuple(ranks))
 
     def _fixed(self) -> list[int]:
         return sorted(set(range(len(self._base))) - set(self._free))
 
 
+def _prices(space: SearchSpace, layer: int) -> list[int]:
+    """Parameters of a layer at each column of the space's ranks."""
+    return [space.price(layer, rank) for rank in space.table[layer]]
+
+
 def solve(values: Floats, weights: Integers, capacity: int, tolerance: float = 0.0) -> Integers:
     """Choose one column per row: largest sum of ``values`` with sum of ``weights <= capacity``.
 
     Args:
-        values: ``(n, choices)``.
-        weights: ``(n, choices)``, strictly increasing along each row.
+        values: ``(n, choices)``; minus infinity where a row has no such choice, never in the first
+            column.
+        weights: ``(n, choices)``, strictly increasing along each row as far as there are choices.
         capacity: At least the sum of the first column.
         tolerance: Loss that counts as none, in units of the largest difference within a row.
 
@@ -104,7 +114,7 @@ def solve(values: Floats, weights: Integers, capacity: int, tolerance: float = 0
     if not len(values):
         return np.zeros(0, dtype=np.int64)
     values = values - values[:, :1]
-    values = values / (float(np.abs(values).max()) or 1.0)
+    values = values / (float(np.abs(values[np.isfinite(values)]).max()) or 1.0)
     price, start = _price(values, weights, capacity)
     if price == 0.0:
         worthless = values >= values.max(axis=1, keepdims=True) - PRECISION

@@ -40,7 +40,7 @@ def spare_vectors(
     found: dict[RankVector, None] = {}
     misses = 0
     while len(found) < count and misses < ATTEMPTS:
-        levels = rng.integers(len(space.ranks), size=len(space.layers)).tolist()
+        levels = random_levels(space, rng)
         _lower(space, levels, rng)
         vector = vector_of(space, levels)
         misses = misses + 1 if vector in found or vector in taken else 0
@@ -62,8 +62,16 @@ def another_vector(
 
 def random_vector(space: SearchSpace, rng: np.random.Generator) -> RankVector:
     """Draw every free rank uniformly, then repair onto the budget by random single steps."""
-    levels = rng.integers(len(space.ranks), size=len(space.layers))
-    return repair(space, levels.tolist(), rng)
+    return repair(space, random_levels(space, rng), rng)
+
+
+def random_levels(space: SearchSpace, rng: np.random.Generator) -> list[int]:
+    """Draw an index into the choices of each layer, as uniformly as one draw among all ranks is."""
+    drawn = rng.integers(len(space.ranks), size=len(space.layers)).tolist()
+    return [
+        level * len(choices) // len(space.ranks)
+        for level, choices in zip(drawn, space.options, strict=True)
+    ]
 
 
 def repair(space: SearchSpace, levels: list[int], rng: np.random.Generator) -> RankVector:
@@ -71,14 +79,14 @@ def repair(space: SearchSpace, levels: list[int], rng: np.random.Generator) -> R
 
     Args:
         space: The space.
-        levels: Index into ``space.ranks`` per layer; ignored where the rank is fixed.
+        levels: Index into the choices per layer; beyond them it counts as the highest.
         rng: Decides which layers step.
     """
     left = _lower(space, levels, rng)
-    ranks, costs = space.ranks, space.costs
-    for layer in rng.permutation(space.free_layers * (len(ranks) - 1)).tolist():
-        if levels[layer] + 1 < len(ranks):
-            step = costs[layer] * (ranks[levels[layer] + 1] - ranks[levels[layer]])
+    prices = space.prices
+    for layer in rng.permutation(space.free_layers * (len(space.ranks) - 1)).tolist():
+        if levels[layer] + 1 < len(prices[layer]):
+            step = prices[layer][levels[layer] + 1] - prices[layer][levels[layer]]
             if step <= left:
                 left -= step
                 levels[layer] += 1
@@ -87,24 +95,22 @@ def repair(space: SearchSpace, levels: list[int], rng: np.random.Generator) -> R
 
 def _lower(space: SearchSpace, levels: list[int], rng: np.random.Generator) -> int:
     """Step random free layers down, in place, until the budget holds; return what it leaves."""
-    ranks, costs, free = space.ranks, space.costs, space.free_layers
+    levels[:] = [min(level, len(of) - 1) for level, of in zip(levels, space.options, strict=True)]
     left = space.max_parameters - space.parameters(vector_of(space, levels))
-    down = [i for i in free if levels[i] > 0]
+    prices = space.prices
+    down = [i for i in space.free_layers if levels[i] > 0]
     while left < 0:
         at = rng.integers(len(down))
         layer = down[at]
         levels[layer] -= 1
-        left += costs[layer] * (ranks[levels[layer] + 1] - ranks[levels[layer]])
+        left += prices[layer][levels[layer] + 1] - prices[layer][levels[layer]]
         if not levels[layer]:
             down.pop(at)
     return left
 
 
 def vector_of(space: SearchSpace, levels: list[int]) -> RankVector:
-    """Turn indices into ranks, fixed layers keeping theirs."""
+    """Turn indices into ranks."""
     return RankVector(
-        tuple(
-            space.fixed.get(layer.name, space.ranks[level])
-            for layer, level in zip(space.layers, levels, strict=True)
-        )
+        tuple(choices[level] for choices, level in zip(space.options, levels, strict=True))
     )

@@ -9,7 +9,6 @@ untried vectors has none.
 """
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -17,11 +16,14 @@ import numpy as np
 
 from perfmodel.allocation.knapsack import Allocator
 from perfmodel.arrays import Floats
+from perfmodel.evidence.front_summary import summary
+from perfmodel.evidence.hindsight import hindsight, usual_way
+from perfmodel.evidence.verification import Scored
 from perfmodel.state import ModelState
-from perfmodel.strategies.memory import remembered
 from perfmodel.study import economy, leaders, predict
 from rankspace import RankVector
-from rankspace.front import Front, FrontPoint, Spot
+from rankspace.calibration import Trust
+from rankspace.front import Checked, Finding, Front, FrontPoint, Promise, Spot
 from rankspace.study import StrategyName
 
 CEILINGS = 12
@@ -40,24 +42,37 @@ BATCH = 256
 """Vectors predicted at once."""
 
 
-def front(state: ModelState) -> Front | None:
+def front(
+    state: ModelState,
+    verified: Sequence[Scored] = (),
+    checked: Sequence[Checked] = (),
+    trust: Trust = Trust.TOO_EARLY,
+) -> Front | None:
     """Score against parameters as known now; None before there is a score.
 
-    Made once for the same observations, and forgotten when there are more.
+    Args:
+        state: Of the search.
+        verified: Finished verification trials: the predictions learn from them as well.
+        checked: What they say of the promises; what they did not confirm is promised no more.
+        trust: Whether the predicted errors may be believed.
     """
-    return remembered(state, "front", lambda: _made(state)) if state.scored else None
+    return _made(state, verified, checked, trust) if state.scored else None
 
 
-def _made(state: ModelState) -> Front:
-    space, scores = state.space, _observed(state)
+def _made(
+    state: ModelState, verified: Sequence[Scored], checked: Sequence[Checked], trust: Trust
+) -> Front:
+    space, scores, now = state.space, _observed(state), hindsight(state, verified)
     same = [rank for rank in space.ranks if space.affords(space.constant(rank))]
-    cheap = economy(state)
-    uniforms = _points(state, [space.constant(rank) for rank in same], scores)
-    tried = _points(state, _compared(scores), scores)
-    offers = [*_optima(state), *leaders(state, 1), *([cheap] if cheap else [])]
-    offered = _points(state, offers, scores)
+    cheap = _cheapest(now, checked)
+    uniforms = _points(now, [space.constant(rank) for rank in same], scores)
+    tried = _points(now, _compared(scores), scores)
+    known = [cheap, *(one.rank_vector for one in checked)]
+    offers = [*_optima(now), *leaders(now, 1), *(vector for vector in known if vector is not None)]
+    offered = _points(now, offers, scores)
     cheapest = next((point for point in offered if point.rank_vector == cheap), None)
     points = undominated([*tried, *uniforms, *offered])
+    said = summary(points[-1], uniforms[-1], cheapest, checked, trust)
     return Front(
         points=points,
         uniform=uniforms[-1],
@@ -65,8 +80,36 @@ def _made(state: ModelState) -> Front:
         cheapest=cheapest,
         verified=None,
         tried=tuple(_spot(point) for point in tried[-SHOWN:]),
-        summary=_summary(points, uniforms[-1], cheapest) + _left_out(len(tried), len(scores)),
+        summary=said + _left_out(len(tried), len(scores)),
+        checked=tuple(checked),
+        trust=trust,
     )
+
+
+def _cheapest(state: ModelState, checked: Sequence[Checked]) -> RankVector | None:
+    """The cheapest vector that is predicted or confirmed to match uniform.
+
+    The model's optimum for less money is worth less by its own account: where one was not
+    confirmed, none as cheap is promised.
+    """
+    broken = max((one.parameters for one in checked if _is_broken(one)), default=-1)
+    space = state.space
+    uniform = space.parameters(space.uniform())
+    found = [one.rank_vector for one in checked if _is_kept(one) and one.parameters < uniform]
+    predicted = economy(state)
+    if predicted is not None and space.parameters(predicted) > broken:
+        found.append(predicted)
+    return min(found, key=space.parameters, default=None)
+
+
+def _is_kept(one: Checked) -> bool:
+    """Whichever promise it was: what is better than uniform matches it as well."""
+    return one.finding is Finding.CONFIRMED
+
+
+def _is_broken(one: Checked) -> bool:
+    is_open = one.promise is Promise.ENOUGH and one.finding is Finding.OPEN
+    return is_open or one.finding is Finding.REFUTED
 
 
 def undominated(points: Iterable[FrontPoint]) -> tuple[FrontPoint, ...]:
@@ -80,8 +123,7 @@ def undominated(points: Iterable[FrontPoint]) -> tuple[FrontPoint, ...]:
 
 def _observed(state: ModelState) -> Mapping[RankVector, float]:
     """Mean score on the usual seed and fidelity, by vector, in the order first tried."""
-    ways = Counter((seen.seed, seen.fidelity) for seen in state.scored)
-    usual = max(sorted(ways), key=lambda way: ways[way])
+    usual = usual_way(state)
     found: dict[RankVector, list[float]] = {}
     for seen in state.scored:
         if (seen.seed, seen.fidelity) == usual and seen.score is not None:
@@ -140,7 +182,7 @@ def _utilities(state: ModelState) -> Floats:
     free = space.free_layers
     if len(free) * len(space.ranks) * len(space.layers) > CELLS:
         return np.zeros((len(space.layers), len(space.ranks)))
-    changed = [_with(uniform, layer, rank) for layer in free for rank in space.ranks]
+    changed = [_with(uniform, layer, rank) for layer in free for rank in space.table[layer]]
     means, _ = _predicted(state, [uniform, *changed])
     tables = np.zeros((len(space.layers), len(space.ranks)))
     tables[free] = (means[1:] - means[0]).reshape(len(free), len(space.ranks))
@@ -160,22 +202,3 @@ def _spot(point: FrontPoint) -> Spot:
 
 def _left_out(compared: int, tried: int) -> str:
     return "" if compared == tried else f" Compared were {compared:,} of {tried:,} tried vectors."
-
-
-def _summary(points: Sequence[FrontPoint], uniform: FrontPoint, cheapest: FrontPoint | None) -> str:
-    best = points[-1]
-    gain, error = best.mean - uniform.mean, float(np.hypot(best.std, uniform.std))
-    if gain <= error:
-        said = "No vector is predicted to beat uniform ranks by more than the prediction's error."
-    else:
-        said = (
-            f"The best known vector, {best.parameters:,} parameters, is predicted {gain:.4f} "
-            f"above uniform ranks, give or take {error:.4f}."
-        )
-    if cheapest is None:
-        return f"{said} No cheaper vector is safely predicted to match them."
-    saved = 1.0 - cheapest.parameters / uniform.parameters
-    return (
-        f"{said} {cheapest.parameters:,} parameters are predicted to be enough to match them: "
-        f"{100 * saved:.0f} % fewer than their {uniform.parameters:,}."
-    )

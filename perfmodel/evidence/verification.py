@@ -14,13 +14,18 @@ from typing import TypeAlias
 import numpy as np
 
 from perfmodel.evidence.comparison import LEAST_PAIRS, Pairs
-from perfmodel.evidence.looks import Look, plan_looks
+from perfmodel.evidence.looks import Look, error_after, plan_looks
 from rankspace import Comparison, RankVector, SearchSpace, Verdict
 from rankspace.errors import TrialFailed
+from rankspace.front import Checked, Finding, Promise
 from rankspace.study import CHOOSING_SEEDS, Verify
 from rankspace.verdict import Answer
 
 Scores: TypeAlias = Mapping[tuple[RankVector, int], float | None]
+
+LEAST_LOST = 5
+"""Fresh seeds that refute a vector which is worse than uniform on all of them, whatever the
+interval: of vectors as good as uniform that happens to one in 32."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,11 @@ class Arms:
         """Arms of a later round."""
         return _distinct((winner, self.uniform, self.economy, self.random))
 
+    def promised(self, winner: RankVector) -> tuple[RankVector, ...]:
+        """Arms of which the model promises something."""
+        found = _distinct((winner, self.economy))
+        return tuple(vector for vector in found if vector != self.uniform)
+
 
 @dataclass(frozen=True)
 class Scored:
@@ -58,7 +68,7 @@ class Scored:
     score: float | None
 
 
-def next_step(
+def next_step(  # noqa: PLR0913  # the caller knows each of them from elsewhere
     arms: Arms,
     scored: Sequence[Scored],
     verify: Verify,
@@ -66,6 +76,7 @@ def next_step(
     *,
     space: SearchSpace,
     trials: int,
+    looks: int = 0,
 ) -> tuple[tuple[RankVector, int], ...] | Verdict:
     """Return the trials the current round still needs, or the verdict.
 
@@ -77,6 +88,7 @@ def next_step(
             have used these seeds.
         space: For the parameter counts.
         trials: Search trials that were finished, for the verdict.
+        looks: Answers before this one; each has its own first seed.
 
     Raises:
         TrialFailed: The budget is spent and fewer than two rounds scored both the winner and
@@ -90,18 +102,53 @@ def next_step(
     winner = _choose(arms, scores, first_seed)
     judging = arms.judging(winner)
     start = first_seed + CHOOSING_SEEDS
-    looks = plan_looks(verify.seeds, affordable_rounds(arms, winner, verify))
-    for seed in range(start, start + looks[-1].rounds):
+    affordable = affordable_rounds(arms, winner, verify)
+    plan = plan_looks(verify.seeds, affordable, error_after(looks))
+    for seed in range(start, start + plan[-1].rounds):
         done = seed - start
-        reached = [look for look in looks if look.rounds == done]
+        reached = [look for look in plan if look.rounds == done]
         pairs = _Rounds(arms, winner, scores, range(start, seed))
         if reached and pairs.decided(reached[0]):
             return pairs.verdict(reached[0], space, trials)
         missing = _missing(judging, seed, scores)
         if missing:
             return missing
-    pairs = _Rounds(arms, winner, scores, range(start, start + looks[-1].rounds))
-    return pairs.verdict(looks[-1], space, trials)
+    pairs = _Rounds(arms, winner, scores, range(start, start + plan[-1].rounds))
+    return pairs.verdict(plan[-1], space, trials)
+
+
+def checked(
+    arms: Arms,
+    scored: Sequence[Scored],
+    verify: Verify,
+    first_seed: int,
+    space: SearchSpace,
+    looks: int = 0,
+) -> tuple[Checked, ...] | None:
+    """Say what has become of the promises: the winner's, then the economy vector's.
+
+    With the interval of the last look that was reached: so it agrees with the verdict, and is no
+    look of its own. None before the first one. The arguments are those of ``next_step``.
+    """
+    scores: Scores = {(trial.rank_vector, trial.seed): trial.score for trial in scored}
+    start = first_seed + CHOOSING_SEEDS
+    if any(_missing(arms.choosing, seed, scores) for seed in range(first_seed, start)):
+        return None
+    winner = _choose(arms, scores, first_seed)
+    affordable = affordable_rounds(arms, winner, verify)
+    plan = plan_looks(verify.seeds, affordable, error_after(looks))
+    done = _complete(arms.judging(winner), range(start, start + plan[-1].rounds), scores)
+    reached = [look for look in plan if look.rounds <= done]
+    if not reached:
+        return None
+    rounds = _Rounds(arms, winner, scores, range(start, start + reached[-1].rounds))
+    found = (rounds.checked(vector, reached[-1], space) for vector in arms.promised(winner))
+    return tuple(one for one in found if one is not None)
+
+
+def _complete(arms: Sequence[RankVector], seeds: range, scores: Scores) -> int:
+    """How many of ``seeds`` all arms have run on, up to the first that some have not."""
+    return next((at for at, seed in enumerate(seeds) if _missing(arms, seed, scores)), len(seeds))
 
 
 def affordable_rounds(arms: Arms, winner: RankVector, verify: Verify) -> int:
@@ -146,8 +193,7 @@ class _Rounds:
         """Say what this look allows to claim."""
         winner, uniform = self.winner, self.arms.uniform
         versus = self._main(look)
-        margin = float(np.std(self._pairs(winner, uniform).differences, ddof=1))
-        cheapest = self._cheapest(look, margin, space)
+        cheapest = self._cheapest(look, space)
         best, base = np.mean(self._pairs(winner, uniform).complete, axis=0).tolist()
         return Verdict(
             answer=versus.answer,
@@ -164,7 +210,7 @@ class _Rounds:
             versus_uniform_cheapest=(
                 None if cheapest == uniform else self._versus(cheapest, uniform, look)
             ),
-            margin=margin,
+            margin=self.margin,
             trials=trials,
         )
 
@@ -186,21 +232,52 @@ class _Rounds:
         """Compare; None where there is no rival, or too much failed."""
         return None if rival is None else self._pairs(vector, rival).compare(look.confidence)
 
-    def _cheapest(self, look: Look, margin: float, space: SearchSpace) -> RankVector:
+    def checked(self, vector: RankVector, look: Look, space: SearchSpace) -> Checked | None:
+        """What this look says of the promise of ``vector``; None where too much failed."""
+        found = self._versus(vector, self.arms.uniform, look)
+        if found is None:
+            return None
+        promise = Promise.ENOUGH if vector == self.arms.economy else Promise.BETTER
+        finding = self._finding(vector, promise, found, look)
+        return Checked(vector, space.parameters(vector), promise, found, finding)
+
+    def _finding(
+        self, vector: RankVector, promise: Promise, found: Comparison, look: Look
+    ) -> Finding:
+        is_enough = self._is_enough(vector, look)
+        if found.answer is Answer.WORSE or (not is_enough and self._loses_always(vector)):
+            return Finding.REFUTED
+        is_kept = found.answer is Answer.BETTER or (promise is Promise.ENOUGH and is_enough)
+        return Finding.CONFIRMED if is_kept else Finding.OPEN
+
+    def _loses_always(self, vector: RankVector) -> bool:
+        """Whether it was worse on every seed, those included that chose the winner."""
+        seeds = range(self.seeds.start - CHOOSING_SEEDS, self.seeds.stop)
+        differences = _paired(vector, self.arms.uniform, self.scores, seeds).differences
+        return len(differences) >= LEAST_LOST and max(differences) < 0.0
+
+    @property
+    def margin(self) -> float:
+        """Loss that still counts as not worse: what one pair of runs cannot tell from zero."""
+        differences = self._pairs(self.winner, self.arms.uniform).differences
+        return float(np.std(differences, ddof=1)) if len(differences) > 1 else 0.0
+
+    def _is_enough(self, vector: RankVector, look: Look) -> bool:
+        """Whether ``vector`` is shown to lose no more than the margin."""
+        pairs = self._pairs(vector, self.arms.uniform)
+        found = pairs.compare(look.confidence)
+        return (
+            found is not None
+            and found.seeds >= LEAST_PAIRS
+            and found.ci_low >= -self.margin
+            and found.answer is not Answer.WORSE
+            and pairs.forfeits[0] == 0
+        )
+
+    def _cheapest(self, look: Look, space: SearchSpace) -> RankVector:
         """Return the cheapest arm that is shown to lose no more than the margin."""
-
-        def passes(vector: RankVector) -> bool:
-            pairs = self._pairs(vector, self.arms.uniform)
-            found = pairs.compare(look.confidence)
-            return (
-                found is not None
-                and found.seeds >= LEAST_PAIRS
-                and found.ci_low >= -margin
-                and found.answer is not Answer.WORSE
-                and pairs.forfeits[0] == 0
-            )
-
-        passed = [vector for vector in self.arms.judging(self.winner) if passes(vector)]
+        judged = self.arms.judging(self.winner)
+        passed = [vector for vector in judged if self._is_enough(vector, look)]
         return min([self.arms.uniform, *passed], key=space.parameters)
 
     def _pairs(self, vector: RankVector, rival: RankVector) -> Pairs:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from perfmodel.allocation.free_prices import FreePrices, largest
 from perfmodel.arrays import Floats
 from rankspace import RankVector, SearchSpace
 
@@ -19,11 +20,18 @@ LEAST_REACH = 0.5
 
 
 def mean_rank(space: SearchSpace) -> float:
-    """The rank that every free layer has when the budget is spent evenly, at most the highest."""
+    """The rank that every free layer has when the budget is spent evenly, at most the highest.
+
+    What a layer's matrices cannot use costs nothing, and leaves more to the others.
+    """
     free = space.free_layers
-    costs = np.array(space.costs, dtype=np.float64)[free]
+    if not free:
+        return 0.0
     left = space.max_parameters - space.parameters(space.constant(0))
-    return float(min(left / costs.sum(), space.ranks[-1])) if len(free) else 0.0
+    if not space.parts:
+        return float(min(left / sum(space.costs[i] for i in free), space.ranks[-1]))
+    prices, even = FreePrices.of(space), np.ones(len(free))
+    return largest(lambda rank: prices.total(rank * even) <= left, float(space.ranks[-1]))
 
 
 def curve(space: SearchSpace, vectors: Sequence[RankVector], bend: float) -> Floats:

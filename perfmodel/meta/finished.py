@@ -67,14 +67,18 @@ def read_studies(text: str) -> tuple[FinishedStudy, ...]:
 
 
 def _studies(text: str) -> Iterator[FinishedStudy]:
-    for number, line in enumerate(text.splitlines(), start=1):
+    # Only this ends a line: JSON texts may hold what else ends one for Python, like U+2028.
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
             document = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UnreadableInput(
-                f"line {number}", line, f"is not JSON: {error}", fix="export the studies anew"
+                f"line {number}",
+                f"{len(line):,} characters",
+                f"is not JSON: {error}",
+                fix="export the studies anew",
             ) from None
         try:
             yield unpack(FinishedStudy, document)

@@ -159,7 +159,8 @@ def _parsed(blob: bytes) -> Mapping[str, Any]:
     try:
         document = json.loads(blob)
     except (ValueError, RecursionError) as error:
-        raise UnreadableInput("prior", blob[:40], f"is not JSON: {error}", fix=AGAIN) from None
+        size = f"{len(blob):,} bytes"
+        raise UnreadableInput("prior", size, f"is not JSON: {error}", fix=AGAIN) from None
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         found = document.get("format") if isinstance(document, dict) else type(document).__name__
         raise InvalidInput("prior.format", found, f"is not {FORMAT!r}", fix=AGAIN)

@@ -2,12 +2,10 @@
 
 import numpy as np
 
+from perfmodel.allocation.free_prices import FreePrices, largest
 from perfmodel.allocation.knapsack import Allocator
 from perfmodel.arrays import Floats
 from rankspace import RankVector, SearchSpace
-
-HALVINGS = 100
-"""Of the interval that holds the common factor; ends at the precision of a float."""
 
 
 def proportional(space: SearchSpace, weights: Floats, allocator: Allocator) -> RankVector:
@@ -24,27 +22,23 @@ def proportional(space: SearchSpace, weights: Floats, allocator: Allocator) -> R
     """
     ideal = _ideal(space, weights, allocator.capacity)
     costs = np.array(space.costs, dtype=np.float64)
-    gaps = np.array(space.ranks, dtype=np.float64) - ideal[:, None]
+    gaps = np.array(space.table, dtype=np.float64) - ideal[:, None]
     nearest = allocator.best(-costs[:, None] * gaps**2)
     return _filled(space, nearest, ideal)
 
 
 def _ideal(space: SearchSpace, weights: Floats, capacity: int) -> Floats:
     """Unrounded ranks that cost ``capacity`` on the free layers, ``(layers,)``."""
-    free = space.free_layers
-    costs = np.array(space.costs, dtype=np.float64)[free]
+    free, ideal = space.free_layers, np.zeros(len(space.layers))
+    highest = np.array([space.choices(i)[-1] for i in free], dtype=np.float64)
     shares = weights[free] if weights[free].any() else np.ones(len(free))
+    prices = FreePrices.of(space)
 
     def ranks(factor: float) -> Floats:
-        return np.clip(factor * shares, space.ranks[0], space.ranks[-1])
+        return np.clip(factor * shares, space.ranks[0], highest)
 
-    low, high = 0.0, space.ranks[-1] / float(np.min(shares[shares > 0.0], initial=np.inf))
-    for _ in range(HALVINGS):
-        middle = 0.5 * (low + high)
-        fits = float(costs @ ranks(middle)) <= capacity
-        low, high = (middle, high) if fits else (low, middle)
-    ideal = np.zeros(len(space.layers))
-    ideal[free] = ranks(low)
+    most = space.ranks[-1] / float(np.min(shares[shares > 0.0], initial=np.inf))
+    ideal[free] = ranks(largest(lambda factor: prices.total(ranks(factor)) <= capacity, most))
     return ideal
 
 
@@ -53,17 +47,16 @@ def _filled(space: SearchSpace, vector: RankVector, ideal: Floats) -> RankVector
     ranks, left = list(vector.ranks), space.max_parameters - space.parameters(vector)
     free = space.free_layers
     while True:
-        steps = {i: _next_rank(space, ranks[i]) for i in free}
-        fitting = [
-            i for i, rank in steps.items() if rank and space.costs[i] * (rank - ranks[i]) <= left
-        ]
+        steps = {i: _next_rank(space, i, ranks[i]) for i in free}
+        prices = {i: space.price(i, rank) - space.price(i, ranks[i]) for i, rank in steps.items()}
+        fitting = [i for i, rank in steps.items() if rank and prices[i] <= left]
         if not fitting:
             return RankVector(tuple(ranks))
         layer = max(fitting, key=lambda i: ideal[i] - ranks[i])
-        left -= space.costs[layer] * (steps[layer] - ranks[layer])
+        left -= prices[layer]
         ranks[layer] = steps[layer]
 
 
-def _next_rank(space: SearchSpace, rank: int) -> int:
-    """Return the next larger allowed rank; 0 if there is none."""
-    return next((larger for larger in space.ranks if larger > rank), 0)
+def _next_rank(space: SearchSpace, layer: int, rank: int) -> int:
+    """Return the next larger rank the layer may take; 0 if there is none."""
+    return next((larger for larger in space.choices(layer) if larger > rank), 0)

@@ -119,6 +119,7 @@ def pseudo_scores(space: SearchSpace, belief: Belief, vectors: Sequence[RankVect
     Each layer saturates hyperbolically from 0 at the lowest rank to its worth at the mean rank.
     """
     ranks = np.array([vector.ranks for vector in vectors], dtype=np.float64) - space.ranks[0]
+    ranks = np.maximum(ranks, 0.0)  # a layer may be unable to use even the lowest rank
     mean = space.max_parameters / sum(space.costs) - space.ranks[0]
     half = HALF * mean if mean > 0.0 else 1.0
     scores = (ranks / (ranks + half)) @ np.exp(np.array(belief.log_worth))

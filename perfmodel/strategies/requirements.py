@@ -11,13 +11,20 @@ from rankspace.study import StrategyName
 
 
 def check_requirements(strategy: StrategyName, space: SearchSpace, context: Context) -> None:
-    """Raise InvalidInput, naming the fix, unless ``strategy`` has all it needs."""
-    if strategy in REQUIREMENTS:
-        REQUIREMENTS[strategy](space, context)
+    """Raise InvalidInput, naming the fix, unless ``strategy`` has all it needs where this runs."""
+    check_profiles(strategy, space, context)
+    if strategy is StrategyName.GP_OPTUNA:
+        _check_torch()
 
 
-def torch_installed(space: SearchSpace, context: Context) -> None:
-    """Raise InvalidInput without torch; Optuna's Gaussian process is written in it."""
+def check_profiles(strategy: StrategyName, space: SearchSpace, context: Context) -> None:
+    """Raise InvalidInput, naming the fix, unless the model has the profiles ``strategy`` needs."""
+    if strategy in PROFILED:
+        PROFILED[strategy](space, context)
+
+
+def _check_torch() -> None:
+    """Optuna's Gaussian process is written in it."""
     if find_spec("torch") is None:
         raise InvalidInput(
             "strategy",
@@ -27,11 +34,10 @@ def torch_installed(space: SearchSpace, context: Context) -> None:
         )
 
 
-REQUIREMENTS: Mapping[StrategyName, Callable[[SearchSpace, Context], object]] = MappingProxyType(
+PROFILED: Mapping[StrategyName, Callable[[SearchSpace, Context], object]] = MappingProxyType(
     {
         StrategyName.RECONSTRUCTION_ERROR: by_reconstruction_error,
         StrategyName.IMPORTANCE: by_importance,
-        StrategyName.GP_OPTUNA: torch_installed,
     }
 )
-"""Each raises InvalidInput; a strategy that is not here needs nothing but the space."""
+"""Each raises InvalidInput; a strategy that is not here needs no profiles."""

@@ -48,12 +48,10 @@ def best_seen(state: ModelState) -> RankVector:
 def mutant(space: SearchSpace, vector: RankVector, rng: np.random.Generator) -> RankVector:
     """Raise a few random layers by one step and lower as many others; repair onto the budget."""
     free = space.free_layers
-    levels = [
-        0 if layer.name in space.fixed else space.ranks.index(rank)
-        for layer, rank in zip(space.layers, vector.ranks, strict=True)
-    ]
+    levels = [of.index(rank) for of, rank in zip(space.options, vector.ranks, strict=True)]
+    tops = [len(of) - 1 for of in space.options]
     for _ in range(1 + int(rng.poisson(len(free) / LAYERS_PER_MOVE))):
-        _step(levels, [i for i in free if levels[i] + 1 < len(space.ranks)], 1, rng)
+        _step(levels, [i for i in free if levels[i] < tops[i]], 1, rng)
         _step(levels, [i for i in free if levels[i] > 0], -1, rng)
     return repair(space, levels, rng)
 

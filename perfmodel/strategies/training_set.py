@@ -35,9 +35,9 @@ class MinMaxScaling:
         return cls(np.array(space.free_layers, dtype=np.int64), space.ranks[0], width)
 
     def __call__(self, vectors: Sequence[RankVector]) -> Floats:
-        """``(n, d)``."""
+        """``(n, d)``; ranks below the lowest, of results of another study, count as the lowest."""
         ranks = np.array([vector.ranks for vector in vectors], dtype=np.float64)
-        return (ranks[:, self.free] - self.low) / self.width
+        return np.maximum(ranks[:, self.free] - self.low, 0.0) / self.width
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pruning.container.container import load_contents, write
-from pruning.container.contents import read_contents
+from pruning.container.contents import survey
 from pruning.container.target import check_apart, check_target
 from pruning.container.writing import check_original
 from rankspace.pruned_model import PrunedModel
@@ -27,7 +27,7 @@ def adopt(source: Path, target: Path, *, original: Sequence[int] | None = None) 
     """
     check_apart(source, target)
     check_target(target)
-    contents = read_contents(source, infer=True)
+    contents = survey(source, infer=True)
     check_original(original, len(contents.structure.blocks))
     if original is None:
         original = [block.original_index for block in contents.structure.blocks]

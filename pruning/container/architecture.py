@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeGuard
 
 from pruning.container.structure import ATTENTION, MLP, BlockStructure
-from rankspace.errors import InvalidContainer
+from rankspace.errors import InvalidContainer, InvalidInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,9 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
 )
 """Allowed architectures; all others need code we do not know to prune or to run safely."""
 
+DTYPES = ("float64", "float32", "float16", "bfloat16")
+"""Element types that weights may have, as ``config.json`` names them."""
+
 REFUSED: Mapping[str, str] = MappingProxyType(
     {
         "auto_map": "asks for code from the model's author, which is never run",
@@ -47,6 +50,11 @@ REFUSED: Mapping[str, str] = MappingProxyType(
         "per_layer_config": "is ignored by these families, which would build the wrong model",
     }
 )
+
+_ONE_FOR_ALL = "write that of the dense model: rankadaptor adopt reads the blocks' off the weights"
+
+
+MOST_POSITIONS = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +92,7 @@ def parse_architecture(config: Mapping[str, Any]) -> Architecture:
     """
     name = _class_name(config)
     _check_refused(config)
+    _check_dtype(config)
     public = {key: value for key, value in config.items() if not key.startswith("_")}
     return Architecture(
         name=name,
@@ -96,11 +105,58 @@ def parse_architecture(config: Mapping[str, Any]) -> Architecture:
     )
 
 
+def check_lists(architecture: Architecture) -> None:
+    """Check that lists with an entry per layer have one for each; tools that drop blocks forget it.
+
+    Raises:
+        InvalidContainer: Naming the list.
+    """
+    layers = architecture.layers
+    for key, value in architecture.config.items():
+        is_per_layer = key.startswith("layer_") or key.endswith("_layer_types")
+        if is_per_layer and isinstance(value, list) and len(value) != layers:
+            problem = f"has {len(value)} entries for {layers} layers (num_hidden_layers)"
+            raise _invalid(key, value, problem, "take out those of the layers that were dropped")
+
+
+def positions(config: Mapping[str, Any]) -> int | None:
+    """How many tokens a model is made for, stretched rotary embeddings included; None if unsaid."""
+    most = config.get("max_position_embeddings")
+    if not _is_count(most):
+        return None
+    rotary = config.get("rope_scaling") or config.get("rope_parameters")
+    if not isinstance(rotary, Mapping):
+        return most
+    factor = rotary.get("factor")
+    if isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 <= factor < 1e6:
+        return most
+    before = rotary.get("original_max_position_embeddings")
+    stretched = int(factor * (before if _is_count(before) else most))
+    return max(most, min(stretched, MOST_POSITIONS))
+
+
+def check_positions(field: str, tokens: int, config: Mapping[str, Any]) -> None:
+    """Check that a model is made for sequences of so many tokens.
+
+    Raises:
+        InvalidInput: It is not; with both numbers.
+    """
+    most = positions(config)
+    if most is not None and tokens > most:
+        problem = f"the model is made for {most:,} tokens (max_position_embeddings)"
+        raise InvalidInput(field, tokens, problem, fix=f"use {most:,} or less")
+
+
+def _is_count(value: Any) -> TypeGuard[int]:
+    return type(value) is int and 0 < value <= MOST_POSITIONS
+
+
 def _class_name(config: Mapping[str, Any]) -> str:
     names = config.get("architectures")
     allowed = sorted(FAMILIES)
     if not isinstance(names, list) or len(names) != 1 or names[0] not in allowed:
-        raise _invalid("architectures", names, "is not supported", f"use one of {allowed}")
+        fix = _named_otherwise(config, names) or f"use one of {allowed}"
+        raise _invalid("architectures", names, "is not supported", fix)
     name = str(names[0])
     expected = FAMILIES[name].model_type
     if config.get("model_type") != expected:
@@ -109,11 +165,29 @@ def _class_name(config: Mapping[str, Any]) -> str:
     return name
 
 
+def _named_otherwise(config: Mapping[str, Any], names: Any) -> str | None:
+    """What to write for a supported class under an old name, its decoder, or nothing at all."""
+    name = names[0] if isinstance(names, list) and len(names) == 1 else None
+    for known, family in FAMILIES.items():
+        decoder = known.replace("ForCausalLM", "Model")
+        is_old = isinstance(name, str) and name.casefold() == known.casefold()
+        if is_old or (config.get("model_type") == family.model_type and name in (None, decoder)):
+            return f"write [{known!r}], if that is what it is"
+    return None
+
+
 def _check_refused(config: Mapping[str, Any]) -> None:
     for key, reason in REFUSED.items():
         if config.get(key):
             fix = f"use the stock model, or remove {key} if its files are the stock ones"
             raise _invalid(key, config[key], reason, fix)
+
+
+def _check_dtype(config: Mapping[str, Any]) -> None:
+    for key in ("dtype", "torch_dtype"):
+        named = config.get(key)
+        if named is not None and str(named).removeprefix("torch.") not in DTYPES:
+            raise _invalid(key, named, "is not a dtype of weights", f"use one of {list(DTYPES)}")
 
 
 def _dense_block(config: Mapping[str, Any], family: Family) -> BlockStructure:
@@ -147,7 +221,8 @@ def _size(config: Mapping[str, Any], key: str, default: int | None = None) -> in
     if value is None and default is not None:
         return default
     if type(value) is not int or not 0 < value < 2**31:
-        raise _invalid(key, value, "must be a positive whole number", "restore the model's config")
+        fix = _ONE_FOR_ALL if isinstance(value, list) else "restore the model's config"
+        raise _invalid(key, value, "must be a positive whole number", fix)
     return value
 
 

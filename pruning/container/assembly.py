@@ -53,7 +53,7 @@ def build_config(architecture: Architecture) -> PreTrainedConfig:
     values = {key: value for key, value in architecture.config.items() if key in known}
     try:
         config: PreTrainedConfig = kind(**{**values, "head_dim": architecture.dense.head_dim})
-    except (ValueError, TypeError, KeyError) as error:
+    except Exception as error:  # noqa: BLE001 - each field of a config has its own way to fail
         raise _refused(architecture, error) from None
     return config
 
@@ -65,7 +65,7 @@ def build_on_meta(architecture: Architecture, structure: Structure) -> PreTraine
     with torch.device("meta"):
         try:
             model = CLASSES[architecture.name](config)
-        except (ValueError, TypeError, KeyError) as error:
+        except Exception as error:  # noqa: BLE001 - likewise
             raise _refused(architecture, error) from None
         layers = blocks_of(model)
         for index, block in enumerate(structure.blocks):
@@ -157,6 +157,6 @@ def _refused(architecture: Architecture, error: Exception) -> InvalidContainer:
     return InvalidContainer(
         "config.json",
         architecture.name,
-        f"transformers refuses it: {error}",
+        f"transformers refuses it: {' '.join(str(error).split())}",
         fix="restore the model's config",
     )

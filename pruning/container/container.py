@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from pruning.container.assembly import build_on_meta, recreate_rotary
-from pruning.container.contents import GENERATION, Contents, read_contents
+from pruning.container.contents import GENERATION, Contents, hashed, read_contents, survey
 from pruning.container.description import description_of
 from pruning.container.document import read_document
 from pruning.container.logits import check_logits
@@ -47,7 +47,7 @@ class LoadedModel:
 
 
 def load(
-    directory: Path,
+    directory: Path | str,
     *,
     dtype: torch.dtype | None = None,
     device: torch.device | str = "cpu",
@@ -62,7 +62,7 @@ def load(
     Raises:
         InvalidContainer: Anything is damaged, unsupported or inconsistent.
     """
-    return load_contents(read_contents(directory), dtype=dtype, device=device)
+    return load_contents(survey(Path(directory)), dtype=dtype, device=device)
 
 
 def load_contents(
@@ -71,9 +71,13 @@ def load_contents(
     dtype: torch.dtype | None = None,
     device: torch.device | str = "cpu",
 ) -> LoadedModel:
-    """Load a directory that was read and checked already; see ``load``."""
-    tokenizer = read_tokenizer(contents)
+    """Load a directory that was surveyed; see ``load``.
+
+    What is wrong with config or tokenizer is said before gigabytes are hashed and read.
+    """
     model = build_on_meta(contents.architecture, contents.structure)
+    tokenizer = read_tokenizer(contents)
+    contents = hashed(contents)
     _fill(model, contents, dtype or _stored_dtype(contents), device)
     recreate_rotary(model, device)
     _read_generation(model, contents.directory)
@@ -81,6 +85,21 @@ def load_contents(
         check_logits(model, contents.manifest.check)
     dense_block = contents.architecture.dense
     return LoadedModel(model, tokenizer, description_of(contents), contents.structure, dense_block)
+
+
+def check_weights(contents: Contents) -> None:
+    """Read every weight once and keep none: is each a number, and a tied pair one table?
+
+    Takes about as long as hashing them, and the memory of the largest tensor.
+
+    Raises:
+        InvalidContainer: Naming the tensor.
+    """
+    kept = {EMBEDDING, OUTPUT} if contents.architecture.tied else set()
+    tensors = _read_tensors(contents, None, "cpu")
+    state = {name: tensor for name, tensor in tensors if name in kept}
+    if contents.architecture.tied:
+        _check_tied_copy(state)
 
 
 def write_profiles(directory: Path, profiles: Sequence[LayerProfile]) -> PrunedModel:
@@ -120,14 +139,15 @@ def _fill(
 
 
 def _read_tensors(
-    contents: Contents, dtype: torch.dtype, device: torch.device | str
+    contents: Contents, dtype: torch.dtype | None, device: torch.device | str
 ) -> Iterator[tuple[str, torch.Tensor]]:
     for path in contents.weights:
         try:
             with safe_open(path, framework="pt", device=str(device)) as file:
                 for name in file.keys():  # noqa: SIM118 - not a mapping
                     if not name.endswith(ROTARY_BUFFER):
-                        yield name, _finite(name, file.get_tensor(name)).to(dtype)
+                        tensor = _finite(name, file.get_tensor(name))
+                        yield contents.stock.get(name, name), tensor.to(dtype or tensor.dtype)
         except SafetensorError as error:
             fix = "copy the file from its source again"
             raise InvalidContainer(path.name, str(error), "cannot be read", fix=fix) from None
@@ -160,10 +180,6 @@ def _stored_dtype(contents: Contents) -> torch.dtype:
     named = config.get("dtype") or config.get("torch_dtype")
     short = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
     name = str(named or short[contents.tensors[EMBEDDING].dtype]).removeprefix("torch.")
-    if name not in short.values():
-        raise InvalidContainer(
-            "config.json.dtype", named, "is not a dtype of weights", fix=f"use {sorted(short)}"
-        )
     dtype: torch.dtype = getattr(torch, name)
     return dtype
 

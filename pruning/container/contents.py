@@ -2,22 +2,23 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pruning.container.architecture import Architecture, parse_architecture
+from pruning.container.architecture import Architecture, check_lists, parse_architecture
 from pruning.container.document import read_document
 from pruning.container.header import TensorHeader
 from pruning.container.inference import infer_structure, uniform_structure
 from pruning.container.manifest import NAME, Manifest, read_manifest
-from pruning.container.shapes import check_block_count, check_shapes
+from pruning.container.naming import Names, read_names
+from pruning.container.recognition import refuse_known, refuse_leavings
+from pruning.container.shapes import CONFIG, WEIGHTS, check_block_count, check_shapes
 from pruning.container.structure import Structure
 from pruning.container.weights import locate, read_headers, weight_files
 from rankspace import wire
 from rankspace.errors import InvalidContainer
 
-CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 TOKENIZER_FILES = (
@@ -39,16 +40,19 @@ class Contents:
         directory: Absolute path.
         architecture: From ``config.json``.
         structure: From ``pruned.json``, or of the uniform model of an ordinary directory.
-        tensors: Headers of the weights by name.
+        tensors: Headers of the weights by their stock names.
+        stock: Stock name by stored name, of the tensors that are stored under another.
         weights: The safetensors files.
         manifest: ``pruned.json``; None in an ordinary directory.
-        hashes: SHA-256 by name of every file that is read, ``pruned.json`` excepted.
+        hashes: SHA-256 by name of every file that is read, ``pruned.json`` excepted; of the weights
+            once they are ``hashed``.
     """
 
     directory: Path
     architecture: Architecture
     structure: Structure
     tensors: Mapping[str, TensorHeader]
+    stock: Mapping[str, str]
     weights: tuple[Path, ...]
     manifest: Manifest | None
     hashes: Mapping[str, str]
@@ -78,27 +82,52 @@ def read_contents(directory: Path, *, infer: bool = False) -> Contents:
     Raises:
         InvalidContainer: Naming what disagrees, its value and the fix.
     """
+    return hashed(survey(directory, infer=infer))
+
+
+def survey(directory: Path, *, infer: bool = False) -> Contents:
+    """Read and check all of ``directory`` but its weights: a moment, whatever their size.
+
+    Raises:
+        InvalidContainer: As ``read_contents``, but for hashes.
+    """
     root = _existing(directory)
+    if not (root / CONFIG).exists():
+        refuse_known(root)
     architecture = parse_architecture(read_document(locate(root, CONFIG)))
     _check_tokenizer(root)
     manifest = read_manifest(locate(root, NAME)) if (root / NAME).exists() else None
+    if not manifest:
+        check_lists(architecture)
     weights = weight_files(root)
-    tensors = read_headers(weights)
+    stored = read_headers(weights)
+    refuse_leavings(stored)
+    names = read_names(stored, tied=architecture.tied)
+    tensors = {names.stock.get(name, name): header for name, header in stored.items()}
     check_block_count(architecture, tensors)
-    source = NAME if manifest else CONFIG
-    if manifest:
-        structure = manifest.structure
-    elif infer:
-        structure = infer_structure(architecture, tensors)
-    else:
-        structure = uniform_structure(architecture)
+    structure, source = _structure(architecture, tensors, names, manifest, infer)
     _check_blocks(architecture, structure, source)
     check_shapes(architecture, structure, tensors, source)
-    names = [*(path.name for path in weights), CONFIG, *_present(root)]
-    hashes = {name: hash_file(locate(root, name)) for name in names}
+    hashes = {name: hash_file(locate(root, name)) for name in (CONFIG, *_present(root))}
     if manifest:
-        _check_hashes(root, manifest, hashes)
-    return Contents(root, architecture, structure, tensors, weights, manifest, hashes)
+        _check_listed(manifest, {*hashes, *(path.name for path in weights)})
+        _check_hashes(manifest, hashes)
+    return Contents(root, architecture, structure, tensors, names.stock, weights, manifest, hashes)
+
+
+def hashed(contents: Contents) -> Contents:
+    """Hash the weights, too, and hold all files against what the manifest promises.
+
+    Raises:
+        InvalidContainer: One was changed, or is not there.
+    """
+    weights = {path.name: hash_file(path) for path in contents.weights}
+    hashes = {**contents.hashes, **weights}
+    if contents.manifest:
+        others = sorted(contents.manifest.files.keys() - hashes.keys())
+        unread = {name: hash_file(locate(contents.directory, name)) for name in others}
+        _check_hashes(contents.manifest, {**weights, **unread})
+    return replace(contents, hashes=hashes)
 
 
 def hash_file(path: Path) -> str:
@@ -107,10 +136,26 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _structure(
+    architecture: Architecture,
+    tensors: Mapping[str, TensorHeader],
+    names: Names,
+    manifest: Manifest | None,
+    infer: bool,
+) -> tuple[Structure, str]:
+    """Return the structure and the file it is from."""
+    if manifest:
+        return manifest.structure, NAME
+    original = names.blocks or range(architecture.layers)
+    if infer:
+        return infer_structure(architecture, tensors, original), WEIGHTS
+    return uniform_structure(architecture, original), CONFIG
+
+
 def _existing(directory: Path) -> Path:
     if not directory.is_dir():
         raise InvalidContainer(
-            "model", str(directory), "is not a directory", fix="give the model's directory"
+            "model", str(directory), "is not a directory", fix="give the directory it lies in"
         )
     return directory.resolve()
 
@@ -164,13 +209,17 @@ def _check_blocks(architecture: Architecture, structure: Structure, source: str)
             )
 
 
-def _check_hashes(root: Path, manifest: Manifest, hashes: Mapping[str, str]) -> None:
-    for name in hashes.keys() - manifest.files.keys():
-        raise InvalidContainer(
-            f"{NAME}.files", name, "is not listed", fix="write the container anew"
-        )
-    for name, promised in manifest.files.items():
-        found = hashes.get(name) or hash_file(locate(root, name))
+def _check_listed(manifest: Manifest, names: Collection[str]) -> None:
+    for name in sorted(names):
+        if name not in manifest.files:
+            raise InvalidContainer(
+                f"{NAME}.files", name, "is not listed", fix="write the container anew"
+            )
+
+
+def _check_hashes(manifest: Manifest, hashes: Mapping[str, str]) -> None:
+    for name, found in hashes.items():
+        promised = manifest.files[name]
         if found != promised:
             raise InvalidContainer(
                 name,

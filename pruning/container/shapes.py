@@ -8,12 +8,21 @@ from pruning.container.header import TensorHeader
 from pruning.container.structure import MODULES, Structure, matrix_name
 from rankspace.errors import InvalidContainer
 
+CONFIG, MANIFEST, WEIGHTS = "config.json", "pruned.json", "the rest of its block"
+"""Where a structure may be from."""
+
+DECODER = "model."
 EMBEDDING = "model.embed_tokens.weight"
 OUTPUT = "lm_head.weight"
 ROTARY_BUFFER = ".rotary_emb.inv_freq"
 """Old checkpoints store this derived table; like transformers, we make our own."""
 
 BLOCK = re.compile(r"model\.layers\.(\d+)\.")
+
+_SIZED = re.compile(r"model\.layers\.\d+\.(self_attn|mlp)\.\w+_proj\.(weight|bias)")
+"""What pruning changes the size of."""
+
+_ANEW = "write the container anew from the model it belongs to"
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -29,12 +38,20 @@ def check_block_count(architecture: Architecture, tensors: Mapping[str, TensorHe
     """
     names = [name for name in tensors if not name.endswith(ROTARY_BUFFER)]
     found = {match[1] for name in names if (match := BLOCK.match(name))}
+    if not found:
+        raise InvalidContainer(
+            "weights",
+            next(iter(names), None),
+            f"no tensor is called {DECODER}layers.0 or the like",
+            fix="save the language model alone, with save_pretrained",
+        )
     if len(found) != architecture.layers:
         raise InvalidContainer(
             "config.json.num_hidden_layers",
             architecture.layers,
             f"the weights hold {len(found)} blocks",
-            fix="restore the config that was saved with these weights",
+            fix=f"write num_hidden_layers: {len(found)} if the others were dropped on purpose; "
+            "else restore the weights, or the config that was saved with them",
         )
 
 
@@ -61,6 +78,7 @@ def check_shapes(
     Raises:
         InvalidContainer: A tensor is missing, superfluous, or of another shape.
     """
+    _check_tables(architecture, tensors, source)
     expected = expected_shapes(architecture, structure)
     for name, shape in expected.items():
         if name not in tensors:
@@ -72,6 +90,34 @@ def check_shapes(
         if name not in expected and not _tolerated(name, header, architecture):
             found = header.shape
             raise _disagreement(name, list(found), "the model has no such tensor", source)
+
+
+def _check_tables(
+    architecture: Architecture, tensors: Mapping[str, TensorHeader], source: str
+) -> None:
+    """Tokens that were added to a model, or padded, in one of three places only."""
+    rows = {name: _rows(architecture, tensors.get(name)) for name in (EMBEDDING, OUTPUT)}
+    embedding, output = rows[EMBEDDING], rows[OUTPUT]
+    if embedding and output and embedding != output:
+        fix = "make them equal: model.resize_token_embeddings(N), then save_pretrained"
+        problem = f"rows are not the {embedding} of the embedding"
+        raise InvalidContainer(OUTPUT, output, problem, fix=fix)
+    if embedding and embedding != architecture.vocabulary:
+        is_plain = source != MANIFEST
+        fix = f"write vocab_size: {embedding} into config.json" if is_plain else _ANEW
+        raise InvalidContainer(
+            "config.json.vocab_size",
+            architecture.vocabulary,
+            f"the embedding has {embedding} rows",
+            fix=fix,
+        )
+
+
+def _rows(architecture: Architecture, header: TensorHeader | None) -> int | None:
+    """Rows of a table of the model's width; None of anything else."""
+    if header is None or len(header.shape) != 2 or header.shape[1] != architecture.hidden:
+        return None
+    return header.shape[0]
 
 
 def _block_shapes(architecture: Architecture, structure: Structure, index: int) -> Shapes:
@@ -99,8 +145,17 @@ def _tolerated(name: str, header: TensorHeader, architecture: Architecture) -> b
 
 
 def _disagreement(name: str, value: object, problem: str, source: str) -> InvalidContainer:
-    if source == "config.json":
-        fix = "a model whose layers differ needs a pruned.json: adopt it first"
-    else:
-        fix = "write the container anew from the model it belongs to"
-    return InvalidContainer(name, value, problem, fix=fix)
+    return InvalidContainer(name, value, problem, fix=_way_out(name, value, source))
+
+
+def _way_out(name: str, value: object, source: str) -> str:
+    if source == MANIFEST:
+        return _ANEW
+    if name == OUTPUT and value is None:
+        return "save the whole model, not its decoder; or write tie_word_embeddings: true"
+    is_of_block = _SIZED.fullmatch(name) is not None
+    if source == CONFIG and is_of_block and (value is not None or name.endswith(".bias")):
+        return "blocks that differ need a container: run rankadaptor adopt DIRECTORY CONTAINER"
+    if is_of_block:
+        return "save all matrices of every block; they have to fit each other"
+    return "restore the config that was saved with these weights, or save the model anew"

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from pruning.container.document import read_document
 from pruning.container.header import TensorHeader, read_header
+from pruning.container.recognition import refuse_known
 from rankspace.errors import InvalidContainer
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
-PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
 def locate(directory: Path, name: str) -> Path:
@@ -49,7 +49,7 @@ def weight_files(directory: Path) -> tuple[Path, ...]:
         return tuple(locate(directory, name) for name in sorted(set(_index(directory).values())))
     shards = sorted(directory.glob("model*.safetensors"))
     if not shards:
-        _refuse_pickles(directory)
+        refuse_known(directory)
         locate(directory, SINGLE)
     return tuple(locate(directory, shard.name) for shard in shards)
 
@@ -89,14 +89,3 @@ def _index(directory: Path) -> dict[str, str]:
             fix="save the model anew with save_pretrained",
         )
     return weight_map
-
-
-def _refuse_pickles(directory: Path) -> None:
-    pickles = sorted(path.name for path in directory.iterdir() if path.suffix in PICKLES)
-    if pickles:
-        raise InvalidContainer(
-            "weights",
-            pickles[0],
-            "is a pickle, which can run any code when opened, and is never opened here",
-            fix="load it where you trust it and save it with save_pretrained (safetensors)",
-        )

@@ -14,11 +14,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from pruning.container.architecture import FAMILIES
 from pruning.container.assembly import blocks_of, read_structure
-from pruning.container.contents import CONFIG, GENERATION, hash_file, read_contents
+from pruning.container.contents import GENERATION, hash_file, read_contents
 from pruning.container.description import description_of
 from pruning.container.logits import record_logits
 from pruning.container.manifest import SCHEMA, Manifest, write_manifest
-from pruning.container.shapes import OUTPUT
+from pruning.container.shapes import CONFIG, OUTPUT
 from pruning.container.target import check_target, put_in_place
 from pruning.container.tokenizer import check_tokens
 from pruning.container.weights import INDEX, SINGLE

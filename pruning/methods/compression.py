@@ -1,4 +1,4 @@
-"""Compressing a model: load, look, cut, write."""
+"""Compressing a model: check, load, look, cut, write."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,12 +7,16 @@ from typing import Any
 import torch
 import transformers
 
-from pruning.container.container import LoadedModel, load, write
+from pruning.container.architecture import check_positions
+from pruning.container.container import LoadedModel, load_contents, write
+from pruning.container.contents import survey
 from pruning.container.manifest import NAME, read_manifest
+from pruning.container.structure import Structure
 from pruning.container.target import check_apart, check_target
+from pruning.container.tokenizer import read_tokenizer
 from pruning.methods.importance import Importance
 from pruning.methods.pruners import PRUNERS
-from pruning.methods.selection import select
+from pruning.methods.selection import select, spared
 from pruning.methods.settings import PruningSettings
 from pruning.methods.surgery import shrink, whole_groups
 from pruning.profiling.calibration_text import CalibrationText, draw_windows, hash_windows
@@ -39,14 +43,18 @@ def compress(
 
     Raises:
         InvalidContainer: ``source`` is not a valid model, ``target`` holds other things.
-        InvalidInput: Blocks the model does not have, a text that is too short, a target that
-            contains the source.
+        InvalidInput: Blocks the model does not have, a text that is too short, windows longer than
+            the model is made for, a ratio that removes nothing at all, a target that contains the
+            source.
     """
     check_apart(source, target)
     check_target(target)
-    loaded = load(source, device=device)
-    _check_blocks(loaded, settings)
-    windows = draw_windows(calibration, loaded.tokenizer)
+    contents = survey(source)
+    _check_blocks(contents.structure, settings)
+    check_positions("length", calibration.length, contents.architecture.config)
+    _check_ratio(contents.structure, settings)
+    windows = draw_windows(calibration, read_tokenizer(contents))
+    loaded = load_contents(contents, device=device)
     pruner = PRUNERS[settings.method]
     importances = pruner(loaded.model, settings, windows, on_progress)
     cut(loaded, importances, settings)
@@ -69,12 +77,22 @@ def cut(
         shrink(loaded.model, index, whole_groups(block, heads[index], channels[index]))
 
 
-def _check_blocks(loaded: LoadedModel, settings: PruningSettings) -> None:
-    last = len(loaded.structure.blocks) - 1
+def _check_blocks(structure: Structure, settings: PruningSettings) -> None:
+    last = len(structure.blocks) - 1
     if settings.blocks[-1] > last:
         raise InvalidInput(
             "blocks", settings.blocks, "names a block the model lacks", fix=f"use 0 to {last}"
         )
+
+
+def _check_ratio(structure: Structure, settings: PruningSettings) -> None:
+    found = spared(structure, settings)
+    if sum(len(kind.blocks) for kind in found) < 2 * len(settings.blocks):
+        return
+    problem = f"removes nothing: {'; '.join(kind.sentence for kind in found)}"
+    least = min(kind.above for kind in found)
+    fix = f"use more than {least:.3g}" if least < 1 else "leave the model as it is"
+    raise InvalidInput("ratio", settings.ratio, problem, fix=fix)
 
 
 def _provenance(

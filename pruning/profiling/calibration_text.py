@@ -1,6 +1,5 @@
 """CalibrationText: the token windows on which pruning and profiling look at a model."""
 
-import codecs
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,10 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from rankspace.errors import InvalidInput
+from tuning.rows import Source, plain_text
+from tuning.text_file import decode
+
+FIELD = "calibration.text"
 
 READ_BYTES = 8_000_000
 """No more than this is read from the beginning of the text."""
@@ -21,7 +24,7 @@ class CalibrationText:
     The defaults are LLM-Pruner's: 10 sequences of 64 tokens.
 
     Attributes:
-        text: UTF-8 file.
+        text: UTF-8 file, plain or of JSON lines with a ``text``.
         samples: Windows to draw.
         length: Tokens of a window.
         seed: Of the draw.
@@ -39,19 +42,34 @@ class CalibrationText:
                 raise InvalidInput(name, value, "is too few", fix=f"use {least} or more")
 
 
+def check_text(calibration: CalibrationText) -> None:
+    """Read the text before a model is loaded for it, which may take minutes.
+
+    Raises:
+        InvalidInput: The file is not readable UTF-8.
+    """
+    _read(calibration.text)
+
+
 def draw_windows(calibration: CalibrationText, tokenizer: PreTrainedTokenizerBase) -> torch.Tensor:
     """Draw windows that do not overlap, ``(samples, length)``, the same for the same seed.
 
-    The text is one stream without special tokens; a window may begin anywhere in it.
+    The text is one stream without special tokens, also where it spells one; a window may begin
+    anywhere in it.
 
     Raises:
-        InvalidInput: The file is not readable UTF-8, or too short.
+        InvalidInput: The file cannot be read, is no UTF-8 text, or too short.
     """
-    stream = tokenizer.encode(_read(calibration.text), add_special_tokens=False, verbose=False)
+    stream = tokenizer.encode(
+        _read(calibration.text),
+        add_special_tokens=False,
+        verbose=False,
+        split_special_tokens=True,
+    )
     available = len(stream) // calibration.length
     if available < calibration.samples:
         raise InvalidInput(
-            "calibration.text",
+            FIELD,
             str(calibration.text),
             f"has {available} windows of {calibration.length} tokens, not {calibration.samples}",
             fix="give a longer text, or ask for fewer samples",
@@ -69,13 +87,12 @@ def hash_windows(windows: torch.Tensor) -> str:
 
 
 def _read(path: Path) -> str:
-    # The incremental decoder keeps back a character that is cut at READ_BYTES.
-    decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         with path.open("rb") as file:
             content = file.read(READ_BYTES)
-        return decoder.decode(content, final=len(content) < READ_BYTES)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(
-            "calibration.text", str(path), f"cannot be read: {error}", fix="give a UTF-8 text file"
-        ) from None
+    except OSError as error:
+        problem, fix = f"cannot be read: {error.strerror}", "give a UTF-8 text file"
+        raise InvalidInput(FIELD, str(path), problem, fix=fix) from None
+    is_whole = len(content) < READ_BYTES
+    text = decode(FIELD, path, content, is_whole=is_whole)
+    return plain_text(Source(FIELD, path), text, is_whole=is_whole)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from pruning.container.architecture import check_positions
 from pruning.container.assembly import blocks_of, matrix_of
 from pruning.container.container import LoadedModel
 from pruning.profiling.gradients import count_runs, measure_gradients
@@ -36,8 +37,10 @@ def profile(
             rank, which takes longest in large models.
 
     Raises:
-        InvalidInput: ``dense`` is another model, or the loss is not finite.
+        InvalidInput: ``dense`` is another model, the loss is not finite, or the windows are longer
+            than the model is made for.
     """
+    check_positions("length", windows.shape[1], loaded.model.config.to_dict())
     matrices = _matrices(loaded)
     passes = len(windows) * (2 if dense else 1) + count_runs(matrices, windows)
     step = Steps(passes + len(matrices), on_progress)

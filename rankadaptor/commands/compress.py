@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.text import Text
 
 from rankadaptor.blocks import parse_blocks
 from rankadaptor.commands.options import Json
 from rankadaptor.progress import counted
 from rankadaptor.pruning_view import pruning_table
-from rankadaptor.screen import emit
+from rankadaptor.screen import emit, err
 from rankspace.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -31,30 +32,29 @@ def compress(
     samples: Annotated[int, typer.Option(help="Calibration sequences.")] = 10,
     length: Annotated[int, typer.Option(help="Tokens per sequence.")] = 64,
     seed: Annotated[int, typer.Option(help="Which sequences.")] = 42,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1.")] = "cpu",
     json_: Json = False,
 ) -> None:
     """Prune heads and FFN channels of a model."""
-    from pruning.container.description import describe
+    from pruning.container.contents import hashed, survey
+    from pruning.container.description import description_of
     from pruning.methods.compression import compress as run
+    from pruning.methods.selection import spared
     from pruning.methods.settings import PruningSettings
-    from pruning.profiling.calibration_text import CalibrationText
+    from pruning.profiling.calibration_text import CalibrationText, check_text
+    from tuning.device import device_named
 
-    dense = describe(source)
-    count = 1 + max(matrix.block for matrix in dense.matrices)
-    settings = PruningSettings(
-        parse_blocks(blocks, count), ratio, _method(method), _ranking(ranking), seed
-    )
+    kind, order, place = _method(method), _ranking(ranking), device_named(device)
+    calibration = CalibrationText(text, samples, length, seed)
+    check_text(calibration)
+    contents = survey(source)
+    chosen = parse_blocks(blocks, len(contents.structure.blocks))
+    settings = PruningSettings(chosen, ratio, kind, order, seed)
     with counted("looking at the weights", samples) as advance:
-        pruned = run(
-            source,
-            target,
-            settings,
-            CalibrationText(text, samples, length, seed),
-            device=device,
-            on_progress=advance,
-        )
-    emit(json_, pruned, lambda: pruning_table(dense, pruned))
+        pruned = run(source, target, settings, calibration, device=place, on_progress=advance)
+    for kept in spared(contents.structure, settings):
+        err.print(Text(f"at a ratio of {ratio:g} {kept.sentence}", style="yellow"))
+    emit(json_, pruned, lambda: pruning_table(description_of(hashed(contents)), pruned))
 
 
 def _method(name: str) -> "PrunerName":

@@ -1,5 +1,6 @@
 """``rankadaptor profile``: measure every matrix of a container on calibration text."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -10,8 +11,9 @@ from rich.table import Table
 
 from rankadaptor.commands.options import Json
 from rankadaptor.progress import counted
-from rankadaptor.screen import emit
+from rankadaptor.screen import emit, err
 from rankspace import LayerProfile
+from rankspace.errors import InvalidInput
 
 
 def profile(
@@ -23,23 +25,43 @@ def profile(
     samples: Annotated[int, typer.Option(help="Calibration sequences.")] = 10,
     length: Annotated[int, typer.Option(help="Tokens per sequence.")] = 64,
     seed: Annotated[int, typer.Option(help="Which sequences.")] = 42,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    save: Annotated[bool, typer.Option(help="Keep the profiles in the container.")] = True,
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1.")] = "cpu",
+    save: Annotated[bool, typer.Option(help="Keep them in pruned.json of the model.")] = True,
     json_: Json = False,
 ) -> None:
     """Measure what pruning did to each matrix."""
-    from pruning.container.container import load, write_profiles
-    from pruning.profiling.calibration_text import CalibrationText, draw_windows
+    from pruning.container.architecture import check_positions
+    from pruning.container.container import load_contents, write_profiles
+    from pruning.container.contents import survey
+    from pruning.container.tokenizer import read_tokenizer
+    from pruning.profiling.calibration_text import CalibrationText, check_text, draw_windows
     from pruning.profiling.profile import profile as run
+    from tuning.device import device_named
 
-    loaded = load(model, device=device)
-    windows = draw_windows(CalibrationText(text, samples, length, seed), loaded.tokenizer)
-    original = load(dense, device=device) if dense else None
+    place = device_named(device)
+    calibration = CalibrationText(text, samples, length, seed)
+    check_text(calibration)
+    if save:
+        _check_writable(model)
+    contents, before = survey(model), survey(dense) if dense else None
+    check_positions("length", length, contents.architecture.config)
+    windows = draw_windows(calibration, read_tokenizer(contents))
+    loaded = load_contents(contents, device=place)
+    original = load_contents(before, device=place) if before else None
     with counted("measuring", samples) as advance:
         profiles = run(loaded, windows, original, on_progress=advance)
-    if save and (model / "pruned.json").exists():
+    emit(json_, profiles, lambda: profile_table(profiles))  # before a full disk may lose an hour
+    if save:
         write_profiles(model, profiles)
-    emit(json_, profiles, lambda: profile_table(profiles))
+    err.print(f"saved in {model / 'pruned.json'}" if save else "not saved (--no-save)")
+
+
+def _check_writable(model: Path) -> None:
+    """Before the measuring, which may take an hour."""
+    if model.is_dir() and not os.access(model, os.W_OK):
+        problem = "cannot be written to, so that nothing would be kept"
+        fix = "give a copy of it, or --no-save to look only"
+        raise InvalidInput("model", str(model), problem, fix=fix)
 
 
 def profile_table(profiles: Sequence[LayerProfile]) -> Table:

@@ -1,11 +1,20 @@
 """``rankadaptor serve``: the proposer, its database and the dashboard."""
 
+import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rankadaptor.connection import Connection
 from rankadaptor.screen import err
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+
+
+_REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""From this machine, what listens on every address."""
 
 
 def serve(
@@ -34,13 +43,29 @@ def serve(
     }
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
     if err.is_terminal:
-        err.print(_next_steps(settings.host, settings.port), style="dim")
+        err.print(_next_steps(settings), style="dim", soft_wrap=True)
     run(settings)
 
 
-def _next_steps(host: str, port: int) -> str:
+def _next_steps(settings: "Settings") -> str:
+    host = _REACHED_AT.get(settings.host, settings.host)
+    address = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    variables = _variables(address, settings.data_directory.absolute())
+    first = f"export {variables}; then " if variables else ""
     return (
-        f"RankAdaptor will listen on http://{host}:{port}; Ctrl-C ends it, and loses nothing.\n"
-        "In other terminals: rankadaptor worker, rankadaptor submit study.yaml, "
+        f"RankAdaptor will listen on http://{settings.host}:{settings.port}; Ctrl-C ends it, and "
+        "loses nothing.\n"
+        f"In other terminals: {first}rankadaptor worker, rankadaptor submit study.yaml, "
         "rankadaptor dashboard"
+    )
+
+
+def _variables(address: str, data_directory: Path) -> str:
+    """What other commands on this machine must be told: nothing, if all is as usual."""
+    usual = Connection.model_fields
+    needed = {"url": address, "data_directory": data_directory}
+    return " ".join(
+        f"RANKADAPTOR_{name.upper()}={shlex.quote(str(value))}"
+        for name, value in needed.items()
+        if value != usual[name].default
     )

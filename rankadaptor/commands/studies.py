@@ -8,9 +8,10 @@ from rich.text import Text
 
 from rankadaptor.commands.options import Json, StudyId, Url, connect
 from rankadaptor.exit_codes import ExitCode
-from rankadaptor.screen import emit
+from rankadaptor.screen import emit, err
 from rankadaptor.study_view import studies_table, study_details
 from rankadaptor.verdict_view import verdict_view
+from rankspace.study import OVER
 from rankspace.verdict import Answer
 
 
@@ -41,8 +42,10 @@ def verdict(
 ) -> None:
     """Show what the study may honestly claim."""
     with connect(url) as client:
-        result = client.verdict(study)
+        view, result = client.study(study), client.verdict(study)
         space = client.space(study)
+    if view["state"] not in OVER and view.get("extensions", 0) > result.extensions:
+        err.print(Text("the study was extended and goes on: this is its answer of before"))
     emit(json_, result, lambda: verdict_view(result, space))
     if require_better and result.answer is not Answer.BETTER:
         raise typer.Exit(ExitCode.NOT_BETTER)
@@ -75,7 +78,7 @@ def resume(study: StudyId, url: Url = None, json_: Json = False) -> None:
 
 
 def cancel(study: StudyId, url: Url = None, json_: Json = False) -> None:
-    """End a study for good; running trials are told to stop."""
+    """End a study for good, or its extension; running trials are told to stop."""
     with connect(url) as client:
         view = client.cancel(study)
     emit(json_, view, lambda: study_details(view))

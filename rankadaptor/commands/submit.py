@@ -1,19 +1,27 @@
 """``rankadaptor submit``: check a study file, register its model, start the search."""
 
 import json
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from rankadaptor.commands.options import Json, Url, connect
-from rankadaptor.screen import emit
+from rankadaptor.screen import emit, err
 from rankadaptor.study_file import read_study
-from rankspace import PrunedModel, SearchSpace, Study
+from rankspace import Context, PrunedModel, SearchSpace, Study
+from rankspace.context import context_of
+from rankspace.errors import InvalidInput
 from rankspace.granularity import search_space
+from rankspace.recipe import Inputs
 from rankspace.wire import json_schema
+
+if TYPE_CHECKING:
+    from tuning.data import Dataset
 
 StudyFile = Annotated[
     Path | None, typer.Argument(metavar="FILE", help="The study, as YAML.", show_default=False)
@@ -24,6 +32,14 @@ def submit(
     file: StudyFile = None,
     check: Annotated[bool, typer.Option("--check", help="Check only; start nothing.")] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the file's JSON Schema.")] = False,
+    origin: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="STUDY",
+            help="Begin with the results of this study, of one model, data, recipe and seed.",
+        ),
+    ] = None,
     idempotency_key: Annotated[
         str | None, typer.Option(help="The same key again returns the same study.")
     ] = None,
@@ -36,22 +52,75 @@ def submit(
         return
     if file is None:
         raise typer.BadParameter("give a study file, or --schema", param_hint="FILE")
-    study, model = _read(file)
-    space = search_space(model, study.recipe.modules, study.search)
+    study, model, space = _read(file)
     if check:
         emit(json_, space, lambda: _summary(study, space))
         return
     with connect(url) as client:
         client.register(model)
-        view = client.submit(study, idempotency_key=idempotency_key)
+        view = client.submit(study, origin=origin, idempotency_key=idempotency_key)
     emit(json_, view, lambda: Group(_summary(study, space), _next_steps(view["id"])))
 
 
-def _read(file: Path) -> tuple[Study, PrunedModel]:
-    from pruning.container.description import describe
+def _read(file: Path) -> tuple[Study, PrunedModel, SearchSpace]:
+    """Find out all that can be wrong with the study, as far as this machine can tell."""
+    from rankadaptor.meta.opinion import with_opinion
 
-    study = read_study(file)
-    return study, describe(Path(study.model))
+    study, model = _looked_into(read_study(file))
+    model = replace(model, path=study.model)
+    space = search_space(model, study.recipe.modules, study.search)
+    context = context_of(model, study, space)
+    _check_strategy(study, space, context)
+    return with_opinion(study, space, context), model, space
+
+
+def _looked_into(study: Study) -> tuple[Study, PrunedModel]:
+    """The study with what its files are, and its model."""
+    if find_spec("torch") is None or find_spec("transformers") is None:
+        return _described(study)
+    from worker.trial.inspection import inspect
+
+    with err.status("looking at model and data"):
+        found = inspect(study)
+    err.print(_found(study, found.dataset))
+    return replace(study, inputs=found.inputs), found.model
+
+
+def _described(study: Study) -> tuple[Study, PrunedModel]:
+    """What can be known of the files without the libraries that a worker has."""
+    from pruning.container.architecture import check_positions
+    from pruning.container.contents import hashed, survey
+    from pruning.container.description import description_of
+    from tuning.file_hash import FileHashes
+
+    contents, length = survey(Path(study.model)), study.recipe.sequence_length
+    check_positions("recipe.sequence_length", length, contents.architecture.config)
+    found = Inputs(FileHashes().of("recipe.data.train", study.recipe.data.train))
+    inputs = study.inputs.confirmed(found)
+    err.print("tokenizer, data and weights are not looked into: pip install '.[worker]'")
+    return replace(study, inputs=inputs), description_of(hashed(contents))
+
+
+def _found(study: Study, dataset: "Dataset | None") -> Text:
+    if dataset is None:
+        return Text("the training file is large: its rows are first read by a worker")
+    held_out = sum(map(len, dataset.held_out.values()))
+    length = study.recipe.sequence_length
+    return Text(
+        f"{len(dataset.train):,} examples of up to {length} tokens to train on, {held_out:,} held "
+        "out; model, tokenizer and data fit each other"
+    )
+
+
+def _check_strategy(study: Study, space: SearchSpace, context: Context) -> None:
+    try:
+        from perfmodel.strategies.requirements import check_profiles
+    except ModuleNotFoundError:  # a GPU machine has no scipy; the service checks it again
+        return
+    try:
+        check_profiles(study.search.strategy, space, context)
+    except InvalidInput as error:
+        raise error.under("search") from None
 
 
 def _summary(study: Study, space: SearchSpace) -> RenderableType:
@@ -60,7 +129,17 @@ def _summary(study: Study, space: SearchSpace) -> RenderableType:
         f"{study.name}: {len(space.layers)} layers, ranks {list(space.ranks)}, "
         f"at most {space.max_parameters:,} trainable parameters "
         f"(uniform rank {max(uniform.ranks)} uses {space.parameters(uniform):,}), "
-        f"{study.search.budget.trials} trials of {study.search.trial.steps} steps"
+        f"{study.search.budget.trials} trials of {study.search.trial.steps} steps{_full(space)}"
+    )
+
+
+def _full(space: SearchSpace) -> str:
+    """Whether pruning, or the model's shape, leaves some matrices less than the highest rank."""
+    if not space.parts:
+        return ""
+    return (
+        f"; in {len(space.parts)} layers a matrix has fewer rows or columns than the highest rank: "
+        "it gets no more rank than it can use, with uniform ranks too"
     )
 
 

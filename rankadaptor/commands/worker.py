@@ -53,7 +53,7 @@ def worker(
     try:
         raise typer.Exit(run(settings, local))
     except InvalidInput as error:
-        withheld = connection.withheld("worker.key", settings.url)
-        if error.field != "key" or not withheld:
+        if error.field != "key" or error.value is not None:
             raise
-        raise InvalidInput("key", None, f"is missing; {withheld}", fix=error.hint) from error
+        why, hint = connection.lacking("worker.key", settings.url, error.hint)
+        raise InvalidInput("key", None, f"is missing; {why}", fix=hint) from error

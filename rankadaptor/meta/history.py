@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 from sqlalchemy import select
 from sqlalchemy.engine import make_url
@@ -43,7 +44,7 @@ def finished_studies(url: str) -> tuple[FinishedStudy, ...]:
 
 
 def _open(url: str) -> Database:
-    address = url if "://" in url else f"sqlite:///{url}"
+    address = url if "://" in url else f"sqlite:///{quote(url)}"
     try:
         file = make_url(address)
         if file.drivername.startswith("sqlite") and not Path(file.database or "").is_file():

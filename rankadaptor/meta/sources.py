@@ -37,6 +37,6 @@ def gather(
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput("studies", str(file), str(error), fix="give a readable file") from None

@@ -50,12 +50,17 @@ def recorded_study(file: Path) -> FinishedStudy:
 
 def _lines(file: Path) -> list[dict[str, Any]]:
     lines = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(file.read_text(encoding="utf-8-sig").split("\n"), start=1):
+        if not line.strip():
+            continue
         try:
             lines.append(json.loads(line))
         except ValueError as error:
             raise InvalidInput(
-                f"{file.name}, line {number}", line, str(error), fix="remove the damaged line"
+                f"{file.name}, line {number}",
+                f"{len(line):,} characters",
+                str(error),
+                fix="remove the damaged line",
             ) from None
     if not lines:
         raise InvalidInput(file.name, "", "is empty", fix="record the surface anew")

@@ -5,36 +5,27 @@ from dataclasses import replace
 from sqlalchemy.orm import Session
 
 import perfmodel.evidence.front
+from perfmodel import ModelState
 from rankspace import Verdict
-from rankspace.errors import Conflict
 from rankspace.front import Front, Verified
-from service.insights.knowledge import Planned, knowledge, nobody
+from service.insights.calibration import known_calibration
 from service.storage.documents import verdict_of
-from service.studies.repository import Studies
+from service.storage.tables import StudyRow
+from service.studies.findings import findings_of, verified_of
 
 
-def front_of(study: str, found: Front | None) -> Front:
-    """Return what was found.
-
-    Raises:
-        Conflict: No trial of ``study`` has a score yet.
-    """
-    if found is None:
-        raise Conflict(f"study {study} has no score yet", hint="wait for its first trial")
-    return found
-
-
-def known_front(session: Session, study: str, planned: Planned = nobody) -> Front | None:
+def known_front(session: Session, row: StudyRow, state: ModelState) -> Front | None:
     """Return the front, or None before there is a score."""
-    row = Studies(session).get(study)
-    found = perfmodel.evidence.front.front(knowledge(session, study, planned))
+    trust = known_calibration(session, row, state).trust
+    verified, findings = verified_of(session, row), findings_of(session, row)
+    found = perfmodel.evidence.front.front(state, verified, findings, trust)
     verdict = verdict_of(row.verdict)
     if found is None or verdict is None:
         return found
-    return replace(found, verified=_verified(verdict))
+    return replace(found, verified=_cheapest(verdict))
 
 
-def _verified(verdict: Verdict) -> Verified | None:
+def _cheapest(verdict: Verdict) -> Verified | None:
     if verdict.versus_uniform_cheapest is None:
         return None
     return Verified(

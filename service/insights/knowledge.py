@@ -1,33 +1,31 @@
 """What the performance model of a study knows now, for whoever only looks."""
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from threading import Lock
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from perfmodel import ModelState
-from rankspace.study import ACTIVE
+from rankspace.study import ACTIVE, StudyState
 from service.planning.study_results import ModelSnapshot, StudyResults
-from service.storage.tables import ObservationRow
-from service.studies.repository import Studies
+from service.storage.tables import ObservationRow, StudyRow
 
 Planned: TypeAlias = Callable[[str], ModelSnapshot | None]
 """What the planning of this process knows of a study; None where it does not plan it."""
 
-PATIENCE_SECONDS, LOOK_SECONDS = 2.0, 0.01
-"""How long the planning may take to learn the results there are."""
+PATIENCE_SECONDS, LOOK_SECONDS = 0.5, 0.01
+"""How long the planning may take to learn the latest results: who reports waits for it anyway."""
 
-FIRST_SECONDS = 30.0
-"""And those of before its start. To learn them here as well would take as long, and keep twice."""
+OPEN_BYTES = 256 << 20
+"""What the results of studies that nobody plans may take in memory."""
 
 
-def nobody(_study: str) -> None:
-    """No planning in this process."""
+class Computing(Exception):
+    """What was asked for is not there yet."""
 
 
 @dataclass(slots=True)
@@ -37,49 +35,94 @@ class _Opened:
     lock: Lock = field(default_factory=Lock)
     results: StudyResults | None = None
 
+    @property
+    def size(self) -> int:
+        results = self.results
+        return 0 if results is None else results.size
 
-@lru_cache(maxsize=4)  # of long studies, some hundred megabytes each
-def _opened(engine: Any, study: str) -> _Opened:
-    return _Opened()
 
+class Knowledge:
+    """The states of all studies' models; for any thread.
 
-def knowledge(session: Session, study: str, planned: Planned = nobody) -> ModelState:
-    """Return the state with every result so far: the same object as long as none was added.
-
-    A state with thousands of results is large and slow to make, so that of the planning is used
-    where there is one; states do not change, so looking at it disturbs nobody.
-
-    Raises:
-        NotFound: There is no such study.
+    Args:
+        planned: What the planning knows; None where there is no planning in this process.
+        plan: Have the planning come to a study.
     """
-    is_active = Studies(session).get(study).state in ACTIVE
-    known = _caught_up(session, study, planned, is_active=is_active and planned is not nobody)
-    opened = _opened(session.get_bind(), study)
-    with opened.lock:
-        if known is not None:
-            opened.results = None
-            return known.state
-        opened.results = opened.results or StudyResults.open(session, study)
-        opened.results.catch_up(session)
-        return opened.results.state
 
+    def __init__(
+        self, planned: Planned | None = None, plan: Callable[[str], object] | None = None
+    ) -> None:
+        self._planned, self._plan = planned, plan
+        self._lock = Lock()
+        self._opened: OrderedDict[str, _Opened] = OrderedDict()
 
-def _caught_up(
-    session: Session, study: str, planned: Planned, *, is_active: bool
-) -> ModelSnapshot | None:
-    """What the planning knows once it has learned what this session sees, or soon would have.
+    def of(self, session: Session, row: StudyRow) -> ModelSnapshot:
+        """Return the state with every result that ``session`` sees, and the last one's number.
 
-    ``is_active``: the planning comes to the study by itself, if it has not yet.
-    """
-    mine = select(func.max(ObservationRow.sequence)).where(ObservationRow.study_id == study)
-    there = int(session.scalar(mine) or 0)
-    begin = time.monotonic()
-    while _is_behind(known := planned(study), there, is_active=is_active):
-        if time.monotonic() - begin >= (PATIENCE_SECONDS if known else FIRST_SECONDS):
-            break
-        time.sleep(LOOK_SECONDS)
-    return known
+        A state with thousands of results is large and slow to make, so that of the planning is used
+        where there is one; states do not change, so looking at it disturbs nobody.
 
+        Raises:
+            Computing: The planning has not come to the study yet. It will, and to learn the results
+                here as well would take as long, and keep them twice. While a study searches its
+                planning may be a few results late; what is known after that is known in full.
+        """
+        last = select(func.max(ObservationRow.sequence)).where(ObservationRow.study_id == row.id)
+        there = int(session.scalar(last) or 0)
+        known = self._caught_up(row, there) or self._own(session, row.id)
+        return ModelSnapshot(min(known.sequence, there), known.state)
 
-def _is_behind(known: ModelSnapshot | None, there: int, *, is_active: bool) -> bool:
-    return is_active and there > 0 if known is None else known.sequence < there
+    def _caught_up(self, row: StudyRow, there: int) -> ModelSnapshot | None:
+        """What the planning knows; None where it knows less than there is and will not learn it."""
+        if self._planned is None:
+            return None
+        known = self._planned(row.id)
+        if known is not None and known.sequence >= there:
+            self._close(row.id)
+            return known
+        if row.state not in ACTIVE or not there:
+            return None
+        if self._plan is not None:
+            self._plan(row.id)
+        known = self._awaited(row.id, there)
+        is_late = known is not None and known.sequence < there
+        if known is None or (is_late and row.stage != StudyState.SEARCHING):
+            raise Computing
+        return known
+
+    def _awaited(self, study: str, there: int) -> ModelSnapshot | None:
+        """What the planning knows once it has learned what is there, or soon would have."""
+        assert self._planned is not None
+        begin, known = time.monotonic(), self._planned(study)
+        while known is not None and known.sequence < there:
+            if time.monotonic() - begin >= PATIENCE_SECONDS:
+                break
+            time.sleep(LOOK_SECONDS)
+            known = self._planned(study)
+        return known
+
+    def _own(self, session: Session, study: str) -> ModelSnapshot:
+        with self._lock:
+            opened = self._opened.setdefault(study, _Opened())
+            self._opened.move_to_end(study)
+        with opened.lock:
+            opened.results = opened.results or StudyResults.open(session, study)
+            opened.results.catch_up(session)
+            known = opened.results.known
+        self._make_room()
+        return known
+
+    def _close(self, study: str) -> None:
+        with self._lock:
+            self._opened.pop(study, None)
+
+    def _make_room(self) -> None:
+        """Close what was looked at least lately, but for the last: it is in use."""
+        with self._lock:
+            sizes = {study: opened.size for study, opened in self._opened.items()}
+            total = sum(sizes.values())
+            for study in [*sizes][:-1]:
+                if total <= OPEN_BYTES:
+                    return
+                total -= sizes[study]
+                del self._opened[study]

@@ -1,18 +1,25 @@
 """Build the Assignment a worker gets from the rows of its trial, study and model."""
 
+from typing import Any
+
 from sqlalchemy.orm import Session
 
 from rankspace import Assignment, Purpose
+from rankspace.granularity import per_matrix
+from rankspace.lease import INPUTS_SINCE
 from rankspace.trial import Split
+from rankspace.wire import encode
 from service.settings import Settings
 from service.storage.documents import model_of, space_of, study_of
 from service.storage.tables import ModelRow, StudyRow, TrialRow
+from service.studies.inputs import measured_on
 
 
 def assignment(session: Session, trial: TrialRow, settings: Settings) -> Assignment:
     study_row = session.get_one(StudyRow, trial.study_id)
     study = study_of(study_row.document)
     model = model_of(session.get_one(ModelRow, study_row.model_id).document)
+    layers, vector = per_matrix(space_of(study_row.space), trial.rank_vector)
     return Assignment(
         trial_id=trial.id,
         token=trial.token,
@@ -22,8 +29,8 @@ def assignment(session: Session, trial: TrialRow, settings: Settings) -> Assignm
         model_path=study_row.model_path,
         model_fingerprint=model.fingerprint,
         recipe=study.recipe,
-        layers=space_of(study_row.space).layers,
-        rank_vector=trial.rank_vector,
+        layers=layers,
+        rank_vector=vector,
         seed=trial.seed,
         steps=trial.steps,
         epochs=trial.epochs,
@@ -31,4 +38,13 @@ def assignment(session: Session, trial: TrialRow, settings: Settings) -> Assignm
         keep_adapter=trial.keep_adapter,
         lease_seconds=settings.lease_seconds,
         heartbeat_seconds=settings.heartbeat_seconds,
+        inputs=measured_on(session, trial.study_id, study.inputs),
     )
+
+
+def worded(given: Assignment, protocol: int) -> dict[str, Any]:
+    """Return ``given`` as JSON types that a worker of ``protocol`` reads: no field it lacks."""
+    said: dict[str, Any] = encode(given)
+    if protocol < INPUTS_SINCE:
+        del said["inputs"]
+    return said

@@ -9,10 +9,19 @@ from sqlalchemy.orm import Session
 
 from rankspace import Assignment
 from rankspace.errors import InvalidInput, LeaseLost
-from rankspace.lease import Capabilities, Heartbeat, HeartbeatAnswer, Receipt, Release, Report
+from rankspace.lease import (
+    Capabilities,
+    Claim,
+    Heartbeat,
+    HeartbeatAnswer,
+    Receipt,
+    Release,
+    Report,
+)
 from service.access.caller import WorkerIdentity
 from service.leases import workflow
 from service.leases.assignment import assignment
+from service.leases.inputs import OtherInputs
 from service.leases.plausibility import ImplausibleMeasurement
 from service.leases.repository import Leases
 from service.settings import Settings
@@ -113,20 +122,13 @@ class LeaseService:
         with self._database.reading() as session:
             return Leases(session).has_work(worker, able, identity.project)
 
-    def claim(
-        self,
-        worker: str,
-        identity: WorkerIdentity,
-        able: Capabilities | None = None,
-        process: str | None = None,
-    ) -> Assignment | None:
+    def claim(self, given: Claim, identity: WorkerIdentity) -> Assignment | None:
         self._attend()  # or the claim would be taken for one from before a clock was set back
         with self._database.writing() as session:
-            lease_seconds = self._settings.lease_seconds
-            trial = workflow.claim(session, worker, able, lease_seconds, identity, process)
+            trial = workflow.claim(session, given, self._settings.lease_seconds, identity)
             handed = assignment(session, trial, self._settings) if trial else None
         if handed:
-            log.info("claimed", trial=handed.trial_id, token=handed.token, worker=worker)
+            log.info("claimed", trial=handed.trial_id, token=handed.token, worker=given.worker)
         return handed
 
     def heartbeat(self, trial: int, given: Heartbeat, identity: WorkerIdentity) -> HeartbeatAnswer:
@@ -148,6 +150,10 @@ class LeaseService:
         except LeaseLost:
             self._metrics.stale_reports.inc()
             raise
+        except OtherInputs as error:
+            log.warning("other inputs", trial=trial, worker=given.worker, problem=error.detail)
+            self._give_back(trial, given, error, identity)
+            raise LeaseLost(error.detail, hint=error.hint) from None
         except ImplausibleMeasurement as error:
             log.warning("implausible", trial=trial, worker=given.worker, problem=error.detail)
             with self._database.writing() as session:
@@ -170,6 +176,13 @@ class LeaseService:
             log.warning("barred", worker=given.worker, study=given.study_id, problem=given.reason)
         self._count_seconds("released", seconds)
         self._doorbell.ring(1)
+
+    def _give_back(
+        self, trial: int, given: Report, error: OtherInputs, identity: WorkerIdentity
+    ) -> None:
+        """The trial runs again, where the study's inputs are; here none of it for a while."""
+        held = given.worker, given.token, given.study_id
+        self.release(trial, Release(*held, f"{error.detail}; {error.hint}"), identity)
 
     def sweep(self) -> None:
         """Take overdue trials back, unless nobody was there to renew them."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from rankspace import Measurement
 from rankspace.errors import InvalidInput
-from rankspace.observation import MOST_NATS, is_loss
+from rankspace.observation import MOST_NATS, DataCounts, is_loss
+from rankspace.wire import encode
 
 SLACK_SECONDS, SLACK_SHARE = 10.0, 0.01
 """What the worker's clock may gain on the database's, at least and of the whole time."""
@@ -16,6 +17,9 @@ PHASES, VERSIONS = 20, 50
 
 LONGEST = 200
 """Characters of such a name, or of a version."""
+
+MOST_COUNTED = 2**31
+"""Rows or tokens of a training file: workers read no larger one."""
 
 
 class ImplausibleMeasurement(InvalidInput):
@@ -49,6 +53,8 @@ class Bounds:
         _check_few("seconds", measured.seconds, PHASES)
         _check_few("versions", measured.versions, VERSIONS)
         _check_short("versions", measured.versions.values())
+        if measured.data is not None:
+            _check_data(measured.data)
         self._check_seconds(measured)
 
     def _check_parameters(self, measured: Measurement) -> None:
@@ -110,3 +116,20 @@ def _check_short(name: str, texts: Collection[str]) -> None:
         if len(text) > LONGEST:
             fix = f"cut it to {LONGEST} characters"
             raise ImplausibleMeasurement(f"measurement.{name}", text, "is too long", fix=fix)
+
+
+def _check_data(counts: DataCounts) -> None:
+    for name, value in encode(counts).items():
+        if not 0 <= value <= MOST_COUNTED:
+            problem, fix = f"must be 0 to {MOST_COUNTED:,}", "count what was read"
+            raise ImplausibleMeasurement(f"measurement.data.{name}", value, problem, fix=fix)
+    if counts.examples + counts.dropped != counts.rows:
+        problem = f"{counts.examples:,} examples and {counts.dropped:,} dropped are not as many"
+        fix = "count every row once"
+        raise ImplausibleMeasurement("measurement.data.rows", counts.rows, problem, fix=fix)
+    for name, value in (("cut", counts.cut), ("repeats", counts.repeats)):
+        if value > counts.examples:
+            problem = f"there are {counts.examples:,} examples"
+            raise ImplausibleMeasurement(
+                f"measurement.data.{name}", value, problem, fix="count each example once"
+            )

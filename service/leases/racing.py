@@ -40,7 +40,6 @@ class _Rules:
 
     seed: int
     steps: int
-    trials: int
     risk: float
     spared: int
 
@@ -120,7 +119,7 @@ def _decide(
         return None
     _catch_up(session, race, rules, trial.study_id)
     others = [one for one in race.newest if one is not race.best]
-    risk = racing.risk_per_look(rules.risk, rules.trials)
+    risk = racing.risk_per_look(rules.risk, _trials(session, trial.study_id))
     return racing.advise(curve, [*filter(None, [race.best]), *others], risk=risk)
 
 
@@ -149,10 +148,15 @@ def _rules(session: Session, study: str) -> _Rules:
     return _Rules(
         seed=search.seed,
         steps=search.trial.steps,
-        trials=search.budget.trials,
         risk=search.trial.stop_risk,
         spared=racing.spared(search.budget.trials, len(space_of(space).layers)),
     )
+
+
+def _trials(session: Session, study: str) -> int:
+    """Of the search in all, those of extensions included."""
+    document = session.scalars(select(StudyRow.document).where(StudyRow.id == study)).one()
+    return study_of(document).search.budget.trials
 
 
 def _catch_up(session: Session, race: _Race, rules: _Rules, study: str) -> None:

@@ -1,17 +1,18 @@
 """The life of a lease, as functions inside the caller's write transaction."""
 
 import math
+from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
 from rankspace.errors import InvalidInput, LeaseLost, NotFound, UnsupportedVersion
 from rankspace.lease import (
+    INPUTS_SINCE,
     LEAST_PROTOCOL,
     NOTE,
     PROTOCOL,
     WEIGHTS,
     Action,
-    Capabilities,
     Claim,
     Heartbeat,
     HeartbeatAnswer,
@@ -25,13 +26,15 @@ from rankspace.trial import FINISHED, TrialState
 from rankspace.wire import encode
 from service.access.caller import WorkerIdentity
 from service.artifacts.repository import Artifacts
+from service.leases.inputs import agree
 from service.leases.interim import merged
 from service.leases.plausibility import SECONDS, Bounds, ImplausibleMeasurement
 from service.leases.racing import advise
 from service.leases.repository import Leases
-from service.storage.documents import space_of
+from service.storage.documents import space_of, study_of
 from service.storage.events import Events
 from service.storage.tables import AttemptRow, TrialRow
+from service.studies.inputs import are_asked_for
 from service.studies.repository import Studies
 from service.studies.workflow import pause
 from service.trials.repository import Trials
@@ -60,34 +63,44 @@ def check_protocol(claim: Claim) -> None:
 
 
 def claim(
-    session: Session,
-    worker: str,
-    able: Capabilities | None,
-    lease_seconds: float,
-    identity: WorkerIdentity,
-    process: str | None = None,
+    session: Session, given: Claim, lease_seconds: float, identity: WorkerIdentity
 ) -> TrialRow | None:
-    """Give ``worker`` a trial of its project: the one it holds, else the next it is able to run.
+    """Give the worker a trial of its project: the one it holds, else the next it is able to run.
 
     Raises:
         WrongWorker: The name is not for this ``identity``.
         Quarantined: It holds none and is to get none.
     """
+    worker, project = given.worker, identity.project
     Workers(session).touch(worker, identity)
-    leases, project = Leases(session), identity.project
+    leases = Leases(session)
     held = leases.held_by(worker, project)
     if held is not None:
         leases.renew(held.id, held.token, lease_seconds)
         return held
     quarantine.check(session, worker)
-    study = leases.lock_next_study(worker, able, project)
-    if study is None:
+    study = leases.lock_next_study(worker, given.capabilities, project)
+    if study is None or _is_barred_as_too_old(session, study, given):
         return None
-    claimed = leases.claim(study, worker, lease_seconds, process)
+    claimed = leases.claim(study, worker, lease_seconds, given.process)
     if claimed is not None:
         content = {"worker": worker, "token": claimed.token}
         Events(session).record("claimed", claimed.study_id, claimed.id, **content)
     return claimed
+
+
+def _is_barred_as_too_old(session: Session, study: str, given: Claim) -> bool:
+    """Keep a worker that would not say what it measured on from a study that has to know.
+
+    The next look for work finds the studies after this one.
+    """
+    if given.protocol >= INPUTS_SINCE:
+        return False
+    if not are_asked_for(study_of(Studies(session).document(study)).inputs):
+        return False
+    spoken = f"speaks lease protocol {given.protocol}, in which results do not say what they were"
+    _bar(session, study, given.worker, f"{spoken} measured on; upgrade the worker")
+    return True
 
 
 def expire_orphan(
@@ -148,6 +161,7 @@ def report(session: Session, trial: int, given: Report, identity: WorkerIdentity
         NotFound: The trial is not one of this service's study.
         LeaseLost: A newer claim exists, or the trial ended without this report.
         ImplausibleMeasurement: The measurement cannot be this trial's.
+        OtherInputs: It was measured on other data, or with another tokenizer.
         InvalidInput: The trial keeps its adapter, and none was uploaded.
     """
     Workers(session).touch(given.worker, identity)
@@ -162,6 +176,7 @@ def report(session: Session, trial: int, given: Report, identity: WorkerIdentity
     if state is TrialState.DONE and given.measurement is not None:
         _bounds(session, row, attempt).check(given.measurement)
         _check_upload(session, row, given.token)
+        agree(session, row.study_id, given.measurement)
     leases.end_attempt(trial, given.token, given.outcome, given.error)
     _accept(session, row, given)
     _judge(session, row, given)
@@ -228,6 +243,9 @@ def _check_upload(session: Session, row: TrialRow, token: int) -> None:
 def _accept(session: Session, row: TrialRow, given: Report) -> None:
     measured = given.measurement if given.outcome == "done" else None
     score = measured.score if measured else None
+    if measured and measured.data:
+        Studies(session).keep_counts(row.study_id, encode(measured.data))
+        measured = replace(measured, data=None)
     sequence = Trials(session).accept(row, given.token, score, encode(measured))
     content = {"token": given.token, "sequence": sequence, "score": score, "error": given.error}
     content["steps"] = measured.steps if measured else None
@@ -266,7 +284,7 @@ def _bar(session: Session, study: str, worker: str, reason: str) -> None:
     bars, head = Bars(session), Studies(session).get(study)
     bars.note(study, worker, reason)
     if head.state in ACTIVE and bars.leave_nobody(study, head.project):
-        pause(session, study, f"no worker can open its files; {worker}: {reason}")
+        pause(session, study, f"no worker can run its trials; {worker}: {reason}")
 
 
 def expire(session: Session, study: str, *, waits: bool = False) -> list[TrialRow] | None:

@@ -1,6 +1,6 @@
 """Queries on registered models."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import or_, select, tuple_
 from sqlalchemy.orm import Session
@@ -8,6 +8,9 @@ from sqlalchemy.orm import Session
 from rankspace.errors import NotFound
 from service.storage.scope import EVERYTHING, Scope
 from service.storage.tables import ModelRow
+
+PAGE_CHARACTERS = 2 << 20
+"""Of all descriptions on a page: those of models with thousands of matrices have megabytes each."""
 
 
 class Models:
@@ -45,12 +48,24 @@ class Models:
         self._session.add(row)
         self._session.flush()
 
-    def page(self, cursor: str | None, limit: int, scope: Scope = EVERYTHING) -> Sequence[ModelRow]:
+    def identities(
+        self, cursor: str | None, limit: int, scope: Scope = EVERYTHING
+    ) -> Sequence[str]:
         """List models, newest first, from after ``cursor`` on."""
         order = tuple_(ModelRow.created_at, ModelRow.id)
-        mine = select(ModelRow).where(scope.bounds(ModelRow.project))
+        mine = select(ModelRow.id).where(scope.bounds(ModelRow.project))
         found = mine.order_by(ModelRow.created_at.desc(), ModelRow.id.desc())
         if cursor is not None:
             last = self.get(cursor, scope)
             found = found.where(order < tuple_(last.created_at, last.id))
         return self._session.scalars(found.limit(limit)).all()
+
+    def fitting(self, models: Sequence[str]) -> Iterator[ModelRow]:
+        """Yield the first of ``models``, at least one: no more than a page should hold."""
+        characters = 0
+        for model in models:
+            row = self._session.get_one(ModelRow, model)
+            characters += len(row.document)
+            if characters > PAGE_CHARACTERS and model != models[0]:
+                return
+            yield row

@@ -16,17 +16,30 @@ from rankspace.study import Search
 
 
 def first_state(
-    space: SearchSpace, search: Search, context: Context, belief: Belief | None
+    space: SearchSpace,
+    search: Search,
+    context: Context,
+    belief: Belief | None,
+    earlier: Sequence[Observation] = (),
 ) -> ModelState:
-    """Return the state before the first trial, with what the prior said at submission."""
+    """Return the state before the first trial.
+
+    It knows what the prior said at submission and the ``earlier`` results the study began with,
+    which count as begun trials of a search that is so much longer.
+    """
     state = perfmodel.start(
         space,
         strategy=search.strategy,
         seed=search.seed,
-        trials=search.budget.trials,
+        trials=search.budget.trials + len(earlier),
         context=context,
     )
-    return replace(state, belief=belief)
+    return learned(replace(state, belief=belief), earlier)
+
+
+def extended(state: ModelState, trials: int) -> ModelState:
+    """Return the state of a search of so many more trials."""
+    return replace(state, trials=state.trials + trials)
 
 
 def learned(state: ModelState, seen: Sequence[Observation]) -> ModelState:

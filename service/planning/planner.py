@@ -4,7 +4,7 @@ import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -16,26 +16,20 @@ from rankspace.errors import NotFound
 from rankspace.study import StudyState
 from rankspace.wire import encode
 from service.planning.fits import Fits
-from service.planning.news import News, outlines
+from service.planning.listener import Listener
 from service.planning.plan import Plan, Proposed, Turn
 from service.planning.recovering import plan_recovery
-from service.planning.searching import LOOK_AHEAD, plan_search, wants_proposals
+from service.planning.searching import plan_search, wants_proposals
 from service.planning.snapshot import Snapshot, read_snapshot
 from service.planning.study_results import ModelSnapshot, StudyResults
 from service.planning.verifying import plan_verification
-from service.signals.doorbell import Doorbell
 from service.storage.db import Database
 from service.storage.events import Events
 from service.studies.repository import Studies, enter
-from service.telemetry.metrics import Metrics
 from service.trials.repository import Trials
 from service.trials.workflow import queue, withdraw
-from service.workers.repository import Workers
 
 log = structlog.get_logger(__name__)
-
-Announce = Callable[[str, StudyState], None]
-"""Hears of every turn of a study, after its commit; must return at once."""
 
 PATIENCE_SECONDS = 1.0
 """How long a study waits that another service is planning: it may have stopped in the middle, and
@@ -65,22 +59,12 @@ class StudyPlanner:
     turn. Each keeps results of its own, and as they say the same, so do their proposals.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        doorbell: Doorbell,
-        active_seconds: float,
-        metrics: Metrics,
-        announce: Announce = lambda study, state: None,
-    ) -> None:
+    def __init__(self, database: Database, active_seconds: float, listener: Listener) -> None:
         self._database = database
-        self._doorbell = doorbell
         self._active_seconds = active_seconds
-        self._metrics = metrics
-        self._announce = announce
+        self._listener = listener
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self._news = News()
         self._results: OrderedDict[str, StudyResults] = OrderedDict()
         self._known: dict[str, ModelSnapshot] = {}
 
@@ -88,27 +72,10 @@ class StudyPlanner:
         """What the model of a study knows that is planned here; from any thread."""
         return self._known.get(study)
 
-    def active(self) -> Sequence[str]:
-        """Studies that go on by themselves, oldest first."""
-        with self._database.reading() as session:
-            return Studies(session).active()
+    def start(self) -> None:
+        """It is there: this is for one in another process."""
 
-    def news(self) -> Sequence[str]:
-        """Studies that go on by themselves and look otherwise than when this was last asked."""
-        with self._database.reading() as session:
-            workers = min(Workers(session).active(self._active_seconds), LOOK_AHEAD)
-            found = outlines(session, workers)
-        with self._lock:
-            return self._news.of(found)
-
-    def projects(self, studies: Sequence[str]) -> Mapping[str, str]:
-        """Whose they are; studies that are gone, or cannot be looked up, are left out."""
-        try:
-            with self._database.reading() as session:
-                return Studies(session).projects(studies)
-        except Exception as error:  # whatever it is, the thread that asks must live
-            log.error("projects cannot be looked up", exc_info=error)
-            return {}
+    is_alive = True
 
     def stop(self) -> None:
         """Have whatever is under way end at its next step."""
@@ -128,12 +95,13 @@ class StudyPlanner:
             self._close(study)  # deleted meanwhile
         except (SQLAlchemyError, MemoryError) as error:  # memory: perhaps another study's doing
             self._close(study)
-            self._forget(study)
+            self._listener.postponed(study)
             log.error("study has to wait", study=study, exc_info=error)  # housekeeping retries
         except Exception as error:
             self._close(study)
             log.error("study cannot go on", study=study, exc_info=error)
-            self._fail(study, f"the study cannot go on: {type(error).__name__}: {error}")
+            problem = f"the study cannot go on: {type(error).__name__}: {error}"
+            fail(self._database, self._listener, study, problem)
         return True
 
     def warm(self, study: str, until: float = math.inf) -> bool:
@@ -162,8 +130,11 @@ class StudyPlanner:
         return time.monotonic() >= until or self._stopping.is_set()
 
     def _timed_step(self, study: str, until: float) -> bool:
-        with self._metrics.planning.time():
+        begin = time.perf_counter()
+        try:
             return self._step(study, until)
+        finally:
+            self._listener.took(time.perf_counter() - begin)
 
     def _step(self, study: str, until: float) -> bool:
         """Plan from a snapshot, write if it still holds; return whether to look again."""
@@ -173,15 +144,14 @@ class StudyPlanner:
                     return self._planned(study, until)
                 finally:
                     self._make_room(study)
-        self._forget(study)  # housekeeping asks again: whoever is at it may stop in the middle
+        self._listener.postponed(study)  # whoever is at it may stop in the middle
         return False
 
     def _planned(self, study: str, until: float) -> bool:
-        with self._database.reading() as session:
-            results = self._results_of(session, study)
-            if not results.catch_up(session, until):
-                return True
-            snapshot = read_snapshot(session, results, self._active_seconds)
+        snapshot = self._snapshot(study, until)
+        if snapshot is None:
+            return True
+        results = snapshot.results
         if wants_proposals(snapshot) and not results.derive(until):
             return True
         planner = PLANNERS.get(snapshot.head.state)
@@ -197,10 +167,22 @@ class StudyPlanner:
                 return True
             _write(session, study, plan)
         if plan.made:
-            self._doorbell.ring(plan.made)
+            self._listener.offered(plan.made)
         if plan.turn:
-            self._announce(study, plan.turn.state)
+            self._listener.turned(study, plan.turn.state)
         return plan.turn is not None
+
+    def _snapshot(self, study: str, until: float) -> Snapshot | None:
+        """Read the study; None if there is more to read, or if it is to be opened anew."""
+        with self._database.reading() as session:
+            results = self._results_of(session, study)
+            if not results.catch_up(session, until):
+                return None
+            snapshot = read_snapshot(session, results, self._active_seconds)
+        if snapshot.head.extensions == results.extensions:
+            return snapshot
+        self._close(study)  # it was extended, here or by another service
+        return None
 
     def _results_of(self, session: Session, study: str) -> StudyResults:
         """The study's results, from now on those that were used last."""
@@ -232,21 +214,19 @@ class StudyPlanner:
             self._results.pop(study, None)
             self._known.pop(study, None)
 
-    def _forget(self, study: str) -> None:
-        with self._lock:
-            self._news.forget(study)
 
-    def _fail(self, study: str, error: str) -> None:
-        try:
-            with self._database.writing() as session:
-                if Studies(session).locked(study).state not in PLANNERS:
-                    return
-                _turn(session, study, Turn(StudyState.FAILED, error=error))
-        except (NotFound, SQLAlchemyError) as further:
-            self._forget(study)
-            log.error("study has to wait", study=study, exc_info=further)
-        else:
-            self._announce(study, StudyState.FAILED)
+def fail(database: Database, listener: Listener, study: str, error: str) -> None:
+    """Have ``study`` stand as failed, unless it is over; what ``error`` says is shown with it."""
+    try:
+        with database.writing() as session:
+            if Studies(session).locked(study).state not in PLANNERS:
+                return
+            _turn(session, study, Turn(StudyState.FAILED, error=error))
+    except (NotFound, SQLAlchemyError) as further:
+        listener.postponed(study)
+        log.error("study has to wait", study=study, exc_info=further)
+    else:
+        listener.turned(study, StudyState.FAILED)
 
 
 def _write(session: Session, study: str, plan: Plan) -> None:

@@ -7,11 +7,12 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
-from service.planning.planner import THREADS, StudyPlanner
-from service.planning.study_results import ModelSnapshot
+from service.planning.agenda import Agenda
+from service.planning.planner import THREADS
 from service.planning.turns import Turns
 
 log = structlog.get_logger(__name__)
@@ -38,6 +39,21 @@ class _Slice:
     warms: bool
 
 
+class Planner(Protocol):
+    """A StudyPlanner, here or in another process."""
+
+    def advance(self, study: str, until: float) -> bool: ...
+
+    def warm(self, study: str, until: float) -> bool: ...
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    @property
+    def is_alive(self) -> bool: ...
+
+
 class PlanningQueue:
     """Runs the planner for whoever asks; requests that wait for the same study are one.
 
@@ -45,8 +61,9 @@ class PlanningQueue:
     wait, the one that had the least time lately is next.
     """
 
-    def __init__(self, planner: StudyPlanner) -> None:
+    def __init__(self, planner: Planner, agenda: Agenda) -> None:
         self._planner = planner
+        self._agenda = agenda
         self._changed = threading.Condition()
         self._waiting: OrderedDict[str, Future[None]] = OrderedDict()
         self._running: dict[str, Future[None]] = {}
@@ -87,18 +104,14 @@ class PlanningQueue:
 
     def ask_all(self) -> tuple[Future[None], ...]:
         """Have every study carried on that goes on by itself."""
-        return tuple(self.ask(study) for study in self._planner.active())
+        return tuple(self.ask(study) for study in self._agenda.active())
 
     def ask_news(self) -> tuple[Future[None], ...]:
         """Have every study carried on for which something happened since this was last asked.
 
         For hundreds of studies at rest that is one look at the database.
         """
-        return tuple(self.ask(study) for study in self._planner.news())
-
-    def known(self, study: str) -> ModelSnapshot | None:
-        """What the model of a study knows that is planned here."""
-        return self._planner.known(study)
+        return tuple(self.ask(study) for study in self._agenda.news())
 
     def under_way(self) -> tuple[Future[None], ...]:
         """What was asked and is not done."""
@@ -107,24 +120,28 @@ class PlanningQueue:
 
     def warm_all(self) -> None:
         """Prepare every study's next proposal when nothing more urgent waits."""
-        studies = self._planner.active()
+        studies = self._agenda.active()
         with self._changed:
             if not self._closed:
                 self._cold.update(dict.fromkeys(studies))
                 self._wake()
+
+    def start(self) -> None:
+        """Have the planner there when a study is first asked for."""
+        self._planner.start()
 
     def close(self, patience: float = PATIENCE_SECONDS) -> None:
         """Let nobody wait any more, and those go who are planning, if they soon come to a stop.
 
         What a thread does that does not is lost with the process, and done again by the next one.
         """
-        self._planner.stop()
         with self._changed:
             self._closed = True
             waiting = tuple(self._waiting.values())
             self._waiting.clear()
             self._cold.clear()
             self._changed.notify_all()
+        self._planner.stop()
         for future in waiting:
             future.set_result(None)
         deadline = time.monotonic() + patience
@@ -143,8 +160,9 @@ class PlanningQueue:
 
     @property
     def is_alive(self) -> bool:
-        """Whether every thread lives that was started."""
-        return self._closed or all(thread.is_alive() for thread in self._threads)
+        """Whether every thread lives that was started, and the planner can be had."""
+        threads = all(thread.is_alive() for thread in self._threads)
+        return self._closed or (threads and self._planner.is_alive)
 
     def _work(self) -> None:
         while (chosen := self._take()) is not None:
@@ -153,6 +171,7 @@ class PlanningQueue:
                 is_done = self._run(chosen, begin + SLICE_SECONDS)
             except Exception as error:  # whoever waits must hear, and the thread goes on
                 log.error("planning went wrong", study=chosen.study, exc_info=error)
+                self._agenda.forget(chosen.study)  # housekeeping asks again
             finally:
                 self._put_back(chosen, is_done, time.monotonic() - begin)
 
@@ -182,7 +201,7 @@ class PlanningQueue:
             unknown = self._unknown()
         if not unknown:
             return
-        found = self._planner.projects(unknown)
+        found = self._agenda.projects(unknown)
         with self._changed:
             if len(self._projects) > PROJECTS:
                 self._projects.clear()

@@ -11,10 +11,15 @@ from service.trials.planned import PlannedTrial
 
 
 def plan_recovery(snapshot: Snapshot) -> Plan:
-    """Run the recovery, and once more for each time a person resumed the study after a failure."""
-    tried = snapshot.results.of(Purpose.RECOVER)
-    if any(trial.score is not None for trial in tried):
+    """Run the recovery, and once more for each time a person resumed the study after a failure.
+
+    The last adapter of before an extension stays if it is of the winner of now.
+    """
+    recoveries = snapshot.results.of(Purpose.RECOVER)
+    adapters = [trial.rank_vector for trial in recoveries if trial.score is not None]
+    if adapters[-1:] == [winner(snapshot)]:
         return Plan(turn=Turn(StudyState.DONE))
+    tried = [trial for trial in recoveries if trial.seed >= first_seed(snapshot)]
     if snapshot.of(Purpose.RECOVER):
         return Plan()
     if len(tried) <= snapshot.head.retries:

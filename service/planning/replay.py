@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from perfmodel import ModelState
 from rankspace import Observation, Purpose, RankVector, Study
-from service.planning.learning import first_state, learned, proposals
-from service.storage.documents import belief_of, context_of, space_of, study_of
+from service.planning.learning import extended, first_state, learned, proposals
+from service.storage.documents import belief_of, context_of, earlier_of, space_of, study_of
 from service.storage.events import Event, Events
 from service.studies.repository import Studies
 from service.trials.results import fidelity
@@ -55,9 +55,10 @@ def replay(session: Session, study: str) -> tuple[Mismatch, ...]:
         NotFound: There is no such study.
     """
     row = Studies(session).get(study)
-    submitted, space = study_of(row.document), space_of(row.space)
+    submitted, space = study_of(row.submitted or row.document), space_of(row.space)
     context, belief = context_of(row.context), belief_of(row.belief)
-    tape = _Tape(submitted, first_state(space, submitted.search, context, belief))
+    given = earlier_of(row.earlier)
+    tape = _Tape(submitted, first_state(space, submitted.search, context, belief, given))
     cursor = 0
     while events := Events(session).after(study, cursor, BATCH):
         for event in events:
@@ -71,6 +72,10 @@ def _read(tape: _Tape, event: Event) -> None:
         _check(tape, event)
     elif event.kind == "queued" and event.trial is not None:
         _note(tape, event.trial, event.content)
+    elif event.kind == "extended":
+        tape.state = extended(tape.state, event.content["trials"])
+    elif event.kind == "cancelled":
+        tape.state = extended(tape.state, -event.content.get("trials", 0))
     elif event.kind in ("done", "failed", "dead") and event.trial in tape.vectors:
         _finish(tape, event.trial, event.content)
 

@@ -23,7 +23,15 @@ from service.workers.repository import Workers
 _STUDY: BindParameter[Any] = bindparam("study")
 
 _HEAD = (
-    select(StudyRow.state, StudyRow.retries, WatermarkRow.results, StudyRow.arms, StudyRow.verdict)
+    select(
+        StudyRow.state,
+        StudyRow.retries,
+        WatermarkRow.results,
+        StudyRow.arms,
+        StudyRow.verdict,
+        StudyRow.extensions,
+        StudyRow.looks_before,
+    )
     .outerjoin(WatermarkRow, WatermarkRow.study_id == StudyRow.id)
     .where(StudyRow.id == _STUDY)
 )
@@ -68,13 +76,24 @@ class OpenTrial:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What people and earlier steps decided of a study; ``watermark`` is None before the first."""
+    """What people and earlier steps decided of a study.
+
+    ``watermark`` is None before the first step; ``extensions`` counts how often it was extended,
+    ``looks_before`` the answers that were seen before it began.
+    """
 
     state: StudyState
     retries: int
     watermark: int | None
     arms: Arms | None
     verdict: Verdict | None
+    extensions: int = 0
+    looks_before: int = 0
+
+    @property
+    def looks(self) -> int:
+        """Answers, or chances of one, before the verification of now: each has its own seeds."""
+        return self.looks_before + self.extensions
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +183,16 @@ def read_head(session: Session, study: str) -> Head:
     row = session.execute(_HEAD, {"study": study}).one_or_none()
     if row is None:
         raise unknown(study)
-    state, retries, watermark, arms, verdict = row
-    return Head(StudyState(state), retries, watermark, arms_of(arms), verdict_of(verdict))
+    state, retries, watermark, arms, verdict, extensions, looks_before = row
+    return Head(
+        state=StudyState(state),
+        retries=retries,
+        watermark=watermark,
+        arms=arms_of(arms),
+        verdict=verdict_of(verdict),
+        extensions=len(extensions or ()),
+        looks_before=looks_before,
+    )
 
 
 def _open_trials(session: Session, study: str) -> tuple[OpenTrial, ...]:

@@ -16,7 +16,7 @@ from perfmodel import ModelState, digest
 from rankspace import Proposal, Purpose, RankVector, SearchSpace, Study
 from service.planning.fits import Fits
 from service.planning.learning import first_state, learned, proposals
-from service.storage.documents import belief_of, context_of, space_of, study_of
+from service.storage.documents import belief_of, context_of, earlier_of, space_of, study_of
 from service.studies.repository import Studies
 from service.trials.results import Result, results_after
 
@@ -46,9 +46,10 @@ class StudyResults:
 
     Attributes:
         id: Identity of the study.
-        study: As submitted.
+        study: As it was when they were opened, the extensions until then included.
         space: Its search space.
-        state: What the model knows; its observations are the finished search trials.
+        state: What the model knows; its observations are the results it began with and the finished
+            search trials.
         sequence: Number of the last result read.
         scored: Search trials with a score.
         last_error: Of the search trials that failed.
@@ -61,6 +62,8 @@ class StudyResults:
         kept: A refit of earlier, to go on from, until the results are read.
         kept_scores: Scores there were when one was last kept.
         is_warm: Whether the model has proposed, so that the next proposal is quick.
+        extensions: How often the study had been extended.
+        earlier: Results it began with, which the model knows beside its own.
     """
 
     id: str
@@ -79,6 +82,8 @@ class StudyResults:
     kept: bytes | None = None
     kept_scores: int = 0
     is_warm: bool = False
+    extensions: int = 0
+    earlier: int = 0
 
     @classmethod
     def open(cls, session: Session, study: str) -> "StudyResults":
@@ -90,8 +95,17 @@ class StudyResults:
         row = Studies(session).get(study)
         document, space = study_of(row.document), space_of(row.space)
         context, belief = context_of(row.context), belief_of(row.belief)
-        state = first_state(space, document.search, context, belief)
-        return cls(study, document, space, state, kept=Fits(session).of(study))
+        given = earlier_of(row.earlier)
+        state = first_state(space, document.search, context, belief, given)
+        return cls(
+            study,
+            document,
+            space,
+            state,
+            kept=Fits(session).of(study),
+            extensions=len(row.extensions or ()),
+            earlier=len(given),
+        )
 
     @property
     def known(self) -> ModelSnapshot:
@@ -101,7 +115,7 @@ class StudyResults:
     @property
     def searched(self) -> int:
         """Finished search trials."""
-        return len(self.state.observations)
+        return len(self.state.observations) - self.earlier
 
     @property
     def size(self) -> int:

@@ -1,6 +1,7 @@
 """The verification stage: fresh seeds for the candidates and their rivals, until the verdict."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 
 from perfmodel.evidence.verification import Scored, next_step
@@ -10,13 +11,11 @@ from rankspace.study import CHOOSING_SEEDS, StudyState
 from rankspace.trial import Split
 from service.planning.plan import Plan, Turn
 from service.planning.snapshot import Snapshot
+from service.studies import findings
 from service.trials.planned import PlannedTrial
 
 MOST = 200
 """Trials of verification that are open at a time: queueing is one write, and others wait for it."""
-
-FRESH_SEEDS = 1_000_000
-"""Added to the study's seed: verification shares none with the search, however often it repeats."""
 
 
 def plan_verification(snapshot: Snapshot) -> Plan:
@@ -30,16 +29,29 @@ def plan_verification(snapshot: Snapshot) -> Plan:
             first_seed(snapshot),
             space=snapshot.space,
             trials=snapshot.results.searched,
+            looks=snapshot.head.looks,
         )
     except TrialFailed as error:
         return Plan(turn=Turn(StudyState.FAILED, error=error.detail))
     if isinstance(step, Verdict):
-        return Plan(turn=Turn(StudyState.RECOVERING, verdict=step))
+        return Plan(turn=Turn(StudyState.RECOVERING, verdict=_with_history(snapshot, step)))
     return Plan(queued=_missing(snapshot, step))
 
 
 def first_seed(snapshot: Snapshot) -> int:
-    return snapshot.study.search.seed + FRESH_SEEDS
+    return findings.first_seed(snapshot.study, snapshot.head.looks)
+
+
+def _with_history(snapshot: Snapshot, verdict: Verdict) -> Verdict:
+    """The verdict with what came before it, which says how to take it."""
+    head = snapshot.head
+    return replace(
+        verdict,
+        extensions=head.extensions,
+        looks_before=head.looks_before,
+        earlier=snapshot.results.earlier,
+        unstated=bool(head.extensions and snapshot.study.inputs.unknown),
+    )
 
 
 def _scored(snapshot: Snapshot) -> tuple[Scored, ...]:

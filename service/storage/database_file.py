@@ -6,6 +6,7 @@ SQLite itself goes on in a file that has no name any more, and loses all of it a
 import os
 import sqlite3
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +34,23 @@ class DatabaseLost(SQLAlchemyError):
         super().__init__(problem)
         self.hint = hint
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.hint)
+
 
 class DatabaseFile:
     """Watches over the file at ``path``; from any thread."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._identity: tuple[int, int] | None = None
         self._is_told = False
         self._is_damaged = False
+        self._watcher: Callable[[], None] = _nobody
+
+    def watch(self, watcher: Callable[[], None]) -> None:
+        """Have ``watcher`` hear when the file is first seen to be damaged."""
+        self._watcher = watcher
 
     def note_opened(self, _connection: Any, _record: Any) -> None:
         """Remember which file it is: the one the first connection has opened."""
@@ -50,9 +59,15 @@ class DatabaseFile:
     def note_error(self, context: ExceptionContext) -> None:
         """Remember when SQLite says that the file is damaged."""
         code = getattr(context.original_exception, "sqlite_errorcode", 0) & _PRIMARY
-        if code in _DAMAGED and not self._is_damaged:
+        if code in _DAMAGED:
+            self.note_damage()
+
+    def note_damage(self) -> None:
+        """Somebody has seen that the file is damaged."""
+        if not self._is_damaged:
             self._is_damaged = True
-            log.error("the database is damaged", file=str(self._path), fix=_RESTORE)
+            log.error("the database is damaged", file=str(self.path), fix=_RESTORE)
+            self._watcher()
 
     def check_there(self) -> None:
         """Return while the file that was opened is still at its place.
@@ -62,7 +77,7 @@ class DatabaseFile:
         """
         is_there = self._identity is None or self._found() == self._identity
         if not is_there and not self._is_told:
-            log.error("the database's file is gone", file=str(self._path), fix=_PUT_BACK)
+            log.error("the database's file is gone", file=str(self.path), fix=_PUT_BACK)
         self._is_told = not is_there
         if not is_there:
             raise DatabaseLost("the database's file was removed or replaced", _PUT_BACK)
@@ -83,7 +98,7 @@ class DatabaseFile:
             DatabaseLost: There is less than ``ROOM``.
         """
         try:
-            with tempfile.TemporaryFile(dir=self._path.parent, buffering=0) as file:
+            with tempfile.TemporaryFile(dir=self.path.parent, buffering=0) as file:
                 is_room = file.write(bytes(ROOM)) == ROOM
         except OSError:
             is_room = False
@@ -92,10 +107,14 @@ class DatabaseFile:
 
     def _found(self) -> tuple[int, int] | None:
         try:
-            found = os.stat(self._path)  # noqa: PTH116  # twice as quick, and asked all the time
+            found = os.stat(self.path)  # noqa: PTH116  # twice as quick, and asked all the time
         except OSError:
             return None
         return found.st_dev, found.st_ino
+
+
+def _nobody() -> None:
+    """Nobody watches."""
 
 
 _PUT_BACK = (

@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,15 @@ from sqlalchemy.orm import Session
 
 from rankspace.errors import InvalidInput
 from service.storage.database_file import DatabaseFile
+from service.storage.sole_server import sole_server
 
 BUSY_MILLISECONDS = 10_000
 
 CACHE_KIBIBYTES = 256
 """Of each of SQLite's connections, which are many; the file itself is in the system's cache."""
+
+SPARE = 5
+"""Connections beyond those of requests: planning and housekeeping must not starve."""
 
 _ADDRESS = "use sqlite:///FILE or postgresql://USER@HOST/NAME"
 
@@ -52,14 +56,18 @@ class Database:
     PostgreSQL writes run side by side, and those of one study queue on its row (``Studies.lock``).
     """
 
-    def __init__(self, url: str, *, connections: int = 40) -> None:
-        self.engine = _engine(url, connections)
+    def __init__(self, url: str, *, connections: int = 40, spare: int = SPARE) -> None:
+        self.engine = _engine(url, connections, spare)
         self.is_shared = self.engine.dialect.name == "postgresql"
         """Whether several processes may serve from it."""
         self._reader = _reader(self.engine) if self.is_shared else self.engine
         self._writer = self.engine.execution_options(writes=True)
         self._turn = nullcontext() if self.is_shared else threading.Lock()
         self._file = _file(self.engine)
+
+    def served_alone(self, address: str) -> AbstractContextManager[None]:
+        """Keep other services from a SQLite file meanwhile; raises as ``sole_server`` does."""
+        return nullcontext() if self._file is None else sole_server(self._file.path, address)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -80,11 +88,29 @@ class Database:
         Raises:
             DatabaseLost: Its file is gone or damaged.
         """
+        self.check_file()
+        with self._turn, Session(self._writer, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def check_file(self) -> None:
+        """Return while it may be written to, as far as is known.
+
+        Raises:
+            DatabaseLost: Its file is gone or damaged.
+        """
         if self._file is not None:
             self._file.check_there()
             self._file.check_sound()
-        with self._turn, Session(self._writer, expire_on_commit=False) as session, session.begin():
-            yield session
+
+    def watch_damage(self, watcher: Callable[[], None]) -> None:
+        """Have ``watcher`` hear when its file is first seen to be damaged."""
+        if self._file is not None:
+            self._file.watch(watcher)
+
+    def note_damage(self) -> None:
+        """Another process has seen that its file is damaged."""
+        if self._file is not None:
+            self._file.note_damage()
 
     def check_room(self) -> None:
         """Return while there is room to write, as far as can be told from here.
@@ -155,7 +181,7 @@ def _within(connection: Connection, what: str, seconds: float) -> bool:
     return True
 
 
-def _engine(url: str, connections: int) -> Engine:
+def _engine(url: str, connections: int, spare: int) -> Engine:
     """Make the engine, without connecting.
 
     Raises:
@@ -164,7 +190,7 @@ def _engine(url: str, connections: int) -> Engine:
     address = _address(url)
     if address.get_backend_name() == "sqlite":
         engine = create_engine(
-            address, pool_size=connections, max_overflow=10, hide_parameters=True
+            address, pool_size=connections, max_overflow=spare, hide_parameters=True
         )
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -172,7 +198,7 @@ def _engine(url: str, connections: int) -> Engine:
     return create_engine(
         address,
         pool_size=connections,
-        max_overflow=5,  # planning and housekeeping must not starve
+        max_overflow=spare,
         pool_timeout=10,
         pool_pre_ping=True,  # the server may have been restarted since
         connect_args=POSTGRES_CONNECTION,

@@ -6,10 +6,11 @@ from typing import Any
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
+from rankspace import Purpose
 from rankspace.wire import encode
 from service.storage.clock import timestamp
 from service.storage.scope import Scope
-from service.storage.tables import EventRow, StudyRow, table_of
+from service.storage.tables import EventRow, StudyRow, TrialRow, table_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,21 @@ class Events:
         mine = (EventRow.study_id == study) & (EventRow.trial_id == trial)
         found = self._session.scalars(select(EventRow.content).where(mine, EventRow.kind == kind))
         return any(content["token"] == token for content in found)
+
+    def contents(self, kind: str, study: str) -> list[Any]:
+        """Of all events of one ``kind``, oldest first."""
+        mine = (EventRow.study_id == study) & (EventRow.kind == kind)
+        return [*self._session.scalars(select(EventRow.content).where(mine).order_by(EventRow.id))]
+
+    def queued_by_people(self, study: str) -> list[tuple[int, Any]]:
+        """People's own candidates: the trials, and what the history says of them."""
+        mine = (TrialRow.study_id == study) & (TrialRow.purpose == Purpose.SEARCH)
+        found = (
+            select(TrialRow.id, EventRow.content)
+            .join(EventRow, (EventRow.study_id == study) & (EventRow.trial_id == TrialRow.id))
+            .where(mine, TrialRow.priority > 0, EventRow.kind == "queued")
+        )
+        return [(trial, content) for trial, content in self._session.execute(found)]
 
     def after(self, study: str, cursor: int, limit: int) -> list[Event]:
         """List a study's events, oldest first."""

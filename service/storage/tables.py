@@ -100,10 +100,16 @@ class StudyRow(Base):
     """A study and its stage.
 
     ``stage`` is how far it has come and ``state`` what is shown: the same, unless the study is
-    paused, cancelled or failed. ``retries`` counts how often a failed one was resumed. ``space``,
-    ``document`` and ``model_path`` never change after submission; no more do ``context``, and
-    ``belief``, what the prior said then. Both are read when its results are opened. A worker must
-    have ``gpu_memory_gib`` and know ``architecture``, empty in studies of before.
+    paused, cancelled or failed. ``retries`` counts how often a failed one was resumed. ``space``
+    and ``model_path`` never change after submission; no more do ``context``, ``belief``, what the
+    prior said then, and ``earlier``, the results it began with, of the study ``origin``, which may
+    be gone. These are read when its results are opened. ``looks_before`` counts the answers that
+    were seen of those results before its own first one. Each of ``extensions`` changed
+    ``document``, and so does the first result that states the inputs if nobody did before;
+    ``submitted`` is what it was before the first extension, and ``checked`` what the verifications
+    before the last one found. ``counts`` is what the data came to, as the first worker says that
+    says so. A worker must have ``gpu_memory_gib`` and know ``architecture``, empty in studies of
+    before.
     """
 
     __tablename__ = "studies"
@@ -118,6 +124,13 @@ class StudyRow(Base):
     space: Mapped[str] = mapped_column(Text)
     context: Mapped[str | None] = mapped_column(Text, deferred=True)
     belief: Mapped[str | None] = mapped_column(Text, deferred=True)
+    origin: Mapped[str | None] = mapped_column(String(20))
+    earlier: Mapped[str | None] = mapped_column(Text, deferred=True)
+    submitted: Mapped[str | None] = mapped_column(Text, deferred=True)
+    extensions: Mapped[Any | None] = mapped_column(Document)
+    looks_before: Mapped[int] = mapped_column(server_default="0")
+    checked: Mapped[Any | None] = mapped_column(Document, deferred=True)
+    counts: Mapped[Any | None] = mapped_column(Document)
     gpu_memory_gib: Mapped[float] = mapped_column(Double, server_default="0")
     architecture: Mapped[str] = mapped_column(String(100), server_default="")
     state: Mapped[str] = mapped_column(String(20), index=True)

@@ -33,16 +33,24 @@ class Progress:
         return max(self.planned - self.over, 0)
 
 
-def progress(study: Study, stage: StudyState, tally: Tally) -> dict[Purpose, Progress]:
-    return {purpose: _progress(purpose, study, stage, tally) for purpose in Purpose}
+def progress(
+    study: Study, stage: StudyState, tally: Tally, before: Mapping[str, int]
+) -> dict[Purpose, Progress]:
+    """Count by purpose; ``before`` are those that ran before the study was last extended."""
+    return {
+        purpose: _progress(purpose, study, stage, tally, before.get(purpose, 0))
+        for purpose in Purpose
+    }
 
 
-def _progress(purpose: Purpose, study: Study, stage: StudyState, tally: Tally) -> Progress:
+def _progress(
+    purpose: Purpose, study: Study, stage: StudyState, tally: Tally, before: int
+) -> Progress:
     def count(*states: TrialState) -> int:
         return sum(tally.counts.get((purpose, state), 0) for state in states)
 
     return Progress(
-        planned=_planned(purpose, study, stage, count(*TrialState)),
+        planned=_planned(purpose, study, stage, tally.begun(purpose), before),
         queued=count(TrialState.QUEUED),
         running=count(TrialState.RUNNING),
         done=count(TrialState.DONE),
@@ -50,7 +58,7 @@ def _progress(purpose: Purpose, study: Study, stage: StudyState, tally: Tally) -
     )
 
 
-def _planned(purpose: Purpose, study: Study, stage: StudyState, have: int) -> int:
+def _planned(purpose: Purpose, study: Study, stage: StudyState, have: int, before: int) -> int:
     """What is ordered in all; once a purpose's stage is past, what really ran."""
     trials, verify = study.search.budget.trials, study.verify
     past = {
@@ -62,30 +70,31 @@ def _planned(purpose: Purpose, study: Study, stage: StudyState, have: int) -> in
     planned = {
         Purpose.SEARCH: trials,
         Purpose.CONTROL: trials if verify.random_control else 0,
-        Purpose.VERIFY: max(verify.least_trials(), have),
-        Purpose.RECOVER: 1,
+        Purpose.VERIFY: max(before + verify.least_trials(), have),
+        Purpose.RECOVER: before + 1,
     }
     return have if past[purpose] else planned[purpose]
 
 
 def remaining_seconds(
     study: Study, counts: Mapping[Purpose, Progress], tally: Tally, workers: int
-) -> float | None:
+) -> tuple[float | None, float | None]:
     """Estimate the time left, the least verification and the recovery included.
 
     Returns:
-        None where it cannot be told: before the first result, without workers, or when the
-        recovery counts in epochs, whose steps only the worker knows.
+        Until the recovery begins, and until the end. Both are None where it cannot be told, before
+        the first result and without workers; the second also when the recovery counts in epochs,
+        whose steps only the worker knows.
     """
     over = sum(counts[purpose].over for purpose in SHORT)
     if not over or not workers:
-        return None
+        return None, None
     short = sum(tally.seconds.get(purpose, 0.0) for purpose in SHORT) / over
     left = sum(counts[purpose].left for purpose in SHORT) * short / workers
     if not counts[Purpose.RECOVER].left:
-        return left
+        return left, left
     recovery = _recovery_seconds(study, tally, short)
-    return None if recovery is None else left + recovery
+    return left, None if recovery is None else left + recovery
 
 
 def _recovery_seconds(study: Study, tally: Tally, short: float) -> float | None:

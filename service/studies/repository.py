@@ -1,8 +1,9 @@
 """Queries on studies, and the marks of what their offers rest on."""
 
 from collections.abc import Sequence
+from typing import Any, TypeVarTuple
 
-from sqlalchemy import bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import Select, bindparam, delete, insert, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from rankspace.errors import Conflict, NotFound
@@ -10,6 +11,8 @@ from rankspace.study import ACTIVE, STAGES, StudyState, sources
 from service.storage.scope import EVERYTHING, Scope
 from service.storage.tables import StudyRow, WatermarkRow, table_of
 from service.trials.repository import changed
+
+Ts = TypeVarTuple("Ts")
 
 _MARKS = table_of(WatermarkRow)
 _MARK = insert(_MARKS).values(study_id=bindparam("study"))
@@ -66,6 +69,21 @@ class Studies:
         """The document of the search space alone."""
         return self._session.scalars(select(StudyRow.space).where(StudyRow.id == study)).one()
 
+    def document(self, study: str) -> str:
+        """What was submitted, as it is at this moment."""
+        return self._session.scalars(select(StudyRow.document).where(StudyRow.id == study)).one()
+
+    def rewrite(self, study: str, document: str) -> None:
+        """Put what became known of its inputs into the document of a locked study."""
+        mine = update(StudyRow).where(StudyRow.id == study)
+        self._session.execute(mine.values(document=document))
+
+    def keep_counts(self, study: str, counts: Any) -> None:
+        """Note what its data came to, once: every result is measured on the same."""
+        unknown_yet = (StudyRow.id == study) & StudyRow.counts.is_(None)
+        noted = update(StudyRow).where(unknown_yet).values(counts=counts)
+        self._session.execute(noted.execution_options(synchronize_session=False))
+
     def add(self, row: StudyRow) -> None:
         self._session.add(row)
         self._session.flush()
@@ -76,13 +94,18 @@ class Studies:
 
     def page(self, cursor: str | None, limit: int, scope: Scope = EVERYTHING) -> Sequence[StudyRow]:
         """List studies, newest first, from after ``cursor`` on."""
+        return self._session.scalars(self.paged(select(StudyRow), cursor, limit, scope)).all()
+
+    def paged(
+        self, found: Select[*Ts], cursor: str | None, limit: int, scope: Scope = EVERYTHING
+    ) -> Select[*Ts]:
+        """The same of whatever columns ``found`` selects of them."""
         order = tuple_(StudyRow.created_at, StudyRow.id)
-        mine = select(StudyRow).where(scope.bounds(StudyRow.project))
-        found = mine.order_by(StudyRow.created_at.desc(), StudyRow.id.desc())
+        mine = found.where(scope.bounds(StudyRow.project))
         if cursor is not None:
             last = self.get(cursor, scope)
-            found = found.where(order < tuple_(last.created_at, last.id))
-        return self._session.scalars(found.limit(limit)).all()
+            mine = mine.where(order < tuple_(last.created_at, last.id))
+        return mine.order_by(StudyRow.created_at.desc(), StudyRow.id.desc()).limit(limit)
 
     def active(self) -> Sequence[str]:
         """Identities of the studies that go on by themselves, oldest first."""
@@ -106,7 +129,7 @@ class Studies:
 
 
 def enter(row: StudyRow, state: StudyState) -> None:
-    """Bring a locked study to ``state``; nothing else writes the state of one that exists.
+    """Bring a locked study to ``state``; but for ``go_back``, nothing else writes the state of one.
 
     Raises:
         Conflict: It cannot come there from the state it is in.
@@ -115,6 +138,17 @@ def enter(row: StudyRow, state: StudyState) -> None:
     row.state = state.value
     if state in STAGES:
         row.stage = state.value
+
+
+def go_back(row: StudyRow) -> None:
+    """Bring a locked study that was extended back to where it was done, for good or for now.
+
+    Raises:
+        Conflict: It is not under way.
+    """
+    require(row, *sources(StudyState.CANCELLED))
+    row.state = row.stage = StudyState.DONE.value
+    row.error = None
 
 
 def require(row: StudyRow, *states: StudyState) -> None:
@@ -126,6 +160,14 @@ def require(row: StudyRow, *states: StudyState) -> None:
     if row.state not in states:
         possible = ", ".join(states)
         raise Conflict(f"study {row.id} is {row.state}", hint=f"only possible while {possible}")
+
+
+def used_for_another(row: StudyRow) -> Conflict:
+    """The error that says so of the key of a study."""
+    return Conflict(
+        f"Idempotency-Key {row.idempotency_key!r} was used for another study",
+        hint="use a fresh key for every new study",
+    )
 
 
 def unknown(study: str) -> NotFound:

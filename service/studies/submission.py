@@ -1,5 +1,7 @@
 """Submitting a study: everything that can be wrong with it is said now, with the field's name."""
 
+from dataclasses import replace
+
 from sqlalchemy.orm import Session
 
 import perfmodel
@@ -10,15 +12,17 @@ from rankspace.context import context_of
 from rankspace.errors import Conflict, InvalidInput, nearest
 from rankspace.granularity import search_space
 from rankspace.redaction import steering
-from rankspace.study import Search, StudyState
+from rankspace.study import PRIORS, Opinion, Search, StudyState
 from service.access.keys import random_text
 from service.models.repository import Models
 from service.storage.db import Database
-from service.storage.documents import model_of, study_of, write, write_belief
+from service.storage.documents import model_of, study_of, write, write_belief, write_study
 from service.storage.events import Events
-from service.storage.scope import DEFAULT_PROJECT
+from service.storage.scope import DEFAULT_PROJECT, Scope
 from service.storage.tables import ModelRow, StudyRow
-from service.studies.repository import Studies
+from service.studies.clone import Cloned
+from service.studies.origin import Origin
+from service.studies.repository import Studies, used_for_another
 
 MAX_RANK = 65_536
 MAX_RANKS = 256
@@ -26,9 +30,17 @@ MAX_CANDIDATES = 100
 
 
 def submit(
-    database: Database, study: Study, key: str | None, project: str = DEFAULT_PROJECT
+    database: Database,
+    study: Study,
+    key: str | None,
+    project: str = DEFAULT_PROJECT,
+    origin: tuple[str, Scope] | None = None,
+    clone: Cloned | None = None,
 ) -> tuple[StudyRow, bool]:
     """Store ``study`` in its first stage; it belongs to ``project``, and so must its model.
+
+    It begins with the results of ``origin``, a study in a scope. Its log says what it is a
+    ``clone`` of.
 
     What takes time is done between two transactions: nobody's heartbeat waits for a large model.
 
@@ -38,19 +50,24 @@ def submit(
     Raises:
         InvalidInput: A field that cannot be used.
         Conflict: The idempotency key was used for another study, or the model changed meanwhile.
+        NotFound: There is no such origin in its scope.
     """
+    begins_with = origin[0] if origin else None
     with database.reading() as session:
-        earlier = _earlier(session, study, key, project)
+        earlier = _earlier(session, study, begins_with, key, project)
         if earlier is not None:
             return earlier, False
         model = _model(session, study.model, project)
-    row = checked(study, model, key)
+        given = Origin.read(session, *origin) if origin else None
+    row = checked(study, model, key, given)
     with database.writing() as session:
-        earlier = _earlier(session, study, key, project)
-        return (earlier, False) if earlier else (_add(session, row, model), True)
+        earlier = _earlier(session, study, begins_with, key, project)
+        return (earlier, False) if earlier else (_add(session, row, model, clone), True)
 
 
-def checked(study: Study, model: ModelRow, key: str | None) -> StudyRow:
+def checked(
+    study: Study, model: ModelRow, key: str | None, origin: Origin | None = None
+) -> StudyRow:
     """Derive all that the study rests on.
 
     Returns:
@@ -59,7 +76,7 @@ def checked(study: Study, model: ModelRow, key: str | None) -> StudyRow:
     Raises:
         InvalidInput: A field that cannot be used.
     """
-    _check_name(study.name)
+    _check_visible("name", study.name)
     _check_ranks(study.search)
     _check_candidates(study.verify.candidates)
     described = model_of(model.document)
@@ -68,18 +85,24 @@ def checked(study: Study, model: ModelRow, key: str | None) -> StudyRow:
     belief = _belief(space, study.search, context)
     row = StudyRow(id=f"st_{random_text(10)}", model_id=model.id, name=study.name)
     row.project, row.model_path = model.project, model.path
-    row.document, row.space, row.idempotency_key = write(study), write(space), key
+    kept = _kept(study)
+    if origin is not None:
+        row.earlier = write(origin.results_for(study, model.fingerprint, space))
+        row.origin, row.looks_before = origin.id, origin.looks
+        kept = replace(kept, inputs=kept.inputs.completed(origin.study.inputs))
+    row.document, row.space, row.idempotency_key = write_study(kept), write(space), key
     row.gpu_memory_gib, row.architecture = study.gpu_memory_gib, described.architecture
     row.context, row.belief = write(context), write_belief(belief) if belief else None
     row.state = row.stage = StudyState.SEARCHING.value
     return row
 
 
-def _add(session: Session, row: StudyRow, model: ModelRow) -> StudyRow:
+def _add(session: Session, row: StudyRow, model: ModelRow, clone: Cloned | None) -> StudyRow:
     _check_unchanged(session, model)
     Studies(session).add(row)
     session.refresh(row)
-    Events(session).record("submitted", row.id, name=row.name, model=row.model_id)
+    begins = {name: value for name, value in (("origin", row.origin), ("clone", clone)) if value}
+    Events(session).record("submitted", row.id, name=row.name, model=row.model_id, **begins)
     return row
 
 
@@ -91,31 +114,75 @@ def _check_unchanged(session: Session, model: ModelRow) -> None:
 
 
 def _belief(space: SearchSpace, search: Search, context: Context) -> Belief | None:
-    """What the shipped prior says, once and for all: later releases ship another.
+    """What the prior says, once and for all: later releases ship another.
 
     Raises:
-        InvalidInput: The strategy lacks something it needs.
+        InvalidInput: The strategy lacks something it needs, or no such prior is known here.
     """
-    prior = None if search.prior == "none" else shipped_prior()
     try:
-        return perfmodel.start(space, strategy=search.strategy, context=context, prior=prior).belief
+        own = _own_belief(space, search.prior)
+        prior = shipped_prior() if search.prior == "shipped" else None
+        state = perfmodel.start(space, strategy=search.strategy, context=context, prior=prior)
     except InvalidInput as error:
         raise error.under("search") from None
+    return own or state.belief
 
 
-def _earlier(session: Session, study: Study, key: str | None, project: str) -> StudyRow | None:
+def _own_belief(space: SearchSpace, prior: str | Opinion) -> Belief | None:
+    """Take the numbers of a prior that nobody here has, with mean 0 over the free layers.
+
+    The prior itself is not taken: a library in C++ evaluates its trees, which strangers may have
+    grown to harm it.
+    """
+    if isinstance(prior, str):
+        if prior not in PRIORS:
+            fix = "name its file in a study file: rankadaptor submit sends what it says"
+            raise InvalidInput("prior", prior, f"is none of {', '.join(PRIORS)}", fix=fix)
+        return None
+    _check_visible("prior.version", prior.version)
+    given, layers = len(prior.log_worth), len(space.layers)
+    if given != layers:
+        problem, fix = f"are not one for each of {layers} layers", "submit the study file anew"
+        raise InvalidInput("prior.log_worth", given, problem, fix=fix)
+    free = space.free_layers
+    mean = sum(prior.log_worth[index] for index in free) / max(len(free), 1)
+    worth = [0.0] * layers
+    for index in free:
+        worth[index] = prior.log_worth[index] - mean
+    return Belief(tuple(worth), prior.version)
+
+
+def _kept(study: Study) -> Study:
+    """As it is stored: of an opinion the name, its numbers are the study's belief."""
+    prior = study.search.prior
+    if isinstance(prior, str):
+        return study
+    return replace(study, search=replace(study.search, prior=prior.version))
+
+
+def _earlier(
+    session: Session, study: Study, origin: str | None, key: str | None, project: str
+) -> StudyRow | None:
     """The study that this key started, if any.
 
     Raises:
         Conflict: It is another one.
     """
     row = Studies(session).by_idempotency_key(project, key) if key else None
-    if row is not None and study_of(row.document) != study:
-        raise Conflict(
-            f"Idempotency-Key {row.idempotency_key!r} was used for another study",
-            hint="use a fresh key for every new study",
-        )
+    if row is not None and not (_is_same(_submitted(row), _kept(study)) and row.origin == origin):
+        raise used_for_another(row)
     return row
+
+
+def _is_same(stored: Study, sent: Study) -> bool:
+    """Whether they are one study: what is known of its inputs grows after it was sent."""
+    apart = stored.inputs.differing(sent.inputs)
+    return not apart and replace(stored, inputs=sent.inputs) == sent
+
+
+def _submitted(row: StudyRow) -> Study:
+    """As it was before anybody extended it."""
+    return study_of(row.submitted or row.document)
 
 
 def _model(session: Session, name: str, project: str) -> ModelRow:
@@ -128,12 +195,12 @@ def _model(session: Session, name: str, project: str) -> ModelRow:
     return row
 
 
-def _check_name(name: str) -> None:
+def _check_visible(field: str, name: str) -> None:
     """Not in ``Study``: those of old studies are read there again."""
     found = steering(name)
     if found is not None:
         problem = f"has the character {found!a}, which is not shown but steers what shows it"
-        raise InvalidInput("name", name, problem, fix="leave it out")
+        raise InvalidInput(field, name, problem, fix="leave it out")
 
 
 def _check_candidates(candidates: int) -> None:

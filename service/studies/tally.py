@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from rankspace import Purpose
+from rankspace import Purpose, TrialState
 from service.storage.tables import AttemptRow, ObservationRow, TrialRow
 
 
@@ -33,6 +33,14 @@ class Tally:
     best: Best | None = None
     trained_steps: int = 0
     trained_seconds: float = 0.0
+
+    def begun(self, purpose: Purpose) -> int:
+        """Trials of ``purpose`` that wait, run or have run; cancelled ones do not count."""
+        return sum(
+            count
+            for (of, state), count in self.counts.items()
+            if of == purpose and state != TrialState.CANCELLED
+        )
 
 
 def tallies(session: Session, studies: Sequence[str]) -> Mapping[str, Tally]:
@@ -64,27 +72,21 @@ def _clock(session: Session, studies: Sequence[str], found: Mapping[str, Tally])
 
 
 def _rank(session: Session, studies: Sequence[str], found: Mapping[str, Tally]) -> None:
-    order = (ObservationRow.score.desc(), TrialRow.id)
-    position = func.row_number().over(partition_by=TrialRow.study_id, order_by=order)
-    ranked = (
-        select(
-            TrialRow.study_id,
-            ObservationRow.score,
-            TrialRow.rank_vector,
-            TrialRow.id,
-            position.label("position"),
-        )
-        .join(ObservationRow, ObservationRow.trial_id == TrialRow.id)
-        .where(
-            TrialRow.study_id.in_(studies),
-            TrialRow.purpose == Purpose.SEARCH,
-            ObservationRow.score.is_not(None),
-        )
+    """The first trial with the highest score: numbering all of them takes twice as long."""
+    joined = ObservationRow.trial_id == TrialRow.id
+    mine = TrialRow.study_id.in_(studies) & (TrialRow.purpose == Purpose.SEARCH)
+    highest = (
+        select(TrialRow.study_id, func.max(ObservationRow.score).label("score"))
+        .join(ObservationRow, joined)
+        .where(mine)
+        .group_by(TrialRow.study_id)
         .subquery()
     )
-    for study, score, vector, trial, _ in session.execute(
-        select(ranked).where(ranked.c.position == 1)
-    ):
+    is_best = (highest.c.study_id == TrialRow.study_id) & (highest.c.score == ObservationRow.score)
+    columns = (TrialRow.study_id, ObservationRow.score, TrialRow.rank_vector, TrialRow.id)
+    ranked = select(*columns).join(ObservationRow, joined).join(highest, is_best).where(mine)
+    for study, score, vector, trial in session.execute(ranked.order_by(TrialRow.id.desc())):
+        assert score is not None  # it equals the highest
         found[study].best = Best(score, vector.ranks, trial)
 
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from rankspace import Purpose, Study, Verdict
+from rankspace.observation import DataCounts
 from rankspace.study import ACTIVE, StudyState
 from service.artifacts.repository import Artifacts
 from service.storage.clock import timestamp
-from service.storage.documents import space_of, study_of, verdict_of
+from service.storage.documents import counts_of, space_of, study_of, verdict_of
 from service.storage.tables import BarRow, StudyRow
+from service.studies.extension import begun_before
 from service.studies.progress import Progress, progress, remaining_seconds
 from service.studies.tally import Best, Tally, tallies
 from service.trials.repository import Trials
@@ -28,7 +30,7 @@ class Parameters:
 
 @dataclass(frozen=True, slots=True)
 class Barred:
-    """A worker that could not open the study's files, why, and until when it gets none of it."""
+    """A worker that could not run the study's trials, why, and until when it gets none of it."""
 
     worker: str
     tries: int
@@ -57,7 +59,11 @@ class StudyView:
     workers_active: int
     barred: tuple[Barred, ...]
     eta_seconds: float | None
+    before_recovery_seconds: float | None
     seconds: Mapping[str, float]
+    data: DataCounts | None
+    extensions: int
+    origin: str | None
 
 
 def view(session: Session, row: StudyRow, active_seconds: float) -> StudyView:
@@ -81,7 +87,11 @@ def _view(
 ) -> StudyView:
     study, space = study_of(row.document), space_of(row.space)
     stage, uniform = StudyState(row.stage), space.uniform()
-    counts = progress(study, stage, tally)
+    counts = progress(study, stage, tally, begun_before(row))
+    is_active = row.state in ACTIVE
+    before_recovery, at_end = (
+        remaining_seconds(study, counts, tally, workers) if is_active else (None, None)
+    )
     return StudyView(
         id=row.id,
         project=row.project,
@@ -96,13 +106,15 @@ def _view(
         best=tally.best,
         uniform_score=Trials(session).first_score(row.id, uniform),
         verdict=verdict_of(row.verdict),
-        export_ready=stage is StudyState.DONE and bool(Artifacts(session).export(row.id)),
+        export_ready=bool(Artifacts(session).export(row.id)),
         workers_active=workers,
         barred=tuple(
             Barred(bar.worker, bar.tries, bar.reason, timestamp(bar.until)) for bar in bars
         ),
-        eta_seconds=remaining_seconds(study, counts, tally, workers)
-        if row.state in ACTIVE
-        else None,
+        eta_seconds=at_end,
+        before_recovery_seconds=before_recovery,
         seconds={purpose.value: tally.seconds.get(purpose, 0.0) for purpose in Purpose},
+        data=counts_of(row.counts),
+        extensions=len(row.extensions or ()),
+        origin=row.origin,
     )

@@ -7,7 +7,8 @@ from rankspace.study import ACTIVE, OVER, RESUMABLE, StudyState
 from service.storage.documents import study_of
 from service.storage.events import Events
 from service.storage.tables import StudyRow
-from service.studies.repository import Studies, enter, require
+from service.studies.extension import call_off, is_called_off
+from service.studies.repository import Studies, enter, go_back, require
 from service.trials.repository import Trials
 from service.trials.workflow import keep_within
 from service.workers.bars import Bars
@@ -32,7 +33,7 @@ def pause(session: Session, study: str, error: str | None = None) -> StudyRow:
 def resume(session: Session, study: str) -> StudyRow:
     """Go on with the stage it was in; a failed stage is tried again.
 
-    Workers that could not open its files try anew, also those of a study that goes on already.
+    Workers that could not run its trials try anew, also those of a study that goes on already.
 
     Raises:
         Conflict: The study is over, or its search has failed with all its trials.
@@ -46,6 +47,9 @@ def resume(session: Session, study: str) -> StudyRow:
         enter(row, StudyState(row.stage))
         keep_within(session, study, study_of(row.document).search.budget.trials)
         Events(session).record("resumed", study)
+    elif row.state == StudyState.DONE:
+        hint = "extend it, with more trials or with fresh seeds for another verification"
+        raise Conflict(f"study {study} is done", hint=hint)
     else:
         require(row, *ACTIVE)
     return row
@@ -54,11 +58,19 @@ def resume(session: Session, study: str) -> StudyRow:
 def cancel(session: Session, study: str) -> StudyRow:
     """Stop for good; workers hear of it with their next heartbeat. Repeating changes nothing.
 
+    A study that was extended is done again: its answer stands, and it may be extended once more.
+
     Raises:
         Conflict: The study is already done.
     """
     row = Studies(session).locked(study)
-    if row.state != StudyState.CANCELLED:
+    if row.state == StudyState.CANCELLED or is_called_off(row):
+        return row
+    if row.extensions:
+        go_back(row)
+        Trials(session).cancel_all(study)
+        Events(session).record("cancelled", study, trials=call_off(session, row))
+    else:
         enter(row, StudyState.CANCELLED)
         Trials(session).cancel_all(study)
         Events(session).record("cancelled", study)

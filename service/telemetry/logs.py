@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import MutableMapping
+from functools import partial
 from typing import Any
 
 import structlog
@@ -13,9 +14,13 @@ from rankspace.redaction import visible_texts, without_secrets
 from service.settings import Settings
 
 
-def configure(settings: Settings) -> None:
-    """Set up logging for the whole process, on standard error; libraries' logs included."""
+def configure(settings: Settings, process: str | None = None) -> None:
+    """Set up logging for the whole process, on standard error; libraries' logs included.
+
+    ``process``: what its lines say of where they come from.
+    """
     shared: tuple[Processor, ...] = (
+        *((partial(_named, process),) if process else ()),
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     )
@@ -40,6 +45,12 @@ def _adopt_libraries(shared: tuple[Processor, ...], last: tuple[Processor, ...])
     processors = (ProcessorFormatter.remove_processors_meta, *last)
     handler.setFormatter(ProcessorFormatter(processors=processors, foreign_pre_chain=shared))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+def _named(
+    process: str, _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    return {**event, "process": process}
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:

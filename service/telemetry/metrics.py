@@ -51,6 +51,9 @@ class Metrics:
             "http_request_seconds", "Time to answer.", QUICK, "method", "route", "status"
         )
         self.planning = self._histogram("planning_seconds", "Time of one planning step.", SLOW)
+        self.planning_restarts = self._counter(
+            "planning_restart", "Starts of the planning process after one that had ended."
+        )
 
     def watch_housekeeping(self, succeeded_at: Callable[[], float]) -> None:
         """Ask ``succeeded_at`` at each scrape; it answers in seconds since 1970."""

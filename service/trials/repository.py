@@ -21,6 +21,7 @@ IS_CLAIMABLE = (TrialRow.state == TrialState.QUEUED.value) & StudyRow.state.in_(
 _LAST = select(func.max(ObservationRow.sequence)).where(
     ObservationRow.study_id == bindparam("study")
 )
+_IS_IN = TrialRow.state != TrialState.CANCELLED.value
 _ACCEPT = insert(table_of(ObservationRow))
 _RENEW = update(table_of(TrialRow)).where(TrialRow.id == bindparam("trial"), TrialRow.is_offer)
 
@@ -67,9 +68,12 @@ class Trials:
         return self._session.scalars(mine.order_by(TrialRow.id)).all()
 
     def taken(self, study: str) -> int:
-        """Count the search trials that are no offers: these the budget has paid for."""
+        """Count the search trials that are no offers: these the budget has paid for.
+
+        Not those that were cancelled with an extension.
+        """
         mine = (TrialRow.study_id == study) & (TrialRow.purpose == Purpose.SEARCH)
-        counted = select(func.count()).where(mine, ~TrialRow.is_offer)
+        counted = select(func.count()).where(mine, ~TrialRow.is_offer, _IS_IN)
         return int(self._session.scalar(counted) or 0)
 
     def all_failed(self, study: str, budget: int) -> bool:
@@ -89,7 +93,7 @@ class Trials:
         """
         mine = (TrialRow.study_id == study) & (TrialRow.rank_vector == vector)
         is_run = TrialRow.purpose.in_((Purpose.SEARCH, Purpose.CONTROL))
-        seed = self._session.scalar(select(func.max(TrialRow.seed)).where(mine, is_run))
+        seed = self._session.scalar(select(func.max(TrialRow.seed)).where(mine, is_run, _IS_IN))
         return [] if seed is None else [(vector, int(seed))]
 
     def has_result_of_other(self, study: str, worker: str, since: float) -> bool:
@@ -128,6 +132,13 @@ class Trials:
             mine, TrialRow.rank_vector == vector, ObservationRow.score.is_not(None)
         )
         return self._session.scalar(known.order_by(TrialRow.id).limit(1))
+
+    def has_score(self, study: str) -> bool:
+        """Whether any trial of ``study`` was measured."""
+        mine = (ObservationRow.study_id == study) & ObservationRow.score.is_not(None)
+        return (
+            self._session.scalar(select(ObservationRow.trial_id).where(mine).limit(1)) is not None
+        )
 
     def page(
         self, study: str, cursor: int, limit: int

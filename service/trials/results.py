@@ -93,3 +93,16 @@ def results_after(session: Session, study: str, sequence: int, most: int) -> tup
     return tuple(
         Result(number, trial, Purpose(purpose), *rest) for number, trial, purpose, *rest in found
     )
+
+
+def scores_of(
+    session: Session, study: str, purpose: Purpose
+) -> list[tuple[RankVector, int, float | None]]:
+    """Vector, seed and score of every finished trial of ``purpose``, in the order of acceptance."""
+    found = (
+        select(TrialRow.rank_vector, TrialRow.seed, ObservationRow.score)
+        .join(ObservationRow, ObservationRow.trial_id == TrialRow.id)
+        .where(TrialRow.study_id == study, TrialRow.purpose == purpose)
+        .order_by(ObservationRow.sequence)
+    )
+    return [(vector, seed, score) for vector, seed, score in session.execute(found)]

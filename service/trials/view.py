@@ -1,9 +1,8 @@
 """TrialView: a trial as the outside sees it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rankspace import Measurement
+from rankspace import Measurement, SearchSpace
 from rankspace.trial import Purpose, Split, TrialState
 from rankspace.wire import decode
 from service.storage.clock import timestamp
@@ -43,9 +42,9 @@ def view(
     row: TrialRow,
     result: ObservationRow | None,
     attempt: AttemptRow | None,
-    costs: Sequence[int],
+    space: SearchSpace,
 ) -> TrialView:
-    """See a trial of a space with these ``costs``, with its result and its latest attempt."""
+    """See a trial of ``space``, with its result and its latest attempt."""
     measured = result.measurement if result else None
     return TrialView(
         id=row.id,
@@ -54,7 +53,7 @@ def view(
         state=TrialState(row.state),
         offer=row.is_offer,
         rank_vector=row.rank_vector.ranks,
-        parameters=row.rank_vector.parameters(costs),
+        parameters=space.parameters(row.rank_vector),
         seed=row.seed,
         split=Split(row.split),
         mean=row.mean,

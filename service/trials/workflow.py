@@ -1,6 +1,7 @@
 """Queueing and withdrawing trials, each with its entry in the history."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -9,13 +10,14 @@ from service.trials.planned import PlannedTrial
 from service.trials.repository import Trials
 
 
-def queue(session: Session, study: str, planned: PlannedTrial) -> int:
-    """Order a trial that runs whatever the model learns meanwhile."""
+def queue(session: Session, study: str, planned: PlannedTrial, **more: Any) -> int:
+    """Order a trial that runs whatever the model learns meanwhile; the history keeps ``more``."""
     trial = Trials(session).queue(study, planned)
     content = {
         "purpose": planned.purpose,
         "rank_vector": planned.rank_vector.ranks,
         "seed": planned.seed,
+        **more,
     }
     Events(session).record("queued", study, trial, **content)
     return trial

@@ -4,7 +4,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence, Sized
 from typing import Any, TypeVar
 
-from fastapi import Request
+from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
 from rankspace.errors import UnreadableInput
@@ -118,6 +118,11 @@ def _children(item: Any) -> Sequence[Any]:
 def reply(value: Any, status: int = 200, *, at: str | None = None) -> JSONResponse:
     """Answer with ``value``; ``at`` is the address of what was made."""
     return JSONResponse(encode(value), status, headers={"Location": at} if at else None)
+
+
+def sent(body: bytes) -> Response:
+    """Answer with JSON that is written already."""
+    return Response(body, media_type="application/json")
 
 
 def route(

@@ -1,5 +1,6 @@
-"""Bars: which worker gets no trials of which study for a while, because it cannot open its files.
+"""Bars: which worker gets no trials of which study for a while, because it cannot run them.
 
+Its files may lie elsewhere or be of no use, or the worker read them otherwise.
 Another study may well run there, and this one elsewhere. The wait grows with every try; somebody
 may have put the files there meanwhile.
 """

@@ -1,8 +1,9 @@
 """Search spaces of every shape."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from rankspace import Layer, SearchSpace
+from rankspace import Layer, Part, SearchSpace
 
 KINDS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -19,6 +20,17 @@ def grid(
     return SearchSpace(layers, ranks, budget, fixed or {})
 
 
+def full(space: SearchSpace) -> SearchSpace:
+    """The same with every third layer unable to use all ranks, the last of them not even two."""
+    parts = {}
+    for at, layer in enumerate(space.layers[::3]):
+        cost, half = layer.parameters_per_rank, layer.parameters_per_rank // 2
+        wide = Part(f"{layer.name}.wide", cost - half, 1 + (at + 2) % 3)
+        thin = Part(f"{layer.name}.thin", half, 1)
+        parts[layer.name] = (wide, thin)
+    return replace(space, parts=parts)
+
+
 def nameless(count: int, ranks: tuple[int, ...], budget: int) -> SearchSpace:
     return SearchSpace(tuple(Layer(f"{i}", 3 + i % 5) for i in range(count)), ranks, budget)
 
@@ -33,6 +45,7 @@ SPACES: dict[str, Callable[[], SearchSpace]] = {
     "one rank": lambda: nameless(4, (2,), 60),
     "one vector fits": lambda: nameless(4, (1, 2), 18),
     "no names": lambda: nameless(12, (0, 1, 3), 60),
+    "full matrices": lambda: full(grid(2, (0, 1, 2, 4), 2, {"0.q_proj": 1})),
     "whole blocks": lambda: SearchSpace(
         tuple(Layer(f"model.layers.{i}", 50 + i, block=i) for i in range(8)), (0, 2, 4), 900
     ),
@@ -45,5 +58,6 @@ TINY: dict[str, SearchSpace] = {
     "loose budget": nameless(4, (0, 1, 2), 99),
     "coprime costs": SearchSpace((Layer("a", 7), Layer("b", 11)), (0, 1, 2, 4), 50),
     "one vector": nameless(4, (2,), 60),
+    "full": full(nameless(4, (0, 2, 4), 20)),
     "fixed": SearchSpace((Layer("a", 1), Layer("b", 1)), (0, 1, 2), 5, {"b": 3}),
 }

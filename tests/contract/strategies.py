@@ -25,7 +25,7 @@ REPEATING = {StrategyName.UNIFORM, *ONE_SHOT}
 SLOW = {StrategyName.XGBOOST, StrategyName.RANKADAPTOR, StrategyName.TPE, StrategyName.GP_OPTUNA}
 """Tens of milliseconds and more per proposal: held to the contract on fewer and smaller spaces."""
 
-TELLING = ("fixed layers", "all fixed", "one layer", "one rank")
+TELLING = ("fixed layers", "full matrices", "all fixed", "one layer", "one rank")
 
 HAS_TORCH = find_spec("torch") is not None
 

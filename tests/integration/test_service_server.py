@@ -31,7 +31,7 @@ SERVE = "from service.server import run; from service.settings import Settings; 
 
 FOR_EVER = """
 import threading
-from service.planning import planner
+from service.planning.apart import life
 from service.web.routers import studies
 from service.insights import cache
 from service import server
@@ -39,8 +39,17 @@ def for_ever(*_):
     print("for ever", flush=True)
     while True: threading.Event().wait(0.01)
 """
+PLANS_FOR_EVER = """
+import threading
+from service.planning import planner
+from service.planning.apart import child
+def for_ever(*_):
+    while True: threading.Event().wait(0.01)
+planner.PLANNERS = dict.fromkeys(planner.PLANNERS, for_ever)
+child.main()
+"""
 STUCK = {
-    "a plan": "planner.PLANNERS = dict.fromkeys(planner.PLANNERS, for_ever)",
+    "a plan": f"life.PROGRAM = ('-P', '-c', {PLANS_FOR_EVER!r})",
     "a request": "studies.Studies.page = for_ever",
     "an ending": "cache.InsightCache.close = for_ever; server.LAST_SECONDS = 1",
 }
@@ -345,3 +354,43 @@ def test_sigterm_ends_a_service_in_which_something_computes_for_ever(
         with contextlib.suppress(httpx.HTTPError):
             asked.result()
     assert process.running.returncode in (0, -signal.SIGTERM)
+
+
+def _typed(process: Process, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+    """A command of a person at the service's machine."""
+    told = {
+        "RANKADAPTOR_DATA_DIRECTORY": str(process.directory),
+        "RANKADAPTOR_URL": f"http://127.0.0.1:{process.port}",
+    }
+    command = [sys.executable, "-m", "rankadaptor.cli", *arguments]
+    environment = os.environ | told | environment
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_second_service_on_the_same_file_refuses_and_backups_do_not(
+    process: Process, tmp_path: Path
+) -> None:
+    port = free_port()
+    with _typed(process, "serve", RANKADAPTOR_PORT=str(port)) as second:
+        _, said = second.communicate(timeout=60)
+    assert second.returncode == 4
+    unwrapped = "".join(said.split())
+    assert f"anotherservicehas{process.directory / 'rankadaptor.sqlite'}" in unwrapped
+    assert f"http://127.0.0.1:{process.port}" in unwrapped
+    assert str(port) not in (process.directory / "ports").read_text().split()
+    with _typed(process, "db", "backup", str(tmp_path / "all.jsonl.gz")) as backup:
+        assert backup.wait(timeout=60) == 0
+    assert _submit(process)
+
+
+def test_who_watches_outlives_a_restart_of_the_service(process: Process) -> None:
+    study = _submit(process)
+    with _typed(process, "watch", study) as watching:
+        assert watching.stderr is not None
+        assert "no worker: start one" in watching.stderr.readline()
+        process.stop(signal.SIGKILL)
+        assert "does not answer" in watching.stderr.readline()
+        process.start()
+        with process.client("admin") as admin:
+            admin.post(f"/v1/studies/{study}/cancel").raise_for_status()
+        assert watching.wait(timeout=60) == 7

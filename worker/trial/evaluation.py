@@ -3,23 +3,26 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from pruning.container.architecture import FAMILIES
-from rankspace.errors import TrialFailed
+from pruning.container.architecture import FAMILIES, positions
+from rankspace.errors import CannotOpen, InvalidInput, TrialFailed
 from rankspace.lease import Assignment, Capabilities
-from rankspace.observation import Measurement, is_loss
+from rankspace.observation import DataCounts, Measurement, is_loss
+from rankspace.recipe import Inputs
 from tuning import memory
 from tuning.back_ends import ADAPTER_BACK_ENDS, AdapterBackEnd, Attached, assigned_ranks
 from tuning.batches import schedule, steps_of_epochs
-from tuning.data import Dataset, DatasetCache
+from tuning.data import READING, Dataset, DatasetCache
 from tuning.examples import FIELD
+from tuning.file_hash import FileHashes
 from tuning.measuring import mean_loss
 from tuning.training import OnStep, Training, train
 from worker.trial.export import check_room, export
+from worker.trial.inputs import changed_meanwhile, check_inputs
 from worker.trial.reach import Reach
 from worker.trial.resident import Residence, Resident
 from worker.trial.versions import versions
@@ -29,7 +32,13 @@ from worker.trial.versions import versions
 class _Prepared:
     resident: Resident
     dataset: Dataset
+    inputs: Inputs
     ranks: Mapping[str, int]
+
+    @property
+    def counts(self) -> DataCounts:
+        most = positions(self.resident.model.config.to_dict())
+        return replace(self.dataset.counts, positions=most or 0)
 
 
 class Evaluator:
@@ -42,6 +51,7 @@ class Evaluator:
         self._back_end: AdapterBackEnd = ADAPTER_BACK_ENDS[back_end]
         self._residence = Residence(device)
         self._datasets = DatasetCache()
+        self._hashes = FileHashes()
         self._reach = reach or Reach()
 
     def capabilities(self) -> Capabilities:
@@ -61,9 +71,8 @@ class Evaluator:
             adapter_directory: Where to save the adapter if the assignment keeps it.
 
         Raises:
-            CannotOpen: The model or the data cannot be opened on this machine, or there is no room
-                for the adapter.
-            InvalidInput: The data are of no use to anyone.
+            CannotOpen: The model or the data cannot be used on this machine or are not those that
+                were submitted, or there is no room for the adapter.
             TrialFailed: Not finite, out of memory.
         """
         clock = _Clock()
@@ -83,12 +92,30 @@ class Evaluator:
             memory.reset_peak(self._device)
 
     def _prepare(self, assignment: Assignment) -> _Prepared:
+        check_inputs(assignment, Inputs(reading=READING))  # before the model is loaded for it
         self._reach.check("model_path", assignment.model_path)
         self._reach.check(FIELD, assignment.recipe.data.train)
         resident = self._residence.resident(assignment)
-        fingerprint, tokenizer = resident.fingerprint, resident.tokenizer
-        dataset = self._datasets.dataset(assignment.recipe, fingerprint, tokenizer)
-        return _Prepared(resident, dataset, assigned_ranks(assignment, resident.modules))
+        inputs = self._inputs(assignment, resident)
+        check_inputs(assignment, inputs)
+        dataset = self._dataset(assignment, resident, inputs)
+        return _Prepared(resident, dataset, inputs, assigned_ranks(assignment, resident.modules))
+
+    def _inputs(self, assignment: Assignment, resident: Resident) -> Inputs:
+        data = self._hashes.of(FIELD, assignment.recipe.data.train)
+        return Inputs(data, resident.tokenizer_hash, READING)
+
+    def _dataset(self, assignment: Assignment, resident: Resident, inputs: Inputs) -> Dataset:
+        recipe = assignment.recipe
+        try:
+            dataset = self._datasets.dataset(recipe, inputs, resident.tokenizer)
+        except InvalidInput as error:
+            # The rank vector had no part in this: it would go wrong with any other.
+            raise CannotOpen(error.field, error.value, error.problem, fix=error.hint) from error
+        if self._inputs(assignment, resident) != inputs:
+            self._datasets.forget(recipe, inputs)
+            raise changed_meanwhile(assignment)
+        return dataset
 
     def _run(
         self,
@@ -105,7 +132,7 @@ class Evaluator:
                 trained = self._train(assignment, prepared, attached, on_step)
             with clock.phase("evaluate"):
                 loss = self._measure(assignment, prepared)
-            measurement = self._measurement(trained, loss, attached, clock)
+            measurement = self._measurement(prepared, trained, loss, attached, clock)
             if assignment.keep_adapter and adapter_directory is not None:
                 export(attached, assignment, measurement, prepared.ranks, adapter_directory)
             return measurement
@@ -144,7 +171,12 @@ class Evaluator:
         return mean_loss(prepared.resident.model, held_out, self._device)
 
     def _measurement(
-        self, trained: Training, loss: float, attached: Attached, clock: "_Clock"
+        self,
+        prepared: _Prepared,
+        trained: Training,
+        loss: float,
+        attached: Attached,
+        clock: "_Clock",
     ) -> Measurement:
         # Without an adapter nothing is trained: the held-out loss stands in for both.
         train_loss = trained.final_loss if trained.losses else loss
@@ -158,7 +190,8 @@ class Evaluator:
             parameters=sum(parameter.numel() for parameter in attached.parameters),
             seconds=dict(clock.seconds),
             peak_bytes=memory.peak_bytes(self._device),
-            versions=versions(self._device),
+            versions={**versions(self._device), **prepared.inputs.stated()},
+            data=prepared.counts,
         )
 
     def _check_base(self, resident: Resident) -> None:

@@ -13,7 +13,7 @@ from tuning.back_ends import Attached
 _README = """\
 ---
 library_name: peft
-base_model: {model}
+base_model: {literal}
 ---
 # LoRA adapter of study {study}
 
@@ -39,11 +39,13 @@ Rank 0 (no adapter) where a matrix is not listed.
 """
 
 _USAGE = """\
+In this directory, on a machine that has the base model:
+
 ```python
 from peft import PeftModel
 from pruning.container import load
 
-model = PeftModel.from_pretrained(load(BASE_MODEL_DIRECTORY).model, THIS_DIRECTORY)
+model = PeftModel.from_pretrained(load({literal}).model, ".")
 ```"""
 
 _NO_ADAPTER = "Every rank is 0: the base model is used as it is, there is nothing to load."
@@ -92,6 +94,7 @@ def export(
 
 def readme_of(assignment: Assignment, measurement: Measurement, ranks: Mapping[str, int]) -> str:
     """Return the model card."""
+    literal = json.dumps(assignment.model_path, ensure_ascii=False)  # YAML and Python read it too
     return _README.format(
         model=assignment.model_path,
         study=assignment.study_name,
@@ -102,7 +105,8 @@ def readme_of(assignment: Assignment, measurement: Measurement, ranks: Mapping[s
         parameters=measurement.parameters,
         steps=measurement.steps,
         seed=assignment.seed,
-        usage=_USAGE if ranks else _NO_ADAPTER,
+        literal=literal,
+        usage=_USAGE.format(literal=literal) if ranks else _NO_ADAPTER,
         ranks="\n".join(f"| `{name}` | {rank} |" for name, rank in ranks.items()),
     )
 

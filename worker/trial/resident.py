@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from pruning.container.container import load
+from pruning.container.tokenizer import tokenizer_hash
 from rankspace.errors import CannotOpen, InvalidInput
 from rankspace.lease import Assignment
 from rankspace.recipe import Recipe
@@ -23,6 +24,7 @@ class Resident:
         model: In evaluation mode, nothing in it requires gradients.
         tokenizer: The model's own.
         fingerprint: Of the files it was loaded from.
+        tokenizer_hash: Of what the tokenizer makes of a fixed text.
         modules: Full names of its linear matrices.
     """
 
@@ -30,6 +32,7 @@ class Resident:
         loaded = load(directory, dtype=dtype, device=str(device))
         self.model: Any = loaded.model
         self.tokenizer: Any = loaded.tokenizer
+        self.tokenizer_hash = tokenizer_hash(loaded.tokenizer)
         self.fingerprint = loaded.description.fingerprint
         self.modules = tuple(matrix.name for matrix in loaded.description.matrices)
         self._sample = self._sampled()
@@ -56,7 +59,7 @@ class Residence:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self._key: tuple[str, torch.dtype] | None = None
+        self._key: tuple[str, str, torch.dtype] | None = None
         self._resident: Resident | None = None
 
     def resident(self, assignment: Assignment) -> Resident:
@@ -66,12 +69,18 @@ class Residence:
             CannotOpen: The directory holds no model that can be used on this device, or another
                 one than the study was submitted for.
         """
-        key = (assignment.model_fingerprint, base_dtype(assignment.recipe, self.device))
-        if self._resident is None or key != self._key:
+        dtype = base_dtype(assignment.recipe, self.device)
+        key = (assignment.model_fingerprint, assignment.model_path, dtype)
+        if self._resident is None or key != self._key or self._has_other_tokens(assignment):
             self.forget()
-            self._resident = self._load(assignment, key[1])
+            self._resident = self._load(assignment, dtype)
             self._key = key
         return self._resident
+
+    def _has_other_tokens(self, assignment: Assignment) -> bool:
+        """Whether the tokenizer was another when the model was loaded: no fingerprint tells."""
+        expected = assignment.inputs.tokenizer
+        return self._resident is not None and expected not in (None, self._resident.tokenizer_hash)
 
     @property
     def fingerprint(self) -> str | None:

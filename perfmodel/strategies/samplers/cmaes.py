@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from perfmodel.arrays import Integers
 from perfmodel.state import ModelState
 from perfmodel.strategies.memory import put, take
 from perfmodel.strategies.samplers.encoding import OrdinalEncoding, Point, ScoredPoint
@@ -40,16 +41,16 @@ class Cmaes(Projected):
         rng: np.random.Generator,
     ) -> Point:
         """Sample the present distribution; what is pending does not change it."""
-        top = len(encoding.space.ranks) - 1
         if len(encoding.free) < LEAST_LAYERS:
-            return (int(rng.integers(top + 1)),)
+            return (int(rng.integers(encoding.tops[0] + 1)),)
+        tops = np.array(encoding.tops)
         run = take(state, self.name) or Run.begin(encoding, state.setup.uniform)
         scored = encoding.scored(state)
         if run.told != scored[: len(run.told)]:
             run = Run.begin(encoding, state.setup.uniform)
-        run.tell(scored, top)
+        run.tell(scored, tops)
         run.optimizer.reseed_rng(int(rng.integers(2**32)))
-        point = np.rint(run.optimizer.ask() * top)
+        point = np.rint(run.optimizer.ask() * tops)
         put(state, self.name, run)
         return tuple(int(level) for level in point)
 
@@ -69,18 +70,18 @@ class Run:
         assert point is not None
         return cls(
             CMA(
-                np.array(point) / (len(encoding.space.ranks) - 1),
+                np.array(point) / np.array(encoding.tops),
                 SIGMA,
                 bounds=np.tile([0.0, 1.0], (count, 1)),
                 n_max_resampling=10 * count,
             )
         )
 
-    def tell(self, scored: tuple[ScoredPoint, ...], top: int) -> None:
-        """Tell every full generation not told yet; ``top`` is the highest level."""
+    def tell(self, scored: tuple[ScoredPoint, ...], tops: Integers) -> None:
+        """Tell every full generation not told yet; ``tops`` are the highest levels, ``(d,)``."""
         size = self.optimizer.population_size
         while len(scored) - len(self.told) >= size:
             generation = scored[len(self.told) : len(self.told) + size]
-            points = [(np.array(one.point) / top, -one.score) for one in generation]
+            points = [(np.array(one.point) / tops, -one.score) for one in generation]
             self.optimizer.tell(points)
             self.told += generation

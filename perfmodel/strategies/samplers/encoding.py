@@ -11,7 +11,7 @@ from perfmodel.strategies.comparable import comparable_scores
 from rankspace import RankVector, SearchSpace
 
 Point = tuple[int, ...]
-"""Index into the allowed ranks of each free layer."""
+"""Index into the choices of each free layer."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class ScoredPoint:
 
 @dataclass(frozen=True)
 class OrdinalEncoding:
-    """The free layers' ranks as indices into the allowed ranks, without the budget.
+    """The free layers' ranks as indices into their choices, without the budget.
 
     Attributes:
         space: Of the study.
@@ -38,12 +38,17 @@ class OrdinalEncoding:
     def of(cls, space: SearchSpace) -> "OrdinalEncoding":
         return cls(space, tuple(space.free_layers))
 
+    @property
+    def tops(self) -> Point:
+        """The highest index of each free layer."""
+        return tuple(len(self.space.choices(layer)) - 1 for layer in self.free)
+
     def encode(self, vector: RankVector) -> Point | None:
         """Return the point of ``vector``; None if it has ranks that are not allowed."""
-        ranks = [vector.ranks[layer] for layer in self.free]
-        if not set(ranks) <= set(self.space.ranks):
+        both = [(self.space.choices(layer), vector.ranks[layer]) for layer in self.free]
+        if not all(rank in choices for choices, rank in both):
             return None
-        return tuple(self.space.ranks.index(rank) for rank in ranks)
+        return tuple(choices.index(rank) for choices, rank in both)
 
     def repaired(self, point: Sequence[int], rng: np.random.Generator) -> RankVector:
         """Return a feasible vector near the point; it uses the budget."""

@@ -20,10 +20,10 @@ class OptunaStudy:
     """
 
     def __init__(self, encoding: OrdinalEncoding) -> None:
-        top = len(encoding.space.ranks) - 1
         digits = len(str(len(encoding.space.layers)))
         self._distributions: dict[str, BaseDistribution] = {
-            f"{layer:0{digits}}": IntDistribution(0, top) for layer in encoding.free
+            f"{layer:0{digits}}": IntDistribution(0, top)
+            for layer, top in zip(encoding.free, encoding.tops, strict=True)
         }
         self._study = optuna.create_study(direction="maximize")
         self.told: tuple[ScoredPoint, ...] = ()

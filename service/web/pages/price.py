@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rankspace.calibration import Trust
 from rankspace.front import Front, FrontPoint
 from service.web.pages.axis import Axis
 
@@ -48,7 +49,7 @@ def price(found: Front | None) -> Price | None:
     y = Axis.around([*means, *(dot.mean for dot in found.tried)], HEIGHT - BOTTOM, TOP)
 
     def dots(points: Sequence[FrontPoint]) -> tuple[Dot, ...]:
-        return tuple(_dot(point, x, y) for point in points)
+        return tuple(_dot(point, x, y, found.trust) for point in points)
 
     front, uniforms = dots(found.points), dots(found.uniforms)
     return Price(
@@ -56,8 +57,8 @@ def price(found: Front | None) -> Price | None:
         line=_line(front),
         uniforms=uniforms,
         uniform_line=_line(uniforms),
-        uniform=_dot(found.uniform, x, y),
-        cheapest=_dot(found.cheapest, x, y) if found.cheapest else None,
+        uniform=dots([found.uniform])[0],
+        cheapest=dots([found.cheapest])[0] if found.cheapest else None,
         tried=tuple(
             (x.position(dot.parameters), y.position(dot.mean)) for dot in found.tried[-TRIED:]
         ),
@@ -66,13 +67,16 @@ def price(found: Front | None) -> Price | None:
     )
 
 
-def _dot(point: FrontPoint, x: Axis, y: Axis) -> Dot:
+def _dot(point: FrontPoint, x: Axis, y: Axis, trust: Trust) -> Dot:
+    """Without its error where that is known to be more than predicted."""
+    std = 0.0 if trust is Trust.NARROW else point.std
     return Dot(
         x=x.position(point.parameters),
         y=y.position(point.mean),
-        top=max(y.position(point.mean + point.std), TOP),
-        bottom=min(y.position(point.mean - point.std), HEIGHT - BOTTOM),
-        label=f"{point.parameters:,} parameters: predicted {point.mean:.4f} ± {point.std:.4f}",
+        top=max(y.position(point.mean + std), TOP),
+        bottom=min(y.position(point.mean - std), HEIGHT - BOTTOM),
+        label=f"{point.parameters:,} parameters: predicted {point.mean:.4f}"
+        + (f" ± {std:.4f}" if std else ""),
     )
 
 

@@ -6,7 +6,8 @@ from rankspace.verdict import SENTENCES
 
 def verdict_words(verdict: Verdict) -> tuple[str, ...]:
     """Say what the study may claim, one sentence each."""
-    return (_against_uniform(verdict), *_against_random(verdict), _cheapest(verdict))
+    caveat = (verdict.caveat,) if verdict.caveat else ()
+    return (_against_uniform(verdict), *caveat, *_against_random(verdict), _cheapest(verdict))
 
 
 def _against_uniform(verdict: Verdict) -> str:
@@ -17,7 +18,7 @@ def _against_random(verdict: Verdict) -> tuple[str, ...]:
     versus = verdict.versus_random
     if versus is None:
         return ()
-    return (f"Against as many random vectors: {versus.answer}. {_interval(versus)}",)
+    return (f"Against the best of the random vectors: {versus.answer}. {_interval(versus)}",)
 
 
 def _cheapest(verdict: Verdict) -> str:

@@ -9,8 +9,10 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from rankspace import Assignment
+from rankspace.errors import LeaseLost
 from rankspace.lease import Claim, Heartbeat, HeartbeatAnswer, Holding, Receipt, Release, Report
 from service.access.caller import Caller, Role, WorkerIdentity
+from service.leases.assignment import worded
 from service.leases.uploads import ArtifactFile
 from service.leases.workflow import check_protocol
 from service.planning.queue import settle
@@ -70,7 +72,9 @@ async def claim_trial(
             await settle(runtime.planning.under_way(), COURTESY_SECONDS)
         with runtime.limits.polling(caller):
             assignment = await _wait(request, runtime, caller, claim, wait)
-    return reply(assignment, 201) if assignment else Response(status_code=204)
+    if assignment is None:
+        return Response(status_code=204)
+    return reply(worded(assignment, claim.protocol), 201)
 
 
 def _admit(runtime: Runtime, caller: Caller, claim: Claim) -> None:
@@ -82,9 +86,8 @@ def _admit(runtime: Runtime, caller: Caller, claim: Claim) -> None:
 
 
 def _take(runtime: Runtime, caller: Caller, claim: Claim) -> Assignment | None:
-    who = claim.worker, caller.identity, claim.capabilities
-    has_work = runtime.leases.has_work(*who)
-    return runtime.leases.claim(*who, claim.process) if has_work else None
+    has_work = runtime.leases.has_work(claim.worker, caller.identity, claim.capabilities)
+    return runtime.leases.claim(claim, caller.identity) if has_work else None
 
 
 def _ask_for_offers(runtime: Runtime, caller: Caller, claim: Claim) -> Sequence[Future[None]]:
@@ -131,7 +134,11 @@ def report(
     given: Annotated[Report, Depends(_own(Report))],
 ) -> JSONResponse:
     """Deliver the trial's one result; repeating it is safe."""
-    receipt = runtime.leases.report(trial, given, caller.identity)
+    try:
+        receipt = runtime.leases.report(trial, given, caller.identity)
+    except LeaseLost:
+        runtime.artifacts.discard(trial, given)
+        raise
     # Before the answer: the worker's next claim waits for it.
     runtime.planning.ask(given.study_id, given.worker)
     return reply(receipt)

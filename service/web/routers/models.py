@@ -11,7 +11,7 @@ from service.models.repository import Models
 from service.models.workflow import ModelView, check, register, view
 from service.web.auth import Identified, Target, require
 from service.web.bodies import body_of, refusals, reply, route
-from service.web.routers.shared import AfterName, Limit, Service, page, page_schema
+from service.web.routers.shared import AfterName, Limit, Service, page_schema
 from service.web.threads import Threads, threaded
 
 router = APIRouter(
@@ -45,11 +45,13 @@ def register_model(
 def list_models(
     runtime: Service, caller: Identified, after: AfterName = None, limit: Limit = 50
 ) -> JSONResponse:
-    """List models, newest first."""
+    """List models, newest first; fewer at a time of large ones."""
     with runtime.database.reading() as session:
-        rows = Models(session).page(after, limit + 1, caller.scope)
-        found = [view(row) for row in rows]
-    return reply(page(found, limit, lambda model: model.id))
+        models = Models(session)
+        known = models.identities(after, limit + 1, caller.scope)
+        found = [view(row) for row in models.fitting(known[:limit])]
+    is_last = len(found) == len(known)
+    return reply({"items": found, "next": None if is_last else found[-1].id})
 
 
 @router.get("/{model}", **route(ModelView))

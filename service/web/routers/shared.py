@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Annotated, Any, TypeAlias, TypeVar
 
-from fastapi import Depends, Path, Query, Request
+from fastapi import Depends, Header, Path, Query, Request
 
 from rankspace import SearchSpace
 from rankspace.errors import NotFound
@@ -21,6 +21,7 @@ Service: TypeAlias = Annotated[Runtime, Depends(get_runtime)]
 Limit: TypeAlias = Annotated[int, Query(ge=1, le=1000)]
 After: TypeAlias = Annotated[int, Query(ge=0, le=MAX_INTEGER)]
 AfterName: TypeAlias = Annotated[str | None, Query(max_length=200)]
+IdempotencyKey: TypeAlias = Annotated[str | None, Header(min_length=1, max_length=200)]
 
 
 @threaded

@@ -1,30 +1,40 @@
 """Routes of studies."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, TypeAlias
 
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import APIRouter, Depends, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from sqlalchemy.orm import Session
 
 from rankspace import SearchSpace, Study, Verdict
 from rankspace.errors import Conflict
+from rankspace.study import Extension
 from service.access.caller import READERS, WRITERS
+from service.insights.cache import DOCUMENT, LIST
+from service.insights.found import Made
 from service.planning.queue import settle
 from service.runtime import Runtime
+from service.storage.db import Database
 from service.storage.documents import space_of
 from service.storage.events import Event, Events
+from service.storage.scope import EVERYTHING
 from service.storage.tables import StudyRow
 from service.studies import workflow
+from service.studies.clone import Clone, Cloned, known_clone, original
+from service.studies.extension import extend
 from service.studies.repository import Studies
+from service.studies.revision import Revision, revision_of, revision_of_page
 from service.studies.submission import submit
 from service.studies.view import StudyView, view, views
 from service.web.auth import Identified, Target, require
-from service.web.bodies import body_of, refusals, reply, route
+from service.web.bodies import body_of, refusals, reply, route, sent
 from service.web.routers.shared import (
     After,
     AfterName,
+    IdempotencyKey,
     Limit,
     Service,
     StudyId,
@@ -33,7 +43,7 @@ from service.web.routers.shared import (
     page,
     page_schema,
 )
-from service.web.threads import threaded
+from service.web.threads import in_thread, threaded
 
 router = APIRouter(
     prefix="/v1/studies",
@@ -46,36 +56,53 @@ router = APIRouter(
 @router.post("", **route(StudyView, body=Study, status=201, also={200: StudyView}))
 async def submit_study(
     runtime: Service,
+    caller: Identified,
     project: Target,
     study: Annotated[Study, Depends(body_of(Study))],
-    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
+    origin: Annotated[str | None, Query(alias="from", max_length=20)] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> JSONResponse:
-    """Start a study; 200 when this Idempotency-Key started it before."""
-    row, is_new = await run_in_threadpool(submit, runtime.database, study, idempotency_key, project)
-    await settle([runtime.planning.ask(row.id)])
-    return await run_in_threadpool(_show, runtime, row.id, 201 if is_new else 200, True)
+    """Start a study, perhaps with another's results; 200 when this key did so before."""
+    given = (origin, caller.scope) if origin else None
+    return await _start(
+        runtime, partial(submit, study=study, key=idempotency_key, project=project, origin=given)
+    )
 
 
 @router.get("", **route(page_schema(StudyView)))
-def list_studies(
+async def list_studies(
     runtime: Service, caller: Identified, after: AfterName = None, limit: Limit = 50
-) -> JSONResponse:
+) -> Response:
     """List studies, newest first."""
     active = runtime.settings.active_worker_seconds
 
-    def listed() -> JSONResponse:
-        with runtime.database.reading() as session:
-            rows = Studies(session).page(after, limit + 1, caller.scope)
-            found = views(session, rows, active)
-        return reply(page(found, limit, lambda study: study.id))
+    def look(session: Session) -> Revision:
+        return revision_of_page(session, after, limit + 1, caller.scope, active)
 
-    return runtime.insights.shared("list", (caller.scope.project, limit, after), listed)
+    def listed(session: Session) -> Made[None]:
+        rows = Studies(session).page(after, limit + 1, caller.scope)
+        found = page(views(session, rows, active), limit, lambda study: study.id)
+        return Made(look(session), bytes(reply(found).body), None)
+
+    asked = await in_thread(runtime.insights.asked, look)
+    of = (caller.scope.project, limit, after)
+    return sent(await runtime.insights.shared(LIST, of, asked, listed))
 
 
 @router.get("/{study}", **route(StudyView))
-def get_study(runtime: Service, study: StudyId) -> JSONResponse:
+async def get_study(runtime: Service, study: StudyId) -> Response:
     """Show one study."""
-    return runtime.insights.shared("document", study, lambda: _show(runtime, study))
+    active = runtime.settings.active_worker_seconds
+
+    def look(session: Session) -> Revision:
+        return revision_of(session, study, active)
+
+    def drawn(session: Session) -> Made[None]:
+        shown = view(session, Studies(session).get(study), active)
+        return Made(look(session), bytes(reply(shown).body), None)
+
+    asked = await in_thread(runtime.insights.asked, look)
+    return sent(await runtime.insights.shared(DOCUMENT, study, asked, drawn))
 
 
 @router.get("/{study}/space", **route(SearchSpace))
@@ -126,6 +153,29 @@ async def cancel_study(runtime: Service, study: StudyId) -> JSONResponse:
     return await _change(runtime, study, workflow.cancel)
 
 
+@router.post("/{study}/extend", **route(StudyView, body=Extension))
+async def extend_study(
+    runtime: Service,
+    study: StudyId,
+    by: Annotated[Extension, Depends(body_of(Extension))],
+    idempotency_key: IdempotencyKey = None,
+) -> JSONResponse:
+    """Go on with a study that is done: more trials, then a verification on fresh seeds."""
+    return await _change(runtime, study, partial(extend, by=by, key=idempotency_key))
+
+
+@router.post("/{study}/clone", **route(StudyView, body=Clone, status=201, also={200: StudyView}))
+async def clone_study(
+    runtime: Service,
+    study: StudyId,
+    clone: Annotated[Clone, Depends(body_of(Clone))],
+    idempotency_key: IdempotencyKey = None,
+) -> JSONResponse:
+    """Start the study once more; 200 when this Idempotency-Key did so before."""
+    asked = Cloned(study, clone)
+    return await _start(runtime, partial(_clone, asked=asked, key=idempotency_key))
+
+
 @router.delete("/{study}", **route(None, status=204))
 def delete_study(runtime: Service, study: StudyId) -> Response:
     """Forget a study that is over, with its trials, events and files."""
@@ -133,6 +183,27 @@ def delete_study(runtime: Service, study: StudyId) -> Response:
         workflow.delete(session, study)
     runtime.artifacts.forget(study)
     return Response(status_code=204)
+
+
+async def _start(
+    runtime: Runtime, start: Callable[[Database], tuple[StudyRow, bool]]
+) -> JSONResponse:
+    row, is_new = await run_in_threadpool(start, runtime.database)
+    await settle([runtime.planning.ask(row.id)])
+    return await run_in_threadpool(_show, runtime, row.id, 201 if is_new else 200, True)
+
+
+def _clone(database: Database, asked: Cloned, key: str | None) -> tuple[StudyRow, bool]:
+    """The copy of a study, and whether it is new: ``key`` may have made it before."""
+    with database.reading() as session:
+        row = Studies(session).get(asked.study)
+        project = row.project
+        known = known_clone(session, asked, project, key)
+        if known is not None:
+            return known, False
+        copy = asked.by.of(original(session, row))
+    origin = (asked.study, EVERYTHING) if asked.by.results else None
+    return submit(database, copy, key, project, origin, asked)
 
 
 Change: TypeAlias = Callable[[Session, str], StudyRow]

@@ -20,6 +20,7 @@ from service.web.auth import require
 from service.web.bodies import body_of, refusals, reply, route
 from service.web.routers.shared import (
     After,
+    IdempotencyKey,
     Limit,
     Service,
     StudyId,
@@ -61,27 +62,29 @@ def list_trials(
         space = space_of(Studies(session).get(study).space)
         limit = fitting(limit, space)
         rows = Trials(session).page(study, after, limit + 1)
-        costs = space.costs
-        found = [view(*row, costs) for row in rows]
+        found = [view(*row, space) for row in rows]
     return reply(page(found, limit, lambda trial: trial.id))
 
 
-@router.post("", **route(TrialView, body=Candidate, status=201))
+@router.post("", **route(TrialView, body=Candidate, status=201, also={200: TrialView}))
 async def add_trial(
     runtime: Service,
     study: StudyId,
     candidate: Annotated[Candidate, Depends(body_of(Candidate))],
+    idempotency_key: IdempotencyKey = None,
 ) -> JSONResponse:
-    """Have a rank vector of your own measured within the study's budget."""
+    """Have a rank vector of your own measured; 200 when this key asked for it before."""
     vector = RankVector(candidate.rank_vector)
-    added = await in_thread(_add, runtime, study, vector)
+    added, is_new = await in_thread(_add, runtime, study, vector, idempotency_key)
     runtime.doorbell.ring()
     await settle([runtime.planning.ask(study)])
-    return reply(added, 201)
+    return reply(added, 201 if is_new else 200)
 
 
-def _add(runtime: Runtime, study: str, vector: RankVector) -> TrialView:
+def _add(
+    runtime: Runtime, study: str, vector: RankVector, key: str | None
+) -> tuple[TrialView, bool]:
     with runtime.database.writing() as session:
-        trial = add_candidate(session, study, vector)
+        trial, is_new = add_candidate(session, study, vector, key)
         space = space_of(Studies(session).get(study).space)
-        return view(*Trials(session).one(trial), space.costs)
+        return view(*Trials(session).one(trial), space), is_new

@@ -54,6 +54,12 @@ def test_both_units_are_there() -> None:
     assert [path.name for path in UNITS] == ["rankadaptor-worker@.service", "rankadaptor.service"]
 
 
+def test_what_plans_may_run_out_of_memory_alone() -> None:
+    service = _service(DEPLOY / "systemd" / "rankadaptor.service")
+    assert service["OOMPolicy"] == "continue"
+    assert service["KillMode"] == "mixed"  # the parent hears of the end, and tells the child
+
+
 @each
 def test_it_is_hardened(path: Path) -> None:
     service = _service(path)

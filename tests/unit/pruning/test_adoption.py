@@ -1,7 +1,10 @@
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from pruning.container import container
@@ -26,7 +29,7 @@ def test_a_pruned_model_under_the_unpruned_config_is_adopted_exactly(
     tokenizer.save_pretrained(tmp_path / "flap")
     with pytest.raises(InvalidContainer, match="promises") as caught:
         container.load(tmp_path / "flap")
-    assert "adopt" in caught.value.hint
+    assert "rankadaptor adopt" in caught.value.hint
     adopted = adopt(tmp_path / "flap", tmp_path / "c")
     loaded = container.load(tmp_path / "c")
     assert loaded.description == adopted
@@ -71,3 +74,70 @@ def test_indices_that_fit_no_block_are_refused(
             loaded.model, loaded.tokenizer, tmp_path / "c", provenance={}, original=original
         )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["plain"]
+
+
+def forget(directory: Path, **changes: Any) -> None:
+    """Rewrite the config, as a tool does that knows nothing of ``head_dim``."""
+    path = directory / "config.json"
+    config = {**json.loads(path.read_text()), **changes}
+    del config["head_dim"]
+    path.write_text(json.dumps(config))
+
+
+@pytest.fixture
+def narrow(plain: Path) -> Path:
+    """8 heads of 4, whose residual stream was cut from 32 to 16: 16 / 8 is no head's width."""
+    state = load_file(plain / "model.safetensors")
+    for name, tensor in state.items():
+        kept = tensor[..., :16] if tensor.shape[-1] == 32 else tensor
+        of_stream = name.endswith(("o_proj.weight", "down_proj.weight"))
+        state[name] = (tensor[:16] if of_stream else kept).contiguous()
+    save_file(state, plain / "model.safetensors")
+    forget(plain, hidden_size=16)
+    return plain
+
+
+def test_more_heads_than_before_are_narrower_ones_and_no_guess(
+    narrow: Path, tmp_path: Path
+) -> None:
+    """16 heads of 2 were made of 8 of 4, without a word: every logit was wrong."""
+    with pytest.raises(InvalidContainer, match=r"16 heads.*more than the 8") as caught:
+        adopt(narrow, tmp_path / "c")
+    assert caught.value.field == "config.json.head_dim"
+    assert "for example 4" in caught.value.hint
+    config = json.loads((narrow / "config.json").read_text())
+    (narrow / "config.json").write_text(json.dumps({**config, "head_dim": 4}))
+    adopted = adopt(narrow, tmp_path / "c")
+    assert {b.heads for b in container.load(tmp_path / "c").structure.blocks} == {8}
+    assert adopted.parameters
+
+
+def test_more_key_value_heads_than_before_are_no_guess(plain: Path, tmp_path: Path) -> None:
+    forget(plain, num_attention_heads=8, num_key_value_heads=2)
+    with pytest.raises(InvalidContainer, match=r"4 heads.*more than the 2"):
+        adopt(plain, tmp_path / "c")
+
+
+def test_fewer_heads_are_what_pruning_leaves(
+    llama: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    shrink(llama, 1, Kept((2, 3, 6, 7), (1, 3), (0, 5, 23)))
+    llama.save_pretrained(tmp_path / "m")
+    tokenizer.save_pretrained(tmp_path / "m")
+    forget(tmp_path / "m")
+    adopt(tmp_path / "m", tmp_path / "c")
+    blocks = container.load(tmp_path / "c").structure.blocks
+    assert [(block.heads, block.kv_heads) for block in blocks] == [(8, 4), (4, 2), (8, 4)]
+
+
+def test_matrices_of_a_block_that_do_not_fit_are_not_sent_in_a_circle(
+    llama: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    """The fix of adopting may not be to adopt."""
+    matrix = matrix_of(blocks_of(llama)[0], "down_proj")
+    matrix.weight = torch.nn.Parameter(matrix.weight[:, :20])
+    llama.save_pretrained(tmp_path / "m")
+    tokenizer.save_pretrained(tmp_path / "m")
+    with pytest.raises(InvalidContainer, match=r"down_proj.*the rest of its block") as caught:
+        adopt(tmp_path / "m", tmp_path / "c")
+    assert "adopt" not in caught.value.hint

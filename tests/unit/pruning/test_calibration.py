@@ -1,3 +1,5 @@
+import copy
+import json
 from pathlib import Path
 
 import pytest
@@ -41,7 +43,7 @@ def test_a_character_cut_at_the_limit_is_left_out(
 
 @pytest.mark.parametrize(
     ("content", "problem"),
-    [(b"short", "windows of 64 tokens"), (b"\xff\xfe" * 999, "cannot be read")],
+    [(b"short", "windows of 64 tokens"), (b"\xff\xfe" * 999, "is UTF-16")],
 )
 def test_an_unusable_text_is_refused(
     tmp_path: Path, tokenizer: PreTrainedTokenizerFast, content: bytes, problem: str
@@ -61,3 +63,29 @@ def test_a_missing_text_is_refused(tmp_path: Path, tokenizer: PreTrainedTokenize
 def test_too_few_tokens_are_refused(samples: int, length: int) -> None:
     with pytest.raises(InvalidInput):
         CalibrationText(Path("x"), samples, length)
+
+
+def test_of_json_lines_the_texts_are_read(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the limit cuts the last line; what stands around the texts is not looked at."""
+    path = tmp_path / "c4.jsonl"
+    rows = [{"text": f"once {i} upon", "url": "https://example.org"} for i in range(40)]
+    path.write_text("\ufeff" + "".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    (whole,) = draw_windows(CalibrationText(path, 1, 500), tokenizer)
+    assert "once 0 upon\n\nonce 1 upon" in str(tokenizer.decode(whole))
+    monkeypatch.setattr(calibration_text, "READ_BYTES", 200)
+    (part,) = draw_windows(CalibrationText(path, 1, 36), tokenizer)
+    assert tokenizer.decode(part) == "once 0 upon\n\nonce 1 upon\n\nonce 2 upo"
+
+
+def test_control_tokens_that_a_text_spells_are_text(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    closing = copy.deepcopy(tokenizer)
+    closing.add_special_tokens({"eos_token": "</s>"})
+    path = tmp_path / "text"
+    path.write_text("<s>old</s> " * 20)
+    (window,) = draw_windows(CalibrationText(path, 1, 200), closing)
+    assert closing.decode(window) == path.read_text()[:200]
+    assert closing.eos_token_id not in window

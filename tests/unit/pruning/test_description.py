@@ -2,6 +2,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -10,6 +11,8 @@ from pruning.container import container
 from pruning.container.architecture import FAMILIES
 from pruning.container.assembly import CLASSES
 from pruning.container.container import LoadedModel
+from pruning.container.description import describe
+from rankspace.errors import InvalidContainer
 
 REPOSITORY = Path(__file__).parents[3]
 WITHOUT_TORCH = """
@@ -59,3 +62,51 @@ def test_old_rotary_tables_and_equal_tied_copies_are_tolerated(
     state["lm_head.weight"] = state["model.embed_tokens.weight"].clone()
     save_file(state, tmp_path / "model.safetensors")
     assert container.load(tmp_path).description.parameters == before
+
+
+FILES = ("adapter_config.json", "adapter_model.safetensors")
+LEFT = {
+    "LLM-Pruner": (("pytorch_model.bin", "description.txt"), "pickle", "rankadaptor adopt"),
+    "a checkpoint": (("model.pt",), "pickle", "rankadaptor adopt"),
+    "PEFT": (FILES, "PEFT adapter", "merge_and_unload"),
+    "PEFT, with the state of its training": (
+        (*FILES, "optimizer.pt", "training_args.bin"),
+        "PEFT adapter",
+        "merge_and_unload",
+    ),
+    "llama.cpp": (("model-q4.gguf",), "GGUF", "safetensors"),
+    "Meta": (("consolidated.00.pth", "params.json"), "Meta", "convert_llama_weights_to_hf"),
+    "DeepSpeed": (("global_step100", "latest", "zero_to_fp32.py"), "DeepSpeed", "zero_to_fp32"),
+    "FSDP": (("pytorch_model_fsdp_0", "optimizer_0"), "FSDP", "merge-weights"),
+}
+
+
+@pytest.mark.parametrize("has_config", [False, True])
+@pytest.mark.parametrize(("files", "is_what", "fix"), LEFT.values(), ids=LEFT)
+def test_a_directory_is_called_what_it_is(
+    files: tuple[str, ...], is_what: str, fix: str, has_config: bool, plain: Path
+) -> None:
+    (plain / "model.safetensors").unlink()
+    if not has_config:
+        (plain / "config.json").unlink()
+    for name in files:
+        (plain / name).write_bytes(b"\x80 never read")
+    with pytest.raises(InvalidContainer, match=is_what) as caught:
+        describe(plain)
+    assert fix in caught.value.hint
+
+
+def test_what_a_training_leaves_beside_the_weights_is_no_hindrance(plain: Path) -> None:
+    for name in ("training_args.bin", "optimizer.pt", "adapter_config.json"):
+        (plain / name).write_bytes(b"\x80")
+    assert describe(plain).parameters
+    (plain / "adapter_config.json").unlink()
+    (plain / "model.safetensors").unlink()
+    with pytest.raises(InvalidContainer, match="there is no such file"):
+        describe(plain)
+
+
+def test_a_file_is_no_directory(plain: Path) -> None:
+    with pytest.raises(InvalidContainer, match="is not a directory") as caught:
+        describe(plain / "model.safetensors")
+    assert "the directory it lies in" in caught.value.hint

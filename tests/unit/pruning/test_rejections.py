@@ -20,6 +20,7 @@ from rankspace.errors import InvalidContainer
 Json = dict[str, Any]
 Damage = Callable[[Path], object]
 Q0 = "model.layers.0.self_attn.q_proj.weight"
+EMBEDDING, OUTPUT = "model.embed_tokens.weight", "lm_head.weight"
 FOURTH: Json = {
     "heads": 1,
     "kv_heads": 1,
@@ -65,6 +66,17 @@ def tensors(edit: Callable[[dict[str, torch.Tensor]], object]) -> Damage:
         save_file(state, path)
         files = {"model.safetensors": hash_file(path)}
         edited("pruned.json", lambda document: document["files"].update(files))(directory)
+
+    return damage
+
+
+def grown(name: str) -> Damage:
+    """A token was added to one of the two tables."""
+
+    def damage(directory: Path) -> None:
+        path = directory / "model.safetensors"
+        state = load_file(path)
+        save_file({**state, name: torch.cat([state[name], state[name][-1:]])}, path)
 
     return damage
 
@@ -137,7 +149,9 @@ CASES = {
     "dense kv heads": Case(
         config(num_key_value_heads=3), "config.json.kv_heads", "does not divide the 8"
     ),
-    "vocabulary": Case(config(vocab_size=300), "model.embed_tokens.weight", r"\[300, 32\]"),
+    "vocabulary": Case(
+        config(vocab_size=300), "config.json.vocab_size", "the embedding has 260 rows"
+    ),
     "number of blocks": Case(
         config(num_hidden_layers=4), "config.json.num_hidden_layers", "weights hold 3 blocks"
     ),
@@ -267,7 +281,31 @@ PLAIN_CASES = {
     "value transformers refuses": Case(
         config(rope_parameters={"rope_type": "nonsense"}), "config.json", "transformers refuses"
     ),
+    "end token that is no number": Case(
+        config(eos_token_id=True), "config.json", "transformers refuses"
+    ),
+    "number that is a text": Case(
+        config(rms_norm_eps="small"), "config.json", "transformers refuses"
+    ),
     "dtype": Case(config(dtype="int8"), "config.json.dtype", "is not a dtype"),
+    "older dtype": Case(
+        config(dtype=None, torch_dtype="int8"), "config.json.torch_dtype", "is not a dtype"
+    ),
+    "rows": Case(config(vocab_size=259), "config.json.vocab_size", "the embedding has 260 rows"),
+    "rows of one table": Case(grown(EMBEDDING), OUTPUT, "not the 261 of the embedding"),
+    "rows of the other table": Case(grown(OUTPUT), OUTPUT, "not the 260 of the embedding"),
+    "kinds of layers": Case(
+        config(layer_types=["full_attention"] * 5),
+        "config.json.layer_types",
+        "has 5 entries for 3 layers",
+    ),
+    "heads by layer": Case(
+        config(layer_head_num=[8, 8]), "config.json.layer_head_num", "has 2 entries for 3 layers"
+    ),
+    "kinds of MLPs": Case(
+        config(mlp_layer_types=["dense"] * 4), "config.json.mlp_layer_types", "4 entries"
+    ),
+    "no name": Case(config(architectures=None), "config.json.architectures", "not supported"),
     "uneven": Case(config(intermediate_size=23), "model.layers.0.mlp.gate_proj.weight", "23"),
     "tokenizer": Case(written("tokenizer.json", b"{}"), "tokenizer.json", "is not a tokenizer"),
     "generation": Case(
@@ -297,3 +335,44 @@ def test_a_config_alone_exhausts_no_memory(plain: Path, infer: bool) -> None:
         assert tracemalloc.get_traced_memory()[1] < 2_000_000
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("damage", "fix"),
+    [
+        (config(vocab_size=259), "vocab_size: 260"),
+        (config(num_hidden_layers=4), "num_hidden_layers: 3"),
+        (config(architectures=["LLaMAForCausalLM"]), "['LlamaForCausalLM']"),
+        (config(architectures=None), "['LlamaForCausalLM']"),
+        (config(architectures=["LlamaModel"]), "['LlamaForCausalLM']"),
+        (config(architectures=None, model_type="deci"), "use one of"),
+        (config(intermediate_size=23), "rankadaptor adopt"),
+        (config(hidden_size=24), "restore the config"),
+        (config(dtype="int8"), "bfloat16"),
+        (config(intermediate_size=[24, 24, 12]), "rankadaptor adopt"),
+    ],
+)
+def test_the_fix_of_a_wrong_config_is_the_one_that_helps(
+    damage: Damage, fix: str, plain: Path
+) -> None:
+    damage(plain)
+    with pytest.raises(InvalidContainer) as caught:
+        describe(plain)
+    assert fix in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json"])
+def test_what_is_wrong_with_small_files_is_said_before_the_weights_are_read(
+    name: str, plain: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gigabytes are hashed for minutes."""
+
+    def never(*_: object) -> None:
+        raise AssertionError("the weights were hashed")
+
+    wrong: Json = {"rope_parameters": {"rope_type": "nonsense"}, "padding_side": "middle"}
+    edited(name, lambda document: document.update(wrong))(plain)
+    monkeypatch.setattr("pruning.container.container.hashed", never)
+    with pytest.raises(InvalidContainer, match="transformers refuses it") as caught:
+        container.load(plain)
+    assert caught.value.field == name

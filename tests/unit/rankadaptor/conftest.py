@@ -4,6 +4,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.unit.rankadaptor.listener import Stranger, stranger
+from tests.unit.tiny_llama import (  # noqa: F401  # fixtures
+    instruction_file,
+    model_directory,
+    text_file,
+)
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 import io
 import json
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -8,8 +10,10 @@ from typer.testing import CliRunner
 
 from rankadaptor import cli
 from rankadaptor.exit_codes import ExitCode, exit_code
-from rankadaptor.study_view import studies_table
+from rankadaptor.study_view import studies_table, study_details
 from rankspace import errors
+from rankspace.observation import DataCounts
+from rankspace.wire import encode
 
 runner = CliRunner()
 
@@ -41,7 +45,7 @@ def test_every_kind_of_error_has_its_exit_code(
 
 def test_every_command_has_help_and_a_summary() -> None:
     for command in cli.COMMANDS:
-        result = runner.invoke(cli.app, [command.__name__, "--help"])
+        result = runner.invoke(cli.app, [cli.name_of(command), "--help"])
         assert result.exit_code == 0, result.output
         assert command.__doc__
 
@@ -79,6 +83,7 @@ def test_the_schema_of_a_study_is_printed(capsys: pytest.CaptureFixture[str]) ->
         (("serve", "--port", "99999"), "port"),
         (("serve", "--lease-seconds", "-1"), "lease_seconds"),
         (("worker", "--device", "tpu"), "device"),
+        (("worker", "--device", "cuda:1"), "device"),
     ],
 )
 def test_a_bad_setting_is_an_error_of_ours(
@@ -94,7 +99,7 @@ def test_a_bad_setting_is_an_error_of_ours(
 
 
 def test_square_brackets_in_a_name_are_only_text() -> None:
-    study = {
+    study: dict[str, Any] = {
         "id": "st_1",
         "name": "7b [/old] [base]",
         "state": "done",
@@ -105,3 +110,78 @@ def test_square_brackets_in_a_name_are_only_text() -> None:
     console = Console(width=120, record=True, file=io.StringIO())
     console.print(studies_table([study]))
     assert "7b [/old] [base]" in console.export_text()
+
+
+@pytest.mark.parametrize("data", [{}, {"data": None}])
+def test_a_study_whose_data_nobody_counted_is_shown(data: dict[str, Any]) -> None:
+    assert "data:" not in _printed({**STUDY, **data})
+
+
+def test_what_the_data_came_to_is_told() -> None:
+    counts = DataCounts(340, 290, 12, 5, 40, 5, 5, 412, 256, 128)
+    newer = {**encode(counts), "a_field_of_later": 1}
+    told = " ".join(_printed({**STUDY, "data": newer}).split())
+    assert f"data: {counts.sentence}" in told
+
+
+STUDY: dict[str, Any] = {
+    "id": "st_1",
+    "name": "s",
+    "state": "searching",
+    "error": None,
+    "best": None,
+    "eta_seconds": None,
+    "uniform_score": None,
+    "workers_active": 1,
+    "progress": {},
+}
+
+
+def _printed(study: dict[str, Any]) -> str:
+    console = Console(width=2000, record=True, file=io.StringIO())
+    console.print(study_details(study))
+    return console.export_text()
+
+
+def test_the_version_is_told_before_any_command() -> None:
+    result = runner.invoke(cli.app, ["--version"])
+    assert (result.exit_code, result.output) == (0, f"rankadaptor {version('rankadaptor')}\n")
+
+
+@pytest.mark.parametrize("arguments", [("db", "check"), ("serve", "--port", "0")])
+@pytest.mark.parametrize("below", ["file/data", "x" * 300])
+def test_a_path_that_cannot_be_used_is_an_error_of_ours(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    below: str,
+) -> None:
+    monkeypatch.setattr("service.telemetry.logs.configure", lambda _settings: None)
+    monkeypatch.setattr("service.server.use_few_arenas", lambda: None)
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("RANKADAPTOR_DATA_DIRECTORY", str(tmp_path / below))
+    assert run(monkeypatch, *arguments) == ExitCode.INVALID_INPUT
+    said = capsys.readouterr().err
+    assert "cannot be " in said
+    assert "fix:" in said
+
+
+def test_a_study_without_an_end_that_can_be_told_says_how_far_it_can() -> None:
+    study: dict[str, Any] = {
+        **dict.fromkeys(("id", "name"), "st_1"),
+        "state": "searching",
+        "error": None,
+        "best": None,
+        "progress": {"search": dict.fromkeys(("done", "failed", "running", "queued"), 1)},
+        "workers_active": 1,
+        "eta_seconds": None,
+        "before_recovery_seconds": 61.2,
+    }
+    study["progress"]["search"]["planned"] = 9
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(studies_table([study]))
+    console.print(study_details(study))
+    said = console.export_text()
+    assert "0:01:01 + recovery" in said
+    assert "1 active worker, 0:01:01 left before the recovery" in said

@@ -1,15 +1,18 @@
 """A key of this machine goes to the service of this machine; one that was given goes anywhere."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from rankadaptor import cli
 from rankadaptor.client import Client
+from rankadaptor.commands.serve import _next_steps
 from rankadaptor.connection import Connection
 from rankadaptor.local_service import is_local
 from rankspace.errors import InvalidInput, Unauthenticated, Unreachable
+from service.settings import Settings
 from tests.unit.rankadaptor.listener import Stranger, stranger
 
 runner = CliRunner()
@@ -153,3 +156,103 @@ def test_neither_a_proxy_nor_a_netrc_of_the_environment_counts(
             assert list(client.studies()) == []
         assert proxy.sent == []
     assert other.sent == [("/v1/studies", "Bearer rka_secret")]
+
+
+@pytest.mark.parametrize("empty", ["KEY", "URL", "DATA_DIRECTORY"])
+def test_an_empty_variable_hides_nothing(
+    home: Path, monkeypatch: pytest.MonkeyPatch, empty: str
+) -> None:
+    monkeypatch.setenv("RANKADAPTOR_KEY_FILE", str(home / "worker.key"))
+    monkeypatch.setenv(f"RANKADAPTOR_{empty}", "")
+    connection = Connection()
+    assert connection.admin_key("http://gpu.example") == "rka_worker"
+    assert connection.url == "http://127.0.0.1:8731"
+    assert connection.data_directory.is_absolute()
+
+
+def test_an_empty_key_file_is_none(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANKADAPTOR_KEY_FILE", "")
+    assert Connection().admin_key("http://127.0.0.1:8900") == "rka_admin"
+
+
+def test_without_a_key_the_service_s_other_directory_is_the_likely_cause(
+    home: Path, other: Stranger
+) -> None:
+    (home / "admin.key").unlink()
+    with pytest.raises(Unauthenticated) as caught:
+        Connection().admin_key(other.url)
+    cause = f"the service at {other.url} has most likely another data directory"
+    assert cause in caught.value.detail
+    assert caught.value.hint.startswith("set RANKADAPTOR_DATA_DIRECTORY to")
+    assert "RANKADAPTOR_KEY_FILE" in caught.value.hint
+    assert other.sent == []
+
+
+def test_a_key_that_is_withheld_may_be_for_what_answers(home: Path, other: Stranger) -> None:
+    with pytest.raises(Unauthenticated) as caught:
+        Connection().admin_key(other.url)
+    assert "a proxy of it, or has another data directory" in caught.value.detail
+    assert f"RANKADAPTOR_KEY_FILE={home}/admin.key" in caught.value.hint
+    assert "RANKADAPTOR_DATA_DIRECTORY" in caught.value.hint
+    assert other.sent == []
+
+
+def test_without_a_key_and_a_service_it_is_to_be_started(home: Path) -> None:
+    with pytest.raises(Unauthenticated) as caught:
+        Connection().admin_key("http://127.0.0.1:9")
+    assert caught.value.hint.startswith("start `rankadaptor serve`")
+    assert "another data directory" not in caught.value.detail
+
+
+@pytest.mark.parametrize("has_one_here", [True, False])
+def test_without_a_key_for_a_service_elsewhere_none_is_to_be_started_here(
+    home: Path, has_one_here: bool
+) -> None:
+    if not has_one_here:
+        (home / "admin.key").unlink()
+    with pytest.raises(Unauthenticated) as caught:
+        Connection().admin_key("https://lab.example")
+    assert caught.value.hint.startswith("set RANKADAPTOR_KEY, or RANKADAPTOR_KEY_FILE")
+    assert "rankadaptor serve" not in caught.value.hint
+
+
+def test_a_worker_without_a_key_for_a_service_elsewhere_is_told_what_to_set(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.logs.configure", lambda *_: None)  # is for a process of its own
+    command = ["worker", "--url", "https://lab.example", "--device", "cpu"]
+    error = runner.invoke(cli.app, command).exception
+    assert isinstance(error, InvalidInput)
+    assert "RANKADAPTOR_KEY" in error.hint
+    assert "rankadaptor serve" not in error.hint
+
+
+def test_a_worker_without_a_key_is_told_the_likely_cause(
+    home: Path, other: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.logs.configure", lambda *_: None)  # is for a process of its own
+    (home / "worker.key").unlink()
+    command = ["worker", "--url", other.url, "--device", "cpu", "--until-idle-seconds", "0.1"]
+    error = runner.invoke(cli.app, command).exception
+    assert isinstance(error, InvalidInput)
+    assert "has most likely another data directory" in error.detail
+    assert "RANKADAPTOR_DATA_DIRECTORY" in error.hint
+    assert "RANKADAPTOR_JOIN_TOKEN" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("given", "variables"),
+    [
+        ({}, ""),
+        ({"data_directory": "/my data"}, "RANKADAPTOR_DATA_DIRECTORY='/my data'"),
+        ({"port": 9000}, "RANKADAPTOR_URL=http://127.0.0.1:9000"),
+        ({"host": "0.0.0.0", "port": 9000}, "RANKADAPTOR_URL=http://127.0.0.1:9000"),
+        ({"host": "::1"}, "RANKADAPTOR_URL='http://[::1]:8731'"),
+    ],
+)
+def test_a_service_says_what_other_commands_must_be_told(
+    given: dict[str, Any], variables: str
+) -> None:
+    steps = _next_steps(Settings(**given))
+    assert ("export" in steps) == bool(variables)
+    assert variables in steps

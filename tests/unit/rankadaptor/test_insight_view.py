@@ -1,13 +1,14 @@
 """What ``calibration`` and ``front`` print for a person."""
 
 import io
+from dataclasses import replace
 
 from rich.console import Console, RenderableType
 
 from rankadaptor.insight_view import HEIGHT, Canvas, calibration_view, front_view
 from rankspace import Comparison, RankVector
 from rankspace.calibration import Calibration, Correlation, Coverage, Noise, Predicted, Trust
-from rankspace.front import Front, FrontPoint, Spot, Verified
+from rankspace.front import Checked, Finding, Front, FrontPoint, Promise, Spot, Verified
 from rankspace.verdict import Answer
 
 FOUND = Calibration(
@@ -86,3 +87,35 @@ def test_a_canvas_puts_values_where_they_belong() -> None:
     assert lines[1].rstrip().endswith("b")
     assert lines[HEIGHT].split("│")[1][0] == "a"
     assert lines[HEIGHT].rstrip().endswith("c")
+
+
+def test_what_was_refuted_is_marked_and_no_error_is_printed_that_is_not_known() -> None:
+    uniform, cheap = point(1200, -2.3), point(900, -2.29)
+    lost = Comparison(-0.0213, -0.04, -0.0026, 6, Answer.WORSE)
+    checked = Checked(cheap.rank_vector, 900, Promise.ENOUGH, lost, Finding.REFUTED)
+    front = Front(
+        points=(cheap, point(1190, -2.2)),
+        uniform=uniform,
+        uniforms=(uniform,),
+        cheapest=None,
+        verified=None,
+        tried=(),
+        summary="In short.",
+        checked=(checked,),
+        trust=Trust.NARROW,
+        age_seconds=35.4,
+    )
+    text = shown(front_view(front))
+    assert "±" not in text
+    assert "As of 35 s ago" in text
+    rows = [line for line in text.splitlines() if line.strip().startswith("900")]
+    assert all("refuted" in row for row in rows)
+    assert len(rows) == 2
+    assert "-0.0213" in rows[1]
+    assert "-0.0400 … -0.0026" in rows[1]
+    assert "±" in shown(front_view(replace(front, trust=Trust.HOLDS)))
+    assert "As of" not in shown(front_view(replace(front, age_seconds=0.0)))
+
+
+def test_a_calibration_says_its_age_too() -> None:
+    assert "As of 90 s ago" in shown(calibration_view(replace(FOUND, age_seconds=90.0)))

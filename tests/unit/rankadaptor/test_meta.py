@@ -168,6 +168,14 @@ def test_a_database_of_another_schema_is_refused(tmp_path: Path) -> None:
     assert "rankadaptor serve" in error.value.hint
 
 
+@pytest.mark.parametrize("name", ["a?b.sqlite", "50%41.sqlite", "a#b.sqlite"])
+def test_a_database_s_file_may_have_any_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(UnsupportedVersion):  # of an empty one
+        finished_studies(str(tmp_path / name))
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def test_a_damaged_surface_is_named(surfaces: Path) -> None:
     file = surfaces / BLOCKS[0]
     whole = file.read_text()

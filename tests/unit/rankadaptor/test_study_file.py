@@ -6,6 +6,7 @@ import pytest
 from rankadaptor.strict_yaml import MAX_PROBLEM, UnreadableYaml, read_yaml
 from rankadaptor.study_file import MAX_BYTES, read_study
 from rankspace.errors import InvalidInput, UnreadableInput
+from rankspace.study import Study
 
 STUDY = """
 name: tiny
@@ -132,3 +133,93 @@ def test_a_large_file_is_not_read(place: Path) -> None:
 def test_a_missing_file_is_an_error_of_ours(tmp_path: Path) -> None:
     with pytest.raises(UnreadableInput, match="No such file"):
         read_study(tmp_path / "none.yaml")
+
+
+@pytest.fixture
+def linked(place: Path) -> Path:
+    """``models`` leads to ``export/vol7``, where model and data are."""
+    volume = place / "export" / "vol7"
+    volume.mkdir(parents=True)
+    for name in ("model", "text.txt"):
+        (place / name).rename(volume / name)
+    (volume / "prior.json").write_text("{}")
+    (place / "models").symlink_to(volume)
+    return place
+
+
+def _paths(study: Study) -> tuple[str, str, object]:
+    return study.model, study.recipe.data.train, study.search.prior
+
+
+LINKED = STUDY + "search: {prior: prior.json}\n"
+
+
+def test_links_in_paths_are_left_to_each_machine(linked: Path) -> None:
+    text = LINKED.replace("model: model", f"model: {linked}/models/model")
+    text = text.replace("text.txt", "models/text.txt").replace("prior.json", "models/prior.json")
+    models = linked / "models"
+    expected = tuple(str(models / name) for name in ("model", "text.txt", "prior.json"))
+    assert _paths(read_study(write(linked, text))) == expected
+
+
+def test_a_study_that_is_reached_by_a_link_keeps_it(
+    linked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(linked / "models", LINKED)
+    expected = tuple(str(linked / "models" / n) for n in ("model", "text.txt", "prior.json"))
+    assert _paths(read_study(linked / "models" / "study.yaml")) == expected
+    monkeypatch.chdir(linked / "models")
+    monkeypatch.setenv("PWD", str(linked / "models"))
+    assert _paths(read_study(Path("study.yaml"))) == expected
+    monkeypatch.setenv("PWD", str(linked / "elsewhere"))  # of another program: not believed
+    real = str(linked / "export" / "vol7" / "model")
+    assert read_study(Path("study.yaml")).model == real
+
+
+def test_paths_in_a_file_that_is_a_link_are_relative_to_where_it_leads(linked: Path) -> None:
+    write(linked / "models", LINKED)
+    (linked / "study.yaml").symlink_to("models/study.yaml")
+    assert read_study(linked / "study.yaml").model == str(linked / "models" / "model")
+
+
+def test_steps_back_are_taken_as_the_system_takes_them(linked: Path) -> None:
+    plain = STUDY.replace("model: model", "model: ./export/../models/model")
+    back = plain.replace("text.txt", "models/../vol7/text.txt")  # back from export/vol7
+    study = read_study(write(linked, back))
+    assert study.model == str(linked / "models" / "model")
+    assert study.recipe.data.train == str(linked / "export" / "vol7" / "text.txt")
+
+
+@pytest.mark.parametrize(
+    ("written", "field", "problem"),
+    [
+        ("prior: none-such.json", "search.prior", "there is no such file"),
+        ("prior: model", "search.prior", "there is no such file"),
+        ("prior: 7", "search.prior", "must be a text"),
+        ("prior: {version: x}", "search.prior", "must be a text"),
+    ],
+)
+def test_a_prior_that_is_not_there_is_named(
+    place: Path, written: str, field: str, problem: str
+) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        read_study(write(place, f"{STUDY}search: {{{written}}}\n"))
+    assert caught.value.field == field
+    assert problem in caught.value.detail
+
+
+@pytest.mark.parametrize("prior", ["shipped", "none"])
+def test_a_prior_with_a_name_is_no_file(place: Path, prior: str) -> None:
+    study = read_study(write(place, f"{STUDY}search: {{prior: {prior}}}\n"))
+    assert study.search.prior == prior
+
+
+@pytest.mark.parametrize("field", ["model", "recipe.data.train"])
+@pytest.mark.parametrize("path", ["x" * 300, "loop/x", "text.txt/x"])
+def test_a_path_that_cannot_be_reached_is_named(place: Path, field: str, path: str) -> None:
+    (place / "loop").symlink_to("loop")
+    old = "model: model" if field == "model" else "text.txt"
+    new = f"model: {path}" if field == "model" else path
+    with pytest.raises(InvalidInput) as caught:
+        read_study(write(place, STUDY.replace(old, new, 1)))
+    assert caught.value.field == field

@@ -1,8 +1,16 @@
+from dataclasses import replace
+
 import pytest
 
-from rankspace import Matrix, PrunedModel, RankVector
+from rankspace import Matrix, PrunedModel, RankVector, SearchSpace
 from rankspace.errors import InvalidInput
-from rankspace.granularity import module_ranks, owned_names, search_space
+from rankspace.granularity import (
+    MAX_PATTERNS,
+    module_ranks,
+    owned_names,
+    per_matrix,
+    search_space,
+)
 from rankspace.study import Budget, Granularity, Search
 
 
@@ -43,7 +51,7 @@ def test_one_layer_per_block_costs_the_sum_of_its_matrices() -> None:
     space = search_space(MODEL, ["q_proj", "up_proj"], search)
     assert [layer.name for layer in space.layers] == [f"model.layers.{b}" for b in (0, 1, 11)]
     assert space.costs == (20, 12, 20)
-    assert space.max_parameters == 20 + 5 * 12 + 20
+    assert space.max_parameters == 20 + 2 * 12 + 20  # its matrices have two rows
 
 
 def test_a_block_s_matrices_share_its_rank_and_block_1_is_not_block_11() -> None:
@@ -131,3 +139,127 @@ def test_owned_names_of_many_layers_are_found_without_comparing_them_all() -> No
     layers = search_space(big(8_000), ["q_proj"], Search()).layers
     owned = owned_names(layers, [layer.name for layer in layers] + ["elsewhere", ""])
     assert owned == {layer.name: [layer.name] for layer in layers}
+
+
+def pruned(granularity: Granularity, ranks: tuple[int, ...], budget: str) -> SearchSpace:
+    """Of two blocks, of which pruning left the second attention 8 rows and the MLP 20."""
+    matrices = (
+        matrix(0, "self_attn.q_proj", 64, 64),
+        matrix(0, "mlp.up_proj", 64, 160),
+        matrix(1, "self_attn.q_proj", 64, 8),
+        matrix(1, "mlp.up_proj", 64, 20),
+    )
+    model = replace(MODEL, matrices=matrices)
+    search = Search(ranks=ranks, granularity=granularity, budget=Budget(budget))
+    return search_space(model, ["q_proj", "up_proj"], search)
+
+
+def test_nothing_is_spent_on_rank_that_a_matrix_cannot_use() -> None:
+    space = pruned(Granularity.MODULE, (0, 8, 16, 32, 64), "uniform:64")
+    assert space.uniform() == RankVector((64, 64, 8, 20))
+    assert space.max_parameters == 64 * 128 + 64 * 224 + 8 * 72 + 20 * 84
+    assert [*space.parts] == ["model.layers.1.self_attn.q_proj", "model.layers.1.mlp.up_proj"]
+
+
+def test_a_block_s_rank_buys_nothing_for_its_matrices_that_are_full() -> None:
+    space = pruned(Granularity.BLOCK, (0, 8, 16, 32, 64), "uniform:64")
+    assert space.uniform() == RankVector((64, 20))
+    assert space.max_parameters == 64 * 128 + 64 * 224 + 8 * 72 + 20 * 84
+    layers, vector = per_matrix(space, RankVector((32, 16)))
+    assert [layer.name for layer in layers] == [
+        "model.layers.0",
+        "model.layers.1.self_attn.q_proj",
+        "model.layers.1.mlp.up_proj",
+    ]
+    assert vector == RankVector((32, 8, 16))
+    assert vector.parameters([one.parameters_per_rank for one in layers]) == space.parameters(
+        RankVector((32, 16))
+    )
+
+
+def test_a_space_in_which_every_rank_is_of_use_has_no_parts() -> None:
+    for granularity in Granularity:
+        space = pruned(granularity, (0, 4, 8), "uniform:8")
+        assert space.parts == {}
+        assert per_matrix(space, space.uniform()) == (space.layers, space.uniform())
+
+
+def fixed(entries: dict[str, int], granularity: Granularity = Granularity.MODULE) -> SearchSpace:
+    search = Search(ranks=(0, 1, 2), fixed=entries, budget=Budget("uniform:1"))
+    return search_space(MODEL, ["q_proj", "up_proj"], replace(search, granularity=granularity))
+
+
+@pytest.mark.parametrize(
+    ("entries", "ranks"),
+    [
+        ({"model.layers.0.*": 0}, (0, 0, 1, 1, 1, 1)),
+        ({"*.q_proj": 2}, (2, 1, 2, 1, 2, 1)),
+        ({"model.layers.[01].*": 0, "*up_proj": 0}, (0, 0, 0, 0, 1, 0)),
+        ({"*.q_proj": 0, "model.layers.1.self_attn.q_proj": 2}, (0, 1, 2, 1, 0, 1)),
+        ({"model.layers.1.*": 7}, (1, 1, 2, 2, 1, 1)),
+    ],
+)
+def test_patterns_fix_what_they_match_and_a_full_name_counts_first(
+    entries: dict[str, int], ranks: tuple[int, ...]
+) -> None:
+    assert fixed(entries).uniform() == RankVector(ranks)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("model.layers.1", "did you mean model.layers.1.*?"),
+        ("base_model.model.model.layers.0.mlp.up_proj", "did you mean model.layers.0.mlp.up_proj?"),
+        ("base_model.model.model.layers.0.*", "did you mean model.layers.0.*?"),
+        ("layers.0.mlp.up_proj", "did you mean model.layers.0.mlp.up_proj?"),
+        ("up_proj", "did you mean *.up_proj?"),
+        ("model.layers.0.mlp.upproj", "did you mean model.layers.0.mlp.up_proj?"),
+        ("model.layers.0.mlp.up_proj.weight", "use model.layers.0.mlp.up_proj"),
+        ("lm_head", "use some of ["),
+    ],
+)
+def test_what_matches_no_layer_is_told_what_does(name: str, hint: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        fixed({name: 0})
+    assert caught.value.field == f"search.fixed.{name}"
+    assert caught.value.hint.startswith(hint)
+
+
+def test_a_matrix_inside_a_block_has_the_block_s_rank() -> None:
+    for name in ("model.layers.0.mlp.up_proj", "model.layers.0.*"):
+        with pytest.raises(InvalidInput) as caught:
+            fixed({name: 0}, Granularity.BLOCK)
+        assert caught.value.hint == "use model.layers.0"
+
+
+def test_a_matrix_that_is_not_searched_is_said_to_be_none() -> None:
+    with pytest.raises(InvalidInput, match="is not searched") as caught:
+        search_space(MODEL, ["q_proj"], Search(fixed={"model.layers.0.mlp.up_proj": 0}))
+    assert "add up_proj to recipe.modules" in caught.value.hint
+
+
+def test_patterns_that_disagree_are_refused_unless_the_layer_itself_is_named() -> None:
+    both = {"model.layers.0.*": 0, "*.q_proj": 2}
+    with pytest.raises(InvalidInput, match=r"gives \S+q_proj another rank"):
+        fixed(both)
+    assert fixed({**both, "model.layers.0.self_attn.q_proj": 1}).uniform().ranks[0] == 1
+
+
+def test_more_patterns_than_can_be_looked_through_are_refused() -> None:
+    many = {f"{'*' * (at + 1)}": 0 for at in range(MAX_PATTERNS + 1)}
+    with pytest.raises(InvalidInput, match="are too many patterns"):
+        fixed(many)
+
+
+@pytest.mark.parametrize(
+    ("module", "hint"),
+    [
+        ("q_porj", "did you mean q_proj? else use some of ['q_proj', 'up_proj']"),
+        ("all-linear", "leave recipe.modules out: that is all linear matrices of the blocks"),
+        ("lm_head", "use some of ['q_proj', 'up_proj']"),
+    ],
+)
+def test_an_unknown_kind_is_told_what_was_meant(module: str, hint: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        search_space(MODEL, [module], Search())
+    assert caught.value.hint == hint

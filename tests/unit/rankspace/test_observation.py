@@ -1,9 +1,24 @@
 import math
+from dataclasses import replace
 
 import pytest
 
 from rankspace import Observation, RankVector
 from rankspace.errors import InvalidInput
+from rankspace.observation import DataCounts
+
+COUNTS = DataCounts(
+    rows=340,
+    dropped=0,
+    cut=0,
+    repeats=0,
+    train=300,
+    selection=20,
+    final=20,
+    row_tokens=412,
+    example_tokens=256,
+    positions=512,
+)
 
 
 @pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
@@ -23,3 +38,33 @@ def test_fidelity_is_a_share(fidelity: float) -> None:
 
 def test_a_failed_trial_has_no_score() -> None:
     assert Observation(RankVector((1,)), None).score is None
+
+
+def test_counts_leave_out_what_is_nought() -> None:
+    whole = "300 examples to train on, 20 held out to choose by, 20 for the final scores"
+    assert COUNTS.sentence == whole
+    assert not COUNTS.is_worrying
+    lossy = replace(COUNTS, dropped=290, train=10, cut=12, repeats=5, positions=128)
+    assert lossy.sentence == (
+        "10 examples to train on, 20 held out to choose by, 20 for the final scores; "
+        "290 of 340 rows (85%) dropped, which leave no answer within the sequence length; "
+        "12 cut (the longest row has 412 tokens); 5 repeat others and stay on their side; "
+        "examples have up to 256 tokens, the model is made for 128"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "worrying"),
+    [
+        ({"dropped": 34}, False),
+        ({"dropped": 35}, True),
+        ({"cut": 300, "repeats": 300}, False),
+        ({"positions": 256}, False),
+        ({"positions": 255}, True),
+        ({"positions": 0}, False),
+    ],
+)
+def test_much_that_is_lost_and_too_long_examples_are_worrying(
+    change: dict[str, int], worrying: bool
+) -> None:
+    assert replace(COUNTS, **change).is_worrying is worrying

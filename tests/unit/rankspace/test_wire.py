@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from rankspace import Comparison, Layer, Measurement, Observation, RankVector, SearchSpace, Study
 from rankspace.errors import InvalidInput, UnsupportedVersion
+from rankspace.observation import DataCounts
 from rankspace.verdict import Answer
 from rankspace.wire import decode, encode, json_schema, pack, unpack
 
@@ -36,6 +38,7 @@ def test_observations_survive_the_round_trip_bit_for_bit(observation: Observatio
         SearchSpace((Layer("a", 3, 0, "q_proj"), Layer("b", 4)), (0, 1), 99, {"b": 1}),
         Comparison(0.1, -0.1, 0.3, 5, Answer.NO_DIFFERENCE_SHOWN),
         Measurement(-1.5, 1.5, 1.4, 10, 2000, 640, {"train": 1.0}, 1, {"torch": "2"}),
+        Measurement(-1.5, 1.5, 1.4, 10, 2000, 640, data=DataCounts(9, 1, 2, 3, 4, 2, 2, 6, 5, 7)),
         decode(Study, MINIMAL),
     ],
     ids=lambda value: type(value).__name__,
@@ -107,10 +110,31 @@ def test_the_schema_lists_every_field_and_what_is_required() -> None:
     schema = json_schema(Study)
     assert set(schema["properties"]) == {f.name for f in dataclasses.fields(Study)}
     assert schema["required"] == ["model", "name", "recipe"]
-    assert schema["properties"]["search"]["properties"]["ranks"] == {
-        "type": "array",
-        "items": {"type": "integer"},
-    }
+    ranks = schema["properties"]["search"]["properties"]["ranks"]
+    assert (ranks["type"], ranks["items"]) == ("array", {"type": "integer"})
+
+
+def test_the_schema_says_what_each_field_means_and_its_default() -> None:
+    fields = dict(_leaves(json_schema(Study)))
+    assert len(fields) > 25
+    assert [name for name, field in fields.items() if not field.get("description")] == []
+    required = {name for name, field in fields.items() if "default" not in field}
+    assert required == {"name", "model", "recipe.data.train"}
+    defaults = decode(Study, MINIMAL)
+    assert fields["search.ranks"]["default"] == list(defaults.search.ranks)
+    assert fields["search.strategy"]["default"] == "additive"
+    assert fields["search.fixed"]["default"] == {}
+    assert fields["recover.steps"]["default"] is None
+    assert "Trainable parameters" in fields["search.budget.parameters"]["description"]
+
+
+def _leaves(schema: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, field in schema["properties"].items():
+        if "properties" in field:
+            assert field["description"]
+            yield from _leaves(field, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", field
 
 
 def test_encode_gives_only_json_types() -> None:

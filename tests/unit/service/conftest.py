@@ -85,9 +85,9 @@ def migrated_postgres(postgres: Postgres, tmp_path_factory: pytest.TempPathFacto
 
 
 _ABOVE = (
-    *("audit", "limits", "insights", "racing", "hints", "webhooks", "tracing"),
+    *("audit", "limits", "insights", "knowledge", "racing", "hints", "webhooks", "tracing"),
     *("study_control", "study_results", "study_run", "restart"),
-    *("bad_input", "browser", "fuzz", "pages", "plots", "server", "sockets", "malformed"),
+    *("bad_input", "browser", "fuzz", "pages", "plots", "prefix", "server", "sockets", "malformed"),
 )
 ABOVE_THE_DATABASE = frozenset(f"test_{name}" for name in _ABOVE)
 """Modules whose tests are about what is done with rows, not about how they are kept."""

@@ -236,8 +236,8 @@ class Service:
             session.execute(claimed.values(started_at=AttemptRow.started_at - seconds))
 
 
-def start(directory: Path, **changes: Any) -> Service:
-    app = create_app(settings(directory, **changes))
+def start(directory: Path, *, plans_apart: bool = False, **changes: Any) -> Service:
+    app = create_app(settings(directory, **changes), plans_apart=plans_apart)
     return Service(app, TestClient(app), directory)
 
 

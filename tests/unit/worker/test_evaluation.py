@@ -1,3 +1,4 @@
+import ast
 import json
 import re
 import shutil
@@ -9,10 +10,11 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from peft import PeftModel
 
 from pruning.container.container import load
-from rankspace import Assignment, RankVector
+from rankspace import Assignment, Measurement, RankVector
 from rankspace.errors import CannotOpen, TrialFailed
 from rankspace.lease import ADAPTER_FILES
 from rankspace.recipe import Data, Optimizer
@@ -20,6 +22,7 @@ from rankspace.trial import Split
 from tuning.data import prepare
 from tuning.measuring import mean_loss
 from worker.trial.evaluation import Evaluator
+from worker.trial.export import readme_of
 
 Assign = Callable[..., Assignment]
 CPU = torch.device("cpu")
@@ -40,6 +43,10 @@ def test_a_measurement_states_what_was_done(assign: Assign, evaluator: Evaluator
     assert list(found.seconds) == ["load", "attach", "train", "evaluate"]
     assert found.peak_bytes > 10_000_000
     assert {"torch", "peft", "transformers"} <= found.versions.keys()
+    loaded = load(Path(assign().model_path))
+    counts = prepare(assign().recipe.data, 32, loaded.tokenizer).counts
+    assert found.data == replace(counts, positions=128)
+    assert (counts.selection, counts.final, counts.dropped) == (10, 10, 0)
 
 
 def test_equal_assignments_give_equal_bits(assign: Assign, evaluator: Evaluator) -> None:
@@ -132,6 +139,28 @@ def test_what_is_wrong_with_a_model_is_told_without_its_content(
     with pytest.raises(CannotOpen, match=name.partition(".")[0]) as caught:
         Evaluator(CPU).evaluate(assign(model_path=str(copy)), go_on)
     assert "secret" not in f"{caught.value.detail} {caught.value.hint}"
+
+
+BAD_ROWS = '{"conversations": []}\n' * 99
+USELESS = {
+    "too few to hold any out": (Data("x", "text", 10_000), "once upon a time " * 99, "held_out"),
+    "rows of another shape": (Data("x", held_out=4), BAD_ROWS, "train, line 1"),
+    "JSON as text": (Data("x", "text", 4), BAD_ROWS, "train, line 1"),
+    "no text": (Data("x", "text", 4), "\0" * 99, "train"),
+}
+
+
+@pytest.mark.parametrize(("data", "text", "field"), USELESS.values(), ids=USELESS)
+def test_data_of_no_use_are_no_fault_of_the_trial(
+    assign: Assign, evaluator: Evaluator, tmp_path: Path, data: Data, text: str, field: str
+) -> None:
+    """Learned as a failure of its ranks, it cost a study point after point until none was left."""
+    (tmp_path / "data").write_text(text)
+    recipe = replace(assign().recipe, data=replace(data, train=str(tmp_path / "data")))
+    with pytest.raises(CannotOpen) as caught:
+        evaluator.evaluate(assign(recipe=recipe), go_on)
+    assert caught.value.field == f"recipe.data.{field}"
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize("field", ["model_path", "recipe.data.train"])
@@ -240,3 +269,28 @@ def test_the_export_says_what_it_is(assign: Assign, evaluator: Evaluator, tmp_pa
     readme = (tmp_path / "README.md").read_text()
     assert f"| `{adapted[0]}` | 1 |" in readme
     assert assign().model_fingerprint in readme
+
+
+def test_the_snippet_in_the_export_runs_as_it_stands(
+    assign: Assign, evaluator: Evaluator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = assign(keep_adapter=True, rank_vector=RankVector(tuple(i * 5 % 7 for i in range(21))))
+    found = evaluator.evaluate(kept, go_on, tmp_path)
+    (snippet,) = re.findall("```python\n(.*?)```", (tmp_path / "README.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    made: dict[str, Any] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        exec(snippet, made)
+    tokenizer = load(kept.model_path).tokenizer
+    held_out = prepare(kept.recipe.data, 32, tokenizer).held_out[Split.SELECTION]
+    assert mean_loss(made["model"], held_out, CPU) == pytest.approx(found.loss, abs=1e-5)
+
+
+@pytest.mark.parametrize("path", ['/a "b"/c', "/a: b #c", "/über/目标", "/a\\b", "/{x}", "/a'b"])
+def test_the_model_card_names_any_path(assign: Assign, path: str) -> None:
+    found = Measurement(-1.0, 1.0, 1.5, 3, 100, 20)
+    card = readme_of(assign(model_path=path), found, {"q_proj": 1})
+    assert yaml.safe_load(card.split("---")[1])["base_model"] == path
+    (literal,) = re.findall(r"load\((.*)\)\.model", card)
+    assert ast.literal_eval(literal) == path

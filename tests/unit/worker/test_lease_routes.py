@@ -54,7 +54,7 @@ def test_a_claim_brings_the_assignment(service: Any, client: LeaseClient, assign
     assert client.claim(2) == assign()
     assert service.seen[0][1:] == (
         "/v1/leases?wait=2",
-        {"worker": "w1", "protocol": 2, "capabilities": None, "process": ANY},
+        {"worker": "w1", "protocol": 3, "capabilities": None, "process": ANY},
     )
     assert service.authorizations == {"Bearer rka_x_secret"}
 

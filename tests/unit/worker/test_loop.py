@@ -187,22 +187,22 @@ def test_a_trial_given_back_undone_is_told_without_a_reason(
     assert sorted(released) == ["study_id", "token", "worker"]
 
 
-def test_data_that_no_worker_could_use_fail_the_trial(
+def test_data_that_no_worker_could_use_are_no_fault_of_the_trial(
     service: Any, worker: Start, assign: Assign, tmp_path: Path
 ) -> None:
-    """Given back, it would stop one worker after the other."""
+    """The service bars who gives it back, and pauses a study that nobody can run."""
     (tmp_path / "short.txt").write_text("a cat sat")
     (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
     short = elsewhere({"data": str(tmp_path / "short.txt")}, assign())
     latin = elsewhere({"data": str(tmp_path / "latin.txt")}, assign(trial_id=2))
     service.say("claim", granted(short), granted(latin), NO_WORK)
-    assert worker().run() == 2
-    errors = [body["error"] for body in service.bodies("report")]
-    assert [error.partition(" = ")[0] for error in errors] == [
+    assert worker().run() == 0
+    reasons = [body["reason"] for body in service.bodies("release")]
+    assert [reason.partition(" = ")[0] for reason in reasons] == [
         "recipe.data.held_out",
         "recipe.data.train",
     ]
-    assert service.bodies("release") == []
+    assert service.bodies("report") == []
 
 
 def test_a_worker_whose_gpu_broke_reports_the_trial_and_leaves(

@@ -5,6 +5,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from structlog.testing import capture_logs
 from rankspace import Assignment, Measurement
 from rankspace.errors import Unauthenticated, UnsupportedVersion
 from rankspace.lease import MAX_ERROR
+from rankspace.observation import DataCounts
 from rankspace.wire import decode, encode
 from worker.errors import NoAnswer
 from worker.lease.client import LeaseClient
@@ -352,13 +354,16 @@ def test_a_file_of_the_version_before_is_delivered(
     assert list((tmp_path / "spool").iterdir()) == []
 
 
-def test_the_version_before_can_read_what_waits(
-    assign: Assign, spool: Spool, tmp_path: Path
+def test_what_waits_is_delivered_with_its_counts(
+    service: Any, client: LeaseClient, assign: Assign, spool: Spool, tmp_path: Path
 ) -> None:
-    measured = decode(Measurement, WRITTEN_BEFORE["value"]["measurement"])
-    spool.put(done(assign(token=3), "dead-worker", measured, 1000.0, ("README.md",)))
-    (file,) = (tmp_path / "spool").iterdir()
-    assert (file.name, json.loads(file.read_text())) == ("st_1-1-3.json", WRITTEN_BEFORE)
+    counts = DataCounts(340, 290, 12, 5, 40, 5, 5, 412, 256, 128)
+    lease = assign(token=3)
+    spool.put(done(lease, "dead-worker", replace(MEASUREMENT, data=counts), 1000.0, ()))
+    service.leases.hold(lease, "dead-worker")
+    assert Spool(tmp_path / "spool", clock=lambda: 1001.0).deliver(client) == 0
+    (body,) = service.bodies("report")
+    assert body["measurement"]["data"] == encode(counts)
 
 
 def test_a_receipt_nobody_understands_keeps_the_report(

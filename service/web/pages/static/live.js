@@ -40,7 +40,8 @@ function patience() {
 async function look() {
   lookedAt = Date.now();
   const answer = await fetch(location.href, { credentials: "same-origin" });
-  if (new URL(answer.url).pathname === "/login") return location.assign("/login");
+  const login = new URL(main().dataset.login, location.href);
+  if (new URL(answer.url).pathname === login.pathname) return location.assign(login);
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const fresh = page.querySelector("main");
   if (!fresh.isEqualNode(main())) main().replaceWith(fresh);

@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from perfmodel.allocation.knapsack import Allocator, allocate, solve
 from perfmodel.arrays import Floats
-from rankspace import Layer, RankVector, SearchSpace
+from rankspace import Layer, Part, RankVector, SearchSpace
 from rankspace.errors import InvalidInput
 
 
@@ -166,3 +167,31 @@ def test_a_tolerated_loss_is_not_exceeded(seed: int) -> None:
     assert weights[rows, rough].sum() <= capacity
     lost = values[rows, best].sum() - values[rows, rough].sum()
     assert 0.0 <= lost + 1e-9 <= 0.01 * np.abs(values).max() + 2e-9
+
+
+@settings(deadline=None, max_examples=100)
+@given(problems(), st.data())
+def test_layers_that_cannot_use_every_rank_are_allocated_exactly(
+    problem: tuple[SearchSpace, Floats], data: st.DataObject
+) -> None:
+    plain, utilities = problem
+    largest = st.integers(1, 9)
+    parts = {
+        layer.name: (
+            Part("wide", layer.parameters_per_rank - 1, data.draw(largest)),
+            Part("thin", 1, data.draw(largest)),
+        )
+        for layer in plain.layers
+        if layer.parameters_per_rank > 1 and data.draw(st.booleans())
+    }
+    space = replace(plain, parts=parts)
+    found = allocate(space, utilities)
+    space.check(found)
+    vectors = map(RankVector, itertools.product(*space.options))
+    best = max(_worth(space, utilities, one) for one in vectors if space.affords(one))
+    assert _worth(space, utilities, found) == pytest.approx(best, abs=1e-9)
+
+
+def _worth(space: SearchSpace, utilities: Floats, vector: RankVector) -> float:
+    rows = zip(utilities, space.options, vector.ranks, strict=True)
+    return float(sum(row[options.index(rank)] for row, options, rank in rows))

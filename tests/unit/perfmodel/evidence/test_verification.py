@@ -1,17 +1,21 @@
 """The verification protocol: what runs, what it costs, and what it may claim."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from perfmodel.arrays import Floats
-from perfmodel.evidence.looks import ERROR, plan_looks
-from perfmodel.evidence.verification import Arms, Scored, next_step
+from perfmodel.evidence.looks import ERROR, error_after, plan_looks
+from perfmodel.evidence.verification import LEAST_LOST, Arms, Scored, checked, next_step
 from rankspace import Layer, RankVector, SearchSpace, Verdict
 from rankspace.errors import TrialFailed
+from rankspace.front import Checked, Finding, Promise
 from rankspace.study import CHOOSING_SEEDS, Verify
 from rankspace.verdict import Answer
+from rankspace.wire import decode, encode
 
 SPACE = SearchSpace((Layer("a", 10), Layer("b", 10)), (0, 1, 2, 3, 4), 40)
 UNIFORM, FIRST, SECOND, THIRD = (RankVector(r) for r in [(2, 2), (4, 0), (0, 4), (3, 1)])
@@ -307,3 +311,127 @@ def test_with_an_effect_the_interval_still_covers_and_usually_says_better() -> N
     covered = np.mean([v.versus_uniform.ci_low <= gain <= v.versus_uniform.ci_high for v in found])
     assert covered >= 0.95 - 2 * np.sqrt(0.05 * 0.95 / 150)
     assert np.mean([verdict.answer is Answer.BETTER for verdict in found]) > 0.9
+
+
+def found_of(
+    scored: list[Scored], arms: Arms = ARMS, plan: Verify | None = None
+) -> tuple[Checked, ...]:
+    return checked(arms, scored, plan or Verify(), SEED, SPACE) or ()
+
+
+def test_what_is_found_of_the_promises_has_the_numbers_of_the_verdict() -> None:
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        score = noisy({FIRST: 2.0, ECONOMY: float(rng.normal())}, rng)
+        plan = Verify(max_trials=60)
+        verdict, scored = verify(score, plan=plan)
+        winner, economy = found_of(scored[::-1], plan=plan)
+        assert (winner.rank_vector, economy.rank_vector) == (verdict.best_rank_vector, ECONOMY)
+        assert (winner.promise, economy.promise) == (Promise.BETTER, Promise.ENOUGH)
+        assert winner.comparison == verdict.versus_uniform
+        assert (winner.finding is Finding.CONFIRMED) == (verdict.answer is Answer.BETTER)
+        if verdict.cheapest_rank_vector == ECONOMY:
+            assert economy.comparison == verdict.versus_uniform_cheapest
+        is_enough = verdict.cheapest_rank_vector == ECONOMY
+        assert (economy.finding is Finding.CONFIRMED) == is_enough
+
+
+@pytest.mark.parametrize(
+    ("loss", "finding"),
+    [
+        ([-0.1, 0.1, 0.0, 0.0, 0.0], Finding.CONFIRMED),
+        ([-0.6, -0.4, -0.5, -0.5, -0.5], Finding.REFUTED),  # the interval is below zero
+        ([-9.0, -0.1, -0.1, -0.1, -0.1], Finding.REFUTED),  # it is not, but every seed is
+        ([-9.0, -0.1, -0.1, -0.1, 0.1], Finding.OPEN),
+        ([-1.0, 1.0, -0.3, 0.3, 0.0], Finding.OPEN),
+    ],
+)
+def test_a_promise_is_refuted_by_its_interval_or_by_every_seed(
+    loss: list[float], finding: Finding
+) -> None:
+    _, scored = verify(by_hand({FIRST: WINS, ECONOMY: loss}))
+    winner, economy = found_of(scored)
+    assert (winner.finding, economy.finding) == (Finding.CONFIRMED, finding)
+
+
+def test_a_few_lost_seeds_alone_refute_nothing() -> None:
+    plan = Verify(seeds=3, max_trials=19)
+    _, scored = verify(by_hand({FIRST: WINS, ECONOMY: [-9.0, -0.1, -0.1]}), plan=plan)
+    few = [one for one in scored if one.seed != SEED]
+    seeds = {one.seed for one in few if one.rank_vector == ECONOMY}
+    assert len(seeds) == LEAST_LOST - 1
+    failed = [*few, *(Scored(v, SEED, None) for v in ARMS.choosing)]
+    assert found_of(failed, plan=plan)[1].finding is Finding.OPEN
+    assert found_of(scored, plan=plan)[1].finding is Finding.REFUTED
+
+
+def test_nothing_is_found_before_the_first_look_nor_between_two() -> None:
+    plan = Verify(max_trials=60)
+    _, scored = verify(noisy({}, np.random.default_rng(0)), plan=plan)
+    known = [found_of(scored[:count], plan=plan) for count in range(len(scored) + 1)]
+    assert checked(ARMS, scored[:1], plan, SEED, SPACE) is None
+    rounds = [one[0].comparison.seeds if one else 0 for one in known]
+    looks = plan_looks(plan.seeds, 16)
+    assert sorted(set(rounds)) == [0, *(look.rounds for look in looks)]
+    assert rounds == sorted(rounds)
+    assert rounds.index(plan.seeds) == 5 * CHOOSING_SEEDS + 3 * plan.seeds
+
+
+def test_uniform_promises_nothing_and_a_candidate_that_is_the_economy_vector_once() -> None:
+    _, scored = verify(noisy({}, np.random.default_rng(0)), Arms((UNIFORM,), UNIFORM))
+    assert checked(Arms((UNIFORM,), UNIFORM), scored, Verify(), SEED, SPACE) == ()
+    arms = Arms((FIRST,), UNIFORM, economy=FIRST)
+    _, scored = verify(by_hand({FIRST: WINS}), arms)
+    (one,) = found_of(scored, arms)
+    assert (one.promise, one.finding) == (Promise.ENOUGH, Finding.CONFIRMED)
+
+
+def test_a_verification_of_failures_finds_nothing() -> None:
+    scored = [
+        Scored(vector, SEED + at, None) for at in range(7) for vector in (*ARMS.choosing, UNIFORM)
+    ]
+    assert found_of(scored) == ()
+
+
+def test_all_answers_of_a_study_err_no_more_than_twice_the_first() -> None:
+    errors = [error_after(looks) for looks in range(40)]
+    assert errors[0] == ERROR
+    assert errors == sorted(errors, reverse=True)
+    assert sum(errors) < 2.0 * ERROR
+
+
+def test_an_answer_after_another_is_wider_on_the_same_scores() -> None:
+    first, scored = verify(noisy({FIRST: 30.0}, np.random.default_rng(0)))
+    second = next_step(ARMS, scored, Verify(), SEED, space=SPACE, trials=40, looks=1)
+    assert isinstance(second, Verdict)
+    assert second.versus_uniform.gain == first.versus_uniform.gain
+    assert second.versus_uniform.ci_low < first.versus_uniform.ci_low
+
+
+@pytest.mark.parametrize(
+    ("history", "said"),
+    [
+        ({"extensions": 1}, "The study was extended once after an earlier answer: "),
+        ({"looks_before": 1}, "The study began with results that have one answer elsewhere: "),
+        (
+            {"looks_before": 2, "extensions": 3},
+            "The study began with results that have 2 answers elsewhere and was extended 3 times",
+        ),
+        ({"unstated": True}, "Nobody stated what data its results were measured on"),
+    ],
+)
+def test_a_verdict_says_what_came_before_it(history: Mapping[str, Any], said: str) -> None:
+    plain, _ = verify(noisy({FIRST: 30.0}, np.random.default_rng(0)))
+    assert plain.caveat == ""
+    assert not {*history} & {*encode(plain)}
+    told = replace(plain, **history)
+    assert told.caveat.startswith(said)
+    assert decode(Verdict, encode(told)) == told
+
+
+def test_random_vectors_are_not_said_to_be_as_many_as_results_of_another_study() -> None:
+    plain, _ = verify(noisy({FIRST: 30.0}, np.random.default_rng(0)))
+    compared = replace(plain, versus_random=plain.versus_uniform)
+    assert compared.caveat == replace(plain, earlier=60).caveat == ""
+    said = replace(compared, earlier=60).caveat
+    assert "60 results of another study, for which no random vectors were run" in said

@@ -38,3 +38,17 @@ def test_profiles_are_one_per_layer_or_none() -> None:
     short = replace(study.context, profiles=study.context.profiles[:3])
     with pytest.raises(InvalidInput, match=r"context\.profiles = 3"):
         replace(study, context=short)
+
+
+def test_only_a_newline_ends_a_study() -> None:
+    """Others may write the file with what a JSON text may hold unescaped."""
+    study = replace(world(0, blocks=2, trials=5).study, name="a\u2028b\u2029c\x85d")
+    text = write_studies([study])
+    raw = json.dumps(json.loads(text), ensure_ascii=False)
+    assert read_studies(f"{raw}\n \n{text}") == (study, study)
+
+
+def test_a_damaged_line_is_not_quoted() -> None:
+    with pytest.raises(UnreadableInput) as caught:
+        read_studies('{"secret": ')
+    assert "secret" not in caught.value.detail

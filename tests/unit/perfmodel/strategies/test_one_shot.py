@@ -9,7 +9,7 @@ from perfmodel import leaders, learn, propose, start
 from perfmodel.allocation.knapsack import Allocator
 from perfmodel.strategies.layer_weights import by_depth, by_importance, by_reconstruction_error
 from perfmodel.strategies.proportional import proportional
-from rankspace import Context, Layer, LayerProfile, Observation, RankVector, SearchSpace
+from rankspace import Context, Layer, LayerProfile, Observation, Part, RankVector, SearchSpace
 from rankspace.errors import InvalidInput
 
 
@@ -67,6 +67,13 @@ def test_ranks_are_the_closest_that_fit_and_spend_the_budget(seed: int) -> None:
         return float(costs @ (vector - np.clip(scale * weights, 0, 8)) ** 2)
 
     assert distance(found) <= 1.5 * min(map(distance, every)) + 1.5 * float(costs.max())
+
+
+def test_what_full_matrices_of_a_block_leave_is_spent_in_proportion() -> None:
+    layers = (Layer("a", 4, block=0), Layer("b", 4, block=1))
+    thin = {"a": (Part("a.q", 1, 16), Part("a.k", 3, 1))}  # beyond rank 1 a rank of it costs 1
+    space = SearchSpace(layers, tuple(range(17)), 40, parts=thin)
+    assert allocated(space, [3.0, 1.0]) == (16, 5)  # 3 + 3 f + 4 f = 40, f = 5.3
 
 
 def test_fixed_layers_keep_their_rank_and_cost_the_others_nothing_more() -> None:

@@ -83,6 +83,8 @@ TABLE: Mapping[str, Row] = {
     f"POST {STUDY}/pause": change(200),
     f"POST {STUDY}/resume": change(200),
     f"POST {STUDY}/cancel": change(200),
+    f"POST {STUDY}/extend": change(409, {"trials": 1}),  # it is not done
+    f"POST {STUDY}/clone": change(201, {"seed": 1}),
     f"GET {STUDY}/trials": read(),
     f"POST {STUDY}/trials": change(201, {"rank_vector": [0] * 12}),
     f"GET {STUDY}/calibration": read(),

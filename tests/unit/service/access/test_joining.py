@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
+from rankspace.lease import PROTOCOL
 from service.storage.clock import Now
 from service.storage.tables import JoinTokenRow, KeyRow
 from service.workers.join_tokens import join
@@ -62,7 +63,7 @@ def test_a_bound_key_speaks_for_its_worker_only(service: Service) -> None:
         body = {**more, "worker": worker}
         return service.client.post(f"/v1/leases{route}", json=body, headers=key)
 
-    claim = {"protocol": 1}
+    claim = {"protocol": PROTOCOL}
     lease = send("", "gpu-0", claim).json()
     body, path = holding(lease), f"/{lease['trial_id']}"
     end = {"outcome": "done", "measurement": measurement(-1.0, lease)}
@@ -117,7 +118,7 @@ def test_a_revoked_token_makes_no_key_and_revokes_none(service: Service) -> None
         assert service.client.delete(path, headers=service.key("admin")).status_code == 204
     assert _join(service, issued["token"], "gpu-1").status_code == 401
     key = {"Authorization": f"Bearer {first.json()['key']}"}
-    claim = {"worker": "gpu-0", "protocol": 1}
+    claim = {"worker": "gpu-0", "protocol": PROTOCOL}
     assert service.client.post("/v1/leases", json=claim, headers=key).status_code == 204
 
 
@@ -245,7 +246,7 @@ def _speak(
     end = {"outcome": "failed", "error": "x"}
     post = service.client.post
     return [
-        post("/v1/leases", json={"worker": worker, "protocol": 1}, headers=key),
+        post("/v1/leases", json={"worker": worker, "protocol": PROTOCOL}, headers=key),
         post(f"{path}/heartbeat", json=body, headers=key),
         post(f"{path}/report", json=body | end, headers=key),
         post(f"{path}/release", json=body, headers=key),
@@ -258,7 +259,9 @@ def _speak(
 
 
 def _claim(service: Service, key: dict[str, str], worker: str) -> Any:
-    return service.client.post("/v1/leases", json={"worker": worker, "protocol": 1}, headers=key)
+    return service.client.post(
+        "/v1/leases", json={"worker": worker, "protocol": PROTOCOL}, headers=key
+    )
 
 
 def _worker(service: Service, name: str) -> Any:

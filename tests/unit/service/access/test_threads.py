@@ -97,7 +97,7 @@ WELL = {
 @pytest.mark.parametrize(
     ("what", "path"),
     [
-        ("service.web.routers.insights._front", "front"),
+        ("service.insights.making.written", "front"),
         ("service.web.routers.trials.view", "trials"),
         ("service.web.routers.studies.fitting", "events"),
     ],
@@ -158,14 +158,14 @@ def test_what_takes_too_long_is_not_waited_for_but_goes_on(
     study = served.service.submit()
     served.service.work(2)
     path, admin = f"/v1/studies/{study}/front", served.service.key("admin")
-    with shut(monkeypatch, "service.web.routers.insights._front") as gate:
+    with shut(monkeypatch, "service.insights.making.written") as gate:
         with monkeypatch.context() as patch:
             patch.setattr(insights, "LOOK_SECONDS", 0.05)
             early = httpx.get(served.url + path, headers=admin, timeout=20)
         assert (early.status_code, early.json()["error"]) == (503, "Unreachable")
         assert study in early.json()["detail"]
         assert int(early.headers["retry-after"]) >= 1
-        assert gate.inside == 1
+        wait_for(lambda: gate.inside == 1)
         gate.opened.set()
         late = httpx.get(served.url + path, headers=admin, timeout=20)
         assert late.status_code == 200

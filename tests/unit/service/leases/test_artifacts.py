@@ -16,7 +16,7 @@ from service.artifacts.repository import Artifacts
 from service.artifacts.store import ArtifactStore, Upload
 from service.storage.tables import TrialRow
 from service.studies.repository import Studies
-from tests.unit.service.driver import Service, holding, score, start
+from tests.unit.service.driver import Service, holding, measurement, score, start
 
 pytestmark = pytest.mark.slow
 
@@ -310,6 +310,14 @@ def test_what_a_released_claim_uploaded_goes_with_it(service: Service) -> None:
     again = service.claim()
     service.report(again, -2.0)
     assert len(service.get(f"/v1/studies/{study}/export")["files"]) == 1
+
+
+def test_what_was_uploaded_with_a_result_on_other_data_goes_with_it(service: Service) -> None:
+    _, lease = _until_recovery(service)
+    service.upload(lease)
+    other = {**measurement(-2.0, lease), "versions": {"data_reading": "2"}}
+    assert service.report(lease, -2.0, upload=False, measurement=other).status_code == 409
+    assert _files(service) == []
 
 
 def test_what_an_expired_claim_uploaded_goes_when_somebody_else_claims(service: Service) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rankspace import Purpose, RankVector
-from rankspace.lease import LEAST_PROTOCOL, PROTOCOL
+from rankspace.lease import LEAST_PROTOCOL, PROTOCOL, Claim
 from service.leases import workflow
 from service.leases.repository import Leases
 from service.storage.db import Database
@@ -208,7 +208,8 @@ def test_two_connections_racing_for_the_same_trials(service: Service) -> None:
         barrier.wait()
         for turn in range(20):
             with databases[index].writing() as session:
-                trial = workflow.claim(session, f"racer {index}, turn {turn}", None, 60, ANYBODY)
+                racer = Claim(f"racer {index}, turn {turn}", PROTOCOL)
+                trial = workflow.claim(session, racer, 60, ANYBODY)
                 won.append(trial.id if trial else None)
 
     threads = [threading.Thread(target=race, args=(index,)) for index in range(2)]

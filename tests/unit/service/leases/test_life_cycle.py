@@ -20,7 +20,7 @@ from sqlalchemy import select, update
 
 from bench.chaos.history import Counted, Event, Findings, History, check
 from rankspace.errors import LeaseLost
-from rankspace.lease import Action, Heartbeat, Release, Report
+from rankspace.lease import PROTOCOL, Action, Claim, Heartbeat, Release, Report
 from rankspace.wire import decode
 from service.leases import workflow
 from service.storage.clock import Now
@@ -82,7 +82,7 @@ class LifeCycle(RuleBasedStateMachine):
     def claim(self, worker: str) -> Lease:
         self.service.app.state.runtime.planning.ask(self.study).result(30)
         with self.database.writing() as session:
-            row = workflow.claim(session, worker, None, LEASE_SECONDS, ANYBODY)
+            row = workflow.claim(session, Claim(worker, PROTOCOL), LEASE_SECONDS, ANYBODY)
             found = None if row is None else _lease(row, worker)
         before = self._holds(worker)
         if before is not None:

@@ -7,6 +7,7 @@ import pytest
 
 from rankspace import Measurement
 from rankspace.errors import Quarantined
+from rankspace.lease import PROTOCOL, Claim
 from service.leases.plausibility import Bounds, ImplausibleMeasurement
 from tests.unit.service.driver import (
     ANYBODY,
@@ -184,6 +185,12 @@ def _report(service: Service, lease: Any, worker: str = "w1", **changes: Any) ->
     return service.post(f"/v1/leases/{lease['trial_id']}/report", body, "worker")
 
 
+COUNTS = {
+    **{"rows": 50, "dropped": 10, "cut": 5, "repeats": 3},
+    **{"train": 30, "selection": 5, "final": 5},
+    **{"row_tokens": 300, "example_tokens": 256, "positions": 512},
+}
+
 NONSENSE: list[tuple[dict[str, Any], str]] = [
     ({"parameters": 1}, "measurement.parameters"),
     ({"steps": 11}, "measurement.steps"),
@@ -205,6 +212,18 @@ NONSENSE: list[tuple[dict[str, Any], str]] = [
     ({"train_loss": -1.0}, "measurement.train_loss"),
     ({"tokens": -1}, "measurement.tokens"),
     ({"peak_bytes": -5}, "measurement.peak_bytes"),
+    *(
+        ({"data": {**COUNTS, name: value}}, f"measurement.data.{field}")
+        for name, value, field in (
+            ("cut", -1, "cut"),
+            ("row_tokens", 2**31 + 1, "row_tokens"),
+            ("rows", 51, "rows"),
+            ("train", 29, "rows"),
+            ("dropped", 11, "rows"),
+            ("cut", 41, "cut"),
+            ("repeats", 41, "repeats"),
+        )
+    ),
 ]
 
 
@@ -223,6 +242,11 @@ def test_what_cannot_be_is_refused_and_the_trial_stays(
     assert service.claim() == lease
     assert _report(service, lease).json() == {"status": "accepted"}
     assert _report(service, lease, **changes).json() == {"status": "duplicate"}
+
+
+def test_counts_of_the_data_that_add_up_are_taken(service: Service) -> None:
+    service.submit(search=SEARCH)
+    assert _report(service, service.claim(), data=COUNTS).json() == {"status": "accepted"}
 
 
 def _release(service: Service, lease: Any, worker: str = "w1") -> None:
@@ -394,7 +418,7 @@ def test_it_is_refused_while_it_waits_for_work(service: Service) -> None:
     assert _ask(service, "w1").status_code == 403
     service.submit(search=SEARCH)
     with pytest.raises(Quarantined, match="noisy"):  # what a claim that waits comes to
-        service.app.state.runtime.leases.claim("w1", ANYBODY)
+        service.app.state.runtime.leases.claim(Claim("w1", PROTOCOL), ANYBODY)
 
 
 @ON_BOTH

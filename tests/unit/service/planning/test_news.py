@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy import delete, update
 
 from rankspace import RankVector
+from rankspace.lease import PROTOCOL, Claim
+from service.planning.agenda import Agenda
 from service.planning.news import News
-from service.planning.planner import StudyPlanner
 from service.storage.clock import Now
 from service.storage.tables import WatermarkRow, WorkerRow
 from service.studies.candidates import add_candidate
@@ -30,18 +31,18 @@ def test_what_came_to_nothing_is_news_again() -> None:
     assert news.of({"a": (1,), "b": (1,)}) == ["a"]
 
 
-def _planner(service: Service) -> StudyPlanner:
-    planner = service.app.state.runtime.planning._planner
-    assert isinstance(planner, StudyPlanner)
-    return planner
+def _agenda(service: Service) -> Agenda:
+    agenda = service.app.state.runtime.planning._agenda
+    assert isinstance(agenda, Agenda)
+    return agenda
 
 
-def _settled(service: Service) -> StudyPlanner:
-    planner = _planner(service)
-    while planner.news():
+def _settled(service: Service) -> Agenda:
+    agenda = _agenda(service)
+    while agenda.news():
         service.sweep()
-    assert planner.news() == []
-    return planner
+    assert agenda.news() == []
+    return agenda
 
 
 def _report_unheard(service: Service, study: str) -> None:
@@ -58,7 +59,7 @@ def _candidate(service: Service, study: str) -> None:
 
 
 def _claim(service: Service, study: str) -> None:
-    assert service.app.state.runtime.leases.claim("w1", ANYBODY) is not None
+    assert service.app.state.runtime.leases.claim(Claim("w1", PROTOCOL), ANYBODY) is not None
 
 
 def _release(service: Service, study: str) -> None:
@@ -71,7 +72,7 @@ def _release(service: Service, study: str) -> None:
 def _resume(service: Service, study: str) -> None:
     with service.app.state.runtime.database.writing() as session:
         pause(session, study)
-    assert _planner(service).news() == []
+    assert _agenda(service).news() == []
     with service.app.state.runtime.database.writing() as session:
         resume(session, study)
 
@@ -94,32 +95,32 @@ def test_whatever_happens_is_news_once(
     service: Service, happens: Callable[[Service, str], None]
 ) -> None:
     study = service.submit()
-    planner = _settled(service)
+    agenda = _settled(service)
     happens(service, study)
-    assert planner.news() == [study]
-    assert planner.news() == []
+    assert agenda.news() == [study]
+    assert agenda.news() == []
 
 
 def test_a_worker_more_than_count_and_a_study_that_is_over_are_no_news(service: Service) -> None:
     study = service.submit()
     for number in range(5):
         service.app.state.runtime.leases.touch(f"w{number}", ANYBODY)
-    planner = _settled(service)
+    agenda = _settled(service)
     service.app.state.runtime.leases.touch("w5", ANYBODY)
-    assert planner.news() == []
+    assert agenda.news() == []
     with service.app.state.runtime.database.writing() as session:
         cancel(session, study)
-    assert planner.news() == []
+    assert agenda.news() == []
 
 
 def test_workers_that_are_gone_are_news(service: Service) -> None:
     study = service.submit()
     for number in range(3):
         service.app.state.runtime.leases.touch(f"w{number}", ANYBODY)
-    planner = _settled(service)
+    agenda = _settled(service)
     with service.app.state.runtime.database.writing() as session:
         session.execute(update(WorkerRow).values(last_seen=Now() - 1_000))
-    assert planner.news() == [study]
+    assert agenda.news() == [study]
 
 
 def test_housekeeping_plans_nothing_where_nothing_happened(

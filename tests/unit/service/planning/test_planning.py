@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, select
 
 from rankspace import RankVector
-from rankspace.lease import Report
+from rankspace.lease import PROTOCOL, Claim, Report
 from rankspace.study import StudyState
 from rankspace.wire import decode
 from service.housekeeping import Housekeeping
@@ -217,7 +217,7 @@ def _act(service: Service, study: str, word: str) -> None:
     """What people and workers do, without asking for planning."""
     runtime = service.app.state.runtime
     if word == "claim":
-        assert runtime.leases.claim("w3", ANYBODY) is not None
+        assert runtime.leases.claim(Claim("w3", PROTOCOL), ANYBODY) is not None
         return
     with runtime.database.writing() as session:
         if word == "pause":

@@ -18,7 +18,7 @@ SECONDS = 30.0
 
 
 class Scripted:
-    """A planner whose studies are called ``project/name`` and take as long as they are told."""
+    """Planner and agenda; studies are called ``project/name`` and take as long as they are told."""
 
     def __init__(self) -> None:
         self.slices: list[str] = []
@@ -26,12 +26,16 @@ class Scripted:
         self.held: dict[str, threading.Event] = {}
         self.broken: set[str] = set()
         self.stopped = False
+        self.forgotten: list[str] = []
 
     def projects(self, studies: Any) -> dict[str, str]:
         return {study: study.partition("/")[0] for study in studies if "/" in study}
 
     def active(self) -> list[str]:
         return []
+
+    def forget(self, study: str) -> None:
+        self.forgotten.append(study)
 
     def stop(self) -> None:
         self.stopped = True
@@ -57,7 +61,7 @@ def planner() -> Iterator[Scripted]:
 
 @pytest.fixture
 def queue(planner: Scripted) -> Iterator[PlanningQueue]:
-    planning = PlanningQueue(planner)  # type: ignore[arg-type]
+    planning = PlanningQueue(planner, planner)  # type: ignore[arg-type]
     yield planning
     for held in planner.held.values():
         held.set()
@@ -131,6 +135,7 @@ def test_a_planner_that_breaks_holds_up_nobody(planner: Scripted, queue: Plannin
     for _ in range(2 * THREADS):
         queue.ask("a/x").result(SECONDS)
     queue.ask("a/y").result(SECONDS)
+    assert planner.forgotten == ["a/x"] * 2 * THREADS  # housekeeping asks again
 
 
 def test_the_threads_outlive_a_database_that_cannot_tell_projects(
@@ -162,7 +167,7 @@ def test_memory_that_ran_out_fails_no_study(
         patch.setattr("service.planning.planner.read_snapshot", broken)
         service.sweep()
         assert service.get(f"/v1/studies/{study}")["state"] == "searching"
-    assert service.app.state.runtime.planning._planner.news() == [study]
+    assert service.app.state.runtime.planning._agenda.news() == [study]
     service.work()
     assert service.get(f"/v1/studies/{study}")["state"] == "done"
 

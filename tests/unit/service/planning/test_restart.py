@@ -74,7 +74,10 @@ def test_two_workers_and_a_crash_replay_without_mismatch(tmp_path: Path) -> None
         _crash_after_commit(first)
     second = start(tmp_path)
     with second.client:
-        assert second.claim("w2") == held
+        again = second.claim("w2")
+        inputs = again.pop("inputs"), held.pop("inputs")  # the first result says what they are
+        assert inputs == ({**inputs[1], "reading": 1}, inputs[1])
+        assert again == held
         second.report(held, score(held), worker="w2")
         second.work()
         assert second.get(f"/v1/studies/{study}")["state"] == "done"

@@ -132,9 +132,13 @@ def test_space_workers_and_eta(service: Service) -> None:
 def test_time_left_counts_the_recovery_or_is_not_told(service: Service) -> None:
     def left(recover: dict[str, int]) -> Any:
         identity = service.submit(recover=recover)
-        assert service.get(f"/v1/studies/{identity}")["eta_seconds"] is None
+        fresh = service.get(f"/v1/studies/{identity}")
+        assert (fresh["eta_seconds"], fresh["before_recovery_seconds"]) == (None, None)
         service.work(2)
-        eta = service.get(f"/v1/studies/{identity}")["eta_seconds"]
+        view = service.get(f"/v1/studies/{identity}")
+        eta, search = view["eta_seconds"], view["before_recovery_seconds"]
+        assert search > 0
+        assert eta is None or eta > search
         service.post(f"/v1/studies/{identity}/cancel")
         return eta
 

@@ -13,8 +13,8 @@ from rankspace import RankVector
 from rankspace.study import CHOOSING_SEEDS
 from service.planning.replay import replay
 from service.planning.searching import FUTILE, LOOK_AHEAD
-from service.planning.verifying import FRESH_SEEDS
 from service.storage.tables import EventRow
+from service.studies.findings import FRESH_SEEDS
 from service.trials.repository import Trials
 from tests.unit.service.driver import ON_BOTH, Service, holding, measurement, score, study
 

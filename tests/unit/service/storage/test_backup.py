@@ -64,8 +64,7 @@ def test_a_study_goes_on_in_the_other_database(
     restored = Database(empty)
     restore(restored, file)
     restored.close()
-    changes = {"database_url": empty}
-    moved = start(service.directory, **changes)
+    moved = start(service.directory, database_url=empty)
     with moved.client:
         moved.work()
         assert moved.get(f"/v1/studies/{study}")["state"] == "done"

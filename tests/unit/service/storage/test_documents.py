@@ -1,16 +1,28 @@
 """Stored documents and columns that earlier versions wrote are read as they meant them."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from perfmodel.additive.belief import Belief
 from rankspace.errors import InvalidInput
+from rankspace.observation import DataCounts
 from rankspace.rank_vector import RankVector
+from rankspace.recipe import Data, Inputs, Recipe
+from rankspace.study import Study
 from rankspace.verdict import Answer
-from rankspace.wire import encode
-from service.storage.documents import arms_of, belief_of, verdict_of, write_belief
+from rankspace.wire import encode, unpack
+from service.storage.documents import (
+    arms_of,
+    belief_of,
+    counts_of,
+    study_of,
+    verdict_of,
+    write_belief,
+    write_study,
+)
 
 OLD_BELIEF = (
     '{"wire":1,"value":{"log_worth":[0.25,-0.25],"spread":0.71,"noise":0.3,'
@@ -87,3 +99,32 @@ def test_any_other_unknown_field_of_a_belief_is_still_an_error() -> None:
 def test_a_service_of_the_version_before_finds_the_fields_it_demands() -> None:
     value = json.loads(write_belief(Belief((0.25, -0.25))))["value"]
     assert value == {"log_worth": [0.25, -0.25], "prior": "", "spread": 0.0, "noise": None}
+
+
+STUDY = Study("s", "/m", Recipe(Data("t.jsonl")))
+A, B = "a" * 64, "b" * 64
+
+
+@pytest.mark.parametrize("inputs", [Inputs(), Inputs(A), Inputs(A, B), Inputs(A, B, 2)])
+def test_a_study_comes_back_with_its_inputs(inputs: Inputs) -> None:
+    study = replace(STUDY, inputs=inputs)
+    assert study_of(write_study(study)) == study
+
+
+def test_a_service_of_the_version_before_reads_a_study_of_today() -> None:
+    """It shares the database during an upgrade, and refuses fields that it does not know."""
+    document = json.loads(write_study(replace(STUDY, inputs=Inputs(A, B))))
+    assert "inputs" not in document["value"]
+    assert unpack(Study, document) == STUDY
+
+
+def test_counts_of_a_later_release_are_read_without_what_it_added() -> None:
+    counts = DataCounts(9, 1, 2, 3, 4, 2, 2, 6, 5, 7)
+    assert counts_of({**encode(counts), "later": 1}) == counts
+    assert counts_of(None) is None
+
+
+def test_a_study_of_the_version_before_says_nothing_of_its_inputs() -> None:
+    document = json.loads(write_study(STUDY))
+    del document["inputs"]
+    assert study_of(json.dumps(document)) == STUDY

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from rankspace.granularity import search_space
+from service.storage.documents import belief_of
+from service.studies.repository import Studies
 from tests.unit.service.driver import Service, model, study
 
 SECONDS = 5.0
@@ -109,3 +111,67 @@ def test_a_verification_of_very_many_candidates_is_refused(service: Service) -> 
     answer = service.post("/v1/studies", study(verify=verify))
     assert answer.status_code == 422
     assert answer.json()["detail"].startswith("verify.candidates = 101: are too many")
+
+
+def _with_prior(prior: Any, **changes: Any) -> dict[str, Any]:
+    return study(search={**study()["search"], "prior": prior, **changes})
+
+
+def test_an_opinion_of_one_s_own_is_kept_as_numbers_and_by_its_name(service: Service) -> None:
+    assert service.post("/v1/models", model()).status_code == 201
+    names = [m["name"] for m in model()["matrices"]]
+    worth = [float(index) for index in range(len(names))]
+    body = _with_prior({"version": "mine-1", "log_worth": worth}, fixed={names[0]: 2})
+    headers = service.key("admin") | {"Idempotency-Key": "once"}
+    first = service.client.post("/v1/studies", json=body, headers=headers)
+    assert first.status_code == 201, first.text
+    assert first.json()["study"]["search"]["prior"] == "mine-1"
+    again = service.client.post("/v1/studies", json=body, headers=headers)
+    assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
+    with service.app.state.runtime.database.reading() as session:
+        belief = belief_of(Studies(session).get(first.json()["id"]).belief)
+    assert belief is not None
+    assert belief.prior == "mine-1"
+    assert belief.log_worth[0] == 0.0  # fixed
+    assert belief.log_worth[1:] == pytest.approx([w - 6.0 for w in worth[1:]])
+    assert len(service.work(3)) == 3
+
+
+@pytest.mark.parametrize(
+    ("prior", "field", "fix"),
+    [
+        ("/home/me/prior.json", "search.prior", "name its file in a study file"),
+        ("2026-01-31-abcdef", "search.prior", "name its file in a study file"),
+        ({"version": "x", "log_worth": [0.0]}, "search.prior.log_worth", "submit the study file"),
+        ({"version": "x\u202e", "log_worth": [0.0] * 12}, "search.prior.version", "leave it out"),
+        ({"version": "none", "log_worth": [0.0] * 12}, "search.prior", ""),
+        ({"version": "x", "log_worth": [1e300] * 12}, "search.prior", ""),
+        ({"version": "x"}, "search.prior", ""),
+        (None, "search.prior", ""),
+        (7, "search.prior", ""),
+    ],
+)
+def test_an_opinion_that_cannot_be_is_refused(
+    service: Service, prior: Any, field: str, fix: str
+) -> None:
+    assert service.post("/v1/models", model()).status_code == 201
+    answer = service.post("/v1/studies", _with_prior(prior))
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith(f"{field} = ")
+    assert fix in answer.json()["hint"]
+
+
+def test_a_copy_begins_with_the_same_opinion(service: Service) -> None:
+    assert service.post("/v1/models", model()).status_code == 201
+    worth = [0.5 * (index % 3) for index in range(12)]
+    body = _with_prior({"version": "mine-1", "log_worth": worth})
+    first = service.post("/v1/studies", body).json()["id"]
+    copy = service.post(f"/v1/studies/{first}/clone", {"seed": 3})
+    assert copy.status_code == 201, copy.text
+    assert copy.json()["study"]["search"]["prior"] == "mine-1"
+    with service.app.state.runtime.database.reading() as session:
+        rows = [Studies(session).get(one) for one in (first, copy.json()["id"])]
+        said, again = (belief_of(row.belief) for row in rows)
+    assert said is not None
+    assert again is not None
+    assert again.log_worth == pytest.approx(said.log_worth)

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import update
 from starlette.testclient import TestClient
 
-from bench.fuzzing import Door, damaged, faults
+from bench.bad_input.fuzzing import Door, damaged, faults
 from service.storage.tables import StudyRow
 from tests.unit.service.driver import Service, holding, model, outcome, start, study
 

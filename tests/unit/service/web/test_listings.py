@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from rankspace import Layer, SearchSpace
+from service.models import repository
 from service.web.routers import shared
 from service.web.routers.shared import PAGE_RANKS, fitting
-from tests.unit.service.driver import Service
+from tests.unit.service.driver import Service, model
 
 
 def _space(layers: int) -> SearchSpace:
@@ -42,3 +43,22 @@ def test_short_pages_lead_to_all_there_is(
         assert 1 <= len(page["items"]) <= 2
         found, after = [*found, *page["items"]], page["next"]
     assert found == whole["items"]
+
+
+def test_pages_of_large_models_are_short_and_lead_to_all_of_them(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for at in range(1, 6):
+        described = {**model(at, path=f"/models/{at}"), "fingerprint": f"{at:064x}"}
+        assert service.post("/v1/models", described).status_code == 201
+    whole = service.get("/v1/models")
+    assert (len(whole["items"]), whole["next"]) == (5, None)
+    monkeypatch.setattr(repository, "PAGE_CHARACTERS", 1_000)
+    found, pages = list[Any](), 0
+    after: str | None = ""
+    while after is not None:
+        page = service.get(f"/v1/models?limit=4{after and f'&after={after}'}")
+        assert page["items"]
+        found, after, pages = [*found, *page["items"]], page["next"], pages + 1
+    assert found == whole["items"]
+    assert pages > 2

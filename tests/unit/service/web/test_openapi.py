@@ -56,7 +56,7 @@ def test_a_running_study_does_too(directory: Path, tmp_path: Path) -> None:
         before.work(3)
     config = f'[parameters]\n"path.study" = "{identity}"\n'
     options = ["--include-path-regex", "/studies/", "--exclude-method", "DELETE"]
-    options += ["--exclude-path-regex", "/cancel", "--phases", "coverage,fuzzing"]
+    options += ["--exclude-path-regex", "/(cancel|clone)", "--phases", "coverage,fuzzing"]
     service = start(directory)
     with listening(service.app) as url:
         _schemathesis(url, service.key("admin"), tmp_path, *options, config=config)

@@ -28,7 +28,7 @@ def test_a_finished_study_shows_its_verdict_and_trials(service: Service) -> None
     assert "95 % interval" in page
     assert page.count('class="strip"') > 15
     assert '<polyline class="best"' in page
-    assert f"/studies/{identity}" in service.client.get("/").text
+    assert f"studies/{identity}" in service.client.get("/").text
 
 
 def test_a_fresh_study_and_an_empty_list_have_pages_too(service: Service) -> None:

@@ -12,6 +12,8 @@ from rankadaptor.local_service import NOTED, ports
 from rankspace.errors import InvalidInput
 from service import server
 from service.server import listen, note_port, run
+from service.storage.db import Database
+from service.storage.schema import revision
 from tests.unit.service.driver import settings
 
 
@@ -88,3 +90,30 @@ def test_accepted_connections_send_at_once() -> None:
         accepted, _ = listening.accept()
         with accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+ODD_NAMES = ["a?b", "a?mode=ro", "a#b", "50%41", "x y", "über", "a&b;c", "..a", "~"]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_the_database_is_in_its_directory_whatever_that_is_called(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).mkdir()
+    database = Database(settings(tmp_path / name).url())
+    assert revision(database) is None  # it has been looked at, and made for that
+    database.close()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name / "rankadaptor.sqlite").is_file()
+
+
+def test_a_service_starts_in_a_directory_of_any_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / "50% #1?x"
+    monkeypatch.setattr(server.Server, "run", lambda _self, **_: None)
+    monkeypatch.setattr("service.telemetry.logs.configure", lambda _settings: None)
+    monkeypatch.setattr(server, "use_few_arenas", lambda: None)
+    run(settings(directory, port=0))
+    assert [path.name for path in tmp_path.iterdir()] == [directory.name]
+    assert {"admin.key", "rankadaptor.sqlite"} <= {path.name for path in directory.iterdir()}

@@ -1,0 +1,1 @@
+"""Rank vectors that people bring, and the trials that they take away."""

@@ -1,0 +1,115 @@
+"""Watching a study: what holds it up is said, and a service that restarts is waited for."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from rankadaptor import following
+from rankadaptor.client import Client
+from rankadaptor.following import AWAY, follow
+from rankspace.errors import NotFound, Unreachable
+from tests.unit.rankadaptor.listener import Answer, Stranger, in_json
+
+PATH = "/v1/studies/st_1"
+NO_WORKER = "no worker: start one with rankadaptor worker"
+PAUSED = "paused; to go on: rankadaptor resume st_1"
+BAD_GATEWAY: Answer = (502, {"Content-Type": "text/html"}, b"<html>")
+RESTARTING = in_json({"error": "Unreachable", "detail": "starting", "hint": ""}, 503)
+
+
+class Script(dict[str, Answer]):
+    """Answers one after the other; the last one for ever."""
+
+    def __init__(self, *answers: Answer) -> None:
+        super().__init__()
+        self._left = list(answers)
+
+    def get(self, _path: str, _default: Any = None) -> Any:
+        return self._left.pop(0) if len(self._left) > 1 else self._left[0]
+
+
+def view(state: str = "searching", **changes: Any) -> Answer:
+    counts = {"planned": 4, "queued": 0, "running": 1, "done": 1, "failed": 0}
+    return in_json(
+        {
+            "id": "st_1",
+            "state": state,
+            "error": None,
+            "best": None,
+            "progress": {"search": counts},
+            "workers_active": 1,
+            "eta_seconds": None,
+            **changes,
+        }
+    )
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "POLL_SECONDS", 0.0)
+
+
+@pytest.fixture
+def client(other: Stranger) -> Iterator[Client]:
+    with Client(other.url, "rka_x") as found:
+        yield found
+
+
+def _said(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    lines = (line.strip() for line in capsys.readouterr().err.splitlines())
+    return [line for line in lines if line and "/4" not in line]
+
+
+def test_what_holds_a_study_up_is_said_once(
+    other: Stranger, client: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    idle = view(workers_active=0)
+    other.answers = Script(idle, idle, view(), view("paused"), view("paused"), view("done"))
+    assert follow(client, "st_1")["state"] == "done"
+    assert _said(capsys) == [NO_WORKER, PAUSED]
+
+
+def test_a_study_that_paused_by_itself_says_why(
+    other: Stranger, client: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    barred = [{"worker": "gpu-0", "tries": 1, "reason": "no such file", "until": None}]
+    stopped = view("paused", error="nobody can open it")
+    other.answers = Script(view(barred=barred), stopped, view("cancelled"))
+    follow(client, "st_1")
+    cannot = "gpu-0: cannot run its trials; why: rankadaptor status st_1"
+    assert _said(capsys) == [cannot, f"nobody can open it: {PAUSED}"]
+
+
+@pytest.mark.parametrize("away", [BAD_GATEWAY, RESTARTING])
+def test_a_service_that_restarts_is_waited_for(
+    other: Stranger, client: Client, capsys: pytest.CaptureFixture[str], away: Answer
+) -> None:
+    seen: list[int] = []
+    other.answers = Script(view(), away, away, view(), away, view("done"))
+    assert follow(client, "st_1", also=lambda: seen.append(1))["state"] == "done"
+    assert _said(capsys) == [AWAY, AWAY]
+    assert len(seen) == 5
+
+
+def test_one_that_never_comes_back_is_not_waited_for_for_ever(
+    other: Stranger, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "AWAY_SECONDS", -1.0)
+    other.answers = Script(view(), BAD_GATEWAY)
+    with pytest.raises(Unreachable):
+        follow(client, "st_1")
+
+
+def test_one_that_never_answered_is_not_waited_for(other: Stranger, client: Client) -> None:
+    other.answers = Script(BAD_GATEWAY)
+    with pytest.raises(Unreachable):
+        follow(client, "st_1")
+    assert len(other.sent) == 1
+
+
+def test_a_refusal_ends_it(other: Stranger, client: Client) -> None:
+    gone = in_json({"error": "NotFound", "detail": "no study", "hint": ""}, 404)
+    other.answers = Script(view(), gone)
+    with pytest.raises(NotFound):
+        follow(client, "st_1")

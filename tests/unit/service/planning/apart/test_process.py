@@ -1,0 +1,372 @@
+"""The planning in a process of its own: the same answers, and nobody dies of it."""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.orm import Session
+
+from rankspace.errors import (
+    BudgetTooSmall,
+    InvalidInput,
+    NotFound,
+    Unreachable,
+)
+from service.insights.knowledge import Planned
+from service.insights.making import looking
+from service.planning.apart import life
+from service.planning.apart.child import _portable
+from service.planning.apart.life import LOOKS
+from service.planning.apart.process import MOST_ENDS, PlanningProcess
+from service.storage.database_file import DatabaseLost
+from service.storage.db import Database
+from service.studies.repository import Studies
+from tests.unit.service.driver import ON_SQLITE, Service, start
+from tests.waiting import wait_for
+
+pytestmark = pytest.mark.slow
+
+DEADLY = """
+import os, signal
+from service.planning import planner
+from service.planning.apart import child
+real, seen = planner.StudyPlanner.advance, set()
+def advance(self, study, until):
+    with self._database.reading() as session:
+        is_deadly = planner.Studies(session).get(study).name == "deadly"
+    if is_deadly and study in seen:
+        os.kill(os.getpid(), signal.SIGKILL)
+    seen.add(study)
+    return real(self, study, until) and not is_deadly
+planner.StudyPlanner.advance = advance
+child.main()
+"""
+
+PARENT = """
+import sys
+from pathlib import Path
+from service.runtime import assemble
+from service.settings import Settings
+runtime = assemble(Settings(data_directory=Path(sys.argv[1])), plans_apart=True)
+runtime.planning.start()
+print(runtime.planning._planner._life.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def _looking(
+    database: Database, planned: Planned, plan: Callable[[str], object]
+) -> Callable[[str, str], Any]:
+    """The real one, and looks at which something goes wrong."""
+    real = looking(database, planned, plan)
+
+    def look(kind: str, study: str) -> Any:
+        if kind not in WRONG:
+            return real(kind, study)
+        with database.reading() as session:
+            return WRONG[kind](session, study)
+
+    return look
+
+
+@pytest.fixture(autouse=True)
+def _looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.runtime.looking", _looking)
+
+
+@contextmanager
+def _apart(directory: Path) -> Iterator[Service]:
+    running = start(directory, plans_apart=True)
+    with running.client:
+        yield running
+
+
+def _planning(service: Service) -> PlanningProcess:
+    found = service.app.state.runtime.planning._planner
+    assert isinstance(found, PlanningProcess)
+    return found
+
+
+def _pid(service: Service) -> int:
+    there = _planning(service)._life
+    assert there is not None
+    return there.pid
+
+
+def _submitted(service: Service, project: str = "default", **changes: Any) -> str:
+    """A study whose first trials are planned, however long the process takes to start."""
+    identity = service.submit(project, **changes)
+    service.sweep()
+    return identity
+
+
+def _done(service: Service, study: str) -> list[Any]:
+    """Work until ``study`` is done; the vectors."""
+    ran: list[Any] = []
+    while service.get(f"/v1/studies/{study}")["state"] != "done":
+        ran += [lease["rank_vector"]["ranks"] for lease in service.work()]
+        service.sweep()
+        assert len(ran) < 100
+    return ran
+
+
+def test_a_study_is_planned_as_it_is_without_one(service: Service) -> None:
+    identity = service.submit()
+    vectors = _done(service, identity)
+    with _apart(service.directory) as other:
+        again = _submitted(other)
+        assert _done(other, again) == vectors
+        for what in ("front", "calibration", "noise", ""):
+            assert _without_identity(other.get(f"/v1/studies/{again}/{what}")) == (
+                _without_identity(service.get(f"/v1/studies/{identity}/{what}"))
+            )
+
+
+def _without_identity(answer: dict[str, Any]) -> dict[str, Any]:
+    own = (
+        "id",
+        "created_at",
+        "finished_at",
+        "calibration",
+        "seconds",
+        "gpu_hours",
+        "points",
+        "best",
+    )
+    return {name: value for name, value in answer.items() if name not in own}
+
+
+@ON_SQLITE
+def test_a_study_goes_on_when_the_process_was_killed(directory: Path) -> None:
+    with _apart(directory) as service:
+        identity = _submitted(service)
+        service.work(3)
+        os.kill(_pid(service), signal.SIGKILL)
+        _done(service, identity)
+
+
+@ON_SQLITE
+def test_what_a_terminal_sends_is_left_to_the_parent(directory: Path) -> None:
+    with _apart(directory) as service:
+        identity = _submitted(service)
+        before = _pid(service)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            os.kill(before, number)
+        _done(service, identity)
+        assert _pid(service) == before
+
+
+@ON_SQLITE
+def test_a_study_that_ends_the_process_fails_and_no_other(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(life, "PROGRAM", ("-P", "-c", DEADLY))
+    with _apart(directory) as service, structlog.testing.capture_logs() as logs:
+        sound = _submitted(service)
+        deadly = _submitted(service, "other", name="deadly")
+        service.sweep()
+        view = service.get(f"/v1/studies/{deadly}")
+        assert view["state"] == "failed"
+        assert f"{MOST_ENDS} times with nothing else under way" in view["error"]
+        _done(service, sound)
+    ends = [line for line in logs if line["event"] == "the planning process has ended"]
+    assert {line["exit_code"] for line in ends} == {-signal.SIGKILL}
+    assert len([line for line in ends if line["while_at"] == deadly]) >= MOST_ENDS
+
+
+@ON_SQLITE
+def test_looks_that_end_the_process_are_refused_and_cost_no_study(directory: Path) -> None:
+    with _apart(directory) as service:
+        identity = _submitted(service)
+        answers = [_refused(service, identity) for _ in range(MOST_ENDS)]
+        while "has ended" in answers[-1]:  # not charged: the study was planned beside it
+            answers.append(_refused(service, identity))
+            assert len(answers) < 3 * MOST_ENDS
+        assert "looking at study" in answers[-1]
+        _done(service, identity)
+
+
+def _refused(service: Service, study: str) -> str:
+    with pytest.raises(Unreachable) as refused:
+        _planning(service).look("deadly", study)
+    return str(refused.value)
+
+
+def _deadly(_session: Session, _study: str) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@ON_SQLITE
+def test_after_another_start_every_study_is_opened_again(directory: Path) -> None:
+    with _apart(directory) as service:
+        identity = _submitted(service)
+        service.work(3)
+        agenda = service.app.state.runtime.planning._agenda
+        while agenda.news():
+            service.sweep()
+        os.kill(_pid(service), signal.SIGKILL)
+        wait_for(lambda: not _planning(service)._life.is_there)  # type: ignore[union-attr]
+        _planning(service).start()
+        assert agenda.news() == [identity]
+        metrics = service.app.state.runtime.metrics.registry
+        assert metrics.get_sample_value("rankadaptor_planning_restart_total") == 1
+
+
+@ON_SQLITE
+def test_damage_that_one_process_sees_stops_both(directory: Path) -> None:
+    with _apart(directory) as service:
+        identity = service.submit()
+        with pytest.raises(DatabaseError):
+            _planning(service).look("damaged", identity)
+        database = service.app.state.runtime.database
+        with pytest.raises(DatabaseLost, match="damaged"):
+            database.check_file()
+        with pytest.raises(DatabaseLost, match="damaged"):
+            _planning(service).look("front", identity)
+
+
+def _damaged(session: Session, _study: str) -> None:
+    """Read a file whose first page is nonsense."""
+    file = Path(str(session.get_bind().engine.url.database))
+    session.rollback()
+    session.get_bind().engine.dispose()
+    raw = bytearray(file.read_bytes())
+    raw[:100] = b"nonsense" * 12 + b"nons"
+    file.write_bytes(raw)
+    for extra in ("-wal", "-shm"):
+        file.with_name(file.name + extra).unlink(missing_ok=True)
+    session.execute(text("SELECT count(*) FROM studies"))
+
+
+@ON_SQLITE
+def test_a_process_that_does_not_start_is_no_study_s_fault(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(life, "PROGRAM", ("-c", "raise SystemExit(3)"))
+        with _apart(directory) as service:
+            identity = service.submit()
+            for _ in range(MOST_ENDS + 1):
+                service.sweep()
+            assert service.get(f"/v1/studies/{identity}")["state"] == "searching"
+            assert not service.app.state.runtime.planning.is_alive
+            with pytest.raises(Unreachable, match="does not start"):
+                _planning(service).look("front", identity)
+            assert service.app.state.runtime.planning._agenda.news() == [identity]
+    with _apart(directory) as service:
+        _done(service, identity)
+
+
+@ON_SQLITE
+def test_it_ends_with_a_parent_that_is_killed(directory: Path) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(directory)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert parent.stdin is not None
+    assert parent.stdout is not None
+    with parent.stdin, parent.stdout:
+        pid = int(parent.stdout.readline())
+        parent.kill()
+        parent.wait()
+        wait_for(lambda: not Path(f"/proc/{pid}/cmdline").exists())
+
+
+@ON_SQLITE
+def test_stopping_ends_it_whatever_it_computes(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for_ever = "import time; from service.planning import planner; "
+    for_ever += "from service.planning.apart import child\n"
+    for_ever += "planner.StudyPlanner.advance = lambda *_: time.sleep(1e6)\nchild.main()"
+    monkeypatch.setattr(life, "PROGRAM", ("-P", "-c", for_ever))
+    monkeypatch.setattr("service.planning.queue.PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("service.housekeeping.PATIENCE_SECONDS", 0.1)
+    with _apart(directory) as service:
+        asked = service.app.state.runtime.planning.ask("st_any")
+        pid = _pid(service)
+        assert not asked.done()
+    assert asked.result(60) is None
+    assert not Path(f"/proc/{pid}/cmdline").exists()
+
+
+@ON_SQLITE
+def test_what_a_look_raises_is_raised_here(directory: Path) -> None:
+    with _apart(directory) as service:
+        identity = service.submit()
+        with pytest.raises(NotFound, match="st_none"):
+            _planning(service).look("front", "st_none")
+        assert _planning(service).look("front", identity).value is None
+        with pytest.raises(ZeroDivisionError, match="planted") as raised:
+            _planning(service).look("broken", identity)
+        assert any("_broken" in note for note in raised.value.__notes__)
+
+
+@ON_SQLITE
+def test_what_cannot_be_sent_is_told_and_the_line_goes_on(directory: Path) -> None:
+    with _apart(directory) as service:
+        identity = service.submit()
+        for _ in range(LOOKS + 1):
+            with pytest.raises(TypeError, match="pickle"):
+                _planning(service).look("unsendable", identity)
+        assert _planning(service).look("front", identity).value is None
+
+
+def _unsendable(_session: Session, _study: str) -> threading.Lock:
+    return threading.Lock()
+
+
+def _broken(session: Session, study: str) -> None:
+    assert Studies(session).get(study).id == study
+    raise ZeroDivisionError("planted")
+
+
+WRONG: dict[str, Callable[[Session, str], object]] = {
+    "broken": _broken,
+    "deadly": _deadly,
+    "damaged": _damaged,
+    "unsendable": _unsendable,
+}
+
+ERRORS = (
+    NotFound("there is no study", hint="look"),
+    InvalidInput("trials", 3, "too few", fix="use 4"),
+    BudgetTooSmall("budget", [1, 2], "too small", fix="more"),
+    DatabaseLost("the file is gone", "put it back"),
+    ValueError("plain"),
+)
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_errors_are_the_same_on_the_other_side(error: Exception) -> None:
+    there = pickle.loads(pickle.dumps(_portable(error)))
+    assert (type(there), str(there)) == (type(error), str(error))
+    hidden = {"__notes__"}
+    assert {k: v for k, v in vars(there).items() if k not in hidden} == {
+        k: v for k, v in vars(error).items() if k not in hidden
+    }
+    if isinstance(error, ValueError):
+        assert "ValueError" in there.__notes__[0]
+
+
+def test_an_error_that_cannot_be_sent_is_told() -> None:
+    class Odd(Exception):
+        def __init__(self, lock: object, more: object) -> None:
+            super().__init__("odd")
+
+    there = _portable(Odd(threading.Lock(), None))
+    assert isinstance(there, RuntimeError)
+    assert "Odd: odd" in str(there)

@@ -1,0 +1,60 @@
+"""Inspection: what a worker would find out of a study's files, before anything is started."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pruning.container.architecture import check_positions
+from pruning.container.assembly import build_on_meta
+from pruning.container.container import check_weights
+from pruning.container.contents import hashed, survey
+from pruning.container.description import description_of
+from pruning.container.tokenizer import read_tokenizer, tokenizer_hash
+from rankspace import PrunedModel, Study
+from rankspace.recipe import Inputs
+from tuning.data import READING, Dataset, prepare
+from tuning.examples import FIELD
+from tuning.file_hash import FileHashes
+
+MOST_BYTES = 64 * 2**20
+"""Of training text that is tokenised here; a larger file is only hashed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What was found.
+
+    Attributes:
+        model: The description to register.
+        inputs: What trials are to be measured on.
+        dataset: The examples; None of a file that is too large to look into.
+    """
+
+    model: PrunedModel
+    inputs: Inputs
+    dataset: Dataset | None
+
+
+def inspect(study: Study) -> Inspection:
+    """Read the files of ``study`` as a worker will, what takes least time first.
+
+    Weights are read twice, to hash them and to look for what is no number, and data tokenised
+    once; nothing of either is kept.
+
+    Raises:
+        InvalidContainer: The model, or its tokenizer, is of no use.
+        InvalidInput: The data are of no use with this tokenizer and recipe, or are not those that
+            the study names.
+        CannotOpen: The data cannot be read here.
+    """
+    contents = survey(Path(study.model))
+    build_on_meta(contents.architecture, contents.structure)
+    length = study.recipe.sequence_length
+    check_positions("recipe.sequence_length", length, contents.architecture.config)
+    tokenizer = read_tokenizer(contents)
+    train = study.recipe.data.train
+    found = Inputs(FileHashes().of(FIELD, train), tokenizer_hash(tokenizer), READING)
+    inputs = study.inputs.confirmed(found)
+    is_small = Path(train).stat().st_size <= MOST_BYTES
+    dataset = prepare(study.recipe.data, length, tokenizer) if is_small else None
+    check_weights(contents)
+    return Inspection(description_of(hashed(contents)), inputs, dataset)
