@@ -75,7 +75,7 @@ SETTINGS: Mapping[str, str] = {
 
 
 def _checked(place: Path, given: str, data: str) -> Answer:
-    file = place / "study.yaml"
+    file = place / "data.yaml"
     file.write_text(
         f"name: s\nmodel: pruned\nrecipe: {{data: {data}, sequence_length: 16}}\n"
         'search: {budget: {parameters: "uniform:8", trials: 4}}\n'
