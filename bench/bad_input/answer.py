@@ -75,7 +75,6 @@ def ask(
     if key:
         headers["Authorization"] = f"Bearer {key}"
     answer = http.request(method, path, content=content, headers=headers)
-    said = answer.json()
-    return Answer(
-        "REST", given, answer.status_code, said["error"], said["detail"], said.get("hint", "")
-    )
+    said = answer.json() if answer.content else {}
+    told = (said.get(name, "") for name in ("error", "detail", "hint"))  # none where it was taken
+    return Answer("REST", given, answer.status_code, *told)
