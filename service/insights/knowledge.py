@@ -5,17 +5,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TypeAlias
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from rankspace.study import ACTIVE, StudyState
-from service.planning.study_results import ModelSnapshot, StudyResults
+from service.planning.study_results import ModelSnapshot, Planned, StudyResults
 from service.storage.tables import ObservationRow, StudyRow
-
-Planned: TypeAlias = Callable[[str], ModelSnapshot | None]
-"""What the planning of this process knows of a study; None where it does not plan it."""
 
 PATIENCE_SECONDS, LOOK_SECONDS = 0.5, 0.01
 """How long the planning may take to learn the latest results: who reports waits for it anyway."""

@@ -12,7 +12,8 @@ from rankspace.wire import encode
 from service.insights.calibration import known_calibration
 from service.insights.found import Made
 from service.insights.front import known_front
-from service.insights.knowledge import Knowledge, Planned
+from service.insights.knowledge import Knowledge
+from service.planning.study_results import Planned
 from service.storage.db import Database
 from service.storage.tables import StudyRow
 from service.studies.repository import Studies

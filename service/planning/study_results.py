@@ -6,8 +6,9 @@ acceptance, so results that grew with the study equal those opened after a crash
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import structlog
 from sqlalchemy.orm import Session
@@ -38,6 +39,10 @@ class ModelSnapshot:
 
     sequence: int
     state: ModelState
+
+
+Planned: TypeAlias = Callable[[str], ModelSnapshot | None]
+"""What the planning of this process knows of a study; None where it does not plan it."""
 
 
 @dataclass(slots=True)

@@ -60,9 +60,9 @@ class Life:
         finally:
             for end in theirs:
                 end.close()
-        self._thread, *lines = (end for end, _ in pairs)
+        self._line, *lines = (end for end, _ in pairs)
         with suppress(OSError):  # it has ended already, as the first who asks will hear
-            self._thread.send(known)
+            self._line.send(known)
         self._lock = threading.Lock()
         self._was_ready: bool | None = None
         self.plans, self.looks = _queue(lines[:THREADS]), _queue(lines[THREADS:])
@@ -108,12 +108,12 @@ class Life:
         code = self._process.wait()
         with self._lock:
             if self._was_ready is None:
-                self._was_ready = _has_word(self._thread)
+                self._was_ready = _has_word(self._line)
             return code, self._was_ready
 
     def end(self) -> None:
         """Have it end now; kill it if it does not."""
-        self._thread.close()
+        self._line.close()
         try:
             self._process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
@@ -149,9 +149,9 @@ def _borrowed(lines: "SimpleQueue[Connection]") -> Iterator[Connection]:
         lines.put(line)
 
 
-def _has_word(thread: Connection) -> bool:
+def _has_word(line: Connection) -> bool:
     try:
-        thread.recv()
+        line.recv()
     except (EOFError, OSError):
         return False
     return True

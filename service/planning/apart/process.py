@@ -20,15 +20,14 @@ from service.planning.apart.life import Life, LifeEnded, Tell
 from service.planning.apart.suspects import Suspects
 from service.planning.listener import Listener
 from service.planning.planner import fail
-from service.planning.study_results import ModelSnapshot
+from service.planning.study_results import Planned
 from service.settings import Settings
 from service.storage.db import Database
 
 log = structlog.get_logger(__name__)
 
 Looking: TypeAlias = Callable[
-    [Database, Callable[[str], ModelSnapshot | None], Callable[[str], object]],
-    Callable[[str, str], Any],
+    [Database, Planned, Callable[[str], object]], Callable[[str, str], Any]
 ]
 """From a database, what is known of a study there, and how to have one planned."""
 

@@ -23,12 +23,12 @@ from rankspace.errors import (
     NotFound,
     Unreachable,
 )
-from service.insights.knowledge import Planned
 from service.insights.making import looking
 from service.planning.apart import life
 from service.planning.apart.child import _portable
 from service.planning.apart.life import LOOKS
 from service.planning.apart.process import MOST_ENDS, PlanningProcess
+from service.planning.study_results import Planned
 from service.storage.database_file import DatabaseLost
 from service.storage.db import Database
 from service.studies.repository import Studies
