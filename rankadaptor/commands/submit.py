@@ -104,11 +104,11 @@ def _described(study: Study) -> tuple[Study, PrunedModel]:
 def _found(study: Study, dataset: "Dataset | None") -> Text:
     if dataset is None:
         return Text("the training file is large: its rows are first read by a worker")
-    held_out = sum(map(len, dataset.held_out.values()))
-    length = study.recipe.sequence_length
+    length, counts = study.recipe.sequence_length, dataset.counts
     return Text(
-        f"{len(dataset.train):,} examples of up to {length} tokens to train on, {held_out:,} held "
-        "out; model, tokenizer and data fit each other"
+        f"examples of up to {length} tokens: {counts.sentence}; "
+        "model, tokenizer and data fit each other",
+        style="yellow" if counts.is_worrying else "",
     )
 
 
