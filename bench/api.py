@@ -29,8 +29,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from bench.family import resident_mebibytes, server_on
 from bench.latency.rest import key_of, report, server, submit, write_history
-from bench.memory import resident_mebibytes
 from rankspace.lease import PROTOCOL, Claim, Heartbeat
 from rankspace.wire import encode
 
@@ -118,7 +118,7 @@ async def _run(
             await load.ask(admin, "GET", f"/v1/studies/{study}/{insight}")
         await load.ask(admin, "GET", f"/studies/{study}", headers=browser)
         load.seconds.clear()  # the first look at a long history is told by bench.latency
-        first = _mebibytes(home)
+        first = resident_mebibytes(server_on(home))
         end = time.monotonic() + options.seconds
         await asyncio.gather(
             *(_heartbeat(load, leases, at, end) for at in range(options.workers)),
@@ -126,7 +126,7 @@ async def _run(
             _turn_over(load, leases, end),
             _administer(load, study, end),
         )
-        return load, first, _mebibytes(home)
+        return load, first, resident_mebibytes(server_on(home))
 
 
 async def _staff(load: Load, workers: int) -> list[Mapping[str, Any]]:
@@ -238,18 +238,6 @@ async def _administer(load: Load, study: str, end: float) -> None:
         for path in paths:
             await load.ask(load.admin, "GET", path)
             await asyncio.sleep(0.3)
-
-
-def _mebibytes(home: Path) -> float:
-    """Resident memory of the server on ``home``."""
-    for status in Path("/proc").glob("[0-9]*/status"):
-        try:
-            command = (status.parent / "cmdline").read_text(encoding="utf-8")
-            if "serve" in command and str(home) in command:
-                return resident_mebibytes(int(status.parent.name))
-        except OSError:
-            continue
-    raise RuntimeError("the server is gone")
 
 
 def _show(load: Load, first: float, last: float, file: Path | None) -> None:

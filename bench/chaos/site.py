@@ -16,7 +16,7 @@ from typing import Literal
 import httpx
 
 from bench.chaos.clocks import Clock, build
-from bench.memory import resident_mebibytes
+from bench.family import resident_mebibytes
 from tests.fault_proxy import FaultProxy
 from tests.services import Postgres, Redis, free_port
 from tests.waiting import wait_for

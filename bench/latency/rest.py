@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -158,15 +159,19 @@ def _crew(url: str, key: Mapping[str, str], crew: int, cycles: int) -> tuple[Lat
 
 
 @contextmanager
-def server(home: Path) -> Iterator[str]:
-    """A server process that answers, on the data in ``home``; gone afterwards."""
+def server(home: Path, settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[str]:
+    """A server process that answers, on the data in ``home``, with these in its environment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     command = [sys.executable, "-m", "rankadaptor.cli", "serve", "--port", str(port)]
     with (home / "server.log").open("ab") as log:
         process = subprocess.Popen(
-            [*command, "--data", str(home)], cwd=HERE, stdout=log, stderr=log, env=_environment()
+            [*command, "--data", str(home)],
+            cwd=HERE,
+            stdout=log,
+            stderr=log,
+            env={**_environment(), **settings},
         )
         try:
             _await(f"http://127.0.0.1:{port}", process)
@@ -241,7 +246,8 @@ def write_history(home: Path, study: str, trials: int) -> None:
     """Write what the service writes when a person's candidates are measured one after another."""
     database = Database(Settings(data_directory=home).url())
     with database.writing() as session:
-        space = space_of(session.scalars(select(StudyRow.space)).one())
+        spaces = select(StudyRow.space).where(StudyRow.id == study)
+        space = space_of(session.scalars(spaces).one())
         first = int(session.scalar(select(func.max(TrialRow.id))) or 0) + 1
         for start in range(0, trials, CHUNK):
             vectors = _vectors(space, trials)[start : start + CHUNK]
@@ -333,13 +339,14 @@ def _cycles(
     claims, reports = [], []
     with httpx.Client(base_url=url, headers=key, timeout=120) as client:
         for _ in range(count):
-            claimed, lease = _claim(client, worker)
+            claimed, lease = claim(client, worker)
             claims.append(claimed)
-            reports.append(_report(client, worker, lease))
+            reports.append(send(client, worker, lease))
     return claims, reports
 
 
-def _claim(client: httpx.Client, worker: str) -> tuple[float, Mapping[str, Any]]:
+def claim(client: httpx.Client, worker: str) -> tuple[float, Mapping[str, Any]]:
+    """Claim a trial as ``worker``, waiting for it; return the seconds and the lease."""
     begin = time.perf_counter()
     body = encode(Claim(worker, PROTOCOL))
     while not (answer := client.post("/v1/leases?wait=20", json=body).raise_for_status()).content:
@@ -348,7 +355,8 @@ def _claim(client: httpx.Client, worker: str) -> tuple[float, Mapping[str, Any]]
     return seconds, answer.json()
 
 
-def _report(client: httpx.Client, worker: str, lease: Mapping[str, Any]) -> float:
+def send(client: httpx.Client, worker: str, lease: Mapping[str, Any]) -> float:
+    """Report the lease's result; return the seconds."""
     path, body = report(lease, worker)
     begin = time.perf_counter()
     client.post(path, json=body).raise_for_status()
