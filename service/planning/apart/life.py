@@ -29,6 +29,10 @@ BLOCKED = frozenset({signal.SIGINT, signal.SIGTERM})
 END_SECONDS = 5.0
 """How long it may take to end before it is killed: it only has to see that it should."""
 
+ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "OMP", "MKL")}
+"""Of linear algebra, unless the operator says more: its matrices are small, so that further threads
+mostly spin, on the cores that heartbeats are answered on."""
+
 Tell: TypeAlias = Callable[..., None]
 
 
@@ -123,7 +127,7 @@ class Life:
 
 def _spawned(lines: Sequence[int]) -> "subprocess.Popen[bytes]":
     """Start it with these descriptors, and signals left to this process."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment = ONE_THREAD | os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, *PROGRAM, *map(str, lines)]
     before = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)  # it inherits what is blocked
     try:
