@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 
 import structlog
 from sqlalchemy.orm import Session
@@ -26,7 +27,7 @@ from service.leases.plausibility import ImplausibleMeasurement
 from service.leases.repository import Leases
 from service.settings import Settings
 from service.signals.doorbell import Doorbell
-from service.storage.attendance import attend, unattended
+from service.storage.attendance import attend, await_leases, unattended
 from service.storage.db import Database
 from service.storage.scope import ALL
 from service.telemetry.metrics import Metrics
@@ -212,7 +213,7 @@ class LeaseService:
 
     def _check_attended(self, session: Session) -> None:
         """Raise where the clock was set since the turn began: what is late by it may not be."""
-        if not 0.0 <= unattended(session) <= self._usual_seconds():
+        if not self._is_usual(unattended(session)):
             raise _Unattended
 
     def _count_expired(self, seconds: Sequence[float]) -> None:
@@ -225,20 +226,37 @@ class LeaseService:
 
     def _attend(self) -> None:
         """Note now and then that somebody is there; give the time of an absence to every holder."""
-        lease = self._settings.lease_seconds
         with self._database.reading() as session:
-            if 0.0 <= unattended(session) < lease / TURNS_PER_LEASE:
+            away = unattended(session)
+        if 0.0 <= away < self._settings.lease_seconds / TURNS_PER_LEASE:
+            return
+        if self._is_usual(away):
+            with suppress(_Unattended), self._database.writing() as session:
+                self._note(session)
                 return
+        self._give_time_back()
+
+    def _note(self, session: Session) -> None:
+        if not self._is_usual(attend(session)):
+            raise _Unattended
+        self._has_attended = True
+
+    def _give_time_back(self) -> None:
         with self._database.writing() as session:
+            await_leases(session)
             away = attend(session)
             lost = max(away - self._usual_seconds(), 0.0)
-            is_usual = away >= 0.0 and not lost
-            renewed = 0 if is_usual else Leases(session).grant_grace(lease, lost)
+            lease = self._settings.lease_seconds
+            renewed = 0 if self._is_usual(away) else Leases(session).grant_grace(lease, lost)
             if away < 0.0:  # by so much, less what went by since the last note
                 Leases(session).set_back(self._usual_seconds() - away)
         if renewed:
             log.info("leases renewed", leases=renewed, absent_seconds=round(away, 1))
         self._has_attended = True
+
+    def _is_usual(self, away: float) -> bool:
+        """Whether that is no absence, and no clock was set."""
+        return 0.0 <= away <= self._usual_seconds()
 
     def _usual_seconds(self) -> float:
         """Seconds between two notes that are no absence; before the first there were no turns."""

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from rankspace.lease import Capabilities
 from rankspace.trial import TRANSITIONS, TrialState
 from service.storage.attempts import end_attempts
-from service.storage.attendance import FENCE
+from service.storage.attendance import FENCE, hold_grace
 from service.storage.clock import Now
 from service.storage.scope import ALL
 from service.storage.tables import AttemptRow, ModelRow, StudyRow, TrialRow, table_of
@@ -114,6 +114,7 @@ class Leases:
     ) -> TrialRow | None:
         """Hand the study's next queued trial to ``worker``; its token rises by one."""
         given = {"study": study, "holder": worker, "lease_seconds": lease_seconds}
+        hold_grace(self._session)
         claimed = self._session.scalar(_CLAIM, given)
         if claimed is not None:
             claim = {"trial_id": claimed.id, "token": claimed.token}
@@ -122,6 +123,7 @@ class Leases:
 
     def renew(self, trial: int, token: int, lease_seconds: float) -> bool:
         """Extend the lease; false when ``token`` no longer holds a running trial."""
+        hold_grace(self._session)
         return self._move(trial, token, (TrialState.RUNNING,), lease_until=Now() + lease_seconds)
 
     def finish(self, trial: int, token: int, state: TrialState, error: str | None) -> bool:

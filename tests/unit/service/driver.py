@@ -40,6 +40,9 @@ STREAM_SECONDS = 0.05
 ON_SQLITE = pytest.mark.parametrize("directory", ["sqlite"], indirect=True)
 """For what only the database in a file does."""
 
+ON_POSTGRESQL = pytest.mark.parametrize("directory", ["postgresql"], indirect=True)
+"""For what only a database with several writers does."""
+
 ON_BOTH = pytest.mark.parametrize("directory", ["sqlite", "postgresql"], indirect=True)
 """For what the two may do differently, in a module that is above the database."""
 

@@ -1,5 +1,6 @@
 """Absences of the service, and clocks that are set: whose lease ends, and whose goes on."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -8,11 +9,13 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from service.storage.attendance import unattended
+from rankspace.lease import PROTOCOL, Claim
+from service.leases import lease_service, workflow
+from service.storage.attendance import attend, unattended
 from service.storage.clock import Now
 from service.storage.db import Database
 from service.storage.tables import AttendanceRow, TrialRow
-from tests.unit.service.driver import Service, holding, start
+from tests.unit.service.driver import ANYBODY, ON_POSTGRESQL, Service, holding, start
 
 LEASE = 120.0
 HOUR = 3600.0
@@ -31,11 +34,15 @@ def _write(service: Service) -> AbstractContextManager[Session]:
     return database.writing()
 
 
-def _set_clock(service: Service, seconds: float) -> None:
-    """Set the clock on, or be away: all that was written down is ``seconds`` older."""
+def _set_clock(service: Service, seconds: float, writing: Session | None = None) -> None:
+    """Set the clock on, or be away: all that was written down is ``seconds`` older.
+
+    What a transaction is ``writing`` is so as well.
+    """
     with _write(service) as session:
         session.execute(update(AttendanceRow).values(at=AttendanceRow.at - seconds))
-        session.execute(update(TrialRow).values(lease_until=TrialRow.lease_until - seconds))
+        leases = writing or session
+        leases.execute(update(TrialRow).values(lease_until=TrialRow.lease_until - seconds))
 
 
 def _left(service: Service, trial: int) -> float:
@@ -98,3 +105,38 @@ def test_a_clock_set_back_makes_no_lease_last_longer_than_a_new_one(
     assert _left(service, trial) <= LEASE
     with _write(service) as session:
         assert 0.0 <= unattended(session) < 60.0
+
+
+@ON_POSTGRESQL
+def test_a_lease_being_written_when_the_clock_is_set_is_given_the_time_too(
+    service: Service,
+) -> None:
+    service.submit()
+    service.sweep()
+    sweeping = threading.Thread(target=service.sweep)
+    with _write(service) as session:
+        claimed = workflow.claim(session, Claim("w1", PROTOCOL), LEASE, ANYBODY)
+        assert claimed is not None
+        _set_clock(service, HOUR, session)
+        sweeping.start()
+        sweeping.join(0.5)  # waits, or would be through by now
+    sweeping.join()
+    service.sweep()
+    assert _expiries(service, claimed.id) == 0
+    assert LEASE / 2 < _left(service, claimed.id) <= LEASE
+
+
+@ON_POSTGRESQL
+def test_a_clock_set_while_attendance_is_noted_is_seen(
+    service: Service, trial: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _set_clock(service, 10.0)  # a note is due
+
+    def noted(session: Session) -> float:
+        monkeypatch.undo()
+        _set_clock(service, HOUR)
+        return attend(session)
+
+    monkeypatch.setattr(lease_service, "attend", noted)
+    service.sweep()
+    assert 0.0 < _left(service, trial) <= LEASE
