@@ -53,10 +53,8 @@ def main() -> None:
         with service(place / "service", place / "logs", UNLIMITED) as client:
             answers = [*_by_command(place), *requests.answers(place, client)]
             left = len(list(client.studies())) + len(list((place / "made").glob("*")))
+            _print(answers)
             found = list(_damaged(place, client, options.bodies))
-    _print(answers)
-    for taken in (answer for answer in answers if not answer.is_refusal or not answer.fix):
-        print(f"NOT REFUSED, OR WITHOUT A FIX: {taken}")
     for fault in found:
         print(f"FAULT {fault.door.method} {fault.door.path} {fault.status}: {fault.said}")
         print(f"  after {fault.body!r}")
@@ -98,6 +96,7 @@ def _damaged(place: Path, client: Client, count: int) -> Iterator[Fault]:
 def _doors(place: Path, client: Client) -> list[Door]:
     """Every route that takes a body, with a good one for each."""
     model = describe(place / "pruned")
+    client.register(model)  # as it is, whatever was sent under its path before
     search = {"budget": {"parameters": "uniform:8", "trials": 8}}
     recipe = {"data": {"train": "/text.txt"}}
     study = {"name": "s", "model": model.path, "recipe": recipe, "search": search}
@@ -129,6 +128,8 @@ def _print(answers: list[Answer]) -> None:
     for a in answers:
         cells = (a.door, a.given, str(a.code), f"{a.error}: {a.detail}", a.fix)
         print(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
+    for taken in (answer for answer in answers if not answer.is_refusal or not answer.fix):
+        print(f"NOT REFUSED, OR WITHOUT A FIX: {taken}")
 
 
 def _counts(answers: list[Answer], left: int) -> str:

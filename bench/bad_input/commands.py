@@ -24,7 +24,6 @@ def answers(place: Path) -> Iterator[Answer]:
         "text missing": [*cut[:5], str(place / "none.txt")],
         "text is a directory": [*cut[:5], str(place)],
         "target is in use": [*cut[:3], str(place / "logs"), *cut[4:]],
-        "target within the model": [*cut[:3], f"{base}/made", *cut[4:]],
         "model missing": ["compress", "taylor", str(place / "none"), made, "--text", text],
         "no service there": ["status", "--url", NOWHERE],
         "an address that is none": ["status", "--url", "localhost:8731"],
@@ -39,7 +38,7 @@ def answers(place: Path) -> Iterator[Answer]:
         "a worker without a service": ["worker", "--url", "not a url"],
         "a profile of no model": ["profile", str(place / "none"), "--text", text],
         "a history that is none": ["meta", "train", "--studies", text, "--out", made],
-        "a database that is none": ["db", "check", "--database", "nosql://here"],
+        "a database that is none": ["db", "check", "--database-url", "nosql://here"],
     }
     for given, command in lines.items():
         yield run("command", given, *command)

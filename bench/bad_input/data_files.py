@@ -44,7 +44,6 @@ INSTRUCTIONS: Mapping[str, str | bytes] = {
 
 TEXTS: Mapping[str, str | bytes] = {
     "a text of one word": "one",
-    "JSON lines with a text field": _lines(WEB),
     "rows of instructions as text": ROWS,
     "a text in gzip": gzip.compress(b"one two three " * 400),
     "a text in UTF-16": ("one two three " * 400).encode("utf-16"),

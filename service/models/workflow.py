@@ -71,8 +71,13 @@ def check(model: PrunedModel) -> None:
         raise InvalidInput("parameters", model.parameters, "is negative", fix="count the weights")
     if not model.matrices:
         raise InvalidInput("matrices", [], "is empty", fix="describe the model's linear weights")
+    names: set[str] = set()
     for index, matrix in enumerate(model.matrices):
         _check_matrix(f"matrices[{index}]", matrix)
+        if matrix.name in names:
+            fix = "describe each matrix once"
+            raise InvalidInput(f"matrices[{index}].name", matrix.name, "comes twice", fix=fix)
+        names.add(matrix.name)
     for index, profile in enumerate(model.profiles):
         _check_name(f"profiles[{index}].name", profile.name)
 

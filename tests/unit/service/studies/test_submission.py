@@ -93,6 +93,14 @@ def test_names_of_a_model_s_matrices_are_capped(service: Service, field: str) ->
     assert len(answer.text) < 400
 
 
+def test_a_matrix_that_comes_twice_is_refused(service: Service) -> None:
+    described = model()
+    described["matrices"].append(described["matrices"][0])
+    answer = service.post("/v1/models", described)
+    assert answer.status_code == 422
+    assert f"matrices[{len(described['matrices']) - 1}].name" in answer.json()["detail"]
+
+
 def test_names_of_profiles_are_capped(service: Service) -> None:
     profile = {
         **dict.fromkeys(("depth", "kept", "input_norm", "output_norm"), 1.0),
