@@ -24,7 +24,7 @@ _ATTENDANCE = table_of(AttendanceRow)
 FENCE = select(func.coalesce(func.max(_ATTENDANCE.c.fence), 0)).scalar_subquery()
 """SQL: tokens up to here may be in the hands of workers this database knows nothing of."""
 
-_PENDING = "hashtextextended('rankadaptor leases that are being written', 0)"
+_PENDING = "hashtextextended('leases that are being written', 0)"
 _WRITES = text(f"SELECT pg_advisory_xact_lock_shared({_PENDING})")
 _GIVES_BACK = text(f"SELECT pg_advisory_xact_lock({_PENDING})")
 

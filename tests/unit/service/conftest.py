@@ -86,7 +86,8 @@ def migrated_postgres(postgres: Postgres, tmp_path_factory: pytest.TempPathFacto
 
 _ABOVE = (
     *("audit", "limits", "insights", "knowledge", "racing", "hints", "webhooks", "tracing"),
-    *("study_control", "study_results", "study_run", "restart"),
+    *("study_control", "study_results", "study_run", "restart", "quarantine"),
+    *("origin", "extension", "full_matrices", "data_counts", "inputs", "fresh", "metrics"),
     *("bad_input", "browser", "fuzz", "pages", "plots", "prefix", "server", "sockets", "malformed"),
 )
 ABOVE_THE_DATABASE = frozenset(f"test_{name}" for name in _ABOVE)

@@ -10,7 +10,7 @@ from rankspace.recipe import UNSTATED_READING, Inputs
 from rankspace.wire import encode
 from service.storage.documents import study_of, write_study
 from service.studies.repository import Studies
-from tests.unit.service.driver import Service, measurement, model, score, study
+from tests.unit.service.driver import ON_BOTH, Service, measurement, model, score, study
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 SUBMITTED = {"data": A, "tokenizer": B, "reading": 2}
@@ -71,6 +71,7 @@ def test_a_worker_of_before_gets_nothing_of_a_study_that_asks_what_it_cannot_say
     assert service.claim("new")["study_id"] == asking
 
 
+@ON_BOTH
 def test_a_study_that_only_workers_of_before_ask_for_pauses_and_says_why(service: Service) -> None:
     study_id = service.submit(inputs=SUBMITTED)
     for worker in ("w1", "w2", "w3"):
@@ -132,6 +133,7 @@ def test_a_study_that_only_finds_other_inputs_pauses_and_says_why(service: Servi
     assert "recipe.data.train" in view["error"]
 
 
+@ON_BOTH
 def test_without_hashes_the_first_accepted_result_says_what_counts(service: Service) -> None:
     """Of a client of before, or of a body written by hand."""
     study_id = service.submit()

@@ -206,6 +206,7 @@ def test_a_study_whose_extension_is_cancelled_is_done_as_before(service: Service
 
 
 @pytest.mark.parametrize("change", ["pause", None])
+@ON_BOTH
 def test_an_extension_after_a_cancelled_one_has_trials_and_seeds_of_its_own(
     service: Service, change: str | None
 ) -> None:

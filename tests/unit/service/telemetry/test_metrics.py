@@ -15,7 +15,7 @@ from service.telemetry import gauges
 from service.telemetry.gauges import _STATES, _WAITING
 from service.telemetry.metrics import Metrics
 from service.telemetry.timing import RequestTimer
-from tests.unit.service.driver import ON_SQLITE, Service, holding, start
+from tests.unit.service.driver import ON_BOTH, ON_SQLITE, Service, holding, start
 from tests.unit.service.telemetry.scraping import scrape
 
 
@@ -62,6 +62,7 @@ def test_reports_are_counted_by_what_became_of_them(service: Service) -> None:
     assert seen.value("lease_expired_total") == 0
 
 
+@ON_BOTH
 def test_gpu_time_is_that_of_ended_attempts(service: Service) -> None:
     service.submit()
     first = service.claim()
@@ -101,6 +102,7 @@ def test_every_lease_that_ran_out_is_counted(service: Service) -> None:
     assert scrape(service).value("lease_expired_total") == 2
 
 
+@ON_BOTH
 def test_the_gauges_are_what_the_database_says(service: Service) -> None:
     study = service.submit()
     service.work(2)
@@ -122,6 +124,7 @@ def test_the_gauges_are_what_the_database_says(service: Service) -> None:
     assert service.report(running, -2.0).status_code == 200
 
 
+@ON_BOTH
 def test_trials_of_a_paused_study_do_not_wait_for_workers(service: Service) -> None:
     study = service.submit()
     assert scrape(service).value("queue_depth", purpose="search") > 0

@@ -12,7 +12,7 @@ from rankspace.wire import encode
 from service.insights.cache import Insight
 from service.studies.workflow import pause
 from service.workers.bars import Bars
-from tests.unit.service.driver import Service, score, start
+from tests.unit.service.driver import ON_BOTH, Service, score, start
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
@@ -120,6 +120,7 @@ def test_the_end_is_shown_at_once(dear: Service) -> None:
     assert "Verdict: " in reader.pages()[0]
 
 
+@ON_BOTH
 def test_what_another_process_wrote_is_shown_as_soon(dear: Service) -> None:
     study = dear.submit()
     reader = Reader(dear, study)
