@@ -56,7 +56,7 @@ def run(door: str, given: str, *command: str) -> Answer:
 
 
 def _speaks_json(command: tuple[str, ...]) -> bool:
-    return command[0] not in ("serve", "worker")
+    return command[0] not in ("serve", "worker", "db")
 
 
 def _spoken(text: str) -> dict[str, str]:
