@@ -25,7 +25,8 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
+from itertools import chain
 from pathlib import Path
 
 from rich.console import Console
@@ -38,6 +39,9 @@ from bench.chaos.run import Order, Outcome, run
 
 USUAL = {"trials": 10_000, "workers": 50, "studies": 10, "database": "postgresql"}
 QUICK = {**USUAL, "trials": 300, "workers": 8, "studies": 3}
+
+SHOWN = 10
+"""Findings of each kind: many of one must not hide the others."""
 
 MUTANT_MENU = Menu(10, 30, 0, 0, 2, 0, 2)
 MUTANT_LONG_SHARE = 0.5
@@ -158,7 +162,8 @@ def _show(outcome: Outcome) -> None:
     table.add_row("memory of the services, MiB", _list(outcome.mebibytes))
     table.add_row("seconds of checking", f"{outcome.checked_seconds:.0f}")
     Console(width=100).print(table)
-    for line in (*outcome.findings.all[:20], *outcome.problems):
+    kinds = (getattr(outcome.findings, kind.name)[:SHOWN] for kind in fields(Findings))
+    for line in (*chain(*kinds), *outcome.problems):
         print(f"FOUND: {line}")
 
 

@@ -52,7 +52,7 @@ class Order:
     kind: Kind = "postgresql"
     seed: int = 0
     tree: Path = ROOT
-    most_seconds: float = 600.0
+    most_seconds: float = 1_800.0
     replays: bool = True
     long_share: float = LONG
     closed_studies: int = 1
