@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
@@ -58,7 +58,8 @@ class PlanningQueue:
     """Runs the planner for whoever asks; requests that wait for the same study are one.
 
     Studies of different projects are planned side by side and in time slices: of the projects that
-    wait, the one that had the least time lately is next.
+    wait, the one that had the least time lately is next. Of one project's studies every other one
+    is one whose worker waits, if there is any, however many came before it; the rest come in turn.
     """
 
     def __init__(self, planner: Planner, agenda: Agenda) -> None:
@@ -68,6 +69,8 @@ class PlanningQueue:
         self._waiting: OrderedDict[str, Future[None]] = OrderedDict()
         self._running: dict[str, Future[None]] = {}
         self._cold: OrderedDict[str, None] = OrderedDict()
+        self._awaited: set[str] = set()
+        self._had_awaited: set[str] = set()
         self._busy: set[str] = set()
         self._projects: dict[str, str] = {}
         self._turns = Turns()
@@ -87,6 +90,7 @@ class PlanningQueue:
                 self._waiting[study] = Future()
                 self._wake()
             if worker is not None:
+                self._awaited.add(study)
                 self._remember(worker, self._waiting[study])
             return self._waiting[study]
 
@@ -140,6 +144,7 @@ class PlanningQueue:
             waiting = tuple(self._waiting.values())
             self._waiting.clear()
             self._cold.clear()
+            self._awaited.clear()
             self._changed.notify_all()
         self._planner.stop()
         for future in waiting:
@@ -209,11 +214,25 @@ class PlanningQueue:
 
     def _chosen(self) -> _Slice | None:
         for studies, warms in ((self._waiting, False), (self._cold, True)):
-            free = {self._projects[s]: s for s in reversed(studies) if self._is_free(s)}
-            project = self._turns.next(reversed(free))
+            free = self._firsts(study for study in studies if self._is_free(study))
+            project = self._turns.next(free)
             if project is not None:
                 return _Slice(free[project], project, warms)
         return None
+
+    def _firsts(self, studies: Iterable[str]) -> dict[str, str]:
+        """The study of each project that is next in it."""
+        found: dict[str, str] = {}
+        for study in studies:
+            project = self._projects[study]
+            first = found.setdefault(project, study)
+            if self._is_due(study, project) and not self._is_due(first, project):
+                found[project] = study
+        return found
+
+    def _is_due(self, study: str, project: str) -> bool:
+        """Whether it is of the kind, awaited or not, that the project's last one was not of."""
+        return (study in self._awaited) != (project in self._had_awaited)
 
     def _is_free(self, study: str) -> bool:
         project = self._projects.get(study)
@@ -224,8 +243,16 @@ class PlanningQueue:
         if chosen.warms:
             del self._cold[chosen.study]
         else:  # what is committed from here on needs another turn
+            self._note_kind(chosen)
             self._running[chosen.study] = self._waiting.pop(chosen.study)
         return chosen
+
+    def _note_kind(self, chosen: _Slice) -> None:
+        if chosen.study in self._awaited:
+            self._awaited.discard(chosen.study)
+            self._had_awaited.add(chosen.project)
+        else:
+            self._had_awaited.discard(chosen.project)
 
     def _put_back(self, chosen: _Slice, is_done: bool, seconds: float) -> None:
         with self._changed:

@@ -94,6 +94,22 @@ def test_what_is_not_done_in_a_slice_goes_on_before_others_of_its_project(
     assert planner.slices == [*["a/long"] * 50, "a/short"]
 
 
+def test_a_study_whose_worker_waits_goes_before_others_of_its_project_in_turn(
+    planner: Scripted, queue: PlanningQueue
+) -> None:
+    planner.held["a/first"] = threading.Event()
+    queue.ask("a/first")
+    wait_for(lambda: planner.slices)
+    others = [queue.ask(f"a/{number}") for number in range(4)]
+    awaited = [queue.ask(f"a/awaited {number}", f"w{number}") for number in range(2)]
+    awaited.append(queue.ask("a/3", "w3"))
+    planner.held["a/first"].set()
+    for future in (*others, *awaited):
+        future.result(SECONDS)
+    names = ["3", "0", "awaited 0", "1", "awaited 1", "2"]
+    assert planner.slices == ["a/first", *(f"a/{name}" for name in names)]
+
+
 def test_what_is_not_done_in_a_slice_lets_other_projects_go_first(
     planner: Scripted, queue: PlanningQueue
 ) -> None:
