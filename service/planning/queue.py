@@ -210,6 +210,7 @@ class PlanningQueue:
         with self._changed:
             if len(self._projects) > PROJECTS:
                 self._projects.clear()
+                self._had_awaited.clear()
             self._projects.update({study: found.get(study, study) for study in unknown})
 
     def _chosen(self) -> _Slice | None:

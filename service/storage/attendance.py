@@ -11,7 +11,7 @@ such a transaction lets nothing be given back until it has ended.
 
 import math
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import TextClause, func, select, text, update
 from sqlalchemy.orm import Session
 
 from service.storage.clock import Now
@@ -34,16 +34,20 @@ _SINCE = select(Now() - AttendanceRow.at).where(AttendanceRow.id == ONLY)
 def hold_grace(session: Session) -> None:
     """Let no time be given back before this transaction ends; for who writes a lease's end.
 
-    Before it locks a trial. SQLite has one writer at a time anyway.
+    Before it locks a trial.
     """
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(_WRITES)
+    _lock(session, _WRITES)
 
 
 def await_leases(session: Session) -> None:
     """Wait until no transaction holds grace, and let none begin to: then every lease is seen."""
+    _lock(session, _GIVES_BACK)
+
+
+def _lock(session: Session, statement: TextClause) -> None:
+    """Only where there are several writers at a time: SQLite has one."""
     if session.get_bind().dialect.name == "postgresql":
-        session.execute(_GIVES_BACK)
+        session.execute(statement)
 
 
 def unattended(session: Session) -> float:
