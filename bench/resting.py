@@ -17,9 +17,8 @@ import httpx
 import numpy as np
 
 from bench.family import processor_seconds, resident_mebibytes, server_on
-from bench.latency.rest import claim, key_of, send, server, submit, write_history
+from bench.latency.rest import UNLIMITED, claim, key_of, send, server, submit, write_history
 
-OPEN = {"RANKADAPTOR_REQUESTS_PER_SECOND": "1e6", "RANKADAPTOR_REQUEST_BURST": "1e6"}
 WINDOW = 10.0
 IDLE = 5.0
 PATIENCE = 1200.0
@@ -39,7 +38,7 @@ def main() -> None:
 
 
 def _fill(home: Path, studies: int, trials: int) -> None:
-    with server(home, OPEN) as url:
+    with server(home, UNLIMITED) as url:
         key = key_of(home, "admin")
         ids = [submit(url, key, trials + 10 * CLAIMS, "additive") for _ in range(studies)]
     for study in ids:
@@ -48,7 +47,7 @@ def _fill(home: Path, studies: int, trials: int) -> None:
 
 def _rest(home: Path) -> str:
     begin = time.monotonic()
-    with server(home, OPEN) as url:
+    with server(home, UNLIMITED) as url:
         pid = server_on(home)
         loads = [_load(pid)]
         while loads[-1] >= IDLE and time.monotonic() - begin < PATIENCE:

@@ -23,6 +23,7 @@ import httpx
 from bench.bad_input import commands, data_files, model_files, requests, study_files
 from bench.bad_input.answer import Answer
 from bench.bad_input.fuzzing import Door, Fault, faults
+from bench.latency.rest import UNLIMITED
 from pruning.container.description import describe
 from pruning.methods.compression import compress
 from pruning.methods.settings import PruningSettings
@@ -34,7 +35,6 @@ from rankadaptor.demo.processes import service
 from rankspace import Study
 from rankspace.wire import decode, encode
 
-UNLIMITED = {"RANKADAPTOR_REQUESTS_PER_SECOND": "1e6", "RANKADAPTOR_REQUEST_BURST": "1e6"}
 TINY = Size(
     vocabulary=300, hidden=32, ffn=48, blocks=3, heads=4, kv_heads=2, length=16, batch=2, steps=1
 )

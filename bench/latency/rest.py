@@ -54,6 +54,9 @@ CYCLES, QUICK_CYCLES = 60, 12
 CREWS = (1, 4)
 STEPS = 10
 SECONDS = {"load": 0.0, "attach": 0.0, "train": 0.001, "evaluate": 0.0}
+UNLIMITED = {"RANKADAPTOR_REQUESTS_PER_SECOND": "1e6", "RANKADAPTOR_REQUEST_BURST": "1e6"}
+"""Environment of a server whose caller asks more than a key may."""
+
 CHUNK = 500
 """Rows per statement."""
 
