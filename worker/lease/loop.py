@@ -148,9 +148,11 @@ class Worker:
             # Claiming while a report is under way brings the same lease: it has been run already.
             self._drain.sleep(self._patience.away_seconds)
             return
+        began = time.monotonic()
         try:
             self._run(lease)
         except CannotOpen:  # given back: the service has other studies, or waits before this one
+            self._idle_since += time.monotonic() - began  # to look for the files was not to idle
             self._drain.sleep(PAUSE_SECONDS)  # or is of the release before, and brings it again
             return
         self._trials += 1

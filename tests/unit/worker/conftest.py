@@ -18,6 +18,7 @@ from tests.unit.tiny_llama import (  # noqa: F401  # fixtures
     tokenizer,
 )
 from tests.unit.worker.fake_service import FakeService
+from tests.unit.worker.starting import worker  # noqa: F401  # fixture
 from worker.lease.client import LeaseClient
 from worker.lease.spool import Spool
 from worker.trial.evaluation import Evaluator

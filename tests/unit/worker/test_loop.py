@@ -4,9 +4,8 @@ import json
 import re
 import signal
 import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,98 +16,38 @@ from structlog.testing import capture_logs
 
 from rankspace import Assignment, Measurement, RankVector
 from rankspace.errors import Forbidden, InvalidInput, RankspaceError
-from rankspace.lease import Capabilities
 from rankspace.recipe import Optimizer
-from rankspace.wire import decode, encode
+from rankspace.wire import decode
+from tests.unit.worker.starting import (
+    ENDLESS,
+    NO_WORK,
+    SECONDS,
+    Answer,
+    Assign,
+    Start,
+    at_step,
+    granted,
+)
 from tests.waiting import wait_for
-from tuning.training import OnStep
 from worker.lease.client import LeaseClient
 from worker.lease.drain import Drain
-from worker.lease.loop import PAUSE_SECONDS, Patience, Worker
+from worker.lease.loop import PAUSE_SECONDS
 from worker.lease.report import SpooledReport
-from worker.lease.spool import Spool
 from worker.run import run
 from worker.settings import Settings
-from worker.trial.evaluation import Evaluator
 
 pytestmark = pytest.mark.slow
 
-Assign = Callable[..., Assignment]
-Answer = tuple[int, Any]
 LOST: Answer = (409, {"error": "LeaseLost", "detail": "handed on", "hint": ""})
-NO_WORK: Answer = (204, None)
 ACCEPTED: Answer = (200, {"status": "accepted"})
 
 
-SECONDS = 30
-"""To wait for what comes at once on a machine with nothing else to do."""
-
 MAIN = threading.main_thread().ident or 0
-
-ENDLESS = 1_000_000
-"""Steps of a trial that something else must end."""
-
-Hook = Callable[[int], None]
-
-
-@dataclass(frozen=True)
-class Hooked:
-    """The real evaluator; ``hook`` hears of every step, and no trial outlasts ``SECONDS``."""
-
-    evaluator: Evaluator
-    hook: Hook | None
-
-    def capabilities(self) -> Capabilities:
-        return self.evaluator.capabilities()
-
-    def evaluate(
-        self, assignment: Assignment, on_step: OnStep, adapter_directory: Path | None = None
-    ) -> Measurement:
-        end = time.monotonic() + SECONDS
-
-        def stepping(step: int, loss: float) -> bool:
-            if self.hook is not None:
-                self.hook(step)
-            return on_step(step, loss) or time.monotonic() > end
-
-        return self.evaluator.evaluate(assignment, stepping, adapter_directory)
-
-
-def at_step(number: int, act: Callable[[], Any]) -> Hook:
-    def hook(step: int) -> None:
-        if step == number:
-            act()
-
-    return hook
 
 
 def terminate() -> None:
     """Send this process a signal; it arrives in the main thread, which trains and waits."""
     signal.pthread_kill(MAIN, signal.SIGTERM)
-
-
-def granted(assignment: Assignment) -> Answer:
-    return (201, encode(assignment))
-
-
-Start = Callable[..., Worker]
-
-
-@pytest.fixture
-def worker(client: LeaseClient, evaluator: Evaluator, spool: Spool) -> Start:
-    def start(drain: Drain | None = None, hook: Hook | None = None, **patience: Any) -> Worker:
-        quick = {"wait_seconds": 0.01, "away_seconds": 0.01, "until_idle_seconds": 0.3, **patience}
-        return Worker(
-            "w1",
-            client,
-            client,
-            Hooked(evaluator, hook),
-            spool,
-            drain=drain or Drain(),
-            patience=Patience(**quick),
-        )
-
-    return start
 
 
 def test_a_trial_is_claimed_run_and_reported(service: Any, worker: Start, assign: Assign) -> None:
@@ -146,36 +85,6 @@ def test_an_unexpected_exception_is_a_failed_trial(
     assert service.bodies("report")[0]["error"] == "ZeroDivisionError: surprise"
 
 
-def elsewhere(changes: dict[str, Any], assignment: Assignment) -> Assignment:
-    """Return the trial with other files: ``data`` replaces the training data's path."""
-    recipe = assignment.recipe
-    if "data" in changes:
-        recipe = replace(recipe, data=replace(recipe.data, train=changes["data"]))
-    others = {name: value for name, value in changes.items() if name != "data"}
-    return replace(assignment, recipe=recipe, **others)
-
-
-@pytest.mark.parametrize(
-    ("changes", "problem"),
-    [
-        ({"model_path": "/absent", "model_fingerprint": "1" * 64}, "/absent"),
-        ({"model_fingerprint": "0" * 64}, "fingerprint"),
-        ({"data": "/absent.txt"}, "/absent.txt"),
-    ],
-)
-def test_a_worker_that_cannot_open_the_files_gives_the_trial_back_and_serves_others(
-    service: Any, worker: Start, assign: Assign, changes: dict[str, Any], problem: str
-) -> None:
-    """Reported as failed, trial after trial, it would eat the whole study in seconds."""
-    closed, sound = elsewhere(changes, assign(trial_id=1)), assign(trial_id=2)
-    service.say("claim", granted(closed), granted(sound), NO_WORK)
-    assert worker().run() == 1
-    (released,) = service.bodies("release")
-    assert re.search(f"{problem}.*; ", released["reason"])
-    (reported,) = service.bodies("report")
-    assert (reported["outcome"], service.seen[-1][0]) == ("done", "claim")
-
-
 def test_a_trial_given_back_undone_is_told_without_a_reason(
     service: Any, worker: Start, assign: Assign
 ) -> None:
@@ -185,24 +94,6 @@ def test_a_trial_given_back_undone_is_told_without_a_reason(
     worker(drain=drain, hook=at_step(2, drain.request)).run()
     (released,) = service.bodies("release")
     assert sorted(released) == ["study_id", "token", "worker"]
-
-
-def test_data_that_no_worker_could_use_are_no_fault_of_the_trial(
-    service: Any, worker: Start, assign: Assign, tmp_path: Path
-) -> None:
-    """The service bars who gives it back, and pauses a study that nobody can run."""
-    (tmp_path / "short.txt").write_text("a cat sat")
-    (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
-    short = elsewhere({"data": str(tmp_path / "short.txt")}, assign())
-    latin = elsewhere({"data": str(tmp_path / "latin.txt")}, assign(trial_id=2))
-    service.say("claim", granted(short), granted(latin), NO_WORK)
-    assert worker().run() == 0
-    reasons = [body["reason"] for body in service.bodies("release")]
-    assert [reason.partition(" = ")[0] for reason in reasons] == [
-        "recipe.data.held_out",
-        "recipe.data.train",
-    ]
-    assert service.bodies("report") == []
 
 
 def test_a_worker_whose_gpu_broke_reports_the_trial_and_leaves(
