@@ -11,7 +11,7 @@ import structlog
 from service.storage import schema
 from service.storage.db import Database
 from tests.services import Missing, Postgres, Redis, skip_or_fail
-from tests.unit.service.driver import DATABASE_URL, Service, start
+from tests.unit.service.driver import BEGINNINGS, DATABASE_URL, Service, start
 
 TEMPLATE = "migrated"
 _NUMBERS = itertools.count()
@@ -85,7 +85,19 @@ def migrated_postgres(postgres: Postgres, tmp_path_factory: pytest.TempPathFacto
 
 
 _ABOVE = (
-    *("audit", "limits", "insights", "knowledge", "racing", "hints", "webhooks", "tracing"),
+    *("access", "joining", "projects", "submission", "threads", "candidates", "listings"),
+    *(
+        "artifacts",
+        "streams",
+        "audit",
+        "limits",
+        "insights",
+        "knowledge",
+        "racing",
+        "hints",
+        "webhooks",
+        "tracing",
+    ),
     *("study_control", "study_results", "study_run", "restart", "quarantine"),
     *("origin", "extension", "full_matrices", "data_counts", "inputs", "fresh", "metrics"),
     *("bad_input", "browser", "fuzz", "pages", "plots", "prefix", "server", "sockets", "malformed"),
@@ -103,19 +115,49 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("directory", kinds, indirect=True)
 
 
+@pytest.fixture(scope="session")
+def beginnings() -> dict[tuple[str, str], Path]:
+    """Data directories in which a study has come so far, by the kind of database and how far."""
+    return {}
+
+
 @pytest.fixture
 def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """An own copy of the migrated data directory and its database."""
-    if request.param == "sqlite":
-        yield Path(shutil.copytree(request.getfixturevalue("migrated"), tmp_path / "data"))
-        return
-    postgres: Postgres = request.getfixturevalue("postgres")
-    source: Path = request.getfixturevalue("migrated_postgres")
-    directory = Path(shutil.copytree(source, tmp_path / "data"))
+    """An own copy of the migrated data directory and its database, or of one that has begun."""
+    marked = request.node.get_closest_marker("begun")
+    source, template = _begun(request, *marked.args) if marked else _migrated(request)
     name = f"test-{next(_NUMBERS)}"
-    (directory / DATABASE_URL).write_text(postgres.create(name, TEMPLATE))
-    yield directory
-    postgres.drop(name)
+    yield _copy(request, source, tmp_path / "data", name, template)
+    if request.param == "postgresql":
+        request.getfixturevalue("postgres").drop(name)
+
+
+def _migrated(request: pytest.FixtureRequest) -> tuple[Path, str]:
+    fixture = "migrated" if request.param == "sqlite" else "migrated_postgres"
+    return request.getfixturevalue(fixture), TEMPLATE
+
+
+def _begun(request: pytest.FixtureRequest, beginning: str) -> tuple[Path, str]:
+    """The directory, worked on once in this process, and the name of its database if it has one."""
+    known = request.getfixturevalue("beginnings")
+    if (request.param, beginning) not in known:
+        home = request.getfixturevalue("tmp_path_factory").mktemp(beginning) / "data"
+        source, template = _migrated(request)
+        running = start(_copy(request, source, home, beginning, template))
+        with running.client:
+            BEGINNINGS[beginning](running)
+        known[request.param, beginning] = home
+    return known[request.param, beginning], beginning
+
+
+def _copy(
+    request: pytest.FixtureRequest, source: Path, target: Path, name: str, template: str
+) -> Path:
+    directory = Path(shutil.copytree(source, target))
+    if request.param == "postgresql":
+        postgres: Postgres = request.getfixturevalue("postgres")
+        (directory / DATABASE_URL).write_text(postgres.create(name, template))
+    return directory
 
 
 @pytest.fixture

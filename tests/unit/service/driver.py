@@ -221,6 +221,11 @@ class Service:
             done.append(assignment)
         return done
 
+    def only_study(self) -> str:
+        """Identity of the study that a test marked ``DONE`` or ``RECOVERING`` begins with."""
+        (found,) = self.get("/v1/studies")["items"]
+        return str(found["id"])
+
     def sweep(self) -> None:
         self.app.state.housekeeping.sweep()
 
@@ -237,6 +242,30 @@ class Service:
         with self.app.state.runtime.database.writing() as session:
             session.execute(made)
             session.execute(claimed.values(started_at=AttemptRow.started_at - seconds))
+
+
+def until_recovery(service: Service) -> None:
+    """All but the last trial of a study; that one was claimed and given back."""
+    service.submit()
+    while (assignment := service.claim()) and assignment["purpose"] != "recover":
+        service.report(assignment, score(assignment))
+    path = f"/v1/leases/{assignment['trial_id']}/release"
+    assert service.post(path, holding(assignment), "worker").status_code == 204
+
+
+def until_done(service: Service) -> None:
+    service.submit()
+    service.work()
+
+
+BEGINNINGS: dict[str, Callable[[Service], None]] = {
+    "recovering": until_recovery,
+    "done": until_done,
+}
+"""What a data directory may begin with: the work is done once and copied."""
+
+RECOVERING = pytest.mark.begun("recovering")
+DONE = pytest.mark.begun("done")
 
 
 def start(directory: Path, *, plans_apart: bool = False, **changes: Any) -> Service:

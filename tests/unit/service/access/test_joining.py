@@ -12,7 +12,7 @@ from rankspace.lease import PROTOCOL
 from service.storage.clock import Now
 from service.storage.tables import JoinTokenRow, KeyRow
 from service.workers.join_tokens import join
-from tests.unit.service.driver import Service, holding, measurement, start
+from tests.unit.service.driver import ON_BOTH, Service, holding, measurement, start
 
 JOIN = "/v1/workers/join"
 
@@ -122,6 +122,7 @@ def test_a_revoked_token_makes_no_key_and_revokes_none(service: Service) -> None
     assert service.client.post("/v1/leases", json=claim, headers=key).status_code == 204
 
 
+@ON_BOTH
 def test_of_many_that_race_for_the_last_use_one_wins(service: Service) -> None:
     token = _token(service)["token"]
     with ThreadPoolExecutor(6) as pool:
@@ -130,6 +131,7 @@ def test_of_many_that_race_for_the_last_use_one_wins(service: Service) -> None:
     assert len(_bound(service)) == 1
 
 
+@ON_BOTH
 def test_a_use_that_is_not_committed_yet_counts(service: Service) -> None:
     token, database = _token(service)["token"], service.app.state.runtime.database
     with ThreadPoolExecutor(1) as pool:
@@ -141,6 +143,7 @@ def test_a_use_that_is_not_committed_yet_counts(service: Service) -> None:
     assert _bound(service) == ["gpu-0"]
 
 
+@ON_BOTH
 def test_of_many_that_race_for_a_name_one_wins_and_the_others_keep_their_tokens(
     service: Service,
 ) -> None:
@@ -320,6 +323,7 @@ def test_a_name_is_free_again_when_its_key_is_revoked(service: Service) -> None:
     assert _claim(service, service.key("worker"), "gpu-0").status_code == 204
 
 
+@ON_BOTH
 def test_a_held_trial_is_out_of_reach_of_the_old_key_once_the_worker_has_joined(
     service: Service,
 ) -> None:

@@ -16,7 +16,7 @@ from service.artifacts.repository import Artifacts
 from service.artifacts.store import ArtifactStore, Upload
 from service.storage.tables import TrialRow
 from service.studies.repository import Studies
-from tests.unit.service.driver import Service, holding, measurement, score, start
+from tests.unit.service.driver import ON_BOTH, RECOVERING, Service, holding, measurement, start
 
 pytestmark = pytest.mark.slow
 
@@ -24,13 +24,10 @@ CONTENT = b"adapter"
 WEIGHTS = "adapter_model.safetensors"
 
 
-def _until_recovery(service: Service) -> tuple[str, Any]:
-    identity = service.submit()
-    while lease := service.claim():
-        if lease["purpose"] == "recover":
-            return identity, lease
-        service.report(lease, score(lease))
-    raise AssertionError("no recovery was handed out")
+def _in_recovery(service: Service) -> tuple[str, Any]:
+    lease = service.claim()
+    assert lease["purpose"] == "recover"
+    return service.only_study(), lease
 
 
 def _upload(
@@ -45,8 +42,9 @@ def _upload(
     )
 
 
+@RECOVERING
 def test_uploads_are_checked_and_become_the_export(service: Service) -> None:
-    identity, lease = _until_recovery(service)
+    identity, lease = _in_recovery(service)
     refused = [
         (_upload(service, lease, name="pickle.bin"), 422),
         (_upload(service, lease, name="..%2F..%2Fetc%2Fpasswd"), 404),
@@ -87,8 +85,9 @@ def test_an_upload_over_the_cap_is_cut_off(tmp_path: Path) -> None:
         assert _upload(service, lease, content=b"x" * 101).status_code == 413
 
 
+@RECOVERING
 def test_deleting_the_study_deletes_its_files(service: Service) -> None:
-    identity, lease = _until_recovery(service)
+    identity, lease = _in_recovery(service)
     _upload(service, lease)
     service.report(lease, -2.0, upload=False)
     assert service.claim() is None  # by now the study is over
@@ -178,8 +177,9 @@ def test_descriptors_are_not_left_open(tmp_path: Path) -> None:
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
 
 
+@RECOVERING
 def test_a_recovery_is_not_done_before_its_files_are_there(service: Service) -> None:
-    _, lease = _until_recovery(service)
+    _, lease = _in_recovery(service)
     _upload(service, lease, name="README.md")  # a note is no adapter
     answer = service.report(lease, -2.0, upload=False)
     assert answer.status_code == 422
@@ -189,8 +189,9 @@ def test_a_recovery_is_not_done_before_its_files_are_there(service: Service) -> 
     assert service.report(lease, -2.0, upload=False).json() == {"status": "accepted"}
 
 
+@RECOVERING
 def test_a_vector_without_adapters_leaves_a_note(service: Service) -> None:
-    _, lease = _until_recovery(service)
+    _, lease = _in_recovery(service)
     with service.app.state.runtime.database.writing() as session:
         session.get_one(TrialRow, lease["trial_id"]).rank_vector = RankVector((0,) * 12)
     lease["rank_vector"]["ranks"] = [0] * 12
@@ -199,8 +200,9 @@ def test_a_vector_without_adapters_leaves_a_note(service: Service) -> None:
     assert service.report(lease, -2.0, upload=False).json() == {"status": "accepted"}
 
 
+@RECOVERING
 def test_a_stale_report_without_files_is_told_that_it_is_stale(service: Service) -> None:
-    _, lease = _until_recovery(service)
+    _, lease = _in_recovery(service)
     service.let_leases_run_out()
     service.sweep()
     assert service.claim("w2")["trial_id"] == lease["trial_id"]
@@ -220,11 +222,13 @@ def test_what_a_crash_left_of_an_upload_is_swept_away(directory: Path) -> None:
         assert not part.exists()
 
 
+@RECOVERING
+@ON_BOTH
 @pytest.mark.parametrize("moment", ["write", "finish"])
 def test_a_study_deleted_during_an_upload_is_not_found(
     service: Service, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    identity, lease = _until_recovery(service)
+    identity, lease = _in_recovery(service)
     real = getattr(Upload, moment)
 
     def delete_first(upload: Upload, argument: Any) -> None:
@@ -238,10 +242,12 @@ def test_a_study_deleted_during_an_upload_is_not_found(
     assert list((service.directory / "artifacts").iterdir()) == []
 
 
+@RECOVERING
+@ON_BOTH
 def test_a_study_deleted_right_after_the_upload_leaves_no_file(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    identity, lease = _until_recovery(service)
+    identity, lease = _in_recovery(service)
     real = Upload.finish
 
     def delete_after(upload: Upload, sha256: str) -> None:
@@ -262,10 +268,11 @@ def _files(service: Service) -> list[str]:
     return sorted(path.name for path in found if path.is_file())
 
 
+@RECOVERING
 def test_an_upload_that_ends_after_the_report_replaces_nothing(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    study, lease = _until_recovery(service)
+    study, lease = _in_recovery(service)
     service.upload(lease, b"good")
     real = Upload.finish
 
@@ -281,10 +288,12 @@ def test_an_upload_that_ends_after_the_report_replaces_nothing(
     assert _files(service) == [WEIGHTS]
 
 
+@RECOVERING
+@ON_BOTH
 def test_an_upload_whose_row_cannot_be_written_replaces_nothing(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    study, lease = _until_recovery(service)
+    study, lease = _in_recovery(service)
     service.upload(lease, b"good")
 
     def full(_artifacts: Artifacts, _row: Any) -> None:
@@ -298,8 +307,10 @@ def test_an_upload_whose_row_cannot_be_written_replaces_nothing(
     assert service.client.get(path, headers=service.key("admin")).content == b"good"
 
 
+@RECOVERING
+@ON_BOTH
 def test_what_a_released_claim_uploaded_goes_with_it(service: Service) -> None:
-    study, lease = _until_recovery(service)
+    study, lease = _in_recovery(service)
     _upload(service, lease)
     path = f"/v1/leases/{lease['trial_id']}/release"
     for _ in range(2):
@@ -312,16 +323,19 @@ def test_what_a_released_claim_uploaded_goes_with_it(service: Service) -> None:
     assert len(service.get(f"/v1/studies/{study}/export")["files"]) == 1
 
 
+@RECOVERING
 def test_what_was_uploaded_with_a_result_on_other_data_goes_with_it(service: Service) -> None:
-    _, lease = _until_recovery(service)
+    _, lease = _in_recovery(service)
     service.upload(lease)
     other = {**measurement(-2.0, lease), "versions": {"data_reading": "2"}}
     assert service.report(lease, -2.0, upload=False, measurement=other).status_code == 409
     assert _files(service) == []
 
 
+@RECOVERING
+@ON_BOTH
 def test_what_an_expired_claim_uploaded_goes_when_somebody_else_claims(service: Service) -> None:
-    study, lease = _until_recovery(service)
+    study, lease = _in_recovery(service)
     _upload(service, lease)
     service.let_leases_run_out()
     service.sweep()
@@ -337,8 +351,9 @@ def test_what_an_expired_claim_uploaded_goes_when_somebody_else_claims(service: 
     assert _files(service) == [WEIGHTS]
 
 
+@RECOVERING
 def test_a_late_report_finds_its_files(service: Service) -> None:
-    study, lease = _until_recovery(service)
+    study, lease = _in_recovery(service)
     _upload(service, lease)
     service.let_leases_run_out()
     service.sweep()
@@ -347,9 +362,10 @@ def test_a_late_report_finds_its_files(service: Service) -> None:
     assert len(service.get(f"/v1/studies/{study}/export")["files"]) == 1
 
 
+@RECOVERING
 def test_a_restart_clears_away_what_came_to_nothing(directory: Path) -> None:
     with (first := start(directory)).client:
-        _, lease = _until_recovery(first)
+        _, lease = _in_recovery(first)
         _upload(first, lease)
         assert first.report(lease, None).json() == {"status": "accepted"}
         assert _files(first) == [WEIGHTS]
@@ -357,9 +373,10 @@ def test_a_restart_clears_away_what_came_to_nothing(directory: Path) -> None:
         assert _files(second) == []
 
 
+@RECOVERING
 def test_files_of_another_database_are_left_alone(service: Service) -> None:
     """A backup was restored, perhaps by mistake: it knows nothing of later trials and claims."""
-    study, lease = _until_recovery(service)
+    study, lease = _in_recovery(service)
     root, trial = service.directory / "artifacts", lease["trial_id"]
     for folder in (
         f"{study}/{trial}-{lease['token'] + 1}",
@@ -372,8 +389,9 @@ def test_files_of_another_database_are_left_alone(service: Service) -> None:
     assert _files(service) == [WEIGHTS] * 3
 
 
+@RECOVERING
 def test_nothing_behind_a_link_is_cleared_away(service: Service, tmp_path: Path) -> None:
-    study, lease = _until_recovery(service)
+    study, lease = _in_recovery(service)
     outside = tmp_path / "outside" / f"{lease['trial_id']}-{lease['token']}"
     outside.mkdir(parents=True)
     (outside / WEIGHTS).write_bytes(CONTENT)
@@ -384,10 +402,11 @@ def test_nothing_behind_a_link_is_cleared_away(service: Service, tmp_path: Path)
     assert (outside / WEIGHTS).exists()
 
 
+@RECOVERING
 def test_a_file_cleared_away_while_it_came_takes_no_other_with_it(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, lease = _until_recovery(service)
+    _, lease = _in_recovery(service)
     _upload(service, lease)
     real = Upload.finish
 

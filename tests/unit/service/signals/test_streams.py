@@ -26,7 +26,7 @@ from service.storage.db import Database
 from service.storage.events import Events, Latest
 from service.storage.scope import EVERYTHING, Scope
 from service.storage.tables import KeyRow, LoginSessionRow
-from tests.unit.service.driver import Service, start
+from tests.unit.service.driver import ON_BOTH, ON_POSTGRESQL, Service, start
 from tests.unit.service.telemetry.scraping import scrape
 from tests.waiting import wait_for
 
@@ -100,6 +100,7 @@ async def _next(messages: AsyncIterator[str]) -> int | None:
     return None
 
 
+@ON_BOTH
 def test_what_somebody_else_wrote_is_told_to_those_it_concerns(
     database: Database, studies: tuple[str, str]
 ) -> None:
@@ -204,7 +205,7 @@ def test_nobody_looks_when_nobody_listens(database: Database, studies: tuple[str
     _run(scene)
 
 
-@pytest.mark.parametrize("directory", ["postgresql"], indirect=True)
+@ON_POSTGRESQL
 def test_an_event_that_was_overtaken_is_told_too(
     database: Database, studies: tuple[str, str]
 ) -> None:
@@ -225,6 +226,7 @@ def test_an_event_that_was_overtaken_is_told_too(
     _run(scene)
 
 
+@ON_BOTH
 def test_a_ring_has_it_look_at_once(
     database: Database, studies: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -438,6 +440,7 @@ def test_a_page_opens_its_stream_where_it_was_drawn(streaming: Service) -> None:
         assert "changed" in streaming.client.get(f"{found[1]}?after={found[2]}").text
 
 
+@ON_BOTH
 def test_a_key_that_ended_is_named_by_the_database(database: Database) -> None:
     key, mine = _session(database)
     with database.writing() as session:

@@ -8,7 +8,7 @@ from rankspace.study import CHOOSING_SEEDS, StudyState
 from service.planning.replay import replay
 from service.studies.extension import MOST
 from service.studies.findings import FRESH_SEEDS
-from tests.unit.service.driver import ON_BOTH, ON_SQLITE, Service, score, start, study
+from tests.unit.service.driver import DONE, ON_BOTH, ON_SQLITE, Service, score, start, study
 
 pytestmark = pytest.mark.slow
 
@@ -33,9 +33,10 @@ def _mismatches(service: Service, identity: str) -> Any:
         return replay(session, identity)
 
 
+@DONE
 @ON_BOTH
 def test_more_trials_are_searched_and_verified_on_seeds_nobody_has_seen(service: Service) -> None:
-    identity = _done(service)
+    identity = service.only_study()
     before = service.get(f"/v1/studies/{identity}")
     answer = _extend(service, identity, {"trials": 3})
     assert answer.status_code == 200, answer.text
@@ -54,8 +55,9 @@ def test_more_trials_are_searched_and_verified_on_seeds_nobody_has_seen(service:
     assert _mismatches(service, identity) == ()
 
 
+@DONE
 def test_fresh_seeds_alone_verify_again_and_the_last_adapter_stays(service: Service) -> None:
-    identity = _done(service)
+    identity = service.only_study()
     before = service.get(f"/v1/studies/{identity}")
     assert _extend(service, identity, {"seeds": 5}).status_code == 200
     trials = service.work()
@@ -84,8 +86,9 @@ def test_another_winner_is_recovered_anew(service: Service) -> None:
     assert service.get(f"/v1/studies/{identity}")["progress"]["recover"]["done"] == 2
 
 
+@DONE
 def test_a_key_extends_once(service: Service) -> None:
-    identity = _done(service)
+    identity = service.only_study()
     key = {"Idempotency-Key": "more"}
     first = _extend(service, identity, {"trials": 2}, **key).json()
     again = _extend(service, identity, {"trials": 2}, **key)
@@ -96,10 +99,11 @@ def test_a_key_extends_once(service: Service) -> None:
     assert "used for another extension" in other.json()["detail"]
 
 
+@DONE
 def test_the_key_that_submitted_a_study_still_finds_it_when_it_was_extended(
     service: Service,
 ) -> None:
-    identity = _done(service)
+    identity = service.only_study()
     headers = service.key("admin") | {"Idempotency-Key": "run-1"}
     made = service.client.post("/v1/studies", json=study(), headers=headers).json()["id"]
     service.work()
@@ -119,6 +123,7 @@ def test_only_a_study_that_is_done_is_extended(service: Service, body: Any) -> N
     assert answer.json()["hint"] == "only possible while done"
 
 
+@DONE
 @pytest.mark.parametrize(
     ("body", "said"),
     [
@@ -136,7 +141,7 @@ def test_only_a_study_that_is_done_is_extended(service: Service, body: Any) -> N
 def test_what_extends_nothing_is_refused_and_changes_nothing(
     service: Service, body: Any, said: str
 ) -> None:
-    identity = _done(service)
+    identity = service.only_study()
     answer = _extend(service, identity, body)
     assert answer.status_code == 422
     assert said in answer.json()["detail"]
@@ -144,8 +149,9 @@ def test_what_extends_nothing_is_refused_and_changes_nothing(
     assert (view["state"], view["extensions"]) == ("done", 0)
 
 
+@DONE
 def test_a_study_is_not_extended_for_ever(service: Service) -> None:
-    identity = _done(service)
+    identity = service.only_study()
     for _ in range(MOST):
         assert _extend(service, identity, {"seeds": 3}).status_code == 200
         service.work()
@@ -167,9 +173,10 @@ def test_used_up_gpu_hours_allow_no_more_trials_but_fresh_seeds(service: Service
     assert _extend(service, identity, {"seeds": 3}).status_code == 200
 
 
+@DONE
 @ON_SQLITE
 def test_a_restart_in_the_middle_of_an_extension_changes_no_proposal(service: Service) -> None:
-    identity = _done(service)
+    identity = service.only_study()
     _extend(service, identity, {"trials": 4})
     service.work(2)
     service.app.state.runtime.planning.close()
@@ -188,9 +195,10 @@ def _cancel(service: Service, identity: str) -> Any:
     return answer.json()
 
 
+@DONE
 @ON_BOTH
 def test_a_study_whose_extension_is_cancelled_is_done_as_before(service: Service) -> None:
-    identity = _done(service)
+    identity = service.only_study()
     before = service.get(f"/v1/studies/{identity}")
     begun = _extend(service, identity, {"trials": 4}).json()
     assert begun["export_ready"]
@@ -205,12 +213,13 @@ def test_a_study_whose_extension_is_cancelled_is_done_as_before(service: Service
     assert _cancel(service, identity) == service.get(f"/v1/studies/{identity}")
 
 
+@DONE
 @pytest.mark.parametrize("change", ["pause", None])
 @ON_BOTH
 def test_an_extension_after_a_cancelled_one_has_trials_and_seeds_of_its_own(
     service: Service, change: str | None
 ) -> None:
-    identity = _done(service)
+    identity = service.only_study()
     _extend(service, identity, {"trials": 4, "candidates": [[0] * 11 + [8]]})
     service.work(1)
     service.claim()
@@ -228,8 +237,9 @@ def test_an_extension_after_a_cancelled_one_has_trials_and_seeds_of_its_own(
     assert _mismatches(service, identity) == ()
 
 
+@DONE
 def test_a_cancelled_verification_is_not_gone_on_with(service: Service) -> None:
-    identity = _done(service)
+    identity = service.only_study()
     before = service.get(f"/v1/studies/{identity}/verdict")
     _extend(service, identity, {"seeds": 4})
     seen = {trial["seed"] for trial in service.work(3)}
@@ -241,8 +251,9 @@ def test_a_cancelled_verification_is_not_gone_on_with(service: Service) -> None:
     assert (view["state"], view["verdict"]["extensions"]) == ("done", 2)
 
 
+@DONE
 def test_an_extension_that_failed_can_be_cancelled(service: Service) -> None:
-    identity = _done(service)
+    identity = service.only_study()
     before = service.get(f"/v1/studies/{identity}/verdict")
     _extend(service, identity, {"seeds": 3})
     service.work(measure=lambda _: None)
@@ -251,8 +262,9 @@ def test_an_extension_that_failed_can_be_cancelled(service: Service) -> None:
     assert (view["state"], view["error"], view["verdict"]) == ("done", None, before)
 
 
+@DONE
 def test_only_a_study_that_was_never_extended_is_cancelled_for_good(service: Service) -> None:
-    identity = _done(service)
+    identity = service.only_study()
     assert service.post(f"/v1/studies/{identity}/cancel").status_code == 409
     _extend(service, identity, {"seeds": 3})
     service.work()

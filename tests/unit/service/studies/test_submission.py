@@ -9,7 +9,7 @@ import pytest
 from rankspace.granularity import search_space
 from service.storage.documents import belief_of
 from service.studies.repository import Studies
-from tests.unit.service.driver import Service, model, study
+from tests.unit.service.driver import ON_BOTH, Service, model, study
 
 SECONDS = 5.0
 
@@ -30,6 +30,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]],
     return arrange
 
 
+@ON_BOTH
 def test_others_write_while_a_study_is_checked(
     service: Service, meanwhile: Callable[[Callable[[], None]], None]
 ) -> None:
@@ -47,6 +48,7 @@ def test_others_write_while_a_study_is_checked(
     service.submit()
 
 
+@ON_BOTH
 def test_a_model_that_changes_while_its_study_is_checked_makes_a_conflict(
     service: Service, meanwhile: Callable[[Callable[[], None]], None]
 ) -> None:
@@ -62,6 +64,7 @@ def test_a_model_that_changes_while_its_study_is_checked_makes_a_conflict(
     assert service.get("/v1/studies")["items"] == []
 
 
+@ON_BOTH
 def test_two_submissions_with_one_key_at_once_make_one_study(
     service: Service, meanwhile: Callable[[Callable[[], None]], None]
 ) -> None:

@@ -8,7 +8,7 @@ from rankspace import Layer, SearchSpace
 from service.models import repository
 from service.web.routers import shared
 from service.web.routers.shared import PAGE_RANKS, fitting
-from tests.unit.service.driver import Service, model
+from tests.unit.service.driver import ON_BOTH, Service, model
 
 
 def _space(layers: int) -> SearchSpace:
@@ -25,6 +25,7 @@ def test_a_page_holds_so_many_ranks_and_at_least_one_trial(
     assert fitting(asked, _space(layers)) == shown
 
 
+@ON_BOTH
 @pytest.mark.parametrize("of", ["trials", "events"])
 def test_short_pages_lead_to_all_there_is(
     service: Service, monkeypatch: pytest.MonkeyPatch, of: str

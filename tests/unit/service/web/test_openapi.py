@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from rankspace.study import ACTIVE, StudyState
 from service.storage.tables import StudyRow
-from tests.unit.service.driver import ON_SQLITE, listening, start
+from tests.unit.service.driver import ON_POSTGRESQL, ON_SQLITE, listening, start
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +40,7 @@ def _schemathesis(
     return ended.stdout
 
 
-@pytest.mark.parametrize("directory", ["postgresql"], indirect=True)  # which forgives less
+@ON_POSTGRESQL  # which forgives less
 def test_every_route_does_what_its_description_says(directory: Path, tmp_path: Path) -> None:
     service = start(directory)
     with listening(service.app) as url:
