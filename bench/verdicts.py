@@ -43,13 +43,14 @@ from perfmodel import (
     start,
 )
 from perfmodel.arrays import Floats
+from perfmodel.evidence.fresh_seeds import FreshSeeds
 from rankspace import Layer, Observation, RankVector, SearchSpace, Verdict
 from rankspace.study import Verify
 from rankspace.verdict import Answer
 
 KINDS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 RANKS = (0, 1, 2, 4, 6, 8)
-FIRST_SEED = 1_000_000
+FRESH = FreshSeeds(0)
 PAIRED = 2.0**0.5
 """Standard deviation of the noise of one paired difference, where a trial's is 1."""
 
@@ -189,11 +190,12 @@ def verify(problem: World, arms: Arms, noise: float, trials: int) -> tuple[Verdi
     """Run the verification; return its verdict and how many trials it took."""
     done: list[Scored] = []
     while True:
-        step = next_step(arms, done, Verify(), FIRST_SEED, space=problem.space, trials=trials)
+        step = next_step(arms, done, Verify(), FRESH, space=problem.space, trials=trials)
         if isinstance(step, Verdict):
             return step, len(done)
-        for vector, seed in step:
-            done.append(Scored(vector, seed, problem.score(vector, seed, noise)))
+        for run in step:
+            score = problem.score(run.rank_vector, run.seed, noise)
+            done.append(Scored(run.rank_vector, run.seed, score))
 
 
 def rate(hits: int, count: int) -> tuple[float, float, float]:

@@ -32,7 +32,7 @@ def _comparisons(verdict: Verdict) -> Table:
         title_style="bold",
         title_justify="left",
     )
-    for column in ("", "gain", "95 % interval", "seeds", "answer"):
+    for column in ("", "gain", "95 % interval", "worst seed", "seeds", "answer"):
         table.add_column(column, justify="left" if not column else "right")
     _add(table, "winner − uniform", verdict.versus_uniform)
     _add(table, "winner − best random", verdict.versus_random)
@@ -46,7 +46,8 @@ def _add(table: Table, label: str, comparison: Comparison | None) -> None:
     interval = f"{comparison.ci_low:+.4f} … {comparison.ci_high:+.4f}"
     answer = Text(comparison.answer.value, style=STYLES[comparison.answer])
     seeds = f"{comparison.seeds}" + (f" ({comparison.failed} failed)" if comparison.failed else "")
-    table.add_row(label, f"{comparison.gain:+.4f}", interval, seeds, answer)
+    worst = "" if comparison.worst is None else f"{comparison.worst:+.4f}"
+    table.add_row(label, f"{comparison.gain:+.4f}", interval, worst, seeds, answer)
 
 
 def _vectors(verdict: Verdict) -> Table:

@@ -1,6 +1,6 @@
 """Measurement: the raw numbers of one run. Observation: what the performance model learns from.
 
-DataCounts: what the run's data came to.
+DataCounts: what the run's data came to. TextLosses: the loss by held-out text.
 """
 
 import math
@@ -90,6 +90,31 @@ class DataCounts:
             )
 
 
+MOST_TEXTS = 256
+"""Groups of held-out texts whose losses are reported, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextLosses:
+    """The held-out loss, text by text: what says how far it hangs on the texts at hand.
+
+    Many texts are told as groups of neighbours, in an order that is the same for all trials on the
+    same data.
+
+    Attributes:
+        losses: Sum of the token losses of each group, in nats.
+        tokens: Predicted tokens of each, at least 1.
+    """
+
+    losses: tuple[float, ...]
+    tokens: tuple[int, ...]
+
+    @property
+    def mean(self) -> float:
+        """Loss per token, over all of them."""
+        return math.fsum(self.losses) / sum(self.tokens)
+
+
 @dataclass(frozen=True, slots=True)
 class Measurement:
     """What a worker measured in one trial.
@@ -106,6 +131,7 @@ class Measurement:
         versions: Library versions the numbers depend on.
         data: What the data came to, in a report only: the service keeps it with the study. None
             from workers of before.
+        texts: The loss by text, where the assignment asks for it.
     """
 
     score: float
@@ -118,6 +144,7 @@ class Measurement:
     peak_bytes: int = 0
     versions: Mapping[str, str] = field(default_factory=dict)
     data: DataCounts | None = field(default=None, metadata=LATER)
+    texts: TextLosses | None = field(default=None, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Literal
 
 from rankspace.errors import InvalidInput
 from rankspace.recipe import Inputs, Recipe
+from rankspace.wire import LATER
 
 MAX_SEED = 2**31 - 1
 MAX_TRIALS = 100_000
@@ -20,6 +21,7 @@ MAX_GIB = 100_000
 MAX_DIGITS = 6  # of a rank
 MAX_VERSION = 100  # characters
 MAX_WORTH = 20.0
+MOST_NATS = 100.0  # of what counts as a difference: guessing among a million tokens costs 14
 MOST_CANDIDATES = 100
 """Rank vectors that a person has tried at once."""
 
@@ -228,19 +230,29 @@ class Verify:
     Attributes:
         candidates: How many of the best vectors enter verification.
         seeds: Fresh seeds before the first look at the interval.
-        max_trials: Verification trials in all, over every arm.
-        random_control: Whether as many random vectors as search trials are run as a control.
+        max_trials: Verification trials over the candidates, uniform, the cheap vector and the best
+            random one. Controls come on top: they must not cost the winner a seed.
+        random_control: Whether as many random vectors as search trials are run as a control, and
+            the best of them verified.
+        margin: Loss, in nats, up to which a cheaper vector counts as not worse than uniform: the
+            lower end of its interval must lie above minus this. 0.01 is 1 % of perplexity.
+        least_gain: Gain, in nats, that the interval's lower end must exceed for ``better``; None
+            for a tenth of one trial's noise, taken from the paired differences themselves.
     """
 
     candidates: int = 3
     seeds: int = 5
     max_trials: int = 30
     random_control: bool = False
+    margin: float = field(default=0.01, metadata=LATER)
+    least_gain: float | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         _within(1, MAX_TRIALS, "candidates", self.candidates)
         _within(3, MAX_TRIALS, "seeds", self.seeds)
         _within(1, MAX_TRIALS, "max_trials", self.max_trials)
+        _within_nats("margin", self.margin, fix="use 0.01")
+        _within_nats("least_gain", self.least_gain or 0.0, fix="leave it out")
         least = self.least_trials()
         if self.max_trials < least:
             raise InvalidInput(
@@ -251,8 +263,45 @@ class Verify:
             )
 
     def least_trials(self) -> int:
-        """Trials of a verification that is decided at the first look."""
-        return CHOOSING_SEEDS * (self.candidates + self._rivals) + self.seeds * (1 + self._rivals)
+        """Trials of ``seeds`` rounds: what ``max_trials`` has to pay for."""
+        return CHOOSING_SEEDS * self._choosing + self.seeds * self._judging
+
+    def look_rounds(self, choosing: int, judging: int) -> tuple[int, ...]:
+        """Judging rounds after which the verification looks, the last one what is affordable.
+
+        The one plan of all that count rounds: what runs, when it is looked at, and the progress.
+
+        Args:
+            choosing: Arms of a choosing round that ``max_trials`` pays for.
+            judging: Arms of a judging round, likewise.
+        """
+        last = max(0, (self.max_trials - CHOOSING_SEEDS * choosing) // judging)
+        return look_rounds(self.seeds, last)
+
+    def planned_trials(self, choosing: int | None = None, judging: int | None = None) -> int:
+        """Trials of a verification that is decided at its first look.
+
+        Args:
+            choosing: Arms of a choosing round; None for as many as there may be.
+            judging: Arms of a judging round, likewise.
+        """
+        choosing, judging = choosing or self._choosing, judging or self._judging
+        return CHOOSING_SEEDS * choosing + self.look_rounds(choosing, judging)[0] * judging
+
+    def control_trials(self) -> int:
+        """Trials that ``max_trials`` does not pay for, at most: what runs beside its arms.
+
+        With a random control as many random vectors choose as the search has candidates.
+        """
+        return CHOOSING_SEEDS * (self.candidates - 1) if self.random_control else 0
+
+    @property
+    def _choosing(self) -> int:
+        return self.candidates + self._rivals
+
+    @property
+    def _judging(self) -> int:
+        return 1 + self._rivals
 
     @property
     def _rivals(self) -> int:
@@ -261,12 +310,29 @@ class Verify:
 
     def on(self, seeds: int) -> "Verify":
         """The same with so many seeds before the first look, and trials enough for them."""
-        least = self.least_trials() + (seeds - self.seeds) * (1 + self._rivals)
+        least = self.least_trials() + (seeds - self.seeds) * self._judging
         return replace(self, seeds=seeds, max_trials=max(self.max_trials, least))
 
 
 CHOOSING_SEEDS = 2
 """Seeds spent on choosing the winner among the candidates; none of them enters the interval."""
+
+LOOKS_APART = 1.6
+"""How many times the rounds of one look the next one has at least. A look at little more than was
+seen at the one before finds next to nothing new, and what it may err is missing at the last."""
+
+
+def look_rounds(first: int, last: int) -> tuple[int, ...]:
+    """Rounds after which a verification looks: ``first`` and ``last``, and one between if it fits.
+
+    Where ``last`` is too near to ``first``, or below it, there is one look, at the end.
+    """
+    if last < LOOKS_APART * first:
+        return (last,)
+    middle = round((first * last) ** 0.5)
+    if middle >= LOOKS_APART * first and last >= LOOKS_APART * middle:
+        return first, middle, last
+    return first, last
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,6 +433,11 @@ class Study:
         budget = replace(self.search.budget, trials=self.search.budget.trials + by.ordered)
         verify = self.verify if by.seeds is None else self.verify.on(by.seeds)
         return replace(self, search=replace(self.search, budget=budget), verify=verify)
+
+
+def _within_nats(name: str, value: float, fix: str) -> None:
+    if not 0.0 <= value <= MOST_NATS:
+        raise InvalidInput(name, value, f"must be 0 to {MOST_NATS:g} nats", fix=fix)
 
 
 def _within(least: int, most: int, name: str, value: int) -> None:

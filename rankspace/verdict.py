@@ -36,9 +36,15 @@ class Comparison:
         ci_low: Lower end of the 95 % interval of the gain.
         ci_high: Upper end.
         seeds: Pairs it rests on.
-        answer: Whether zero lies below, inside or above the interval; never in favour of a vector
-            that failed on a seed its rival did not fail on, nor on fewer than 3 pairs.
+        answer: ``better`` if the interval lies above ``least_gain``, ``worse`` if below zero;
+            never in favour of a vector that failed on a seed its rival did not fail on, nor on
+            fewer than 3 pairs.
         failed: Pairs lost because one of the two trials failed, or both.
+        worst: The smallest paired difference: how the vector fares on its unluckiest seed. None in
+            verdicts of before.
+        texts: Groups of held-out texts whose sampling the interval allows for, beside that of the
+            seeds; 0 where the workers did not tell their losses.
+        least_gain: What the lower end must exceed for ``better``.
     """
 
     gain: float
@@ -47,6 +53,9 @@ class Comparison:
     seeds: int
     answer: Answer
     failed: int = 0
+    worst: float | None = field(default=None, metadata=LATER)
+    texts: int = field(default=0, metadata=LATER)
+    least_gain: float = field(default=0.0, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +71,24 @@ class Verdict:
         uniform_rank_vector: The baseline.
         uniform_score: The baseline's mean score over the same seeds.
         uniform_parameters: Its trainable parameters.
-        versus_random: The winner against the best of equally many random vectors, if asked for.
+        versus_random: The winner against the best of equally many random vectors, if asked for:
+            this vector against that one. ``better`` there says more: the interval lies above
+            ``luck`` too.
         cheapest_rank_vector: The cheapest verified vector that is not worse than uniform: its
             interval lies above minus ``margin`` and not wholly below zero, and it did not fail
             where uniform did not. Uniform itself if no other qualifies.
         cheapest_parameters: Its trainable parameters.
         versus_uniform_cheapest: Its comparison with uniform; None when it is uniform itself.
-        margin: Score loss that still counts as not worse: the standard deviation of the winner's
-            paired differences to uniform, which is what one paired run cannot tell from zero. 0
-            when the winner is uniform itself.
+        margin: Score loss that still counts as not worse: ``verify.margin``. In verdicts of before
+            the standard deviation of the winner's paired differences to uniform.
         trials: Search trials that were finished.
         extensions: How often the study was extended, each time after an earlier answer.
         looks_before: Answers that others got, or may get, to the results the study began with.
         earlier: Results of another study that the search began with, beside ``trials``.
         unstated: Whether it was extended without anybody having stated what data and tokenizer its
             results were measured on: those of before may have been on others.
+        luck: By how much the best of as many random vectors may lead that of another such draw, in
+            19 of 20 draws; 0 without random vectors, and in verdicts of before.
     """
 
     answer: Answer
@@ -97,6 +109,7 @@ class Verdict:
     looks_before: int = field(default=0, metadata=LATER)
     earlier: int = field(default=0, metadata=LATER)
     unstated: bool = field(default=False, metadata=LATER)
+    luck: float = field(default=0.0, metadata=LATER)
 
     @property
     def caveat(self) -> str:

@@ -11,15 +11,16 @@ from rankspace.front import Front, Verified
 from service.insights.calibration import known_calibration
 from service.storage.documents import verdict_of
 from service.storage.tables import StudyRow
-from service.studies.findings import findings_of, verified_of
+from service.studies.findings import findings_of
+from service.trials.results import verified
 
 
 def known_front(session: Session, row: StudyRow, state: ModelState) -> Front | None:
     """Return the front, or None before there is a score."""
     trust = known_calibration(session, row, state).trust
-    verified, findings = verified_of(session, row), findings_of(session, row)
-    found = perfmodel.evidence.front.front(state, verified, findings, trust)
-    verdict = verdict_of(row.verdict)
+    findings, runs = findings_of(session, row), verified(session, row.id)
+    found = perfmodel.evidence.front.front(state, runs, findings, trust)
+    verdict = verdict_of(row.verdict, row.answer)
     if found is None or verdict is None:
         return found
     return replace(found, verified=_cheapest(verdict))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from perfmodel.evidence.verification import Arms
+from perfmodel.evidence.arms import Arms, Controls
 from rankspace import Verdict
 from rankspace.study import StudyState
 from service.trials.planned import PlannedTrial
@@ -33,6 +33,7 @@ class Turn:
     state: StudyState
     error: str | None = None
     arms: Arms | None = None
+    controls: Controls | None = None
     verdict: Verdict | None = None
 
 

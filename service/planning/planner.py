@@ -24,6 +24,7 @@ from service.planning.snapshot import Snapshot, read_snapshot
 from service.planning.study_results import ModelSnapshot, StudyResults
 from service.planning.verifying import plan_verification
 from service.storage.db import Database
+from service.storage.documents import plain_verdict
 from service.storage.events import Events
 from service.studies.repository import Studies, enter
 from service.trials.repository import Trials
@@ -261,6 +262,10 @@ def _turn(session: Session, study: str, turn: Turn) -> None:
     enter(row, turn.state)
     row.error = turn.error
     row.arms = encode(turn.arms) or row.arms
-    row.verdict = encode(turn.verdict) or row.verdict
+    row.controls = encode(turn.controls) or row.controls
+    if turn.verdict:
+        row.verdict, row.answer = encode(plain_verdict(turn.verdict)), encode(turn.verdict)
     content: dict[str, Any] = {"error": turn.error, "arms": turn.arms, "verdict": turn.verdict}
+    if turn.controls:
+        content["controls"] = turn.controls
     Events(session).record(turn.state.value, study, None, **content)

@@ -6,7 +6,6 @@ from rankspace.trial import Split
 from rankspace.verdict import Answer
 from service.planning.plan import Plan, Turn
 from service.planning.snapshot import Snapshot
-from service.planning.verifying import first_seed
 from service.trials.planned import PlannedTrial
 
 
@@ -19,7 +18,7 @@ def plan_recovery(snapshot: Snapshot) -> Plan:
     adapters = [trial.rank_vector for trial in recoveries if trial.score is not None]
     if adapters[-1:] == [winner(snapshot)]:
         return Plan(turn=Turn(StudyState.DONE))
-    tried = [trial for trial in recoveries if trial.seed >= first_seed(snapshot)]
+    tried = [trial for trial in recoveries if trial.seed == recovery(snapshot).seed]
     if snapshot.of(Purpose.RECOVER):
         return Plan()
     if len(tried) <= snapshot.head.retries:
@@ -34,7 +33,7 @@ def recovery(snapshot: Snapshot) -> PlannedTrial:
     return PlannedTrial(
         purpose=Purpose.RECOVER,
         rank_vector=winner(snapshot),
-        seed=first_seed(snapshot) + verify.max_trials,
+        seed=snapshot.seeds.recovery(verify.max_trials if snapshot.seeds.counted else 0),
         steps=recover.steps or 0,
         epochs=recover.epochs,
         split=Split.FINAL,

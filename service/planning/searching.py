@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 import perfmodel
-from perfmodel.evidence.verification import Arms
+from perfmodel.evidence.arms import Arms, Controls
+from perfmodel.evidence.luck import luck
 from rankspace import Proposal, Purpose, RankVector
 from rankspace.study import StudyState
 from service.planning.plan import Plan, Proposed, Turn
@@ -155,8 +156,10 @@ def _controls(snapshot: Snapshot, proposed: Proposed | None) -> tuple[PlannedTri
 
 def _missing_controls(snapshot: Snapshot) -> Iterator[RankVector]:
     """Draw as many as the search is ahead, none twice; each is a function of those before it."""
-    begun = {trial.rank_vector: None for trial in snapshot.of(Purpose.CONTROL)}
-    taken = ChainMap(begun, snapshot.results.control_vectors)
+    begun: dict[RankVector, float | None] = {
+        trial.rank_vector: None for trial in snapshot.of(Purpose.CONTROL)
+    }
+    taken = ChainMap[RankVector, float | None](begun, snapshot.results.control_scores)
     seed = snapshot.study.search.seed + CONTROL_SEED
     for number in range(snapshot.results.controls + len(begun), snapshot.taken):
         rng = np.random.default_rng(np.random.SeedSequence([seed, number]))
@@ -187,12 +190,28 @@ def _is_over(snapshot: Snapshot, plan: Plan) -> bool:
 def _turn(snapshot: Snapshot) -> Turn:
     if not snapshot.results.scored:
         return Turn(StudyState.FAILED, error=_why(snapshot))
-    return Turn(StudyState.VERIFYING, arms=chosen_arms(snapshot))
+    arms, controls = chosen_arms(snapshot), chosen_controls(snapshot)
+    return Turn(StudyState.VERIFYING, arms=arms, controls=controls)
 
 
 def _why(snapshot: Snapshot) -> str:
     last = snapshot.results.last_error or "unknown"
     return f"no search trial succeeded; the last one: {last}"
+
+
+def chosen_controls(snapshot: Snapshot) -> Controls:
+    """Let as many random vectors choose as the search has candidates; and what luck gives them."""
+    known = snapshot.results.control_scores.items()
+    scored = [(vector, score) for vector, score in known if score is not None]
+    if not scored:
+        return Controls()
+    ordered = sorted(scored, key=lambda one: -one[1])[: snapshot.study.verify.candidates]
+    best = snapshot.results.best_control
+    first = best.rank_vector if best else None
+    return Controls(
+        random=tuple(vector for vector, _ in ordered if vector != first),
+        luck=luck([score for _, score in scored]),
+    )
 
 
 def chosen_arms(snapshot: Snapshot) -> Arms:

@@ -11,12 +11,14 @@ from typing import Any
 from sqlalchemy import BindParameter, bindparam, false, func, select, union_all
 from sqlalchemy.orm import Session
 
-from perfmodel.evidence.verification import Arms
+from perfmodel.evidence.arms import Arms, Controls
+from perfmodel.evidence.fresh_seeds import FreshSeeds
 from rankspace import Purpose, RankVector, SearchSpace, Study, TrialState, Verdict
 from rankspace.study import StudyState
 from service.planning.study_results import StudyResults
-from service.storage.documents import arms_of, verdict_of
+from service.storage.documents import arms_of, controls_of, verdict_of
 from service.storage.tables import AttemptRow, ObservationRow, StudyRow, TrialRow, WatermarkRow
+from service.studies.findings import fresh_seeds
 from service.studies.repository import Studies, unknown
 from service.workers.repository import Workers
 
@@ -28,7 +30,9 @@ _HEAD = (
         StudyRow.retries,
         WatermarkRow.results,
         StudyRow.arms,
+        StudyRow.controls,
         StudyRow.verdict,
+        StudyRow.answer,
         StudyRow.extensions,
         StudyRow.looks_before,
     )
@@ -86,6 +90,7 @@ class Head:
     retries: int
     watermark: int | None
     arms: Arms | None
+    controls: Controls | None
     verdict: Verdict | None
     extensions: int = 0
     looks_before: int = 0
@@ -121,6 +126,11 @@ class Snapshot:
     @property
     def space(self) -> SearchSpace:
         return self.results.space
+
+    @property
+    def seeds(self) -> FreshSeeds:
+        """Of the verification of now, and of the recovery after it."""
+        return fresh_seeds(self.study, self.head.looks, self.head.controls)
 
     @property
     def watermark(self) -> int:
@@ -183,13 +193,14 @@ def read_head(session: Session, study: str) -> Head:
     row = session.execute(_HEAD, {"study": study}).one_or_none()
     if row is None:
         raise unknown(study)
-    state, retries, watermark, arms, verdict, extensions, looks_before = row
+    state, retries, watermark, arms, controls, verdict, answer, extensions, looks_before = row
     return Head(
         state=StudyState(state),
         retries=retries,
         watermark=watermark,
         arms=arms_of(arms),
-        verdict=verdict_of(verdict),
+        controls=controls_of(controls),
+        verdict=verdict_of(verdict, answer),
         extensions=len(extensions or ()),
         looks_before=looks_before,
     )

@@ -62,7 +62,7 @@ class StudyResults:
         seeds: Highest seed of each vector among the finished search and control trials.
         best_control: The first of those with the highest score.
         controls: Finished control trials.
-        control_vectors: Theirs.
+        control_scores: Theirs by vector; None where it failed.
         later: Finished trials of verification and recovery.
         kept: A refit of earlier, to go on from, until the results are read.
         kept_scores: Scores there were when one was last kept.
@@ -82,7 +82,7 @@ class StudyResults:
     seeds: dict[RankVector, int] = field(default_factory=dict)
     best_control: Result | None = None
     controls: int = 0
-    control_vectors: dict[RankVector, None] = field(default_factory=dict)
+    control_scores: dict[RankVector, float | None] = field(default_factory=dict)
     later: list[Result] = field(default_factory=list)
     kept: bytes | None = None
     kept_scores: int = 0
@@ -201,7 +201,8 @@ class StudyResults:
 
     def _enter_control(self, result: Result) -> None:
         self.controls += 1
-        self.control_vectors[result.rank_vector] = None
+        known = self.control_scores.get(result.rank_vector)
+        self.control_scores[result.rank_vector] = result.score if known is None else known
         best = self.best_control
         if result.score is not None and (best is None or result.score > _score(best)):
             self.best_control = result

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 
-from perfmodel.evidence.verification import Scored, next_step
-from rankspace import Purpose, RankVector, Verdict
+from perfmodel.evidence.scores import Run, Scored
+from perfmodel.evidence.verification import NO_CONTROLS, next_step
+from rankspace import Purpose, Verdict
 from rankspace.errors import TrialFailed
-from rankspace.study import CHOOSING_SEEDS, StudyState
+from rankspace.study import StudyState
 from rankspace.trial import Split
 from service.planning.plan import Plan, Turn
 from service.planning.snapshot import Snapshot
-from service.studies import findings
 from service.trials.planned import PlannedTrial
 
 MOST = 200
@@ -26,20 +26,16 @@ def plan_verification(snapshot: Snapshot) -> Plan:
             arms,
             _scored(snapshot),
             snapshot.study.verify,
-            first_seed(snapshot),
+            snapshot.seeds,
             space=snapshot.space,
             trials=snapshot.results.searched,
-            looks=snapshot.head.looks,
+            controls=snapshot.head.controls or NO_CONTROLS,
         )
     except TrialFailed as error:
         return Plan(turn=Turn(StudyState.FAILED, error=error.detail))
     if isinstance(step, Verdict):
         return Plan(turn=Turn(StudyState.RECOVERING, verdict=_with_history(snapshot, step)))
     return Plan(queued=_missing(snapshot, step))
-
-
-def first_seed(snapshot: Snapshot) -> int:
-    return findings.first_seed(snapshot.study, snapshot.head.looks)
 
 
 def _with_history(snapshot: Snapshot, verdict: Verdict) -> Verdict:
@@ -56,27 +52,25 @@ def _with_history(snapshot: Snapshot, verdict: Verdict) -> Verdict:
 
 def _scored(snapshot: Snapshot) -> tuple[Scored, ...]:
     over = snapshot.results.of(Purpose.VERIFY)
-    return tuple(Scored(trial.rank_vector, trial.seed, trial.score) for trial in over)
+    return tuple(Scored(trial.rank_vector, trial.seed, trial.score, trial.texts) for trial in over)
 
 
-def _missing(
-    snapshot: Snapshot, step: Sequence[tuple[RankVector, int]]
-) -> tuple[PlannedTrial, ...]:
+def _missing(snapshot: Snapshot, step: Sequence[Run]) -> tuple[PlannedTrial, ...]:
     """The trials of the round that were not queued yet; of a long round the first, as they end."""
-    over = {(trial.rank_vector, trial.seed) for trial in snapshot.results.of(Purpose.VERIFY)}
-    waiting = {(trial.rank_vector, trial.seed) for trial in snapshot.of(Purpose.VERIFY)}
+    over = {Run(one.rank_vector, one.seed) for one in snapshot.results.of(Purpose.VERIFY)}
+    waiting = {Run(one.rank_vector, one.seed) for one in snapshot.of(Purpose.VERIFY)}
     there = over | waiting
-    missing = (pair for pair in step if pair not in there)
-    return tuple(_planned(snapshot, *pair) for pair in islice(missing, MOST - len(waiting)))
+    missing = (run for run in step if run not in there)
+    return tuple(_planned(snapshot, run) for run in islice(missing, MOST - len(waiting)))
 
 
-def _planned(snapshot: Snapshot, vector: RankVector, seed: int) -> PlannedTrial:
+def _planned(snapshot: Snapshot, run: Run) -> PlannedTrial:
     return PlannedTrial(
         purpose=Purpose.VERIFY,
-        rank_vector=vector,
-        seed=seed,
+        rank_vector=run.rank_vector,
+        seed=run.seed,
         steps=snapshot.study.search.trial.steps,
-        split=_split(snapshot, seed),
+        split=_split(snapshot, run.seed),
         priority=1,
         reason="paired seed of the verification",
     )
@@ -84,5 +78,4 @@ def _planned(snapshot: Snapshot, vector: RankVector, seed: int) -> PlannedTrial:
 
 def _split(snapshot: Snapshot, seed: int) -> Split:
     """The rounds that choose the winner leave the final half alone: it only judges."""
-    chooses = seed < first_seed(snapshot) + CHOOSING_SEEDS
-    return Split.SELECTION if chooses else Split.FINAL
+    return Split.SELECTION if seed in snapshot.seeds.choosing else Split.FINAL

@@ -5,11 +5,21 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from perfmodel.additive.belief import Belief
-from perfmodel.evidence.verification import Arms
-from rankspace import Context, Observation, PrunedModel, SearchSpace, Study, Verdict
-from rankspace.observation import DataCounts
+from perfmodel.evidence.arms import Arms, Controls
+from rankspace import (
+    Comparison,
+    Context,
+    Observation,
+    PrunedModel,
+    SearchSpace,
+    Study,
+    Verdict,
+)
+from rankspace.front import Checked
+from rankspace.observation import DataCounts, TextLosses
 from rankspace.recipe import Inputs
-from rankspace.wire import decode, only, pack, unpack
+from rankspace.study import Verify
+from rankspace.wire import decode, encode, only, pack, unpack
 from service.storage.readings import Readings
 
 RETIRED = {"spread": 0.0, "noise": None}
@@ -31,13 +41,22 @@ def write(value: Any) -> str:
     return json.dumps(pack(value), separators=(",", ":"))
 
 
+JUDGED_BY = ("margin", "least_gain")
+"""Fields of ``verify`` that are stored beside it, with their defaults: these are fixed when a study
+is submitted, whatever later releases take for them."""
+
+
 def write_study(study: Study) -> str:
     """Put the inputs beside the rest, where a service of the version before does not look.
 
     On the same database during an upgrade it would refuse a study with a field it does not know.
+    So is what its verdict is judged by.
     """
     packed = pack(study)
     packed["inputs"] = packed["value"].pop("inputs")
+    packed["judged_by"] = {name: encode(getattr(study.verify, name)) for name in JUDGED_BY}
+    for name in JUDGED_BY:
+        packed["value"]["verify"].pop(name, None)
     return json.dumps(packed, separators=(",", ":"))
 
 
@@ -49,7 +68,10 @@ def write_belief(belief: Belief) -> str:
 @Readings
 def study_of(document: str) -> Study:
     packed = json.loads(document)
-    study, inputs = unpack(Study, packed), packed.get("inputs")
+    value, inputs = packed.get("value"), packed.get("inputs")
+    if beside := packed.get("judged_by"):  # studies of before have none
+        value = {**value, "verify": {**value["verify"], **only(Verify, beside)}}
+    study = unpack(Study, {**packed, "value": value})
     return replace(study, inputs=decode(Inputs, inputs, "inputs")) if inputs else study
 
 
@@ -104,6 +126,47 @@ def arms_of(column: Any) -> Arms | None:
     return None if column is None else decode(Arms, column, "arms")
 
 
-def verdict_of(column: Any) -> Verdict | None:
-    """None before the end of the verification."""
-    return None if column is None else decode(Verdict, column, "verdict")
+def controls_of(column: Any) -> Controls | None:
+    """None before the verification, and for those that began before there were controls."""
+    return None if column is None else decode(Controls, only(Controls, column), "controls")
+
+
+def texts_of(column: Any) -> TextLosses | None:
+    """None of trials that were not asked for it."""
+    return None if column is None else decode(TextLosses, column, "texts")
+
+
+def verdict_of(column: Any, answer: Any = None) -> Verdict | None:
+    """None before the end of the verification.
+
+    Args:
+        column: The verdict as a service of the version before reads it.
+        answer: All of it; where it is of another verdict, that service has written a newer one.
+    """
+    if column is None or answer is None:
+        return None if column is None else decode(Verdict, column, "verdict")
+    whole = decode(Verdict, only(Verdict, answer), "answer")
+    plain = decode(Verdict, column, "verdict")
+    return whole if plain_verdict(whole) == plain else plain
+
+
+def plain_verdict(verdict: Verdict) -> Verdict:
+    """What the version before knows of a verdict."""
+    return replace(
+        verdict,
+        versus_uniform=_plain(verdict.versus_uniform),
+        versus_random=verdict.versus_random and _plain(verdict.versus_random),
+        versus_uniform_cheapest=(
+            verdict.versus_uniform_cheapest and _plain(verdict.versus_uniform_cheapest)
+        ),
+        luck=0.0,
+    )
+
+
+def plain_checked(checked: Checked) -> Checked:
+    """What the version before knows of a finding."""
+    return replace(checked, comparison=_plain(checked.comparison))
+
+
+def _plain(comparison: Comparison) -> Comparison:
+    return replace(comparison, worst=None, texts=0, least_gain=0.0)

@@ -107,9 +107,11 @@ class StudyRow(Base):
     were seen of those results before its own first one. Each of ``extensions`` changed
     ``document``, and so does the first result that states the inputs if nobody did before;
     ``submitted`` is what it was before the first extension, and ``checked`` what the verifications
-    before the last one found. ``counts`` is what the data came to, as the first worker says that
-    says so. A worker must have ``gpu_memory_gib`` and know ``architecture``, empty in studies of
-    before.
+    before the last one found. ``controls`` is what its verification runs beside the ``arms``; one
+    of before has none. ``answer`` is all of the ``verdict``, which says what a service of the
+    version before can read of it. ``counts`` is what the data came to, as the first worker says
+    that says so. A worker must have ``gpu_memory_gib`` and know ``architecture``, empty in studies
+    of before.
     """
 
     __tablename__ = "studies"
@@ -138,13 +140,19 @@ class StudyRow(Base):
     error: Mapped[str | None] = mapped_column(Text)
     retries: Mapped[int] = mapped_column(insert_default=0)
     arms: Mapped[Any | None] = mapped_column(Document)
+    controls: Mapped[Any | None] = mapped_column(Document)
     verdict: Mapped[Any | None] = mapped_column(Document)
+    answer: Mapped[Any | None] = mapped_column(Document)
     idempotency_key: Mapped[str | None] = mapped_column(String(200))
     created_at: Mapped[float] = mapped_column(Double, insert_default=Now())
 
 
 class TrialRow(Base):
-    """A trial; ``proposed`` says that the performance model made it."""
+    """A trial; ``proposed`` says that the performance model made it.
+
+    ``noise`` is what the model took a trial's noise for when it predicted ``mean`` and ``std``.
+    ``rate`` is a factor on the recipe's learning rate.
+    """
 
     __tablename__ = "trials"
     __table_args__ = (
@@ -167,6 +175,8 @@ class TrialRow(Base):
     priority: Mapped[int] = mapped_column(insert_default=0)
     mean: Mapped[float | None] = mapped_column(Double)
     std: Mapped[float | None] = mapped_column(Double)
+    noise: Mapped[float | None] = mapped_column(Double)
+    rate: Mapped[float] = mapped_column(Double, server_default="1", insert_default=1.0)
     reason: Mapped[str] = mapped_column(Text, insert_default="")
     state: Mapped[str] = mapped_column(String(20))
     token: Mapped[int] = mapped_column(BigInteger, insert_default=0)
@@ -204,7 +214,10 @@ class AttemptRow(Base):
 
 
 class ObservationRow(Base):
-    """A trial's one result. ``sequence`` is the order of acceptance within the study."""
+    """A trial's one result. ``sequence`` is the order of acceptance within the study.
+
+    ``texts`` is the loss by held-out text, of those trials that were asked for it.
+    """
 
     __tablename__ = "observations"
     __table_args__ = (UniqueConstraint("study_id", "sequence"),)
@@ -215,6 +228,7 @@ class ObservationRow(Base):
     token: Mapped[int] = mapped_column(BigInteger)
     score: Mapped[float | None] = mapped_column(Double)
     measurement: Mapped[Any | None] = mapped_column(Document)
+    texts: Mapped[Any | None] = mapped_column(Document)
     created_at: Mapped[float] = mapped_column(Double, insert_default=Now())
 
 

@@ -11,7 +11,13 @@ from rankspace.errors import Conflict, InvalidInput
 from rankspace.granularity import most_trials
 from rankspace.study import Extension, StudyState
 from rankspace.wire import encode
-from service.storage.documents import earlier_of, space_of, study_of, write_study
+from service.storage.documents import (
+    earlier_of,
+    plain_checked,
+    space_of,
+    study_of,
+    write_study,
+)
 from service.storage.events import Events
 from service.storage.tables import StudyRow
 from service.studies.candidates import add_candidate
@@ -45,7 +51,9 @@ def extend(session: Session, study: str, by: Extension, key: str | None) -> Stud
     require(row, StudyState.DONE)
     ran = tallies(session, [study])[study]
     document = _checked(row, by, ran)
-    row.checked = encode(findings_of(session, row))  # before what they rest on is replaced
+    row.checked = encode(
+        [*map(plain_checked, findings_of(session, row))]
+    )  # before what they rest on is replaced
     row.submitted = row.submitted or row.document
     row.document = write_study(document)
     before = {purpose.value: ran.begun(purpose) for purpose in ANEW}

@@ -4,30 +4,26 @@ Each rests on the arms, the number of seeds and the confidence of its own verifi
 replaces all three, so what was found before it is kept as it was found, and never judged again.
 """
 
+from typing import Any
+
 from sqlalchemy.orm import Session
 
-from perfmodel.evidence.verification import Scored, checked
-from rankspace import Purpose, Study
+from perfmodel.evidence.fresh_seeds import FreshSeeds
+from perfmodel.evidence.verification import NO_CONTROLS, checked
+from rankspace import Study
 from rankspace.front import Checked, Finding
 from rankspace.wire import decode
-from service.storage.documents import arms_of, space_of, study_of
+from service.storage.documents import arms_of, controls_of, space_of, study_of
 from service.storage.tables import StudyRow
-from service.trials.results import scores_of
-
-FRESH_SEEDS = 1_000_000
-"""Added to the study's seed, and once more for each answer before: a verification shares none with
-the search, however often it repeats, and none with an earlier one, also of the study whose results
-this one began with."""
+from service.trials.results import verified
 
 
-def first_seed(study: Study, looks: int) -> int:
-    """The first one of the verification after so many answers."""
-    return study.search.seed + FRESH_SEEDS * (1 + looks)
+def fresh_seeds(study: Study, looks: int, controls: Any) -> FreshSeeds:
+    """Seeds of the verification after so many answers.
 
-
-def verified_of(session: Session, row: StudyRow) -> tuple[Scored, ...]:
-    """Finished trials of all verifications of a study."""
-    return tuple(Scored(*one) for one in scores_of(session, row.id, Purpose.VERIFY))
+    One that began without ``controls``, before seeds were hashed, keeps those that it counts up.
+    """
+    return FreshSeeds(study.search.seed, looks, counted=controls is None)
 
 
 def findings_of(session: Session, row: StudyRow) -> tuple[Checked, ...]:
@@ -49,9 +45,9 @@ def _found_now(session: Session, row: StudyRow) -> tuple[Checked, ...] | None:
     study, looks = study_of(row.document), row.looks_before + len(row.extensions or ())
     return checked(
         arms,
-        verified_of(session, row),
+        verified(session, row.id),
         study.verify,
-        first_seed(study, looks),
+        fresh_seeds(study, looks, row.controls),
         space_of(row.space),
-        looks,
+        controls_of(row.controls) or NO_CONTROLS,
     )

@@ -70,7 +70,7 @@ def _planned(purpose: Purpose, study: Study, stage: StudyState, have: int, befor
     planned = {
         Purpose.SEARCH: trials,
         Purpose.CONTROL: trials if verify.random_control else 0,
-        Purpose.VERIFY: max(before + verify.least_trials(), have),
+        Purpose.VERIFY: max(before + verify.planned_trials() + verify.control_trials(), have),
         Purpose.RECOVER: before + 1,
     }
     return have if past[purpose] else planned[purpose]

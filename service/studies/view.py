@@ -105,7 +105,7 @@ def _view(
         progress={purpose.value: count for purpose, count in counts.items()},
         best=tally.best,
         uniform_score=Trials(session).first_score(row.id, uniform),
-        verdict=verdict_of(row.verdict),
+        verdict=verdict_of(row.verdict, row.answer),
         export_ready=bool(Artifacts(session).export(row.id)),
         workers_active=workers,
         barred=tuple(

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
+from perfmodel.evidence.scores import Scored
 from rankspace import Observation, Purpose, RankVector, Study
+from rankspace.observation import TextLosses
+from service.storage.documents import texts_of
 from service.storage.tables import AttemptRow, ObservationRow, TrialRow
 
 
@@ -20,6 +23,7 @@ class Result:
         rank_vector: What was tried.
         seed: It ran with.
         score: None when it failed.
+        texts: Its losses by held-out text, where it was asked for them.
         steps: Optimiser steps it really took; None when it failed.
         seconds: Wall clock of all its attempts.
         error: Why it failed.
@@ -31,6 +35,7 @@ class Result:
     rank_vector: RankVector
     seed: int
     score: float | None
+    texts: TextLosses | None
     steps: int | None
     seconds: float
     error: str | None
@@ -73,6 +78,7 @@ _AFTER = (
         TrialRow.rank_vector,
         TrialRow.seed,
         ObservationRow.score,
+        ObservationRow.texts,
         ObservationRow.measurement["steps"].as_integer(),
         _SPENT,
         TrialRow.error,
@@ -91,18 +97,20 @@ def results_after(session: Session, study: str, sequence: int, most: int) -> tup
     """Read the first ``most`` accepted after ``sequence``; few columns, for the next step's use."""
     found = session.execute(_AFTER, {"study": study, "sequence": sequence, "most": most})
     return tuple(
-        Result(number, trial, Purpose(purpose), *rest) for number, trial, purpose, *rest in found
+        Result(number, trial, Purpose(purpose), vector, seed, score, texts_of(texts), *rest)
+        for number, trial, purpose, vector, seed, score, texts, *rest in found
     )
 
 
-def scores_of(
-    session: Session, study: str, purpose: Purpose
-) -> list[tuple[RankVector, int, float | None]]:
-    """Vector, seed and score of every finished trial of ``purpose``, in the order of acceptance."""
+def verified(session: Session, study: str) -> tuple[Scored, ...]:
+    """Every finished verification trial, in the order of acceptance."""
     found = (
-        select(TrialRow.rank_vector, TrialRow.seed, ObservationRow.score)
+        select(TrialRow.rank_vector, TrialRow.seed, ObservationRow.score, ObservationRow.texts)
         .join(ObservationRow, ObservationRow.trial_id == TrialRow.id)
-        .where(TrialRow.study_id == study, TrialRow.purpose == purpose)
+        .where(TrialRow.study_id == study, TrialRow.purpose == Purpose.VERIFY)
         .order_by(ObservationRow.sequence)
     )
-    return [(vector, seed, score) for vector, seed, score in session.execute(found)]
+    return tuple(
+        Scored(vector, seed, score, texts_of(texts))
+        for vector, seed, score, texts in session.execute(found)
+    )

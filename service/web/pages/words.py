@@ -18,7 +18,8 @@ def _against_random(verdict: Verdict) -> tuple[str, ...]:
     versus = verdict.versus_random
     if versus is None:
         return ()
-    return (f"Against the best of the random vectors: {versus.answer}. {_interval(versus)}",)
+    luck = f" Luck alone may lead by {verdict.luck:.4f}." if verdict.luck else ""
+    return (f"Against the best of the random vectors: {versus.answer}. {_interval(versus)}{luck}",)
 
 
 def _cheapest(verdict: Verdict) -> str:
@@ -35,10 +36,12 @@ def _cheapest(verdict: Verdict) -> str:
 
 def _interval(comparison: Comparison) -> str:
     lost = f", {comparison.failed} more failed" if comparison.failed else ""
+    texts = f" and {comparison.texts} groups of texts" if comparison.texts else ""
+    worst = "" if comparison.worst is None else f" The worst seed: {comparison.worst:+.4f}."
     return (
         f"Score difference {comparison.gain:+.4f}, 95 % interval "
         f"{comparison.ci_low:+.4f} to {comparison.ci_high:+.4f}, "
-        f"over {comparison.seeds} paired seeds{lost}."
+        f"over {comparison.seeds} paired seeds{lost}{texts}.{worst}"
     )
 
 

@@ -18,7 +18,7 @@ from service.insights.found import Made
 from service.planning.queue import settle
 from service.runtime import Runtime
 from service.storage.db import Database
-from service.storage.documents import space_of
+from service.storage.documents import space_of, verdict_of
 from service.storage.events import Event, Events
 from service.storage.scope import EVERYTHING
 from service.storage.tables import StudyRow
@@ -117,10 +117,11 @@ def get_verdict(runtime: Service, study: StudyId) -> JSONResponse:
     """Show what the study may honestly claim."""
     with runtime.database.reading() as session:
         row = Studies(session).get(study)
-        if row.verdict is None:
+        verdict = verdict_of(row.verdict, row.answer)
+        if verdict is None:
             hint = "wait until the verification is over"
             raise Conflict(f"study {study} is {row.state} and has no verdict", hint=hint)
-        return reply(row.verdict)
+        return reply(verdict)
 
 
 @router.get("/{study}/events", dependencies=[Depends(looking)], **route(page_schema(Event)))

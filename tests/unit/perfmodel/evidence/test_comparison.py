@@ -1,9 +1,16 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from perfmodel.evidence.comparison import Pairs, compare
+from perfmodel.evidence.comparison import RELEVANT, Pairs, Score, compare
+from perfmodel.evidence.text_sampling import TextSampling
 from rankspace.verdict import Answer
+
+
+def pairs_of(scores: Sequence[float | None], rivals: Sequence[float | None]) -> Pairs:
+    return Pairs(tuple(map(Score, scores)), tuple(map(Score, rivals)))
 
 
 def test_the_interval_is_students() -> None:
@@ -46,13 +53,13 @@ def test_two_pairs_have_an_interval_but_no_claim() -> None:
 
 
 def test_lost_pairs_are_counted_and_forfeits_are_named() -> None:
-    pairs = Pairs((1.0, None, 2.0, None, 3.0), (0.5, 1.0, None, None, 1.0))
+    pairs = pairs_of((1.0, None, 2.0, None, 3.0), (0.5, 1.0, None, None, 1.0))
     assert pairs.differences == [0.5, 2.0]
     assert pairs.forfeits == (1, 1)
     found = pairs.compare()
     assert found is not None
     assert (found.seeds, found.failed) == (2, 3)
-    assert Pairs((1.0, None), (0.0, 1.0)).compare() is None
+    assert pairs_of((1.0, None), (0.0, 1.0)).compare() is None
 
 
 @pytest.mark.parametrize(
@@ -68,6 +75,40 @@ def test_lost_pairs_are_counted_and_forfeits_are_named() -> None:
 def test_who_fails_alone_cannot_win(
     scores: tuple[float | None, ...], rivals: tuple[float | None, ...], answer: Answer
 ) -> None:
-    found = Pairs(scores, rivals).compare()
+    found = pairs_of(scores, rivals).compare()
     assert found is not None
     assert found.answer is answer
+
+
+def test_the_worst_seed_is_told() -> None:
+    assert compare([1.0, -7.0, 2.0]).worst == -7.0
+
+
+def test_a_gain_that_matters_to_nobody_is_not_better() -> None:
+    differences = [0.019, 0.021, 0.020, 0.020]
+    assert compare(differences).answer is Answer.BETTER
+    assert compare(differences, least_gain=0.018).answer is Answer.BETTER
+    assert compare(differences, least_gain=0.02).answer is Answer.NO_DIFFERENCE_SHOWN
+
+
+def test_the_least_gain_is_a_tenth_of_one_trials_noise() -> None:
+    rng = np.random.default_rng(0)
+    found = compare((3.0 * rng.standard_normal(9000) - 3.0 * rng.standard_normal(9000)).tolist())
+    assert found.least_gain == pytest.approx(RELEVANT * 3.0, rel=0.02)
+
+
+def test_text_sampling_never_narrows_the_interval() -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(200):
+        differences = rng.standard_normal(rng.integers(2, 9)).tolist()
+        texts = TextSampling(float(rng.exponential() ** 3), int(rng.integers(2, 300)))
+        alone, both = compare(differences), compare(differences, texts=texts)
+        assert both.ci_high - both.ci_low >= alone.ci_high - alone.ci_low
+        assert both.texts == texts.count
+
+
+def test_the_errors_of_seeds_and_texts_add_up_in_squares() -> None:
+    differences = [1.0, -1.0] * 500
+    variance = float(np.var(differences, ddof=1)) / 1000
+    found = compare(differences, texts=TextSampling(3.0 * variance, 1001))
+    assert found.ci_high == pytest.approx(2.0 * 1.96 * variance**0.5, rel=0.01)

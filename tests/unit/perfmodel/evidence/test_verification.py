@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import special
 
 from perfmodel.arrays import Floats
-from perfmodel.evidence.looks import ERROR, error_after, plan_looks
-from perfmodel.evidence.verification import LEAST_LOST, Arms, Scored, checked, next_step
+from perfmodel.evidence.fresh_seeds import COUNTED, FreshSeeds
+from perfmodel.evidence.judging import LEAST_LOST
+from perfmodel.evidence.looks import ERROR, PARTS, error_after, plan_looks
+from perfmodel.evidence.verification import Arms, Controls, Run, Scored, checked, next_step
 from rankspace import Layer, RankVector, SearchSpace, Verdict
 from rankspace.errors import TrialFailed
 from rankspace.front import Checked, Finding, Promise
@@ -21,21 +24,29 @@ SPACE = SearchSpace((Layer("a", 10), Layer("b", 10)), (0, 1, 2, 3, 4), 40)
 UNIFORM, FIRST, SECOND, THIRD = (RankVector(r) for r in [(2, 2), (4, 0), (0, 4), (3, 1)])
 ECONOMY, RANDOM = RankVector((2, 1)), RankVector((1, 3))
 ARMS = Arms((FIRST, SECOND, THIRD), UNIFORM, ECONOMY)
-SEED = 1000
+SEEDS = FreshSeeds(0, counted=True)
+SEED = COUNTED
 
 Score = Callable[[RankVector, int], float | None]
 
 
 def verify(
-    score: Score, arms: Arms = ARMS, plan: Verify | None = None
+    score: Score,
+    arms: Arms = ARMS,
+    plan: Verify | None = None,
+    controls: Controls = Controls(),  # noqa: B008  # frozen
 ) -> tuple[Verdict, list[Scored]]:
     scored: list[Scored] = []
     while True:
-        step = next_step(arms, scored, plan or Verify(), SEED, space=SPACE, trials=40)
+        step = next_step(
+            arms, scored, plan or Verify(), SEEDS, space=SPACE, trials=40, controls=controls
+        )
         if isinstance(step, Verdict):
             return step, scored
         assert step
-        scored += [Scored(vector, seed, score(vector, seed)) for vector, seed in step]
+        scored += [
+            Scored(run.rank_vector, run.seed, score(run.rank_vector, run.seed)) for run in step
+        ]
 
 
 def noisy(gains: dict[RankVector, float], rng: np.random.Generator) -> Score:
@@ -48,23 +59,25 @@ def test_the_rounds_are_paired_fresh_and_shrink_to_the_winner() -> None:
     score = noisy({FIRST: 30.0}, np.random.default_rng(0))
     verdict, scored = verify(score)
     by_seed = {t.seed: {u.rank_vector for u in scored if u.seed == t.seed} for t in scored}
-    assert list(by_seed) == list(range(SEED, SEED + CHOOSING_SEEDS + 5))
+    assert list(by_seed) == list(range(SEED, SEED + CHOOSING_SEEDS + 6))
     everyone = {FIRST, SECOND, THIRD, UNIFORM, ECONOMY}
-    assert list(by_seed.values()) == [everyone] * 2 + [{FIRST, UNIFORM, ECONOMY}] * 5
+    assert list(by_seed.values()) == [everyone] * 2 + [{FIRST, UNIFORM, ECONOMY}] * 6
     assert verdict.answer is Answer.BETTER
     assert verdict.best_rank_vector == FIRST
-    assert verdict.versus_uniform.seeds == 5
+    assert verdict.versus_uniform.seeds == 6
 
 
 @pytest.mark.parametrize("random", [None, RANDOM])
-def test_the_least_trials_are_what_a_decision_at_the_first_look_takes(
+def test_the_planned_trials_are_what_a_decision_at_the_first_look_takes(
     random: RankVector | None,
 ) -> None:
-    least = Verify(random_control=random is not None, max_trials=99).least_trials()
-    plan = Verify(random_control=random is not None, max_trials=least)
     arms = Arms(ARMS.candidates, UNIFORM, ECONOMY, random)
-    _, scored = verify(noisy({FIRST: 30.0}, np.random.default_rng(0)), arms, plan)
-    assert len(scored) == least
+    rich = Verify(random_control=random is not None, max_trials=99)
+    for most in (rich.least_trials(), rich.least_trials() + 9, 99):
+        plan = replace(rich, max_trials=most)
+        _, scored = verify(noisy({FIRST: 30.0}, np.random.default_rng(0)), arms, plan)
+        assert len(scored) == plan.planned_trials()
+    assert replace(rich, max_trials=rich.least_trials()).planned_trials() == rich.least_trials()
 
 
 @pytest.mark.parametrize("max_trials", range(25, 60))
@@ -87,8 +100,8 @@ def test_equal_arms_run_once() -> None:
 
 def test_half_a_round_is_completed_not_repeated() -> None:
     scored = [Scored(FIRST, SEED, 1.0), Scored(UNIFORM, SEED, 1.0)]
-    step = next_step(ARMS, scored, Verify(), SEED, space=SPACE, trials=40)
-    assert step == ((SECOND, SEED), (THIRD, SEED), (ECONOMY, SEED))
+    step = next_step(ARMS, scored, Verify(), SEEDS, space=SPACE, trials=40)
+    assert step == tuple(Run(vector, SEED) for vector in (SECOND, THIRD, ECONOMY))
 
 
 def test_the_choosing_rounds_do_not_enter_the_interval() -> None:
@@ -108,7 +121,7 @@ def test_uniform_as_winner_is_no_difference_and_ends_at_the_first_look() -> None
     assert len(scored) == 2 * 7
 
 
-PATIENT = Verify(seeds=20, max_trials=100)
+PATIENT = Verify(seeds=20, max_trials=100, margin=2.0)
 
 
 def test_the_economy_vector_is_recommended_only_if_shown_not_worse() -> None:
@@ -134,9 +147,17 @@ def by_hand(gains: dict[RankVector, list[float]]) -> Score:
 WINS = [30.0, 31.0, 29.0, 30.0, 30.0]  # standard deviation 0.707
 
 
-def test_the_margin_is_the_spread_of_the_winners_paired_differences() -> None:
-    verdict, _ = verify(by_hand({FIRST: WINS}))
-    assert verdict.margin == pytest.approx(np.std(WINS, ddof=1))
+FIVE = Verify(max_trials=25, margin=0.7)
+"""One look, after five rounds."""
+
+
+def test_the_margin_is_the_one_that_was_asked_for_however_noisy_the_winner_is() -> None:
+    for wins in (WINS, [100.0, 1.0, 50.0, -1.0, 20.0]):
+        verdict, _ = verify(
+            by_hand({FIRST: wins, ECONOMY: [-0.9, -0.8, -0.7, -0.6, 0.1]}), plan=FIVE
+        )
+        assert verdict.margin == 0.7
+        assert verdict.cheapest_rank_vector == UNIFORM
 
 
 @pytest.mark.parametrize(
@@ -151,7 +172,7 @@ def test_the_margin_is_the_spread_of_the_winners_paired_differences() -> None:
 def test_not_worse_needs_an_interval_inside_the_margin_that_is_not_all_below_zero(
     loss: list[float], expected: RankVector
 ) -> None:
-    verdict, _ = verify(by_hand({FIRST: WINS, ECONOMY: loss}))
+    verdict, _ = verify(by_hand({FIRST: WINS, ECONOMY: loss}), plan=FIVE)
     assert verdict.cheapest_rank_vector == expected
 
 
@@ -176,6 +197,35 @@ def test_the_random_control_is_subtracted_from_the_winner() -> None:
     assert verdict.versus_random.answer is Answer.BETTER
 
 
+def test_the_random_control_chooses_as_the_search_does() -> None:
+    arms = Arms(ARMS.candidates, UNIFORM, random=RANDOM)
+    gains = {FIRST: WINS, RANDOM: [10.0], ECONOMY: [12.0]}
+    verdict, scored = verify(by_hand(gains), arms, controls=Controls((ECONOMY,)))
+    assert verdict.versus_random is not None
+    assert verdict.versus_random.gain == pytest.approx(18.0)
+    judged = [one for one in scored if one.seed >= SEED + CHOOSING_SEEDS]
+    assert {one.rank_vector for one in judged} == {FIRST, UNIFORM, ECONOMY}
+
+
+def test_the_controls_cost_the_winner_no_round() -> None:
+    arms = Arms(ARMS.candidates, UNIFORM, random=RANDOM)
+    score = by_hand({FIRST: [0.1, -0.1]})
+    alone, _ = verify(score, arms)
+    beside, scored = verify(score, arms, controls=Controls((ECONOMY,)))
+    assert beside.versus_uniform == alone.versus_uniform
+    assert len(scored) <= Verify().max_trials + CHOOSING_SEEDS
+
+
+def test_a_lead_over_random_that_luck_explains_is_not_better() -> None:
+    arms = Arms(ARMS.candidates, UNIFORM, random=RANDOM)
+    score = by_hand({FIRST: WINS, RANDOM: [10.0]})
+    for luck, answer in [(18.0, Answer.BETTER), (20.0, Answer.NO_DIFFERENCE_SHOWN)]:
+        verdict, _ = verify(score, arms, controls=Controls(luck=luck))
+        assert verdict.versus_random is not None
+        assert verdict.versus_random.answer is answer
+        assert verdict.luck == luck
+
+
 LOST = SEED + CHOOSING_SEEDS + 1
 
 
@@ -184,7 +234,7 @@ def without(score: Score, *failed: tuple[RankVector, int]) -> Score:
 
 
 def test_a_failed_trial_of_uniform_costs_its_pair_only() -> None:
-    verdict, _ = verify(without(by_hand({FIRST: WINS}), (UNIFORM, LOST)))
+    verdict, _ = verify(without(by_hand({FIRST: WINS}), (UNIFORM, LOST)), plan=FIVE)
     assert (verdict.versus_uniform.seeds, verdict.versus_uniform.failed) == (4, 1)
     assert verdict.answer is Answer.BETTER
     assert verdict.best_score - verdict.uniform_score == pytest.approx(verdict.versus_uniform.gain)
@@ -279,16 +329,40 @@ def test_nothing_to_compare_is_an_error_that_says_so() -> None:
 
 def test_the_verdict_does_not_depend_on_the_order_of_arrival() -> None:
     verdict, scored = verify(noisy({FIRST: 3.0}, np.random.default_rng(0)))
-    assert next_step(ARMS, scored[::-1], Verify(), SEED, space=SPACE, trials=40) == verdict
+    assert next_step(ARMS, scored[::-1], Verify(), SEEDS, space=SPACE, trials=40) == verdict
 
 
-@pytest.mark.parametrize(("first", "last"), [(5, 5), (5, 6), (5, 7), (5, 8), (3, 40), (5, 2)])
-def test_the_looks_share_the_error(first: int, last: int) -> None:
+@pytest.mark.parametrize(
+    ("first", "last", "rounds"),
+    [
+        (5, 5, (5,)),
+        (5, 6, (6,)),
+        (5, 7, (7,)),
+        (5, 8, (5, 8)),
+        (5, 12, (5, 12)),
+        (5, 13, (5, 8, 13)),
+        (3, 40, (3, 11, 40)),
+        (5, 2, (2,)),
+    ],
+)
+def test_looks_are_far_apart(first: int, last: int, rounds: tuple[int, ...]) -> None:
     looks = plan_looks(first, last)
-    assert sum(1.0 - look.confidence for look in looks) == pytest.approx(ERROR)
-    assert looks[0].rounds == min(first, last)
-    assert looks[-1].rounds == last
-    assert [look.rounds for look in looks] == sorted({look.rounds for look in looks})
+    assert tuple(look.rounds for look in looks) == rounds
+    assert sum(1.0 - look.confidence for look in looks) >= ERROR - 1e-9
+    assert looks[0].confidence == pytest.approx(1.0 - PARTS[len(looks)][0] * ERROR)
+
+
+@pytest.mark.parametrize(("first", "last"), [(5, 8), (5, 13), (3, 40)])
+def test_all_looks_together_miss_with_their_error(first: int, last: int) -> None:
+    """Against plain simulation of paired differences, on numbers of its own."""
+    looks, studies = plan_looks(first, last), 40_000
+    drawn = np.random.default_rng(7).standard_normal((studies, last))
+    missed = np.zeros(studies, dtype=np.bool_)
+    for look in looks:
+        seen = drawn[:, : look.rounds]
+        reach = special.stdtrit(look.rounds - 1, 0.5 + look.confidence / 2.0)
+        missed |= np.abs(seen.mean(1)) > reach * seen.std(1, ddof=1) / look.rounds**0.5
+    assert missed.mean() == pytest.approx(ERROR, abs=0.004)
 
 
 def test_without_an_effect_better_is_rare_and_the_interval_covers() -> None:
@@ -316,7 +390,7 @@ def test_with_an_effect_the_interval_still_covers_and_usually_says_better() -> N
 def found_of(
     scored: list[Scored], arms: Arms = ARMS, plan: Verify | None = None
 ) -> tuple[Checked, ...]:
-    return checked(arms, scored, plan or Verify(), SEED, SPACE) or ()
+    return checked(arms, scored, plan or Verify(), SEEDS, SPACE) or ()
 
 
 def test_what_is_found_of_the_promises_has_the_numbers_of_the_verdict() -> None:
@@ -349,8 +423,8 @@ def test_what_is_found_of_the_promises_has_the_numbers_of_the_verdict() -> None:
 def test_a_promise_is_refuted_by_its_interval_or_by_every_seed(
     loss: list[float], finding: Finding
 ) -> None:
-    _, scored = verify(by_hand({FIRST: WINS, ECONOMY: loss}))
-    winner, economy = found_of(scored)
+    _, scored = verify(by_hand({FIRST: WINS, ECONOMY: loss}), plan=FIVE)
+    winner, economy = found_of(scored, plan=FIVE)
     assert (winner.finding, economy.finding) == (Finding.CONFIRMED, finding)
 
 
@@ -369,7 +443,7 @@ def test_nothing_is_found_before_the_first_look_nor_between_two() -> None:
     plan = Verify(max_trials=60)
     _, scored = verify(noisy({}, np.random.default_rng(0)), plan=plan)
     known = [found_of(scored[:count], plan=plan) for count in range(len(scored) + 1)]
-    assert checked(ARMS, scored[:1], plan, SEED, SPACE) is None
+    assert checked(ARMS, scored[:1], plan, SEEDS, SPACE) is None
     rounds = [one[0].comparison.seeds if one else 0 for one in known]
     looks = plan_looks(plan.seeds, 16)
     assert sorted(set(rounds)) == [0, *(look.rounds for look in looks)]
@@ -379,7 +453,7 @@ def test_nothing_is_found_before_the_first_look_nor_between_two() -> None:
 
 def test_uniform_promises_nothing_and_a_candidate_that_is_the_economy_vector_once() -> None:
     _, scored = verify(noisy({}, np.random.default_rng(0)), Arms((UNIFORM,), UNIFORM))
-    assert checked(Arms((UNIFORM,), UNIFORM), scored, Verify(), SEED, SPACE) == ()
+    assert checked(Arms((UNIFORM,), UNIFORM), scored, Verify(), SEEDS, SPACE) == ()
     arms = Arms((FIRST,), UNIFORM, economy=FIRST)
     _, scored = verify(by_hand({FIRST: WINS}), arms)
     (one,) = found_of(scored, arms)
@@ -401,8 +475,11 @@ def test_all_answers_of_a_study_err_no_more_than_twice_the_first() -> None:
 
 
 def test_an_answer_after_another_is_wider_on_the_same_scores() -> None:
-    first, scored = verify(noisy({FIRST: 30.0}, np.random.default_rng(0)))
-    second = next_step(ARMS, scored, Verify(), SEED, space=SPACE, trials=40, looks=1)
+    score = noisy({FIRST: 30.0}, np.random.default_rng(0))
+    first, scored = verify(score)
+    later = FreshSeeds(0, looks=1, counted=True)
+    again = [Scored(one.rank_vector, one.seed + COUNTED, one.score) for one in scored]
+    second = next_step(ARMS, [*scored, *again], Verify(), later, space=SPACE, trials=40)
     assert isinstance(second, Verdict)
     assert second.versus_uniform.gain == first.versus_uniform.gain
     assert second.versus_uniform.ci_low < first.versus_uniform.ci_low

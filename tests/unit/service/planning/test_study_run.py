@@ -8,13 +8,13 @@ import pytest
 from sqlalchemy import select, text
 
 from perfmodel import another_vector
+from perfmodel.evidence.fresh_seeds import FreshSeeds
 from rankadaptor.client import Client
 from rankspace import RankVector
 from rankspace.study import CHOOSING_SEEDS
 from service.planning.replay import replay
 from service.planning.searching import FUTILE, LOOK_AHEAD
 from service.storage.tables import EventRow
-from service.studies.findings import FRESH_SEEDS
 from service.trials.repository import Trials
 from tests.unit.service.driver import ON_BOTH, Service, holding, measurement, score, study
 
@@ -69,14 +69,33 @@ def test_verification_uses_fresh_seeds_and_the_final_split(service: Service) -> 
     search = {t["seed"] for t in trials if t["purpose"] == "search"}
     verify = [t for t in trials if t["purpose"] == "verify"]
     recover = trials[-1]
-    assert max(search) < FRESH_SEEDS
-    seeds = sorted({t["seed"] for t in verify})
-    assert seeds[0] == FRESH_SEEDS
+    fresh = FreshSeeds(0)
+    seeds = list(dict.fromkeys(t["seed"] for t in verify))
+    assert seeds == [fresh.of(number) for number in range(len(seeds))]
+    assert max(search) < min(seeds)
     choosing = set(seeds[:CHOOSING_SEEDS])
     assert {t["split"] for t in verify if t["seed"] in choosing} == {"selection"}
     assert {t["split"] for t in verify if t["seed"] not in choosing} == {"final"}
     assert recover["seed"] not in {t["seed"] for t in verify}
     assert (recover["steps"], recover["keep_adapter"]) == (20, True)
+
+
+def test_a_verification_that_began_before_seeds_were_hashed_goes_on_with_its_own(
+    service: Service,
+) -> None:
+    """As the version before left it: with arms, without controls, its seeds counted up."""
+    identity = service.submit()
+    service.work(7)
+    service.sweep()
+    with service.app.state.runtime.database.writing() as session:
+        session.execute(text("UPDATE studies SET controls = NULL"))
+        session.execute(text("UPDATE trials SET state = 'cancelled' WHERE purpose = 'verify'"))
+    service.sweep()
+    trials = service.work()
+    counted = FreshSeeds(0, counted=True)
+    seeds = list(dict.fromkeys(t["seed"] for t in trials if t["purpose"] == "verify"))
+    assert seeds == [counted.of(number) for number in range(len(seeds))]
+    assert service.get(f"/v1/studies/{identity}")["state"] == "done"
 
 
 def test_the_first_trial_is_uniform_and_all_share_the_seed(service: Service) -> None:

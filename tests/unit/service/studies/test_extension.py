@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from perfmodel.evidence.fresh_seeds import FreshSeeds
 from rankspace.study import CHOOSING_SEEDS, StudyState
 from service.planning.replay import replay
 from service.studies.extension import MOST
-from service.studies.findings import FRESH_SEEDS
 from tests.unit.service.driver import DONE, ON_BOTH, ON_SQLITE, Service, score, start, study
 
 pytestmark = pytest.mark.slow
@@ -48,7 +48,7 @@ def test_more_trials_are_searched_and_verified_on_seeds_nobody_has_seen(service:
     trials = service.work()
     assert [trial["purpose"] for trial in trials].count("search") == 3
     seeds = {trial["seed"] for trial in trials if trial["purpose"] == "verify"}
-    assert min(seeds) == 2 * FRESH_SEEDS
+    assert FreshSeeds(0, looks=1).of(0) in seeds
     after = service.get(f"/v1/studies/{identity}")
     assert (after["state"], after["verdict"]["extensions"]) == ("done", 1)
     assert after["verdict"]["trials"] == 10
@@ -230,7 +230,8 @@ def test_an_extension_after_a_cancelled_one_has_trials_and_seeds_of_its_own(
     assert view["study"]["search"]["budget"]["trials"] == 10
     trials = service.work()
     assert [trial["purpose"] for trial in trials].count("search") == 2
-    assert min(trial["seed"] for trial in trials if trial["purpose"] == "verify") == 3 * FRESH_SEEDS
+    verify = [trial["seed"] for trial in trials if trial["purpose"] == "verify"]
+    assert verify[0] == FreshSeeds(0, looks=2).of(0)
     after = service.get(f"/v1/studies/{identity}")
     assert (after["state"], after["verdict"]["extensions"]) == ("done", 2)
     assert all(counts["planned"] == counts["done"] for counts in after["progress"].values())

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from perfmodel.evidence.fresh_seeds import FreshSeeds
 from rankspace import Observation
 from rankspace.recipe import UNSTATED_READING, Inputs
 from service.planning.replay import replay
 from service.planning.study_results import StudyResults
 from service.storage.documents import belief_of, study_of, write_study
-from service.studies.findings import FRESH_SEEDS
 from service.studies.repository import Studies
 from tests.unit.service.driver import ON_BOTH, Service, model, score, start, study
 
@@ -182,7 +182,7 @@ def test_an_extension_after_answers_elsewhere_counts_them(service: Service) -> N
     assert service.post(f"/v1/studies/{second}/extend", {"seeds": 3}).is_success
     seeds = _verified(service.work())
     assert not seeds & seen
-    assert min(seeds) == 3 * FRESH_SEEDS
+    assert FreshSeeds(0, looks=2).of(0) in seeds
     verdict = service.get(f"/v1/studies/{second}/verdict")
     assert (verdict["looks_before"], verdict["extensions"]) == (1, 1)
 
