@@ -15,16 +15,20 @@ from rankspace.rank_vector import RankVector
 from rankspace.recipe import Inputs, Recipe
 from rankspace.search_space import Layer
 from rankspace.trial import Purpose, Split
+from rankspace.wire import LATER
 
-PROTOCOL = 3
+PROTOCOL = 4
 """Version of the lease protocol: 2 has capabilities in claims, 3 the inputs in assignments and
-the data's counts in reports."""
+the data's counts in reports, 4 the losses by text where an assignment asks for them."""
 
 LEAST_PROTOCOL = 1
 """Oldest version the service still understands, so that workers follow later."""
 
 INPUTS_SINCE = 3
 """First version whose workers read the inputs; those before refuse an assignment with them."""
+
+TEXTS_SINCE = 4
+"""First version whose workers can tell the loss by text; those before are not asked."""
 
 MAX_ARCHITECTURES = 50
 MAX_TOKEN = 2**63 - 1
@@ -102,6 +106,7 @@ class Assignment:
         lease_seconds: How long the lease lasts without a heartbeat.
         heartbeat_seconds: How often to renew it.
         inputs: What training file and tokenizer must be, as far as anybody has said.
+        texts: Whether the loss is wanted by text, too.
     """
 
     trial_id: int
@@ -122,6 +127,7 @@ class Assignment:
     lease_seconds: float
     heartbeat_seconds: float
     inputs: Inputs = field(default_factory=Inputs)
+    texts: bool = field(default=False, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,15 @@ def measured_loss(model: Any, batch: Batch) -> Tensor:
     return torch.stack([_cross_entropy(model, h, t).double() for h, t in slices]).sum()
 
 
+@torch.no_grad()
+def token_losses(model: Any, batch: Batch) -> Tensor:
+    """Return the loss of every predicted token in nats, float64 ``(n,)``, in slices likewise."""
+    hidden = _hidden(model, batch)
+    rows = max(1, MOST_LOGITS // model.config.vocab_size)
+    slices = zip(torch.split(hidden, rows), torch.split(batch.targets, rows), strict=True)
+    return torch.cat([_cross_entropy(model, h, t, "none").double() for h, t in slices])
+
+
 def _hidden(model: Any, batch: Batch) -> Tensor:
     decoder = model.get_decoder()
     states: Tensor = decoder(input_ids=batch.inputs, use_cache=False).last_hidden_state
@@ -38,6 +47,6 @@ def _hidden(model: Any, batch: Batch) -> Tensor:
     return flat if batch.positions is None else flat.index_select(0, batch.positions)
 
 
-def _cross_entropy(model: Any, hidden: Tensor, targets: Tensor) -> Tensor:
+def _cross_entropy(model: Any, hidden: Tensor, targets: Tensor, reduction: str = "sum") -> Tensor:
     logits = model.get_output_embeddings()(hidden)
-    return functional.cross_entropy(logits.float(), targets, reduction="sum")
+    return functional.cross_entropy(logits.float(), targets, reduction=reduction)

@@ -1,17 +1,21 @@
-"""Held-out loss: the one number candidates are compared by."""
+"""Held-out loss: the one number candidates are compared by, and where it comes from by text."""
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, TypeVar
 
 import torch
 
 from rankspace.errors import TrialFailed
+from rankspace.observation import MOST_TEXTS, TextLosses
 from tuning import memory
 from tuning.batches import collate
 from tuning.examples import Example
-from tuning.losses import measured_loss
+from tuning.losses import measured_loss, token_losses
 from tuning.training import autocast
+
+T = TypeVar("T")
 
 BATCH_TOKENS = 8192
 """Tokens per forward pass, padding included; fixed, so that all candidates are treated alike."""
@@ -24,9 +28,51 @@ def mean_loss(model: Any, examples: Sequence[Example], device: torch.device) -> 
     Raises:
         TrialFailed: The loss is not finite, or the device has too little memory.
     """
+
+    def total(parts: Sequence[Sequence[Example]]) -> float:
+        batches = [collate(part, device) for part in parts]
+        return torch.stack([measured_loss(model, batch) for batch in batches]).sum().item()
+
     with autocast(device, model.dtype):
-        total = _total(model, examples, device)
-    loss = total / sum(example.targets for example in examples)
+        found = _measured(examples, device, total)
+    return _finite(found / sum(example.targets for example in examples), examples)
+
+
+@torch.no_grad()
+def text_losses(model: Any, examples: Sequence[Example], device: torch.device) -> TextLosses:
+    """Return the losses of ``examples``, at most ``MOST_TEXTS`` groups of neighbours.
+
+    Their mean is that of ``mean_loss`` but for rounding.
+
+    Raises:
+        TrialFailed: As ``mean_loss`` does.
+    """
+
+    def by_example(parts: Sequence[Sequence[Example]]) -> dict[int, float]:
+        found: dict[int, float] = {}
+        for part in parts:
+            tokens = token_losses(model, collate(part, device))
+            sums = [one.sum() for one in torch.split(tokens, [example.targets for example in part])]
+            found |= zip(map(id, part), torch.stack(sums).tolist(), strict=True)
+        return found
+
+    with autocast(device, model.dtype):
+        found = _measured(examples, device, by_example)
+    groups = _groups(examples)
+    losses = tuple(math.fsum(found[id(example)] for example in group) for group in groups)
+    texts = TextLosses(losses, tuple(sum(e.targets for e in group) for group in groups))
+    _finite(texts.mean, examples)
+    return texts
+
+
+def _groups(examples: Sequence[Example]) -> list[Sequence[Example]]:
+    """Neighbours together: windows of one text are alike, and no two samples of texts."""
+    count = min(len(examples), MOST_TEXTS)
+    ends = [len(examples) * at // count for at in range(count + 1)]
+    return [examples[begin:end] for begin, end in pairwise(ends)]
+
+
+def _finite(loss: float, examples: Sequence[Example]) -> float:
     if not math.isfinite(loss):
         raise TrialFailed(
             f"the held-out loss is {loss} over {len(examples)} examples",
@@ -35,13 +81,17 @@ def mean_loss(model: Any, examples: Sequence[Example], device: torch.device) -> 
     return loss
 
 
-def _total(model: Any, examples: Sequence[Example], device: torch.device) -> float:
+def _measured(
+    examples: Sequence[Example],
+    device: torch.device,
+    measure: Callable[[Sequence[Sequence[Example]]], T],
+) -> T:
+    """Measure in batches as large as there is memory for."""
     most = BATCH_TOKENS
     longest = max(len(example.tokens) for example in examples)
     while True:
         try:
-            batches = [collate(part, device) for part in batched(examples, most)]
-            return torch.stack([measured_loss(model, batch) for batch in batches]).sum().item()
+            return measure(batched(examples, most))
         except (RuntimeError, MemoryError) as error:
             if not memory.is_exhausted(error):
                 raise

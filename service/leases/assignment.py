@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from rankspace import Assignment, Purpose
 from rankspace.granularity import per_matrix
-from rankspace.lease import INPUTS_SINCE
+from rankspace.lease import INPUTS_SINCE, TEXTS_SINCE
 from rankspace.trial import Split
 from rankspace.wire import encode
 from service.settings import Settings
@@ -39,6 +39,7 @@ def assignment(session: Session, trial: TrialRow, settings: Settings) -> Assignm
         lease_seconds=settings.lease_seconds,
         heartbeat_seconds=settings.heartbeat_seconds,
         inputs=measured_on(session, trial.study_id, study.inputs),
+        texts=trial.purpose == Purpose.VERIFY and trial.split == Split.FINAL,
     )
 
 
@@ -47,4 +48,6 @@ def worded(given: Assignment, protocol: int) -> dict[str, Any]:
     said: dict[str, Any] = encode(given)
     if protocol < INPUTS_SINCE:
         del said["inputs"]
+    if protocol < TEXTS_SINCE:
+        said.pop("texts", None)
     return said

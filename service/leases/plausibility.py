@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rankspace import Measurement
 from rankspace.errors import InvalidInput
-from rankspace.observation import MOST_NATS, DataCounts, is_loss
+from rankspace.observation import MOST_NATS, MOST_TEXTS, DataCounts, TextLosses, is_loss
 from rankspace.wire import encode
 
 SLACK_SECONDS, SLACK_SHARE = 10.0, 0.01
@@ -55,6 +55,8 @@ class Bounds:
         _check_short("versions", measured.versions.values())
         if measured.data is not None:
             _check_data(measured.data)
+        if measured.texts is not None:
+            _check_texts(measured.texts, measured.loss)
         self._check_seconds(measured)
 
     def _check_parameters(self, measured: Measurement) -> None:
@@ -95,6 +97,29 @@ def _check_losses(measured: Measurement) -> None:
         problem = f"is not minus the loss, {-measured.loss:g}"
         fix = "send minus the held-out loss"
         raise ImplausibleMeasurement("measurement.score", measured.score, problem, fix=fix)
+
+
+def _check_texts(texts: TextLosses, loss: float) -> None:
+    """Every loss one of a model, every group some tokens, and all together the trial's loss."""
+    count = len(texts.losses)
+    if not 2 <= count <= MOST_TEXTS or len(texts.tokens) != count:
+        problem = f"must be 2 to {MOST_TEXTS} groups, and as many as tokens"
+        fix = "send one sum of losses and one count of tokens for each group"
+        raise ImplausibleMeasurement("measurement.texts.losses", count, problem, fix=fix)
+    for at, (total, tokens) in enumerate(zip(texts.losses, texts.tokens, strict=True)):
+        if not 1 <= tokens <= MOST_COUNTED:
+            problem, fix = f"must be 1 to {MOST_COUNTED:,}", "count the predicted tokens"
+            raise ImplausibleMeasurement(
+                f"measurement.texts.tokens[{at}]", tokens, problem, fix=fix
+            )
+        if not is_loss(total / tokens):
+            problem = f"a mean cross-entropy is 0 to {MOST_NATS:,.0f} nats, of {tokens:,} tokens"
+            fix = "send the sum of the group's token losses"
+            raise ImplausibleMeasurement(f"measurement.texts.losses[{at}]", total, problem, fix=fix)
+    if not math.isclose(texts.mean, loss, rel_tol=1e-4, abs_tol=1e-4):
+        problem = f"the mean of the texts is {texts.mean:g}"
+        fix = "send the losses of the texts that the loss is of"
+        raise ImplausibleMeasurement("measurement.loss", loss, problem, fix=fix)
 
 
 def _check_counts(measured: Measurement) -> None:

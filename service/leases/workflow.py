@@ -22,7 +22,7 @@ from rankspace.lease import (
     Report,
 )
 from rankspace.study import ACTIVE
-from rankspace.trial import FINISHED, TrialState
+from rankspace.trial import FINISHED, Split, TrialState
 from rankspace.wire import encode
 from service.access.caller import WorkerIdentity
 from service.artifacts.repository import Artifacts
@@ -245,8 +245,11 @@ def _accept(session: Session, row: TrialRow, given: Report) -> None:
     score = measured.score if measured else None
     if measured and measured.data:
         Studies(session).keep_counts(row.study_id, encode(measured.data))
-        measured = replace(measured, data=None)
-    sequence = Trials(session).accept(row, given.token, score, encode(measured))
+    told = measured.texts if measured and measured.texts and row.split == Split.FINAL else None
+    if measured:
+        measured = replace(measured, data=None, texts=None)
+    result = encode(measured), encode(told)
+    sequence = Trials(session).accept(row, given.token, score, *result)
     content = {"token": given.token, "sequence": sequence, "score": score, "error": given.error}
     content["steps"] = measured.steps if measured else None
     Events(session).record(given.outcome, row.study_id, row.id, **content)

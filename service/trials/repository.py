@@ -172,11 +172,16 @@ class Trials:
         return [(row[0], row[1], row[2]) for row in self._session.execute(found)]
 
     def accept(
-        self, trial: TrialRow, token: int, score: float | None, measurement: Any = None
+        self,
+        trial: TrialRow,
+        token: int,
+        score: float | None,
+        measurement: Any = None,
+        texts: Any = None,
     ) -> int:
         """Record the trial's one result; return its number in the study's sequence."""
         sequence = int(self._session.scalar(_LAST, {"study": trial.study_id}) or 0) + 1
-        result = {"token": token, "score": score, "measurement": measurement}
+        result = {"token": token, "score": score, "measurement": measurement, "texts": texts}
         key = {"trial_id": trial.id, "study_id": trial.study_id, "sequence": sequence}
         self._session.execute(_ACCEPT, {**key, **result})
         return sequence

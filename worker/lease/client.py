@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,7 +17,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from rankspace.errors import LeaseLost, NotFound, Unreachable, UnsupportedVersion
+from rankspace.errors import InvalidInput, LeaseLost, NotFound, Unreachable, UnsupportedVersion
 from rankspace.lease import (
     PROTOCOL,
     Action,
@@ -38,6 +39,9 @@ from worker.lease.report import SpooledReport
 CHUNK_BYTES = 1 << 20
 TIMEOUT_SECONDS = 10.0
 UPLOAD_TIMEOUT_SECONDS = 300.0
+
+UNKNOWN = "unknown field"
+"""How a service says that it reads no such field yet."""
 
 
 class LeaseClient:
@@ -124,6 +128,16 @@ class LeaseClient:
         Raises:
             NotFound: The study is another service's, or deleted.
         """
+        try:
+            return self._report(report)
+        except InvalidInput as error:
+            # During an upgrade a service of the release before may answer, which did not ask.
+            measured = report.measurement
+            if measured is None or measured.texts is None or UNKNOWN not in error.detail:
+                raise
+            return self._report(replace(report, measurement=replace(measured, texts=None)))
+
+    def _report(self, report: SpooledReport) -> str:
         body = only(Report, encode(report))
         return read(Receipt, self._lease("POST", report, "report", json=body)).status
 

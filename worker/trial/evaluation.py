@@ -11,7 +11,7 @@ import torch
 from pruning.container.architecture import FAMILIES, positions
 from rankspace.errors import CannotOpen, InvalidInput, TrialFailed
 from rankspace.lease import Assignment, Capabilities
-from rankspace.observation import DataCounts, Measurement, is_loss
+from rankspace.observation import DataCounts, Measurement, TextLosses, is_loss
 from rankspace.recipe import Inputs
 from tuning import memory
 from tuning.back_ends import ADAPTER_BACK_ENDS, AdapterBackEnd, Attached, assigned_ranks
@@ -19,7 +19,7 @@ from tuning.batches import schedule, steps_of_epochs
 from tuning.data import READING, Dataset, DatasetCache
 from tuning.examples import FIELD
 from tuning.file_hash import FileHashes
-from tuning.measuring import mean_loss
+from tuning.measuring import mean_loss, text_losses
 from tuning.training import OnStep, Training, train
 from worker.trial.export import check_room, export
 from worker.trial.inputs import changed_meanwhile, check_inputs
@@ -131,8 +131,9 @@ class Evaluator:
             with clock.phase("train"):
                 trained = self._train(assignment, prepared, attached, on_step)
             with clock.phase("evaluate"):
-                loss = self._measure(assignment, prepared)
+                loss, texts = self._measure(assignment, prepared)
             measurement = self._measurement(prepared, trained, loss, attached, clock)
+            measurement = replace(measurement, texts=texts)
             if assignment.keep_adapter and adapter_directory is not None:
                 export(attached, assignment, measurement, prepared.ranks, adapter_directory)
             return measurement
@@ -166,9 +167,15 @@ class Evaluator:
             on_step=on_step,
         )
 
-    def _measure(self, assignment: Assignment, prepared: _Prepared) -> float:
+    def _measure(
+        self, assignment: Assignment, prepared: _Prepared
+    ) -> tuple[float, TextLosses | None]:
+        """The held-out loss, and the same by text where the assignment asks for it."""
         held_out = prepared.dataset.held_out[assignment.split]
-        return mean_loss(prepared.resident.model, held_out, self._device)
+        if not assignment.texts or len(held_out) < 2:
+            return mean_loss(prepared.resident.model, held_out, self._device), None
+        texts = text_losses(prepared.resident.model, held_out, self._device)
+        return texts.mean, texts
 
     def _measurement(
         self,

@@ -99,7 +99,7 @@ _ABOVE = (
         "tracing",
     ),
     *("study_control", "study_results", "study_run", "restart", "quarantine"),
-    *("origin", "extension", "full_matrices", "data_counts", "inputs", "fresh", "metrics"),
+    *("origin", "extension", "full_matrices", "data_counts", "inputs", "fresh", "metrics", "texts"),
     *("bad_input", "browser", "fuzz", "pages", "plots", "prefix", "server", "sockets", "malformed"),
 )
 ABOVE_THE_DATABASE = frozenset(f"test_{name}" for name in _ABOVE)

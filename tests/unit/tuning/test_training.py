@@ -14,7 +14,7 @@ from tuning.back_ends import ADAPTER_BACK_ENDS
 from tuning.batches import collate, schedule
 from tuning.examples import Example, windows
 from tuning.losses import measured_loss, summed_loss
-from tuning.measuring import batched, mean_loss
+from tuning.measuring import batched, mean_loss, text_losses
 from tuning.training import Training, learning_rate, train
 
 CPU = torch.device("cpu")
@@ -88,6 +88,22 @@ def test_the_mean_is_weighted_by_tokens(model: Any, answers: tuple[Example, ...]
     each = [summed_loss(model, collate([e], CPU)).item() for e in answers[:30]]
     expected = sum(each) / sum(e.targets for e in answers[:30])
     assert mean_loss(model, answers[:30], CPU) == pytest.approx(expected, rel=1e-5)
+
+
+def test_losses_by_text_are_those_of_each_text_in_the_order_given(
+    model: Any, answers: tuple[Example, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = answers[:9]
+    each = [summed_loss(model, collate([e], CPU)).item() for e in chosen]
+    found = text_losses(model, chosen, CPU)
+    assert found.losses == pytest.approx(each, rel=1e-5)
+    assert found.tokens == tuple(e.targets for e in chosen)
+    assert found.mean == pytest.approx(mean_loss(model, chosen, CPU), rel=1e-6)
+    monkeypatch.setattr("tuning.measuring.MOST_TEXTS", 4)
+    grouped = text_losses(model, chosen, CPU)
+    pairs = [(0, 2), (2, 4), (4, 6), (6, 9)]
+    assert grouped.losses == pytest.approx([sum(each[a:b]) for a, b in pairs], rel=1e-5)
+    assert sum(grouped.tokens) == sum(found.tokens)
 
 
 def test_batches_to_measure_keep_to_their_size(answers: tuple[Example, ...]) -> None:

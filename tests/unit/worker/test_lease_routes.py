@@ -1,6 +1,7 @@
 """The client and the heartbeat against a real HTTP server with scripted answers."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from unittest.mock import ANY
 
@@ -18,7 +19,8 @@ from rankspace.errors import (
     Unreachable,
     UnsupportedVersion,
 )
-from rankspace.lease import MAX_INTERIM, Action
+from rankspace.lease import MAX_INTERIM, PROTOCOL, Action
+from rankspace.observation import TextLosses
 from rankspace.wire import decode, encode
 from tests.waiting import wait_for
 from worker.errors import Busy
@@ -48,13 +50,42 @@ def granted(assignment: Assignment) -> Answer:
 # The client
 
 
+def test_a_service_of_the_release_before_gets_the_report_without_the_texts(
+    service: Any, client: LeaseClient, assign: Assign
+) -> None:
+    """It did not ask for them: another service on the same database did."""
+    texts = TextLosses((10.0, 20.0), (10, 20))
+    report = done(assign(), "w1", replace(MEASUREMENT, texts=texts), 1.0, ())
+    refused = {
+        "error": "InvalidInput",
+        "detail": "measurement.texts = …: unknown field",
+        "hint": "",
+    }
+    service.say("report", (422, refused), ACCEPTED)
+    assert client.report(report) == "accepted"
+    first, second = service.bodies("report")
+    assert first["measurement"]["texts"] == encode(texts)
+    assert second["measurement"] == encode(MEASUREMENT)
+
+
+def test_texts_that_are_refused_as_wrong_are_not_left_out(
+    service: Any, client: LeaseClient, assign: Assign
+) -> None:
+    texts = TextLosses((10.0, 20.0), (10, 20))
+    report = done(assign(), "w1", replace(MEASUREMENT, texts=texts), 1.0, ())
+    refused = {"error": "InvalidInput", "detail": "measurement.texts.tokens[0] = 0", "hint": ""}
+    service.say("report", (422, refused))
+    with pytest.raises(InvalidInput, match="tokens"):
+        client.report(report)
+
+
 def test_a_claim_brings_the_assignment(service: Any, client: LeaseClient, assign: Assign) -> None:
     service.say("claim", NO_WORK, granted(assign()))
     assert client.claim(2) is None
     assert client.claim(2) == assign()
     assert service.seen[0][1:] == (
         "/v1/leases?wait=2",
-        {"worker": "w1", "protocol": 3, "capabilities": None, "process": ANY},
+        {"worker": "w1", "protocol": PROTOCOL, "capabilities": None, "process": ANY},
     )
     assert service.authorizations == {"Bearer rka_x_secret"}
 
