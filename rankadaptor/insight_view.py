@@ -27,7 +27,7 @@ WIDTH, HEIGHT = 56, 12
 def calibration_view(found: Calibration) -> RenderableType:
     head = Group(Text(found.summary, style=STYLES[found.trust]), *_age(found.age_seconds))
     if found.trust is Trust.TOO_EARLY:
-        return Group(head, f"noise of one trial: {noise_words(found.noise)}")
+        return Group(head, f"noise and misfit of one trial: {noise_words(found.noise)}")
     return Group(head, "", _coverage(found), "", _figures(found), "", _scatter(found))
 
 
@@ -73,7 +73,7 @@ def _figures(found: Calibration) -> Table:
         table.add_row("score minus prediction, mean", f"{found.bias:+.4f}")
     if found.crps is not None:
         table.add_row("error of the predictions (CRPS)", _error(found.crps, found.crps_baseline))
-    table.add_row("noise of one trial", noise_words(found.noise))
+    table.add_row("noise and misfit of one trial", noise_words(found.noise))
     return table
 
 

@@ -17,10 +17,13 @@ class Trust(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """What two trials of equally good vectors differ by.
+    """What one trial scatters around what the model can say: its noise, and the model's misfit.
+
+    A search that runs each vector once cannot tell the two apart, so this is never less than the
+    noise, and more where the model lacks something.
 
     Attributes:
-        sd: Standard deviation of one trial's score around its vector's true one, seed effect apart.
+        sd: Standard deviation of one trial's score around the model's, seed effect apart.
         low: Lower end of its 90 % interval.
         high: Upper end.
         source: What the estimate rests on, for a person.

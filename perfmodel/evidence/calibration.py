@@ -2,7 +2,9 @@
 
 Each prediction was stored when its trial was proposed, so judging it by the trial's result is
 honest without leaving anything out (prequential). The predicted score of a trial is the model's
-noiseless one plus the trial's own noise; what all trials of a search's seed share is in neither.
+noiseless one plus the trial's own noise, as large as the model took it for *then*: by what it knows
+now, a prediction that was too sure of itself would look better than it was. What all trials of a
+search's seed share is in neither.
 
 Source: Dawid (1984), prequential; Jeffreys intervals, Brown, Cai & DasGupta (2001); the
 correlations' intervals by Fisher's z with the variances of Bonett & Wright (2000) for Spearman
@@ -33,12 +35,16 @@ LEAST_RANKED = 5
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A finished trial: its score, and what was predicted of it; None where nothing was."""
+    """A finished trial: its score, and what was predicted of it; None where nothing was.
+
+    ``noise`` is what the model took a trial's noise for then; None where nobody kept it.
+    """
 
     trial: int
     mean: float | None
     std: float | None
     score: float
+    noise: float | None = None
 
 
 def calibrate(results: Sequence[Result], noise: Noise | None) -> Calibration:
@@ -47,11 +53,13 @@ def calibrate(results: Sequence[Result], noise: Noise | None) -> Calibration:
     Args:
         results: In the order in which they came; those without a prediction only tell the
             baseline what scores are like.
-        noise: Of one trial; None counts as no noise.
+        noise: Of one trial, as known now; None counts as no noise. Results that do not say what it
+            was taken for are judged by it.
     """
     judged = [one for one in results if _is_predicted(one)]
     mean, std, score = np.array([(r.mean, r.std, r.score) for r in judged]).reshape(-1, 3).T
-    std = np.hypot(std, noise.sd if noise else 0.0)
+    now = noise.sd if noise else 0.0
+    std = np.hypot(std, [now if one.noise is None else one.noise for one in judged])
     z = (score - mean) / np.maximum(std, TINY)
     coverage = tuple(_coverage(level, z) for level in LEVELS)
     trust = _trust(coverage)
@@ -59,7 +67,7 @@ def calibrate(results: Sequence[Result], noise: Noise | None) -> Calibration:
     return Calibration(
         trust=trust,
         summary=(
-            _summary(trust, coverage, spearman) + _left_out(len(judged))
+            _summary(trust, coverage, spearman) + _unkept(judged) + _left_out(len(judged))
             if judged or len(results) < LEAST_PREDICTED
             else "Nothing to judge: the strategy predicts nothing of the trials it proposes."
         ),
@@ -185,6 +193,13 @@ def _summary(trust: Trust, coverage: Sequence[Coverage], ranks: Correlation | No
 
 def _left_out(judged: int) -> str:
     return f" The latest {SHOWN:,} of {judged:,} are shown." if judged > SHOWN else ""
+
+
+def _unkept(judged: Sequence[Result]) -> str:
+    unkept = sum(one.noise is None for one in judged)
+    if not unkept:
+        return ""
+    return f" With {unkept:,} of them no noise was kept: they are judged by today's."
 
 
 def _ranking(ranks: Correlation | None) -> str:

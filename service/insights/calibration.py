@@ -21,7 +21,8 @@ def _results(session: Session, row: StudyRow) -> list[Result]:
     """Scored search trials that ran all their steps on the shared seed, in order of acceptance."""
     search = study_of(row.document).search
     steps = ObservationRow.measurement["steps"].as_integer()
-    columns = (TrialRow.id, TrialRow.mean, TrialRow.std, ObservationRow.score, steps)
+    said = (TrialRow.id, TrialRow.mean, TrialRow.std)
+    columns = (*said, ObservationRow.score, TrialRow.noise, steps)
     found = (
         select(*columns)
         .join(ObservationRow, ObservationRow.trial_id == TrialRow.id)
@@ -34,8 +35,8 @@ def _results(session: Session, row: StudyRow) -> list[Result]:
         .order_by(ObservationRow.sequence)
     )
     return [
-        Result(trial, mean, std, score)
-        for trial, mean, std, score, took in session.execute(found)
+        Result(trial, mean, std, score, noise)
+        for trial, mean, std, score, noise, took in session.execute(found)
         if took in (0, search.trial.steps)  # 0: a vector without an adapter has nothing to train
     ]
 

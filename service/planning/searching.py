@@ -139,6 +139,7 @@ def _search_trial(snapshot: Snapshot, proposal: Proposal, runs: Iterable[Run]) -
         proposed=True,
         mean=proposal.mean,
         std=proposal.std,
+        noise=snapshot.results.noise,
         reason=proposal.reason,
     )
 

@@ -13,8 +13,9 @@ from typing import TypeAlias
 import structlog
 from sqlalchemy.orm import Session
 
-from perfmodel import ModelState, digest
+from perfmodel import ModelState, digest, noise_estimate
 from rankspace import Proposal, Purpose, RankVector, SearchSpace, Study
+from rankspace.study import StrategyName
 from service.planning.fits import Fits
 from service.planning.learning import first_state, learned, proposals
 from service.storage.documents import belief_of, context_of, earlier_of, space_of, study_of
@@ -121,6 +122,18 @@ class StudyResults:
     def searched(self) -> int:
         """Finished search trials."""
         return len(self.state.observations) - self.earlier
+
+    @property
+    def noise(self) -> float | None:
+        """What the model takes one trial's noise for; None before two trials have a score.
+
+        And for strategies whose predictions come of another model: fitting this one beside, with
+        every proposal, would hold up the planning.
+        """
+        if self.state.strategy is not StrategyName.ADDITIVE:
+            return None
+        found = noise_estimate(self.state)
+        return None if found is None else found.sd
 
     @property
     def size(self) -> int:

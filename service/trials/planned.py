@@ -32,6 +32,7 @@ class PlannedTrial:
         priority: Higher is claimed first.
         mean: Predicted score.
         std: Its standard deviation.
+        noise: What one trial's noise was taken for then.
         reason: Why this vector, for a person.
     """
 
@@ -46,4 +47,5 @@ class PlannedTrial:
     priority: int = 0
     mean: float | None = None
     std: float | None = None
+    noise: float | None = None
     reason: str = ""

@@ -48,7 +48,7 @@ def test_before_there_is_enough_only_that_is_said() -> None:
     )
     text = shown(calibration_view(early))
     assert "Too early to say." in text
-    assert "noise of one trial: not known yet" in text
+    assert "noise and misfit of one trial: not known yet" in text
     assert "│" not in text
 
 

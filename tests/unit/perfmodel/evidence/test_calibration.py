@@ -130,3 +130,16 @@ def test_of_very_many_results_all_are_judged_and_the_latest_shown(
     assert found.points == whole.points[-7:]
     assert found.summary == f"{whole.summary} The latest 7 of 60 are shown."
     assert replace(found, points=whole.points, summary=whole.summary) == whole
+
+
+def test_a_prediction_is_judged_by_the_noise_it_was_made_with() -> None:
+    """One that was too sure of itself does not get better by what is known later."""
+    rng = np.random.default_rng(0)
+    scores = (2.0 * rng.standard_normal(200)).tolist()
+    kept = [Result(at, 0.0, 0.0, score, 1.0) for at, score in enumerate(scores)]
+    today = [Result(at, 0.0, 0.0, score) for at, score in enumerate(scores)]
+    known = Noise(2.0, 1.9, 2.1, "test")
+    sure, found = calibrate(kept, known), calibrate(today, known)
+    assert (sure.trust, found.trust) == (Trust.NARROW, Trust.HOLDS)
+    assert "judged by today's" in found.summary
+    assert "judged by today's" not in sure.summary
