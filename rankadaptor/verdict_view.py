@@ -1,5 +1,7 @@
 """A verdict in plain words and numbers."""
 
+from collections.abc import Iterator
+
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -7,7 +9,7 @@ from rich.text import Text
 
 from rankadaptor.rank_map import rank_map
 from rankspace import Comparison, SearchSpace, Verdict
-from rankspace.verdict import SENTENCES, Answer
+from rankspace.verdict import SENTENCES, Answer, Rates
 
 STYLES = {
     Answer.BETTER: "bold green",
@@ -22,7 +24,27 @@ def verdict_view(verdict: Verdict, space: SearchSpace) -> RenderableType:
     )
     picture = rank_map(space, verdict.best_rank_vector, "ranks by block")
     caveat = [Text(verdict.caveat)] if verdict.caveat else []
-    return Group(headline, *caveat, "", _comparisons(verdict), "", _vectors(verdict), "", picture)
+    tables = (_comparisons(verdict), "", _vectors(verdict), "", *_rates(verdict.rates), picture)
+    return Group(headline, *caveat, "", *tables)
+
+
+def _rates(rates: Rates | None) -> Iterator[RenderableType]:
+    """What other learning rates do, on one seed."""
+    if rates is None:
+        return
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title="at other learning rates, on one seed",
+        title_style="bold",
+        title_justify="left",
+    )
+    for column in ("times the recipe's", "uniform", "winner", "gain"):
+        table.add_column(column, justify="right")
+    for point in rates.points:
+        scores = ("failed" if s is None else f"{s:.4f}" for s in (point.uniform, point.winner))
+        gain = "" if point.gain is None else f"{point.gain:+.4f}"
+        table.add_row(f"{point.rate:g}", *scores, gain)
+    yield from (table, Text(rates.summary), "")
 
 
 def _comparisons(verdict: Verdict) -> Table:
@@ -36,6 +58,8 @@ def _comparisons(verdict: Verdict) -> Table:
         table.add_column(column, justify="left" if not column else "right")
     _add(table, "winner − uniform", verdict.versus_uniform)
     _add(table, "winner − best random", verdict.versus_random)
+    for control in verdict.controls:
+        _add(table, f"winner − {control.name}", control.comparison)
     _add(table, "cheapest not worse − uniform", verdict.versus_uniform_cheapest)
     return table
 

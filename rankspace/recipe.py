@@ -5,7 +5,7 @@ Inputs: what of it lies in files, as hashes.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal, Self
 
@@ -127,6 +127,13 @@ class Recipe:
     alpha_per_rank: float = 2.0
     modules: tuple[str, ...] = LINEAR_MODULES
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+
+    def at_rate(self, factor: float) -> Self:
+        """The same at so many times the learning rate; itself where that is 1."""
+        if factor == 1.0:
+            return self
+        rate = factor * self.optimizer.learning_rate
+        return replace(self, optimizer=replace(self.optimizer, learning_rate=rate))
 
     def __post_init__(self) -> None:
         _require(

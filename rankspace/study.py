@@ -22,6 +22,8 @@ MAX_DIGITS = 6  # of a rank
 MAX_VERSION = 100  # characters
 MAX_WORTH = 20.0
 MOST_NATS = 100.0  # of what counts as a difference: guessing among a million tokens costs 14
+LEAST_RATE, MOST_RATE = 1e-3, 1e3
+MOST_RATES = 10
 MOST_CANDIDATES = 100
 """Rank vectors that a person has tried at once."""
 
@@ -223,6 +225,14 @@ class Search:
             raise InvalidInput("seed", self.seed, f"must be 0 to {MAX_SEED}", fix="use 0")
 
 
+class Control(StrEnum):
+    """A vector that needs no search; what it beats or loses by says what the search is worth."""
+
+    O_PROJ = "o_proj"  # the same rank on every attention output, as much as the budget allows
+    DOWN_PROJ = "down_proj"  # likewise on every FFN output
+    LARGEST_GRADIENT = "largest-gradient"  # one matrix, the one with the largest gradient
+
+
 @dataclass(frozen=True, slots=True)
 class Verify:
     """How the winner is checked.
@@ -238,6 +248,9 @@ class Verify:
             lower end of its interval must lie above minus this. 0.01 is 1 % of perplexity.
         least_gain: Gain, in nats, that the interval's lower end must exceed for ``better``; None
             for a tenth of one trial's noise, taken from the paired differences themselves.
+        controls: Vectors that need no search, each verified against the winner at equal parameters.
+        rates: Multiples of the recipe's learning rate at which the winner and uniform run on one
+            seed, beside the recipe's own.
     """
 
     candidates: int = 3
@@ -246,6 +259,8 @@ class Verify:
     random_control: bool = False
     margin: float = field(default=0.01, metadata=LATER)
     least_gain: float | None = field(default=None, metadata=LATER)
+    controls: tuple[Control, ...] = field(default=(), metadata=LATER)
+    rates: tuple[float, ...] = field(default=(), metadata=LATER)
 
     def __post_init__(self) -> None:
         _within(1, MAX_TRIALS, "candidates", self.candidates)
@@ -253,6 +268,7 @@ class Verify:
         _within(1, MAX_TRIALS, "max_trials", self.max_trials)
         _within_nats("margin", self.margin, fix="use 0.01")
         _within_nats("least_gain", self.least_gain or 0.0, fix="leave it out")
+        self._check_beside()
         least = self.least_trials()
         if self.max_trials < least:
             raise InvalidInput(
@@ -261,6 +277,23 @@ class Verify:
                 f"{self.candidates} candidates and {self.seeds} seeds need at least {least} trials",
                 fix=f"allow {least}, or ask for fewer candidates or seeds",
             )
+
+    def _check_beside(self) -> None:
+        if len(set(self.controls)) < len(self.controls):
+            names = ", ".join(self.controls)
+            raise InvalidInput("controls", names, "names one twice", fix="name each of them once")
+        for index, rate in enumerate(self.rates):
+            if not LEAST_RATE <= rate <= MOST_RATE:
+                problem = f"must be {LEAST_RATE:g} to {MOST_RATE:g} times the recipe's"
+                raise InvalidInput(f"rates[{index}]", rate, problem, fix="use 0.33 or 3")
+        if len(self.rates) > MOST_RATES or len(set(self.rates)) < len(self.rates):
+            problem, fix = "are too many, or one twice", f"give at most {MOST_RATES} different ones"
+            raise InvalidInput("rates", len(self.rates), problem, fix=fix)
+
+    @property
+    def other_rates(self) -> tuple[float, ...]:
+        """Rates beside the recipe's own, lowest first."""
+        return tuple(sorted(rate for rate in self.rates if rate != 1.0))
 
     def least_trials(self) -> int:
         """Trials of ``seeds`` rounds: what ``max_trials`` has to pay for."""
@@ -291,9 +324,12 @@ class Verify:
     def control_trials(self) -> int:
         """Trials that ``max_trials`` does not pay for, at most: what runs beside its arms.
 
-        With a random control as many random vectors choose as the search has candidates.
+        With a random control as many random vectors choose as the search has candidates. Controls
+        run on the seeds up to the first look, other rates on one.
         """
-        return CHOOSING_SEEDS * (self.candidates - 1) if self.random_control else 0
+        random = CHOOSING_SEEDS * (self.candidates - 1) if self.random_control else 0
+        first = self.look_rounds(self._choosing, self._judging)[0]
+        return random + len(self.controls) * first + 2 * len(self.other_rates)
 
     @property
     def _choosing(self) -> int:

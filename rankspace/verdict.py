@@ -59,6 +59,55 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Controlled:
+    """A vector that needs no search, at the same budget, and what the winner leads it by.
+
+    Attributes:
+        name: Of the control.
+        rank_vector: The vector.
+        parameters: Trainable parameters.
+        comparison: The winner against it, on the seeds up to the first look; None where too much
+            failed.
+    """
+
+    name: str
+    rank_vector: RankVector
+    parameters: int
+    comparison: Comparison | None
+
+
+@dataclass(frozen=True, slots=True)
+class RatePoint:
+    """Scores on one seed at a multiple of the recipe's learning rate; None where it failed."""
+
+    rate: float
+    uniform: float | None
+    winner: float | None
+
+    @property
+    def gain(self) -> float | None:
+        """What the winner leads by."""
+        if self.uniform is None or self.winner is None:
+            return None
+        return self.winner - self.uniform
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Whether the gain hangs on the learning rate.
+
+    Attributes:
+        points: Lowest rate first.
+        summary: What they say, in plain words.
+        best: The multiple of the recipe's rate to recommend; 1 unless another is shown better.
+    """
+
+    points: tuple[RatePoint, ...]
+    summary: str
+    best: float
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The study's result; every score was measured on held-out data no trial was chosen by.
 
@@ -89,6 +138,8 @@ class Verdict:
             results were measured on: those of before may have been on others.
         luck: By how much the best of as many random vectors may lead that of another such draw, in
             19 of 20 draws; 0 without random vectors, and in verdicts of before.
+        controls: The winner against vectors that need no search, as ``verify.controls`` has them.
+        rates: The winner and uniform at other learning rates, if ``verify.rates`` asks for it.
     """
 
     answer: Answer
@@ -110,6 +161,8 @@ class Verdict:
     earlier: int = field(default=0, metadata=LATER)
     unstated: bool = field(default=False, metadata=LATER)
     luck: float = field(default=0.0, metadata=LATER)
+    controls: tuple[Controlled, ...] = field(default=(), metadata=LATER)
+    rates: Rates | None = field(default=None, metadata=LATER)
 
     @property
     def caveat(self) -> str:

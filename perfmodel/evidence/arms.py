@@ -1,7 +1,7 @@
 """Arms: what a verification compares. Controls: what it runs beside them, and is paid for apart."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from rankspace import RankVector
 
@@ -50,10 +50,14 @@ class Controls:
         random: Random vectors after ``Arms.random``, best score first, for the choosing rounds: the
             control chooses as the search does.
         luck: By how much the best of as many random vectors may lead that of another draw.
+        vectors: Vectors that need no search, by the control's name.
+        rates: Multiples of the recipe's learning rate, beside its own, lowest first.
     """
 
     random: tuple[RankVector, ...] = ()
     luck: float = 0.0
+    vectors: Mapping[str, RankVector] = field(default_factory=dict)
+    rates: tuple[float, ...] = ()
 
 
 def distinct(vectors: Sequence[RankVector | None]) -> tuple[RankVector, ...]:

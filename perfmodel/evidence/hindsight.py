@@ -44,9 +44,12 @@ def hindsight(state: ModelState, verified: Sequence[Scored]) -> ModelState:
 
 def _gains(verified: Sequence[Scored], uniform: RankVector) -> Mapping[RankVector, list[float]]:
     """What each vector scored above uniform, seed by seed."""
-    base = {one.seed: one.score for one in verified if one.rank_vector == uniform}
+    base = {
+        one.seed: one.score for one in verified if one.rank_vector == uniform and one.rate == 1.0
+    }
     found: dict[RankVector, list[float]] = {}
-    for one in sorted(verified, key=lambda one: (one.seed, one.rank_vector.ranks)):
+    at_recipe = [one for one in verified if one.rate == 1.0]
+    for one in sorted(at_recipe, key=lambda one: (one.seed, one.rank_vector.ranks)):
         rival = base.get(one.seed)
         if one.rank_vector != uniform and one.score is not None and rival is not None:
             found.setdefault(one.rank_vector, []).append(one.score - rival)

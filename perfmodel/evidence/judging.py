@@ -1,20 +1,21 @@
 """Judging: what the finished rounds after the choice allow to claim at a look."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from perfmodel.evidence.arms import Arms, Controls
-from perfmodel.evidence.comparison import LEAST_PAIRS, Pairs
+from perfmodel.evidence.arms import Arms, Controls, distinct
+from perfmodel.evidence.comparison import LEAST_PAIRS, MISSING, Pairs
 from perfmodel.evidence.looks import Look
-from perfmodel.evidence.scores import Scores, paired
+from perfmodel.evidence.rates import rates_found
+from perfmodel.evidence.scores import Run, Scores, missing, paired
 from rankspace import Comparison, RankVector, SearchSpace, Verdict
 from rankspace.errors import TrialFailed
 from rankspace.front import Checked, Finding, Promise
 from rankspace.study import Verify
-from rankspace.verdict import Answer
+from rankspace.verdict import Answer, Controlled, RatePoint, Rates
 
 LEAST_LOST = 5
 """Fresh seeds that refute a vector which is worse than uniform on all of them, whatever the
@@ -40,6 +41,7 @@ class Judging:
         chosen: Whom the rounds before chose.
         scores: Of all runs.
         seeds: Of the rounds up to the look.
+        controlled: Those of them that the controls run on too.
         earlier: Seeds of the choosing rounds.
         look: The look.
     """
@@ -50,13 +52,14 @@ class Judging:
     chosen: Chosen
     scores: Scores
     seeds: Sequence[int]
+    controlled: Sequence[int]
     earlier: Sequence[int]
     look: Look
 
     @property
     def is_decided(self) -> bool:
         """Whether this look ends it: the answer is there, or ``better`` can no longer be."""
-        if self.chosen.winner == self.arms.uniform:
+        if self._is_uniform:
             return True
         pairs = self._pairs(self.chosen.winner, self.arms.uniform)
         if len(pairs.complete) < LEAST_PAIRS:
@@ -92,7 +95,48 @@ class Judging:
             margin=self.verify.margin,
             trials=trials,
             luck=self.controls.luck,
+            controls=tuple(self._controlled(space)),
+            rates=self._rates,
         )
+
+    @property
+    def beside(self) -> tuple[Run, ...]:
+        """What the controls and the other rates still have to run."""
+        vectors = distinct(tuple(self.controls.vectors.values()))
+        rounds = (missing(vectors, seed, self.scores) for seed in self.controlled)
+        return (*(run for found in rounds for run in found), *self._at_rates)
+
+    @property
+    def _at_rates(self) -> Iterator[Run]:
+        if self._is_uniform:
+            return
+        both = (self.arms.uniform, self.chosen.winner)
+        for rate in self.controls.rates:
+            yield from missing(both, self.seeds[0], self.scores, rate)
+
+    @property
+    def _is_uniform(self) -> bool:
+        return self.chosen.winner == self.arms.uniform
+
+    def _controlled(self, space: SearchSpace) -> Iterator[Controlled]:
+        for name, vector in self.controls.vectors.items():
+            pairs = paired(self.chosen.winner, vector, self.scores, self.controlled)
+            yield Controlled(name, vector, space.parameters(vector), self._compared(pairs))
+
+    @property
+    def _rates(self) -> Rates | None:
+        """The other rates, and the recipe's own on the same seed."""
+        if self._is_uniform or not self.controls.rates:
+            return None
+        points = (self._point(rate) for rate in sorted((1.0, *self.controls.rates)))
+        pairs = self._pairs(self.chosen.winner, self.arms.uniform)
+        return rates_found(tuple(points), pairs.differences)
+
+    def _point(self, rate: float) -> RatePoint:
+        both = (self.arms.uniform, self.chosen.winner)
+        runs = [Run(vector, self.seeds[0], rate) for vector in both]
+        uniform, winner = (self.scores.get(run, MISSING).value for run in runs)
+        return RatePoint(rate, uniform, winner)
 
     def checked(self, space: SearchSpace) -> tuple[Checked, ...]:
         """What this look says of the promises, where not too much failed."""

@@ -11,10 +11,11 @@ from rankspace.observation import TextLosses
 
 @dataclass(frozen=True)
 class Run:
-    """A vector and the seed it runs with."""
+    """A vector, the seed it runs with, and a factor on the recipe's learning rate."""
 
     rank_vector: RankVector
     seed: int
+    rate: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -25,18 +26,21 @@ class Scored:
     seed: int
     score: float | None
     texts: TextLosses | None = None
+    rate: float = 1.0
 
 
 Scores: TypeAlias = Mapping[Run, Score]
 
 
 def scores_of(scored: Sequence[Scored]) -> Scores:
-    return {Run(one.rank_vector, one.seed): Score(one.score, one.texts) for one in scored}
+    return {Run(one.rank_vector, one.seed, one.rate): Score(one.score, one.texts) for one in scored}
 
 
-def missing(vectors: Iterable[RankVector], seed: int, scores: Scores) -> tuple[Run, ...]:
+def missing(
+    vectors: Iterable[RankVector], seed: int, scores: Scores, rate: float = 1.0
+) -> tuple[Run, ...]:
     """Runs of ``vectors`` on ``seed`` that are not finished."""
-    wanted = (Run(vector, seed) for vector in vectors)
+    wanted = (Run(vector, seed, rate) for vector in vectors)
     return tuple(run for run in wanted if run not in scores)
 
 

@@ -57,7 +57,10 @@ def next_step(  # noqa: PLR0913  # the caller knows each of them from elsewhere
     if found.to_choose:
         return found.to_choose
     look = found.ended
-    return found.to_judge if look is None else found.at(look).verdict(space, trials)
+    if look is None:
+        return found.to_judge
+    judging = found.at(look)
+    return judging.beside or judging.verdict(space, trials)
 
 
 def checked(  # likewise
@@ -140,6 +143,7 @@ class _Verification:
             chosen=self.chosen,
             scores=self.scores,
             seeds=self.seeds.judging(look.rounds),
+            controlled=self.seeds.judging(self.plan[0].rounds),
             earlier=self.seeds.choosing,
             look=look,
         )

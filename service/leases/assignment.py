@@ -28,7 +28,7 @@ def assignment(session: Session, trial: TrialRow, settings: Settings) -> Assignm
         purpose=Purpose(trial.purpose),
         model_path=study_row.model_path,
         model_fingerprint=model.fingerprint,
-        recipe=study.recipe,
+        recipe=study.recipe.at_rate(trial.rate),
         layers=layers,
         rank_vector=vector,
         seed=trial.seed,

@@ -8,6 +8,7 @@ import numpy as np
 
 import perfmodel
 from perfmodel.evidence.arms import Arms, Controls
+from perfmodel.evidence.controls import control_vector
 from perfmodel.evidence.luck import luck
 from rankspace import Proposal, Purpose, RankVector
 from rankspace.study import StudyState
@@ -202,17 +203,27 @@ def _why(snapshot: Snapshot) -> str:
 
 def chosen_controls(snapshot: Snapshot) -> Controls:
     """Let as many random vectors choose as the search has candidates; and what luck gives them."""
+    verify = snapshot.study.verify
+    beside = Controls(vectors=_control_vectors(snapshot), rates=verify.other_rates)
     known = snapshot.results.control_scores.items()
     scored = [(vector, score) for vector, score in known if score is not None]
     if not scored:
-        return Controls()
-    ordered = sorted(scored, key=lambda one: -one[1])[: snapshot.study.verify.candidates]
+        return beside
+    ordered = sorted(scored, key=lambda one: -one[1])[: verify.candidates]
     best = snapshot.results.best_control
     first = best.rank_vector if best else None
-    return Controls(
+    return replace(
+        beside,
         random=tuple(vector for vector, _ in ordered if vector != first),
         luck=luck([score for _, score in scored]),
     )
+
+
+def _control_vectors(snapshot: Snapshot) -> dict[str, RankVector]:
+    """Those that can be made; of a study that was submitted without, none was asked for."""
+    space, context = snapshot.space, snapshot.results.state.context
+    found = {name: control_vector(name, space, context) for name in snapshot.study.verify.controls}
+    return {name.value: vector for name, vector in found.items() if vector is not None}
 
 
 def chosen_arms(snapshot: Snapshot) -> Arms:

@@ -52,6 +52,7 @@ _OPEN = (
         TrialRow.is_offer,
         TrialRow.rank_vector,
         TrialRow.seed,
+        TrialRow.rate,
     )
     .where(_IS_OPEN)
     .order_by(TrialRow.id)
@@ -76,6 +77,7 @@ class OpenTrial:
     is_offer: bool
     rank_vector: RankVector
     seed: int
+    rate: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +210,8 @@ def read_head(session: Session, study: str) -> Head:
 
 def _open_trials(session: Session, study: str) -> tuple[OpenTrial, ...]:
     return tuple(
-        OpenTrial(trial, Purpose(purpose), bool(claimed), bool(is_offer), vector, seed)
-        for trial, purpose, claimed, is_offer, vector, seed in session.execute(
+        OpenTrial(trial, Purpose(purpose), bool(claimed), bool(is_offer), vector, seed, rate)
+        for trial, purpose, claimed, is_offer, vector, seed, rate in session.execute(
             _OPEN, {"study": study}
         )
     )

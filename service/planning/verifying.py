@@ -11,8 +11,9 @@ from rankspace.errors import TrialFailed
 from rankspace.study import StudyState
 from rankspace.trial import Split
 from service.planning.plan import Plan, Turn
-from service.planning.snapshot import Snapshot
+from service.planning.snapshot import OpenTrial, Snapshot
 from service.trials.planned import PlannedTrial
+from service.trials.results import Result
 
 MOST = 200
 """Trials of verification that are open at a time: queueing is one write, and others wait for it."""
@@ -52,16 +53,23 @@ def _with_history(snapshot: Snapshot, verdict: Verdict) -> Verdict:
 
 def _scored(snapshot: Snapshot) -> tuple[Scored, ...]:
     over = snapshot.results.of(Purpose.VERIFY)
-    return tuple(Scored(trial.rank_vector, trial.seed, trial.score, trial.texts) for trial in over)
+    return tuple(
+        Scored(trial.rank_vector, trial.seed, trial.score, trial.texts, trial.rate)
+        for trial in over
+    )
 
 
 def _missing(snapshot: Snapshot, step: Sequence[Run]) -> tuple[PlannedTrial, ...]:
     """The trials of the round that were not queued yet; of a long round the first, as they end."""
-    over = {Run(one.rank_vector, one.seed) for one in snapshot.results.of(Purpose.VERIFY)}
-    waiting = {Run(one.rank_vector, one.seed) for one in snapshot.of(Purpose.VERIFY)}
+    over = {_run(one) for one in snapshot.results.of(Purpose.VERIFY)}
+    waiting = {_run(one) for one in snapshot.of(Purpose.VERIFY)}
     there = over | waiting
     missing = (run for run in step if run not in there)
     return tuple(_planned(snapshot, run) for run in islice(missing, MOST - len(waiting)))
+
+
+def _run(trial: Result | OpenTrial) -> Run:
+    return Run(trial.rank_vector, trial.seed, trial.rate)
 
 
 def _planned(snapshot: Snapshot, run: Run) -> PlannedTrial:
@@ -71,9 +79,16 @@ def _planned(snapshot: Snapshot, run: Run) -> PlannedTrial:
         seed=run.seed,
         steps=snapshot.study.search.trial.steps,
         split=_split(snapshot, run.seed),
+        rate=run.rate,
         priority=1,
-        reason="paired seed of the verification",
+        reason=_reason(run),
     )
+
+
+def _reason(run: Run) -> str:
+    if run.rate == 1.0:
+        return "paired seed of the verification"
+    return f"paired seed of the verification, at {run.rate:g} times the learning rate"
 
 
 def _split(snapshot: Snapshot, seed: int) -> Split:

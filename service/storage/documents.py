@@ -41,7 +41,7 @@ def write(value: Any) -> str:
     return json.dumps(pack(value), separators=(",", ":"))
 
 
-JUDGED_BY = ("margin", "least_gain")
+JUDGED_BY = ("margin", "least_gain", "controls", "rates")
 """Fields of ``verify`` that are stored beside it, with their defaults: these are fixed when a study
 is submitted, whatever later releases take for them."""
 
@@ -160,6 +160,8 @@ def plain_verdict(verdict: Verdict) -> Verdict:
             verdict.versus_uniform_cheapest and _plain(verdict.versus_uniform_cheapest)
         ),
         luck=0.0,
+        controls=(),
+        rates=None,
     )
 
 

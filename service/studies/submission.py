@@ -1,18 +1,20 @@
 """Submitting a study: everything that can be wrong with it is said now, with the field's name."""
 
+import math
 from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
 import perfmodel
 from perfmodel.additive.belief import Belief
+from perfmodel.evidence.controls import control_vector
 from perfmodel.meta.shipped import shipped_prior
 from rankspace import Context, SearchSpace, Study
 from rankspace.context import context_of
 from rankspace.errors import Conflict, InvalidInput, nearest
 from rankspace.granularity import search_space
 from rankspace.redaction import steering
-from rankspace.study import PRIORS, Opinion, Search, StudyState
+from rankspace.study import PRIORS, Control, Opinion, Search, StudyState
 from service.access.keys import random_text
 from service.models.repository import Models
 from service.storage.db import Database
@@ -82,6 +84,7 @@ def checked(
     described = model_of(model.document)
     space = search_space(described, study.recipe.modules, study.search)
     context = context_of(described, study, space)
+    _check_controls(study, space, context)
     belief = _belief(space, study.search, context)
     row = StudyRow(id=f"st_{random_text(10)}", model_id=model.id, name=study.name)
     row.project, row.model_path = model.project, model.path
@@ -201,6 +204,23 @@ def _check_visible(field: str, name: str) -> None:
     if found is not None:
         problem = f"has the character {found!a}, which is not shown but steers what shows it"
         raise InvalidInput(field, name, problem, fix="leave it out")
+
+
+def _check_controls(study: Study, space: SearchSpace, context: Context) -> None:
+    """Say now what a verification could not run, in hours."""
+    for index, control in enumerate(study.verify.controls):
+        if control_vector(control, space, context) is None:
+            problem = "cannot be made: no layer of that kind has a choice of ranks"
+            fix = "leave it out, or search one rank per weight matrix"
+            if control is Control.LARGEST_GRADIENT:
+                problem = "cannot be made: the model's profiles do not tell the gradients"
+                fix = "run 'rankadaptor profile MODEL --text FILE' first, or leave it out"
+            raise InvalidInput(f"verify.controls[{index}]", control.value, problem, fix=fix)
+    peak = study.recipe.optimizer.learning_rate
+    for index, rate in enumerate(study.verify.rates):
+        if not 0.0 < rate * peak < math.inf:
+            problem = f"times the learning rate {peak:g} is no number to train with"
+            raise InvalidInput(f"verify.rates[{index}]", rate, problem, fix="leave it out")
 
 
 def _check_candidates(candidates: int) -> None:

@@ -33,6 +33,7 @@ class PlannedTrial:
         mean: Predicted score.
         std: Its standard deviation.
         noise: What one trial's noise was taken for then.
+        rate: Factor on the recipe's learning rate.
         reason: Why this vector, for a person.
     """
 
@@ -48,4 +49,5 @@ class PlannedTrial:
     mean: float | None = None
     std: float | None = None
     noise: float | None = None
+    rate: float = 1.0
     reason: str = ""

@@ -27,6 +27,7 @@ class Result:
         steps: Optimiser steps it really took; None when it failed.
         seconds: Wall clock of all its attempts.
         error: Why it failed.
+        rate: Factor on the recipe's learning rate.
     """
 
     sequence: int
@@ -39,6 +40,7 @@ class Result:
     steps: int | None
     seconds: float
     error: str | None
+    rate: float = 1.0
 
     def observation(self, study: Study) -> Observation:
         """See it as the performance model does."""
@@ -82,6 +84,7 @@ _AFTER = (
         ObservationRow.measurement["steps"].as_integer(),
         _SPENT,
         TrialRow.error,
+        TrialRow.rate,
     )
     .join(TrialRow, TrialRow.id == ObservationRow.trial_id)
     .where(
@@ -105,12 +108,13 @@ def results_after(session: Session, study: str, sequence: int, most: int) -> tup
 def verified(session: Session, study: str) -> tuple[Scored, ...]:
     """Every finished verification trial, in the order of acceptance."""
     found = (
-        select(TrialRow.rank_vector, TrialRow.seed, ObservationRow.score, ObservationRow.texts)
+        select(TrialRow.rank_vector, TrialRow.seed, ObservationRow.score)
+        .add_columns(ObservationRow.texts, TrialRow.rate)
         .join(ObservationRow, ObservationRow.trial_id == TrialRow.id)
         .where(TrialRow.study_id == study, TrialRow.purpose == Purpose.VERIFY)
         .order_by(ObservationRow.sequence)
     )
     return tuple(
-        Scored(vector, seed, score, texts_of(texts))
-        for vector, seed, score, texts in session.execute(found)
+        Scored(vector, seed, score, texts_of(texts), rate)
+        for vector, seed, score, texts, rate in session.execute(found)
     )

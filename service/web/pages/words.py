@@ -7,7 +7,22 @@ from rankspace.verdict import SENTENCES
 def verdict_words(verdict: Verdict) -> tuple[str, ...]:
     """Say what the study may claim, one sentence each."""
     caveat = (verdict.caveat,) if verdict.caveat else ()
-    return (_against_uniform(verdict), *caveat, *_against_random(verdict), _cheapest(verdict))
+    beside = (*_against_random(verdict), *_against_controls(verdict), *_at_rates(verdict))
+    return (_against_uniform(verdict), *caveat, *beside, _cheapest(verdict))
+
+
+def _against_controls(verdict: Verdict) -> tuple[str, ...]:
+    """Vectors that need no search, each at the same budget."""
+    return tuple(
+        f"Against {control.name}, which needs no search: {control.comparison.answer}. "
+        f"{_interval(control.comparison)}"
+        for control in verdict.controls
+        if control.comparison is not None
+    )
+
+
+def _at_rates(verdict: Verdict) -> tuple[str, ...]:
+    return (f"At other learning rates: {verdict.rates.summary}",) if verdict.rates else ()
 
 
 def _against_uniform(verdict: Verdict) -> str:

@@ -145,6 +145,55 @@ def test_a_failed_recovery_fails_the_study_and_resume_tries_again(service: Servi
     assert service.get(f"/v1/studies/{identity}")["state"] == "done"
 
 
+def test_controls_and_rates_are_run_told_and_counted(service: Service) -> None:
+    verify = {**study()["verify"], "controls": ["down_proj"], "rates": [0.5, 1, 3]}
+    identity = service.submit(verify=verify)
+    trials = service.work(7)
+    first = trials[0]["recipe"]["optimizer"]["learning_rate"]
+    planned = service.get(f"/v1/studies/{identity}")["progress"]["verify"]["planned"]
+    trials = service.work()
+    verifying = [t for t in trials if t["purpose"] == "verify"]
+    rates = [t["recipe"]["optimizer"]["learning_rate"] / first for t in verifying]
+    assert [rates.count(rate) for rate in (0.5, 3.0)] == [2, 2]
+    assert {t["seed"] for t, rate in zip(verifying, rates, strict=True) if rate != 1.0} <= {
+        t["seed"] for t, rate in zip(verifying, rates, strict=True) if rate == 1.0
+    }
+    view = service.get(f"/v1/studies/{identity}")
+    assert view["progress"]["verify"]["done"] == len(verifying) >= planned - 3
+    (control,) = view["verdict"]["controls"]
+    assert (control["name"], control["comparison"]["seeds"]) == ("down_proj", 3)
+    assert [point["rate"] for point in view["verdict"]["rates"]["points"]] == [0.5, 1.0, 3.0]
+    assert view["verdict"] == service.get(f"/v1/studies/{identity}/verdict")
+    with service.app.state.runtime.database.reading() as session:
+        stored = session.execute(text("SELECT verdict, answer FROM studies")).one()
+        kept = session.execute(text("SELECT noise FROM trials WHERE purpose = 'search'")).scalars()
+        assert any(noise is not None for noise in kept)
+    assert "controls" not in json.loads(stored.verdict)
+    assert "controls" in json.loads(stored.answer)
+
+
+@pytest.mark.parametrize(
+    ("verify", "named"),
+    [
+        ({"controls": ["largest-gradient"]}, "verify.controls[0]"),
+        ({"controls": ["down_proj", "down_proj"]}, "verify.controls"),
+        ({"rates": [0.0]}, "verify.rates[0]"),
+        ({"rates": [1e308]}, "verify.rates[0]"),
+        ({"rates": [3, 3]}, "verify.rates"),
+        ({"margin": 1e308}, "verify.margin"),
+        ({"least_gain": -1.0}, "verify.least_gain"),
+    ],
+)
+def test_what_cannot_be_verified_is_said_at_submission(
+    service: Service, verify: dict[str, Any], named: str
+) -> None:
+    service.submit()
+    answer = service.post("/v1/studies", study(verify={**study()["verify"], **verify}))
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["detail"].startswith(named)
+    assert answer.json()["hint"]
+
+
 def test_random_control_runs_as_many_random_vectors(service: Service) -> None:
     verify = {"candidates": 1, "seeds": 3, "max_trials": 30, "random_control": True}
     identity = service.submit(verify=verify)

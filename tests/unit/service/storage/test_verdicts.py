@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from rankspace import Comparison, RankVector, Verdict
 from rankspace.study import Study
-from rankspace.verdict import Answer
+from rankspace.verdict import Answer, Controlled, RatePoint, Rates
 from rankspace.wire import decode, encode
 from service.storage.documents import plain_verdict, study_of, verdict_of, write_study
 from tests.unit.service.driver import study
@@ -28,8 +28,10 @@ VERDICT = Verdict(
     margin=0.01,
     trials=40,
     luck=0.02,
+    controls=(Controlled("o_proj", UNIFORM, 40, VERSUS),),
+    rates=Rates((RatePoint(3.0, -3.0, None),), "said", 1.0),
 )
-LATER = {"luck", "worst", "texts", "least_gain"}
+LATER = {"luck", "worst", "texts", "least_gain", "controls", "rates"}
 
 
 def test_the_version_before_meets_no_field_that_it_does_not_know() -> None:
