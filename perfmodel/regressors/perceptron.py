@@ -36,6 +36,12 @@ class Perceptron:
         """Scores of ``(n, d)`` features, ``(n,)``."""
         return self._forward(features)[-1][:, 0]
 
+    def rescaled(self, factor: float, shift: float) -> "Perceptron":
+        """Return the weights that say ``factor * y + shift`` where these say ``y``."""
+        last = factor * self.weights[-1]
+        last[-1] += shift
+        return Perceptron((*self.weights[:-1], last))
+
     def trained(
         self, features: Floats, scores: Floats, *, epochs: int, rate: float
     ) -> "Perceptron":

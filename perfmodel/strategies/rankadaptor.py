@@ -1,23 +1,24 @@
 """``rankadaptor``: the published method, as far as it is known (docs/decisions/0007)."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from perfmodel.additive.belief import Belief
 from perfmodel.allocation.random_vectors import random_vectors
 from perfmodel.arrays import Floats
+from perfmodel.regressors.apprentice import Apprentice, Unit, rounds
 from perfmodel.regressors.perceptron import Perceptron
 from perfmodel.state import ModelState
 from perfmodel.strategies.candidates import neighbours, random_candidates
-from perfmodel.strategies.memory import once, remembered
+from perfmodel.strategies.memory import once, put, take
 from perfmodel.strategies.modelled import Fitted, Modelled
 from perfmodel.strategies.observed import Observed
 from perfmodel.strategies.random import fresh_vector
 from perfmodel.strategies.swap import best_seen
-from perfmodel.strategies.training_set import MinMaxScaling, TrainingSet
-from rankspace import RankVector, SearchSpace
+from perfmodel.strategies.training_set import LEAST_SCORES_TO_LEARN, MinMaxScaling, TrainingSet
+from rankspace import Observation, RankVector, SearchSpace
 
 HIDDEN = (32, 32, 32)
 EPOCHS = 200
@@ -26,9 +27,14 @@ RATE = 1e-2
 CANDIDATES = 64
 """Drawn per round; the best predicted one is tried."""
 
-TOLERANCE = 0.1
-"""Prediction error of the latest trial, in standard deviations of the scores, below which the
-search counts as converged."""
+ROUNDS = 4
+"""Latest rounds whose prediction errors tell whether the search has converged."""
+
+TOLERANCE = 0.25
+"""Root mean square of these errors, in standard deviations of the scores, up to which it has."""
+
+FIRST = 8
+"""Random vectors before the perceptron chooses."""
 
 PSEUDO = 256
 """Random vectors the perceptron is trained on offline, scored by the meta-learned prior."""
@@ -36,24 +42,24 @@ PSEUDO = 256
 HALF = 0.5
 """Of the mean rank above the lowest: where a layer has half of its worth, in a pseudo score."""
 
-FOLDS = 4
-"""Of the cross-validation that says how wrong the predictions are."""
-
 
 @dataclass(frozen=True)
 class PerformanceModel:
     """The paper's f: rank vector to score.
 
     Attributes:
-        network: Learned offline, then on all trials.
-        error: Root mean square error on left-out trials, in standard deviations of the scores.
+        network: Learned offline, then trial by trial.
+        error: Root mean square error of its latest predictions, each made before the trial, in
+            standard deviations of the scores.
+        has_converged: Whether the latest ones held.
     """
 
     network: Perceptron
     error: float
+    has_converged: bool
 
     def predict(self, features: Floats) -> tuple[Floats, Floats]:
-        """Mean, and the same left-out error everywhere, ``(n,)`` each."""
+        """Mean, and the same error everywhere, ``(n,)`` each."""
         return self.network(features), np.full(len(features), self.error)
 
 
@@ -62,7 +68,7 @@ class RankAdaptor(Modelled[PerformanceModel]):
 
     source = "Zhou et al. 2025 (RankAdaptor, arXiv 2406.15734); see docs/decisions/0007"
     name = "rankadaptor"
-    begins = 8
+    begins = FIRST
 
     def opening(
         self, state: ModelState, pending: Collection[RankVector], rng: np.random.Generator
@@ -71,9 +77,13 @@ class RankAdaptor(Modelled[PerformanceModel]):
         return fresh_vector(state, pending, rng)
 
     def regressor(self, state: ModelState, trained: TrainingSet) -> PerformanceModel:
-        learned_offline = once(state, "rankadaptor offline", lambda: offline(state))
+        apprentice = online(state)
+        errors = len(apprentice.errors)
+        error = apprentice.root_mean_square(errors)
         return PerformanceModel(
-            online(learned_offline, trained), _left_out_error(learned_offline, trained)
+            apprentice.within(Unit(trained.centre, trained.scale)),
+            1.0 if error is None else error,
+            has_converged(apprentice),
         )
 
     def choose(
@@ -84,8 +94,7 @@ class RankAdaptor(Modelled[PerformanceModel]):
         rng: np.random.Generator,
     ) -> tuple[RankVector, str] | None:
         """Predict random candidates; once converged, neighbours of the best measured vector."""
-        converged = remembered(state, "rankadaptor stop", lambda: _converged(state, fitted))
-        if converged:
+        if fitted.regressor.has_converged:
             drawn = neighbours(state, [best_seen(state)], CANDIDATES, rng)
         else:
             drawn = random_candidates(state, CANDIDATES, rng)
@@ -93,7 +102,9 @@ class RankAdaptor(Modelled[PerformanceModel]):
         if not new:
             return None
         best = int(np.argmax(fitted(new)[0]))
-        kind = "neighbours of the best, as the last prediction held" if converged else "random ones"
+        kind = "random ones"
+        if fitted.regressor.has_converged:
+            kind = f"neighbours of the best, as the last {ROUNDS} predictions held"
         return new[best], f"best predicted of {len(new)} {kind}"
 
     def leaders(self, state: ModelState, count: int) -> tuple[RankVector, ...]:
@@ -126,28 +137,39 @@ def pseudo_scores(space: SearchSpace, belief: Belief, vectors: Sequence[RankVect
     return np.asarray((scores - scores.mean()) / (scores.std() or 1.0))
 
 
-def online(learned_offline: Perceptron, trained: TrainingSet) -> Perceptron:
-    """Go on training, on all trials so far."""
-    return learned_offline.trained(trained.features(), trained.scores, epochs=EPOCHS, rate=RATE)
+@dataclass(frozen=True)
+class Schooling:
+    """How far the learning has come; ``seen`` are the trials it learned from."""
+
+    apprentice: Apprentice
+    seen: tuple[Observation, ...] = ()
 
 
-def _left_out_error(learned_offline: Perceptron, trained: TrainingSet) -> float:
-    """Root mean square error of predictions of trials that were left out."""
-    errors = np.zeros(len(trained))
-    for fold in range(min(FOLDS, len(trained))):
-        left_out = np.arange(fold, len(trained), FOLDS)
-        network = online(learned_offline, trained.without(left_out))
-        predicted = network(trained.features()[left_out])
-        errors[left_out] = predicted - trained.scores[left_out]
-    return float(np.sqrt(np.mean(errors**2)))
+def online(state: ModelState) -> Apprentice:
+    """Go on from the weights at hand, round by round, with what was not learned yet.
+
+    A round is what the trials up to it say, so their batches change nothing. What another state
+    has left is gone on with if its trials are the first of these.
+    """
+    run: Schooling | None = take(state, "rankadaptor online")
+    if run is None or run.seen != state.scored[: len(run.seen)]:
+        run = Schooling(Apprentice(once(state, "rankadaptor offline", lambda: offline(state))))
+    for count in rounds(LEAST_SCORES_TO_LEARN, len(state.scored)):
+        if count > len(run.seen):
+            run = _next(state, run, state.scored[:count])
+    put(state, "rankadaptor online", run)
+    return run.apprentice
 
 
-def _converged(state: ModelState, fitted: Fitted[PerformanceModel]) -> bool:
-    """Whether what was learned before the latest trial predicted its score."""
-    trained = fitted.trained
-    earlier = online(
-        once(state, "rankadaptor offline", lambda: offline(state)),
-        trained.without(np.array([len(trained) - 1])),
-    )
-    predicted = float(earlier(trained.features()[-1:])[0])
-    return abs(predicted - float(trained.scores[-1])) <= TOLERANCE
+def _next(state: ModelState, run: Schooling, seen: tuple[Observation, ...]) -> Schooling:
+    """The next round, which knows of no trial after those ``seen``."""
+    trained = TrainingSet.of(replace(state, observations=seen))
+    assert trained is not None, "two trials have a score, and some layer is free"
+    unit = Unit(trained.centre, trained.scale)
+    return Schooling(run.apprentice.taught(trained.features(), trained.scores, unit), seen)
+
+
+def has_converged(apprentice: Apprentice) -> bool:
+    """Whether the predictions of the last rounds held, none of them of a first vector."""
+    error = apprentice.root_mean_square(ROUNDS)
+    return apprentice.count >= FIRST + ROUNDS and error is not None and error <= TOLERANCE

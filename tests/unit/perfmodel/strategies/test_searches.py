@@ -61,15 +61,6 @@ def test_the_perceptron_is_taught_the_priors_opinion_offline() -> None:
     assert np.corrcoef(learned, believed)[0, 1] > 0.8
 
 
-def test_a_prediction_that_held_makes_the_search_refine_the_best() -> None:
-    """On flat scores every prediction holds; on scores without a pattern the last one does not."""
-    flat = learn(start(SPACE, strategy="rankadaptor"), [Observation(v, 1.0) for v in VECTORS[:12]])
-    wild = searched("rankadaptor", 12)
-    wild = learn(wild, [Observation(VECTORS[20], -30.0)])
-    assert "neighbours of the best" in propose(flat)[1][0].reason
-    assert "random ones" in propose(wild)[1][0].reason
-
-
 def test_cma_es_is_told_whole_generations_in_order() -> None:
     size = CMA(np.zeros(8), 1.0).population_size
     state = searched("cmaes", 2 * size + 3)
