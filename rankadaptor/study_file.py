@@ -9,6 +9,7 @@ import yaml
 
 from rankadaptor.strict_yaml import UnreadableYaml, read_yaml
 from rankspace.errors import InvalidInput, UnreadableInput
+from rankspace.presets.paper import check_given
 from rankspace.study import PRIORS, Search, Study
 from rankspace.wire import decode, encode
 
@@ -25,7 +26,9 @@ def read_study(file: Path) -> Study:
         UnreadableInput: Not a readable UTF-8 YAML document.
         InvalidInput: A field is wrong; names it, its value and the fix.
     """
-    study = decode(Study, _document(file))
+    document = _document(file)
+    check_given(document)
+    study = decode(Study, document)
     base = _home_of(file)
     data = replace(study.recipe.data, train=_existing(base, study.recipe.data.train, _TRAIN))
     return replace(

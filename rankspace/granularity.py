@@ -166,11 +166,12 @@ def _blocks(matrices: Sequence[Matrix]) -> tuple[Layer, ...]:
     names: dict[int, str] = {}
     for matrix in matrices:
         costs[matrix.block] = costs.get(matrix.block, 0) + matrix.parameters_per_rank
-        names[matrix.block] = _block_name(matrix)
+        names[matrix.block] = block_name(matrix)
     return tuple(Layer(names[block], cost, block) for block, cost in costs.items())
 
 
-def _block_name(matrix: Matrix) -> str:
+def block_name(matrix: Matrix) -> str:
+    """``model.layers.3`` of a matrix in it."""
     head, index, _ = matrix.name.partition(f".{matrix.block}.")
     return f"{head}{index[:-1]}"
 

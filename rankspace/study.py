@@ -19,7 +19,7 @@ MAX_PARAMETERS = 2**53
 MAX_STOP_RISK = 0.5
 MAX_GIB = 100_000
 MAX_DIGITS = 6  # of a rank
-MAX_VERSION = 100  # characters
+MAX_VERSION = 100  # characters, of a prior's or a preset's
 MAX_WORTH = 20.0
 MOST_NATS = 100.0  # of what counts as a difference: guessing among a million tokens costs 14
 LEAST_RATE, MOST_RATE = 1e-3, 1e3
@@ -440,6 +440,9 @@ class Study:
         gpu_memory_gib: Least GPU memory of a worker that may run its trials; 0 for any worker, one
             without a GPU included.
         inputs: What the training file and the tokenizer were; trials on others are refused.
+        paper: ``true`` searches as in the RankAdaptor paper: strategy ``rankadaptor``, one rank
+            per block out of 2, 4, 6, 8, 10 and 12, and rank 8 on the blocks that pruning left
+            whole. A stored study has the name of the preset, and what it set.
     """
 
     name: str
@@ -450,6 +453,7 @@ class Study:
     recover: Recover = field(default_factory=Recover)
     gpu_memory_gib: float = 0.0
     inputs: Inputs = field(default_factory=Inputs)
+    paper: bool | str = field(default=False, metadata=LATER)
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.gpu_memory_gib <= MAX_GIB:
@@ -459,6 +463,9 @@ class Study:
             raise InvalidInput("name", self.name, "must have 1 to 200 characters", fix="shorten it")
         if not self.model.strip():
             raise InvalidInput("model", self.model, "is empty", fix="give the model's directory")
+        if len(str(self.paper)) > MAX_VERSION:
+            problem = f"has more than {MAX_VERSION} characters"
+            raise InvalidInput("paper", self.paper, problem, fix="write true, or leave it out")
 
     def extended(self, by: Extension) -> "Study":
         """The same with more trials, and a verification of its own after them.

@@ -17,6 +17,7 @@ from rankspace import Context, PrunedModel, SearchSpace, Study
 from rankspace.context import context_of
 from rankspace.errors import InvalidInput
 from rankspace.granularity import search_space
+from rankspace.presets.paper import expanded, sentence
 from rankspace.recipe import Inputs
 from rankspace.wire import json_schema
 
@@ -68,6 +69,7 @@ def _read(file: Path) -> tuple[Study, PrunedModel, SearchSpace]:
 
     study, model = _looked_into(read_study(file))
     model = replace(model, path=study.model)
+    study = expanded(study, model)
     space = search_space(model, study.recipe.modules, study.search)
     context = context_of(model, study, space)
     _check_strategy(study, space, context)
@@ -130,7 +132,13 @@ def _summary(study: Study, space: SearchSpace) -> RenderableType:
         f"at most {space.max_parameters:,} trainable parameters "
         f"(uniform rank {max(uniform.ranks)} uses {space.parameters(uniform):,}), "
         f"{study.search.budget.trials} trials of {study.search.trial.steps} steps{_full(space)}"
+        f"{_preset(study)}"
     )
+
+
+def _preset(study: Study) -> str:
+    said = sentence(study)
+    return f"\n{said}" if said else ""
 
 
 def _full(space: SearchSpace) -> str:

@@ -30,6 +30,11 @@ MODEL_CHARACTERS = 8 << 20
 """Of the descriptions that are kept: what is made of them takes a dozen times as many bytes."""
 
 
+BESIDE = ("inputs", "paper")
+"""Fields of a study that came after its first release. What a service of before writes of a study
+lacks the preset's name then, and has all that it set."""
+
+
 @dataclass(frozen=True, slots=True)
 class Earlier:
     """Results of another study that one begins with, in the order the model learns them."""
@@ -47,16 +52,17 @@ is submitted, whatever later releases take for them."""
 
 
 def write_study(study: Study) -> str:
-    """Put the inputs beside the rest, where a service of the version before does not look.
+    """Put the fields of ``BESIDE`` beside the rest, where a service of before does not look.
 
     On the same database during an upgrade it would refuse a study with a field it does not know.
     So is what its verdict is judged by.
     """
     packed = pack(study)
-    packed["inputs"] = packed["value"].pop("inputs")
+    value = packed["value"]
+    packed |= {name: value.pop(name) for name in BESIDE if name in value}
     packed["judged_by"] = {name: encode(getattr(study.verify, name)) for name in JUDGED_BY}
     for name in JUDGED_BY:
-        packed["value"]["verify"].pop(name, None)
+        value["verify"].pop(name, None)
     return json.dumps(packed, separators=(",", ":"))
 
 
@@ -72,6 +78,7 @@ def study_of(document: str) -> Study:
     if beside := packed.get("judged_by"):  # studies of before have none
         value = {**value, "verify": {**value["verify"], **only(Verify, beside)}}
     study = unpack(Study, {**packed, "value": value})
+    study = replace(study, paper=packed.get("paper", False))
     return replace(study, inputs=decode(Inputs, inputs, "inputs")) if inputs else study
 
 

@@ -33,7 +33,7 @@ SHORT = 13
 """Characters of a hash that it shows."""
 
 _SEARCH = ("ranks", "fixed", "budget", "strategy", "prior", "trial.stop_risk")
-_BESIDE = ("name", "model", "verify", "recover", "gpu_memory_gib", "inputs")
+_BESIDE = ("name", "model", "verify", "recover", "gpu_memory_gib", "inputs", "paper")
 FREE = (*_BESIDE, *(f"search.{name}" for name in _SEARCH))
 """Fields that do not change what a search trial of a rank vector measures, and those compared in
 another way. Whatever is not named here does: a field that comes later is compared until somebody

@@ -13,6 +13,7 @@ from rankspace import Context, SearchSpace, Study
 from rankspace.context import context_of
 from rankspace.errors import Conflict, InvalidInput, nearest
 from rankspace.granularity import search_space
+from rankspace.presets.paper import expanded
 from rankspace.redaction import steering
 from rankspace.study import PRIORS, Control, Opinion, Search, StudyState
 from service.access.keys import random_text
@@ -78,10 +79,11 @@ def checked(
     Raises:
         InvalidInput: A field that cannot be used.
     """
+    described = model_of(model.document)
+    study = expanded(study, described)
     _check_visible("name", study.name)
     _check_ranks(study.search)
     _check_candidates(study.verify.candidates)
-    described = model_of(model.document)
     space = search_space(described, study.recipe.modules, study.search)
     context = context_of(described, study, space)
     _check_controls(study, space, context)
@@ -172,9 +174,21 @@ def _earlier(
         Conflict: It is another one.
     """
     row = Studies(session).by_idempotency_key(project, key) if key else None
-    if row is not None and not (_is_same(_submitted(row), _kept(study)) and row.origin == origin):
+    if row is None:
+        return None
+    stored = _submitted(row)
+    sent = _kept(_as_then(session, row, stored, study))
+    if not _is_same(stored, sent) or row.origin != origin:
         raise used_for_another(row)
     return row
+
+
+def _as_then(session: Session, row: StudyRow, stored: Study, sent: Study) -> Study:
+    """What was sent, with the preset of when the stored study was: another may be newer by now."""
+    if sent.paper is not True or not stored.paper:
+        return sent
+    model = model_of(session.get_one(ModelRow, row.model_id).document)
+    return expanded(replace(sent, paper=stored.paper), model)
 
 
 def _is_same(stored: Study, sent: Study) -> bool:

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from rankspace.calibration import Calibration
 from rankspace.errors import NotFound, Unauthenticated, Unreachable, UnreadableInput
 from rankspace.front import Front
+from rankspace.presets.paper import sentence
 from rankspace.study import OVER
 from service.access.caller import Caller
 from service.access.logins import Logins
@@ -135,6 +136,7 @@ def _shown(runtime: Runtime, session: Session, row: StudyRow) -> dict[str, Any]:
     trials = Trials(session)
     return {
         "study": shown,
+        "preset": sentence(shown.study),
         "is_over": shown.state in OVER,
         "last_event": Events(session).last(row.id),
         "space": space,

@@ -73,6 +73,37 @@ def test_a_prior_of_one_s_own_needs_profiles(
     assert "without profiles" in error.problem
 
 
+PAPER = """
+name: tiny
+paper: true
+model: {model}
+recipe: {{data: {{train: {text}, format: text, held_out: 20}}, sequence_length: 32}}
+search: {{budget: {{trials: 9}}, {search}}}
+"""
+
+
+def test_check_shows_what_the_paper_s_preset_sets(
+    tmp_path: Path,
+    model_directory: Path,  # noqa: F811
+    text_file: Path,  # noqa: F811
+) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text(PAPER.format(model=model_directory, text=text_file, search=""))
+    told = CliRunner().invoke(cli.app, ["submit", "--check", str(file)])
+    assert told.exit_code == 0, told.output
+    said = " ".join(told.output.split())
+    assert "As in the RankAdaptor paper (paper-1): strategy rankadaptor" in said
+    assert "one rank per block, ranks 2, 4, 6, 8, 10, 12" in said
+    study, _, space = _read(file)
+    assert study.paper == "paper-1"
+    assert space.ranks == (2, 4, 6, 8, 10, 12)
+    for spelt_out, field in (("granularity: module", "granularity"), ("ranks: [2, 4]", "ranks")):
+        file.write_text(PAPER.format(model=model_directory, text=text_file, search=spelt_out))
+        error = _checked(file)
+        assert isinstance(error, InvalidInput)
+        assert error.field == f"search.{field}"
+
+
 def test_the_model_is_registered_under_the_path_that_was_written(
     tmp_path: Path,
     model_directory: Path,  # noqa: F811

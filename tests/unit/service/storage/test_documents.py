@@ -113,9 +113,15 @@ def test_a_study_comes_back_with_its_inputs(inputs: Inputs) -> None:
 
 def test_a_service_of_the_version_before_reads_a_study_of_today() -> None:
     """It shares the database during an upgrade, and refuses fields that it does not know."""
-    document = json.loads(write_study(replace(STUDY, inputs=Inputs(A, B))))
-    assert "inputs" not in document["value"]
+    document = json.loads(write_study(replace(STUDY, inputs=Inputs(A, B), paper="paper-1")))
+    assert not {"inputs", "paper"} & set(document["value"])
     assert unpack(Study, document) == STUDY
+
+
+@pytest.mark.parametrize("paper", [False, "paper-1", "of a later release"])
+def test_a_study_comes_back_with_its_preset(paper: bool | str) -> None:
+    study = replace(STUDY, paper=paper)
+    assert study_of(write_study(study)) == study
 
 
 def test_counts_of_a_later_release_are_read_without_what_it_added() -> None:

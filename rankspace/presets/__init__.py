@@ -1,0 +1,1 @@
+"""Presets: words in a study file that stand for many settings."""
