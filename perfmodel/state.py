@@ -15,8 +15,9 @@ from perfmodel.additive.setup import Setup
 from perfmodel.arrays import Floats
 from rankspace import Context, Observation, RankVector, SearchSpace
 from rankspace.errors import InvalidInput
+from rankspace.observation import Taught
 from rankspace.study import StrategyName
-from rankspace.wire import pack, unpack
+from rankspace.wire import LATER, pack, unpack
 
 TRIAL_BYTES = 500
 """Memory of a trial beside its ranks."""
@@ -38,6 +39,7 @@ class ModelState:
         observations: In the order they were learned.
         context: What the study holds fixed.
         belief: What the meta-learned prior said at the start, or None.
+        taught: Trials of other studies that were given at the start, or None.
     """
 
     space: SearchSpace
@@ -48,6 +50,7 @@ class ModelState:
     observations: tuple[Observation, ...] = ()
     context: Context = field(default_factory=Context)
     belief: Belief | None = None
+    taught: Taught | None = None
 
     def to_bytes(self) -> bytes:
         """Write the versioned JSON form; ``from_bytes`` reads it back to an equal state."""
@@ -192,3 +195,4 @@ class _Events:
     observations: tuple[Observation, ...]
     context: Context = field(default_factory=Context)
     belief: Belief | None = None
+    taught: Taught | None = field(default=None, metadata=LATER)

@@ -1,6 +1,7 @@
 """Measurement: the raw numbers of one run. Observation: what the performance model learns from.
 
-DataCounts: what the run's data came to. TextLosses: the loss by held-out text.
+DataCounts: what the run's data came to. TextLosses: the loss by held-out text. Taught: what other
+studies observed on the same layers.
 """
 
 import math
@@ -8,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from rankspace.errors import InvalidInput
-from rankspace.rank_vector import RankVector
+from rankspace.rank_vector import MOST_RANK, RankVector
 from rankspace.wire import LATER
 
 MOST_NATS = 1e6
@@ -16,6 +17,14 @@ MOST_NATS = 1e6
 
 ROUNDING = 1e-6
 """How far below zero rounding may put a loss."""
+
+MOST_ROWS = 1_000
+"""A round of offline learning looks at all of them."""
+
+MOST_TAUGHT_RANKS = 64_000
+"""In all vectors: a body of some hundred kilobytes, and seconds of offline learning."""
+
+MOST_DEVIATIONS = 10.0
 
 LOSSY = 0.1
 """Share of the rows that may be dropped before it is a matter of concern."""
@@ -172,3 +181,49 @@ class Observation:
             raise InvalidInput(
                 "fidelity", self.fidelity, "must be above 0 and at most 1", fix="use 1.0"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """Trials of other studies; rows of one study have one seed, and their own unit.
+
+    Attributes:
+        vectors: Ranks of every layer, in the order of this study's layers.
+        scores: One for each vector, in standard deviations of its study's scores around their
+            median; beyond 10 they count as 10.
+
+    Raises:
+        InvalidInput: Not one score per vector, vectors of several lengths, too many, or numbers
+            out of bounds.
+    """
+
+    vectors: tuple[tuple[int, ...], ...]
+    scores: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        rows, layers = len(self.vectors), len(self.vectors[0]) if self.vectors else 0
+        if not layers:
+            raise InvalidInput("vectors", rows, "say nothing", fix="give trials, or no prior")
+        if rows > MOST_ROWS or rows * layers > MOST_TAUGHT_RANKS:
+            problem = f"are too many on {layers:,} layers"
+            fix = f"use {min(MOST_ROWS, MOST_TAUGHT_RANKS // layers):,} or fewer"
+            raise InvalidInput("vectors", rows, problem, fix=fix)
+        if len(self.scores) != rows:
+            problem = f"are not one for each of {rows:,} vectors"
+            raise InvalidInput("scores", len(self.scores), problem, fix="give one per vector")
+        for index, vector in enumerate(self.vectors):
+            self._check(index, vector, layers)
+
+    def _check(self, index: int, vector: tuple[int, ...], layers: int) -> None:
+        if len(vector) != layers:
+            problem = f"has {len(vector)} ranks, the first one {layers}"
+            fix = "give each vector a rank for every layer"
+            raise InvalidInput(f"vectors[{index}]", list(vector), problem, fix=fix)
+        if not 0 <= min(vector) <= max(vector) <= MOST_RANK:
+            problem = f"has a rank that is not 0 to {MOST_RANK:,}"
+            raise InvalidInput(f"vectors[{index}]", list(vector), problem, fix="leave it out")
+        score = self.scores[index]
+        if not -MOST_DEVIATIONS <= score <= MOST_DEVIATIONS:
+            problem = f"is not within {MOST_DEVIATIONS:g} of 0"
+            fix = "give standard deviations of its study's scores"
+            raise InvalidInput(f"scores[{index}]", score, problem, fix=fix)

@@ -6,6 +6,9 @@ from operator import mul
 
 from rankspace.errors import InvalidInput
 
+MOST_RANK = 65_536
+"""No matrix is so wide; beyond it, parameter counts leave every table."""
+
 
 @dataclass(frozen=True, slots=True)
 class RankVector:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from rankspace.errors import InvalidInput
+from rankspace.observation import Taught
 from rankspace.recipe import Inputs, Recipe
 from rankspace.wire import LATER
 
@@ -177,15 +178,21 @@ class Opinion:
         version: Of the prior, for the record.
         log_worth: Natural logarithm of what rank is expected to be worth in each layer, relative to
             the others: one number per layer, in the order of the search's layers.
+        taught: Instead of it trials of other studies on the same layers, which strategy
+            ``rankadaptor`` learns from offline.
     """
 
     version: str
-    log_worth: tuple[float, ...]
+    log_worth: tuple[float, ...] = ()
+    taught: Taught | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         if self.version in PRIORS or not self.version.strip() or len(self.version) > MAX_VERSION:
             problem = f"must have 1 to {MAX_VERSION} characters and be none of {PRIORS}"
             raise InvalidInput("version", self.version, problem, fix="give the prior's version")
+        if bool(self.log_worth) == bool(self.taught):
+            problem = "is what an opinion has, or else taught, and not both"
+            raise InvalidInput("log_worth", list(self.log_worth), problem, fix="give one of them")
         for index, worth in enumerate(self.log_worth):
             if abs(worth) > MAX_WORTH:
                 problem = f"is not within {MAX_WORTH:g} of 0"
@@ -207,7 +214,8 @@ class Search:
         strategy: Who proposes.
         prior: What the search begins with: ``shipped``, what the prior that comes with the program
             expects of the layers; ``none``, no opinion; or a file that ``rankadaptor meta train``
-            wrote, relative to the study file.
+            wrote, relative to the study file. Strategy ``rankadaptor`` also takes one that
+            ``rankadaptor meta export`` wrote: trials of other studies on the same layers.
         seed: Of proposals, initialisation and data order; the same study again gives the same.
     """
 

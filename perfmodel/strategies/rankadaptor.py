@@ -19,6 +19,7 @@ from perfmodel.strategies.random import fresh_vector
 from perfmodel.strategies.swap import best_seen
 from perfmodel.strategies.training_set import LEAST_SCORES_TO_LEARN, MinMaxScaling, TrainingSet
 from rankspace import Observation, RankVector, SearchSpace
+from rankspace.observation import Taught
 
 HIDDEN = (32, 32, 32)
 EPOCHS = 200
@@ -113,15 +114,26 @@ class RankAdaptor(Modelled[PerformanceModel]):
 
 
 def offline(state: ModelState) -> Perceptron:
-    """Return random weights, trained on the meta-learned prior's opinion if there is one."""
+    """Return random weights, trained on trials of other studies if there are some.
+
+    Else on the meta-learned prior's opinion, if there is one.
+    """
     scaling = MinMaxScaling.of(state.space)
     rng = np.random.default_rng(state.seed)
     fresh = Perceptron.fresh([len(scaling.free), *HIDDEN], rng)
-    if state.belief is None:
+    if state.taught is not None:
+        vectors, scores = _rows_of(state.taught)
+    elif state.belief is not None:
+        vectors = random_vectors(state.space, PSEUDO, state.seed)
+        scores = pseudo_scores(state.space, state.belief, vectors)
+    else:
         return fresh
-    vectors = random_vectors(state.space, PSEUDO, state.seed)
-    scores = pseudo_scores(state.space, state.belief, vectors)
-    return fresh.trained(scaling(vectors), scores, epochs=EPOCHS, rate=RATE)
+    features = np.minimum(scaling(vectors), 1.0)  # theirs may be ranks beyond the highest of here
+    return fresh.trained(features, scores, epochs=EPOCHS, rate=RATE)
+
+
+def _rows_of(taught: Taught) -> tuple[tuple[RankVector, ...], Floats]:
+    return tuple(map(RankVector, taught.vectors)), np.array(taught.scores, dtype=np.float64)
 
 
 def pseudo_scores(space: SearchSpace, belief: Belief, vectors: Sequence[RankVector]) -> Floats:

@@ -1,13 +1,22 @@
 """A prior of one's own, asked where its study is submitted: only its numbers are sent."""
 
+import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
+from rankadaptor.screen import err
 from rankspace import Context, SearchSpace, Study
-from rankspace.errors import InvalidInput
-from rankspace.study import PRIORS, Opinion
+from rankspace.errors import InvalidInput, UnreadableInput, cut
+from rankspace.observation import Taught
+from rankspace.study import PRIORS, Opinion, StrategyName
+from rankspace.wire import encode
 
 MAX_BYTES = 16 << 20  # of a prior; the shipped one has a hundredth
+SHOWN = 3
+"""Studies that teach nothing, and why, that are named."""
 
 
 def with_opinion(study: Study, space: SearchSpace, context: Context) -> Study:
@@ -20,15 +29,18 @@ def with_opinion(study: Study, space: SearchSpace, context: Context) -> Study:
     prior = study.search.prior
     if isinstance(prior, Opinion) or prior in PRIORS:
         return study
-    opinion = _opinion(Path(prior), space, context)
+    opinion = _opinion(Path(prior), study.search.strategy, space, context)
     return replace(study, search=replace(study.search, prior=opinion))
 
 
-def _opinion(file: Path, space: SearchSpace, context: Context) -> Opinion:
+def _opinion(file: Path, strategy: StrategyName, space: SearchSpace, context: Context) -> Opinion:
+    content = _content(file)
     try:
+        if _is_export(content):
+            return _taught(file, content, strategy, space)
         from perfmodel.meta.prior import read_prior  # noqa: PLC0415  # numpy
 
-        belief = read_prior(_content(file)).belief(space, context)
+        belief = read_prior(content).belief(space, context)
         if belief is None:
             problem = "says nothing of a model without profiles"
             fix = "run 'rankadaptor profile MODEL --text FILE' first, or leave search.prior out"
@@ -41,11 +53,59 @@ def _opinion(file: Path, space: SearchSpace, context: Context) -> Opinion:
         raise InvalidInput("search.prior", str(file), f"needs {error.name}", fix=fix) from None
 
 
+def _is_export(content: bytes) -> bool:
+    """Whether its first line is a study of ``rankadaptor meta export``."""
+    try:
+        first = json.loads(content.partition(b"\n")[0])
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(first, dict) and "wire" in first
+
+
+def _taught(file: Path, content: bytes, strategy: StrategyName, space: SearchSpace) -> Opinion:
+    """Trials of the studies in the file that have the layers of ``space``."""
+    if strategy is not StrategyName.RANKADAPTOR:
+        problem = f"has trials of other studies, from which strategy {strategy} does not learn"
+        fix = "use strategy rankadaptor, or make a prior of them: rankadaptor meta train"
+        raise InvalidInput("prior", str(file), problem, fix=fix)
+    from perfmodel.meta.finished import read_studies  # noqa: PLC0415  # numpy
+    from perfmodel.meta.teaching import teaching  # noqa: PLC0415
+
+    try:
+        found = teaching(read_studies(content.decode("utf-8-sig")), space)
+    except UnicodeDecodeError:
+        fix = "export the studies anew"
+        raise UnreadableInput("prior", str(file), "is not UTF-8 text", fix=fix) from None
+    except InvalidInput as error:
+        raise error.under("prior") from None
+    if found.taught is None:
+        problem = f"teaches nothing of these layers: {_why(found.left_out)}"
+        fix = "export studies of this model at this search.granularity, or leave search.prior out"
+        raise InvalidInput("prior", str(file), problem, fix=fix)
+    rows, studies = len(found.taught.vectors), len(found.studies)
+    left_out = f"; left out: {_why(found.left_out)}" if found.left_out else ""
+    err.print(f"taught offline by {rows:,} trials of {studies:,} other studies{left_out}")
+    return Opinion(_version(found.taught), taught=found.taught)
+
+
+def _why(left_out: Mapping[str, str]) -> str:
+    if not left_out:
+        return "it has no study"
+    named = [f"{cut(name)} {problem}" for name, problem in islice(left_out.items(), SHOWN)]
+    more = f"; and {len(left_out) - SHOWN} more" if len(left_out) > SHOWN else ""
+    return "; ".join(named) + more
+
+
+def _version(taught: Taught) -> str:
+    """What tells these rows from others, for the record."""
+    return f"rows-{hashlib.sha256(json.dumps(encode(taught)).encode()).hexdigest()[:12]}"
+
+
 def _content(file: Path) -> bytes:
     with file.open("rb") as stream:
         content = stream.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         problem = f"has more than {MAX_BYTES >> 20} MiB"
         fix = "give what rankadaptor meta train wrote"
-        raise InvalidInput("prior", str(file), problem, fix=fix)
+        raise InvalidInput("search.prior", str(file), problem, fix=fix)
     return content

@@ -12,6 +12,7 @@ import perfmodel
 from perfmodel import ModelState
 from perfmodel.additive.belief import Belief
 from rankspace import Context, Observation, Proposal, RankVector, SearchSpace
+from rankspace.observation import Taught
 from rankspace.study import Search
 
 
@@ -21,11 +22,13 @@ def first_state(
     context: Context,
     belief: Belief | None,
     earlier: Sequence[Observation] = (),
+    taught: Taught | None = None,
 ) -> ModelState:
     """Return the state before the first trial.
 
     It knows what the prior said at submission and the ``earlier`` results the study began with,
-    which count as begun trials of a search that is so much longer.
+    which count as begun trials of a search that is so much longer; those of other studies by which
+    it is ``taught`` do not.
     """
     state = perfmodel.start(
         space,
@@ -34,7 +37,7 @@ def first_state(
         trials=search.budget.trials + len(earlier),
         context=context,
     )
-    return learned(replace(state, belief=belief), earlier)
+    return learned(replace(state, belief=belief, taught=taught), earlier)
 
 
 def extended(state: ModelState, trials: int) -> ModelState:

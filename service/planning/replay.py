@@ -9,7 +9,14 @@ from sqlalchemy.orm import Session
 from perfmodel import ModelState
 from rankspace import Observation, Purpose, RankVector, Study
 from service.planning.learning import extended, first_state, learned, proposals
-from service.storage.documents import belief_of, context_of, earlier_of, space_of, study_of
+from service.storage.documents import (
+    belief_of,
+    context_of,
+    earlier_of,
+    space_of,
+    study_of,
+    taught_of,
+)
 from service.storage.events import Event, Events
 from service.studies.repository import Studies
 from service.trials.results import fidelity
@@ -57,8 +64,8 @@ def replay(session: Session, study: str) -> tuple[Mismatch, ...]:
     row = Studies(session).get(study)
     submitted, space = study_of(row.submitted or row.document), space_of(row.space)
     context, belief = context_of(row.context), belief_of(row.belief)
-    given = earlier_of(row.earlier)
-    tape = _Tape(submitted, first_state(space, submitted.search, context, belief, given))
+    given, taught = earlier_of(row.earlier), taught_of(row.earlier)
+    tape = _Tape(submitted, first_state(space, submitted.search, context, belief, given, taught))
     cursor = 0
     while events := Events(session).after(study, cursor, BATCH):
         for event in events:

@@ -18,7 +18,14 @@ from rankspace import Proposal, Purpose, RankVector, SearchSpace, Study
 from rankspace.study import StrategyName
 from service.planning.fits import Fits
 from service.planning.learning import first_state, learned, proposals
-from service.storage.documents import belief_of, context_of, earlier_of, space_of, study_of
+from service.storage.documents import (
+    belief_of,
+    context_of,
+    earlier_of,
+    space_of,
+    study_of,
+    taught_of,
+)
 from service.studies.repository import Studies
 from service.trials.results import Result, results_after
 
@@ -101,8 +108,8 @@ class StudyResults:
         row = Studies(session).get(study)
         document, space = study_of(row.document), space_of(row.space)
         context, belief = context_of(row.context), belief_of(row.belief)
-        given = earlier_of(row.earlier)
-        state = first_state(space, document.search, context, belief, given)
+        given, taught = earlier_of(row.earlier), taught_of(row.earlier)
+        state = first_state(space, document.search, context, belief, given, taught)
         return cls(
             study,
             document,

@@ -16,7 +16,7 @@ from rankspace import (
     Verdict,
 )
 from rankspace.front import Checked
-from rankspace.observation import DataCounts, TextLosses
+from rankspace.observation import DataCounts, Taught, TextLosses
 from rankspace.recipe import Inputs
 from rankspace.study import Verify
 from rankspace.wire import decode, encode, only, pack, unpack
@@ -121,6 +121,19 @@ def _belief(document: str) -> Belief:
 def earlier_of(document: str | None) -> tuple[Observation, ...]:
     """The results a study began with; none for most."""
     return unpack(Earlier, json.loads(document)).observations if document else ()
+
+
+def write_earlier(earlier: Earlier, taught: Taught | None) -> str | None:
+    """Put what other studies taught beside the results, where a service of before does not look."""
+    if taught is None:
+        return write(earlier) if earlier.observations else None
+    return json.dumps({**pack(earlier), "taught": encode(taught)}, separators=(",", ":"))
+
+
+def taught_of(document: str | None) -> Taught | None:
+    """What other studies taught a study before its first trial; None for most."""
+    taught = json.loads(document).get("taught") if document else None
+    return decode(Taught, taught, "taught") if taught else None
 
 
 def counts_of(column: Any) -> DataCounts | None:

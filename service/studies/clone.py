@@ -9,7 +9,7 @@ from rankspace import Study
 from rankspace.study import PRIORS, Opinion
 from rankspace.wire import encode
 from service.models.repository import Models
-from service.storage.documents import belief_of, study_of
+from service.storage.documents import belief_of, study_of, taught_of
 from service.storage.events import Events
 from service.storage.tables import StudyRow
 from service.studies.repository import Studies, used_for_another
@@ -80,8 +80,9 @@ def original(session: Session, row: StudyRow) -> Study:
     named = Models(session).named(row.project, study.model)
     is_same = named is not None and named.id == row.model_id
     study = study if is_same else replace(study, model=row.model_id)
-    belief = belief_of(row.belief)
-    if study.search.prior in PRIORS or belief is None:
+    belief, taught = belief_of(row.belief), taught_of(row.earlier)
+    version = study.search.prior
+    if not isinstance(version, str) or version in PRIORS or not (belief or taught):
         return study
-    opinion = Opinion(belief.prior, belief.log_worth)
+    opinion = Opinion(version, () if belief is None else belief.log_worth, taught)
     return replace(study, search=replace(study.search, prior=opinion))

@@ -13,13 +13,23 @@ from rankspace import Context, SearchSpace, Study
 from rankspace.context import context_of
 from rankspace.errors import Conflict, InvalidInput, nearest
 from rankspace.granularity import search_space
+from rankspace.observation import Taught
 from rankspace.presets.paper import expanded
+from rankspace.rank_vector import MOST_RANK
 from rankspace.redaction import steering
-from rankspace.study import PRIORS, Control, Opinion, Search, StudyState
+from rankspace.study import PRIORS, Control, Opinion, Search, StrategyName, StudyState
 from service.access.keys import random_text
 from service.models.repository import Models
 from service.storage.db import Database
-from service.storage.documents import model_of, study_of, write, write_belief, write_study
+from service.storage.documents import (
+    Earlier,
+    model_of,
+    study_of,
+    write,
+    write_belief,
+    write_earlier,
+    write_study,
+)
 from service.storage.events import Events
 from service.storage.scope import DEFAULT_PROJECT, Scope
 from service.storage.tables import ModelRow, StudyRow
@@ -27,7 +37,6 @@ from service.studies.clone import Cloned
 from service.studies.origin import Origin
 from service.studies.repository import Studies, used_for_another
 
-MAX_RANK = 65_536
 MAX_RANKS = 256
 MAX_CANDIDATES = 100
 
@@ -91,10 +100,12 @@ def checked(
     row = StudyRow(id=f"st_{random_text(10)}", model_id=model.id, name=study.name)
     row.project, row.model_path = model.project, model.path
     kept = _kept(study)
+    earlier = Earlier(())
     if origin is not None:
-        row.earlier = write(origin.results_for(study, model.fingerprint, space))
+        earlier = origin.results_for(study, model.fingerprint, space)
         row.origin, row.looks_before = origin.id, origin.looks
         kept = replace(kept, inputs=kept.inputs.completed(origin.study.inputs))
+    row.earlier = write_earlier(earlier, _taught(space, study.search))
     row.document, row.space, row.idempotency_key = write_study(kept), write(space), key
     row.gpu_memory_gib, row.architecture = study.gpu_memory_gib, described.architecture
     row.context, row.belief = write(context), write_belief(belief) if belief else None
@@ -145,6 +156,8 @@ def _own_belief(space: SearchSpace, prior: str | Opinion) -> Belief | None:
             raise InvalidInput("prior", prior, f"is none of {', '.join(PRIORS)}", fix=fix)
         return None
     _check_visible("prior.version", prior.version)
+    if prior.taught is not None:
+        return None
     given, layers = len(prior.log_worth), len(space.layers)
     if given != layers:
         problem, fix = f"are not one for each of {layers} layers", "submit the study file anew"
@@ -155,6 +168,27 @@ def _own_belief(space: SearchSpace, prior: str | Opinion) -> Belief | None:
     for index in free:
         worth[index] = prior.log_worth[index] - mean
     return Belief(tuple(worth), prior.version)
+
+
+def _taught(space: SearchSpace, search: Search) -> Taught | None:
+    """What it is taught by trials of other studies, if it is.
+
+    Raises:
+        InvalidInput: Its strategy learns of none, or they are of other layers.
+    """
+    taught = search.prior.taught if isinstance(search.prior, Opinion) else None
+    if taught is None:
+        return None
+    if search.strategy is not StrategyName.RANKADAPTOR:
+        problem = f"strategy {search.strategy} does not learn from trials of other studies"
+        fix = "use strategy rankadaptor, or a prior that rankadaptor meta train made of them"
+        raise InvalidInput("search.prior.taught", len(taught.vectors), problem, fix=fix)
+    given, layers = len(taught.vectors[0]), len(space.layers)
+    if given != layers:
+        problem = f"have {given} ranks for {layers} layers"
+        fix = "submit the study file anew"
+        raise InvalidInput("search.prior.taught.vectors", len(taught.vectors), problem, fix=fix)
+    return taught
 
 
 def _kept(study: Study) -> Study:
@@ -244,15 +278,12 @@ def _check_candidates(candidates: int) -> None:
 
 
 def _check_ranks(search: Search) -> None:
-    """No matrix is so wide; beyond it, parameter counts leave every table.
-
-    Planning takes a time that grows with the number of ranks.
-    """
+    """Planning takes a time that grows with the number of ranks."""
     if len(search.ranks) > MAX_RANKS:
         fix = f"use {MAX_RANKS} or fewer"
         raise InvalidInput("search.ranks", len(search.ranks), "are too many", fix=fix)
     ranks = {"ranks": search.ranks, **{f"fixed.{name}": [r] for name, r in search.fixed.items()}}
     for field, values in ranks.items():
-        if max(values, default=0) > MAX_RANK:
-            fix = f"use {MAX_RANK} or less"
+        if max(values, default=0) > MOST_RANK:
+            fix = f"use {MOST_RANK} or less"
             raise InvalidInput(f"search.{field}", max(values), "is too large", fix=fix)

@@ -6,14 +6,16 @@ from pathlib import Path
 import pytest
 
 import perfmodel
+from perfmodel import random_vectors
+from perfmodel.meta.finished import FinishedStudy, write_studies
 from perfmodel.meta.shipped import shipped_prior
 from rankadaptor.meta import opinion
 from rankadaptor.meta.opinion import with_opinion
-from rankspace import Context, LayerProfile, PrunedModel, SearchSpace, Study
+from rankspace import Context, LayerProfile, Observation, PrunedModel, SearchSpace, Study
 from rankspace.context import context_of
 from rankspace.errors import InvalidInput
 from rankspace.granularity import search_space
-from rankspace.study import MAX_WORTH, Opinion
+from rankspace.study import MAX_WORTH, Opinion, StrategyName
 from rankspace.wire import decode
 from tests.unit.service.driver import model, study
 
@@ -48,6 +50,76 @@ def test_a_file_says_what_the_prior_in_it_says(file: Path) -> None:
     assert belief is not None
     assert (said.version, said.log_worth) == (belief.prior, belief.log_worth)
     assert len(set(said.log_worth)) > 3
+
+
+def _exported(tmp_path: Path, *spaces: SearchSpace) -> Path:
+    file = tmp_path / "studies.jsonl"
+    studies = [
+        FinishedStudy(
+            f"study {index}",
+            space,
+            Context(),
+            tuple(Observation(v, float(sum(v.ranks[:3]))) for v in random_vectors(space, 20, 0)),
+        )
+        for index, space in enumerate(spaces)
+    ]
+    file.write_text(write_studies(studies))
+    return file
+
+
+def _with_strategy(prior: Path, strategy: str) -> tuple[Study, SearchSpace, Context]:
+    wanted, space, context = _given(str(prior), is_profiled=False)
+    search = replace(wanted.search, strategy=StrategyName(strategy))
+    return replace(wanted, search=search), space, context
+
+
+def _shorter(space: SearchSpace) -> SearchSpace:
+    return replace(space, layers=space.layers[:-1])
+
+
+def test_an_export_says_what_other_studies_measured_on_these_layers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, space, _ = _given("none")
+    given = _with_strategy(_exported(tmp_path, space, _shorter(space)), "rankadaptor")
+    said = with_opinion(*given).search.prior
+    assert isinstance(said, Opinion)
+    assert said.taught is not None
+    assert len(said.taught.vectors) == 20
+    assert said.log_worth == ()
+    assert said.version.startswith("rows-")
+    told = " ".join(capsys.readouterr().err.split())
+    assert "by 20 trials of 1 other studies" in told
+    assert "study 1 has 11 layers, here are 12" in told
+
+
+def test_an_export_of_other_layers_alone_is_refused(tmp_path: Path) -> None:
+    _, space, _ = _given("none")
+    given = _with_strategy(_exported(tmp_path, *[_shorter(space)] * 5), "rankadaptor")
+    with pytest.raises(InvalidInput, match="study 0 has 11 layers, here are 12") as refused:
+        with_opinion(*given)
+    assert refused.value.field == "search.prior"
+    assert refused.value.detail.endswith("and 2 more")
+    assert "search.granularity" in refused.value.hint
+
+
+def test_only_the_paper_s_strategy_learns_from_trials_of_other_studies(tmp_path: Path) -> None:
+    _, space, _ = _given("none")
+    with pytest.raises(InvalidInput, match="strategy additive does not learn") as refused:
+        with_opinion(*_with_strategy(_exported(tmp_path, space), "additive"))
+    assert "rankadaptor meta train" in refused.value.hint
+
+
+def test_a_damaged_export_is_named_with_its_line(tmp_path: Path) -> None:
+    _, space, _ = _given("none")
+    file = _exported(tmp_path, space, space)
+    file.write_text(file.read_text()[:-30])
+    with pytest.raises(InvalidInput, match="is not JSON") as refused:
+        with_opinion(*_with_strategy(file, "rankadaptor"))
+    assert refused.value.field == "search.prior.line 2"
+    file.write_bytes(file.read_bytes().partition(b"\n")[0] + b"\n\xff")
+    with pytest.raises(InvalidInput, match="not UTF-8"):
+        with_opinion(*_with_strategy(file, "rankadaptor"))
 
 
 @pytest.mark.parametrize("prior", ["shipped", "none"])

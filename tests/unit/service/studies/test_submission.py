@@ -1,5 +1,6 @@
 """What a submission may cost those who have nothing to do with it."""
 
+import json
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +8,10 @@ from typing import Any
 import pytest
 
 from rankspace.granularity import search_space
-from service.storage.documents import belief_of
+from rankspace.wire import encode, unpack
+from service.planning.replay import replay
+from service.planning.study_results import StudyResults
+from service.storage.documents import Earlier, belief_of
 from service.studies.repository import Studies
 from tests.unit.service.driver import ON_BOTH, Service, model, study
 
@@ -186,3 +190,57 @@ def test_a_copy_begins_with_the_same_opinion(service: Service) -> None:
     assert said is not None
     assert again is not None
     assert again.log_worth == pytest.approx(said.log_worth)
+
+
+def _taught(layers: int = 12, rows: int = 9, **changes: Any) -> dict[str, Any]:
+    vectors = [[(row + at) % 5 for at in range(layers)] for row in range(rows)]
+    return {"vectors": vectors, "scores": [0.1 * row for row in range(rows)], **changes}
+
+
+def _with_rows(strategy: str = "rankadaptor", **changes: Any) -> dict[str, Any]:
+    prior = {"version": "rows-1", "taught": _taught(**changes)}
+    return _with_prior(prior, strategy=strategy)
+
+
+def test_rows_of_other_studies_are_learned_from_and_kept_by_their_name(service: Service) -> None:
+    assert service.post("/v1/models", model()).status_code == 201
+    headers = service.key("admin") | {"Idempotency-Key": "rows"}
+    first = service.client.post("/v1/studies", json=_with_rows(), headers=headers)
+    assert first.status_code == 201, first.text
+    identity = first.json()["id"]
+    assert first.json()["study"]["search"]["prior"] == "rows-1"
+    again = service.client.post("/v1/studies", json=_with_rows(), headers=headers)
+    assert (again.status_code, again.json()["id"]) == (200, identity)
+    copy = service.post(f"/v1/studies/{identity}/clone", {"seed": 3})
+    assert copy.status_code == 201, copy.text
+    assert len(service.work(3)) == 3
+    with service.app.state.runtime.database.reading() as session:
+        for one in (identity, copy.json()["id"]):
+            row = Studies(session).get(one)
+            state = StudyResults.open(session, one).state
+            assert encode(state.taught) == _taught()
+            assert state.belief is None
+            assert state.observations == ()
+            assert unpack(Earlier, json.loads(row.earlier or "")) == Earlier(())  # as before it
+        assert replay(session, identity) == ()
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "fix"),
+    [
+        (_with_rows("additive"), "search.prior.taught", "use strategy rankadaptor"),
+        (_with_rows(layers=11), "search.prior.taught.vectors", "submit the study file anew"),
+        (_with_rows(scores=[1e308] * 9), "search.prior", ""),
+        (_with_rows(scores=[0.0]), "search.prior", ""),
+        (_with_rows(vectors=[[2**53] * 12] * 9), "search.prior", ""),
+        (_with_rows(rows=1_001), "search.prior", ""),
+    ],
+)
+def test_rows_that_cannot_be_are_refused(
+    service: Service, body: dict[str, Any], field: str, fix: str
+) -> None:
+    assert service.post("/v1/models", model()).status_code == 201
+    answer = service.post("/v1/studies", body)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["detail"].startswith(f"{field} = ")
+    assert fix in answer.json()["hint"]
