@@ -31,8 +31,9 @@ CANDIDATES = 64
 ROUNDS = 4
 """Latest rounds whose prediction errors tell whether the search has converged."""
 
-TOLERANCE = 0.25
-"""Root mean square of these errors, in standard deviations of the scores, up to which it has."""
+TOLERANCE = 0.5
+"""Root mean square of these errors, in standard deviations of the scores, up to which it has: three
+quarters of their variance are foretold."""
 
 FIRST = 8
 """Random vectors before the perceptron chooses."""
