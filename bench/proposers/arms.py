@@ -1,15 +1,16 @@
 """Arms: whoever answers a problem. Our strategies here; the peers have files of their own."""
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from bench.proposers.problems.problem import Problem
 from perfmodel import leaders, learn, predict, propose, start
 from perfmodel.allocation.feasible import is_feasible
 from perfmodel.state import ModelState
-from rankspace import Observation, RankVector
+from rankspace import Observation, RankVector, SearchSpace
+from rankspace.observation import Taught
 
 UNHURRIED = frozenset({"swap", "random", "uniform"})
 """Strategies that go the same way however many trials are planned."""
@@ -49,10 +50,12 @@ class Own:
 
     Attributes:
         strategy: A key of ``perfmodel.STRATEGIES``.
+        taught: What other studies teach it of a space's layers before its first trial.
     """
 
     strategy: str
     version: str = ""
+    taught: Callable[[SearchSpace], Taught | None] = lambda space: None
 
     def paced(self) -> bool:
         return self.strategy not in UNHURRIED
@@ -61,6 +64,7 @@ class Own:
         self, problem: Problem, seed: int, lengths: tuple[int, ...], cap: float
     ) -> Iterator[Answer]:
         state = start(problem.space, strategy=self.strategy, seed=seed, trials=max(lengths))
+        state = replace(state, taught=self.taught(problem.space))
         infeasible, seconds = 0, 0.0
         for trial in range(max(lengths)):
             begun = time.process_time()

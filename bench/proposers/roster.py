@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from bench.proposers.arms import Arm, Own
+from bench.proposers.lessons import rows_of_other_surfaces
 from bench.proposers.peers.ax_library import open_ax
 from bench.proposers.peers.optuna_library import (
     cmaes_sampler,
@@ -16,7 +17,10 @@ from bench.proposers.peers.peer import Peer
 from perfmodel import STRATEGIES
 from rankspace.errors import InvalidInput
 
-OWN = ("additive", "rankadaptor", "xgboost", "gp", "tpe", "cmaes", "swap", "random")
+ROWS = "rankadaptor+rows"
+"""``rankadaptor``, taught offline by the trials of recorded surfaces with the same layers."""
+
+OWN = ("additive", "rankadaptor", ROWS, "xgboost", "gp", "tpe", "cmaes", "swap", "random")
 """Our strategies that a run asks unless told otherwise, as far as they exist."""
 
 QUICK = ("additive", "swap", "random")
@@ -46,7 +50,7 @@ def default_arms(quick: bool) -> tuple[str, ...]:
 
 
 def own_arms() -> frozenset[str]:
-    return frozenset(name.value for name in STRATEGIES)
+    return frozenset({*(name.value for name in STRATEGIES), ROWS})
 
 
 def arm(name: str) -> Arm:
@@ -57,6 +61,8 @@ def arm(name: str) -> Arm:
     """
     if name in PEERS:
         return PEERS[name]
+    if name == ROWS:
+        return Own("rankadaptor", taught=rows_of_other_surfaces)
     if name in own_arms():
         return Own(name)
     raise InvalidInput("arms", name, "unknown", fix=f"use some of {[*sorted(own_arms()), *PEERS]}")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bench.proposers.arms import Own
+from bench.proposers.lessons import rows_of_other_surfaces
 from bench.proposers.peers.optuna_library import (
     OptunaLibrary,
     cmaes_sampler,
@@ -16,11 +17,15 @@ from bench.proposers.peers.optuna_library import (
 from bench.proposers.peers.peer import Peer, excess
 from bench.proposers.plan import Cell, cells
 from bench.proposers.problems.families import problem
-from bench.proposers.roster import PEERS, arm, default_arms
+from bench.proposers.problems.surfaces import DATA
+from bench.proposers.roster import PEERS, ROWS, arm, default_arms
 from bench.proposers.runner import Task, run, run_all, tasks
 from perfmodel.allocation.feasible import is_feasible
+from perfmodel.meta.teaching import teaching
+from rankadaptor.meta.surfaces import recorded_study
 from rankspace import RankVector
 from rankspace.errors import InvalidInput
+from rankspace.observation import Taught
 
 POSED = problem("separable", 8, 0)
 
@@ -161,3 +166,28 @@ def test_the_plan_is_cut_and_grows_as_asked() -> None:
     assert cells(False, ["reference"], [32], (7,)) == (Cell("reference", 32, (7,)),)
     assert cells(False, ["block-kind"], [112]) == (Cell("block-kind", 112, (25, 50, 100)),)
     assert {cell.family for cell in cells(False)} >= {"reference", "surfaces", "flat"}
+
+
+def test_the_taught_arm_knows_other_surfaces_and_not_its_own() -> None:
+    posed = problem("surfaces", 0, 0)
+    taught = rows_of_other_surfaces(posed.space)
+    assert taught is not None
+    own = teaching([recorded_study(DATA / "stories-half-1to3.jsonl")], posed.space).taught
+    assert own is not None
+    assert len(own.vectors) > 50
+    assert not set(_rows(own)) & set(_rows(taught))
+    assert {len(vector) for vector in taught.vectors} == {len(posed.space.layers)}
+    assert rows_of_other_surfaces(POSED.space) is None
+
+
+def _rows(taught: Taught) -> Iterator[tuple[tuple[int, ...], float]]:
+    return zip(taught.vectors, taught.scores, strict=True)
+
+
+def test_the_taught_arm_searches_otherwise_where_it_was_taught() -> None:
+    surface = problem("surfaces", 0, 0)
+    for posed, is_same in ((surface, False), (POSED, True)):
+        plain, taught = (
+            next(iter(arm(name).answer(posed, 0, (9,), cap=60.0))) for name in ("rankadaptor", ROWS)
+        )
+        assert (plain.gain == taught.gain) == is_same
