@@ -63,19 +63,20 @@ class Apprentice:
     count: int = 0
     errors: tuple[float, ...] = ()
 
-    def taught(self, features: Floats, scores: Floats, unit: Unit) -> "Apprentice":
+    def taught(self, features: Floats, scores: Floats, unit: Unit, fresh: int) -> "Apprentice":
         """Go on learning when there are more rows.
 
         Args:
-            features: All rows, ``(n, d)``; the first ``count`` as before.
+            features: The latest rows, ``(n, d)``: those that are new, and ``ROWS`` if there are.
             scores: Theirs in ``unit``, ``(n,)``.
             unit: Of the scores; that of before may be another.
+            fresh: How many of the rows are new, the last ones.
         """
         at_hand = self.within(unit)
-        missed = np.abs(at_hand(features[self.count :]) - scores[self.count :])
+        missed = np.abs(at_hand(features[-fresh:]) - scores[-fresh:])
         network = at_hand.trained(features[-ROWS:], scores[-ROWS:], epochs=EPOCHS, rate=RATE)
         errors = (*self.errors, *missed.tolist())[-REMEMBERED:]
-        return Apprentice(network, unit, len(scores), errors)
+        return Apprentice(network, unit, self.count + fresh, errors)
 
     def within(self, unit: Unit) -> Perceptron:
         """The network with its answers in another unit, as far as both are of one kind."""

@@ -8,7 +8,7 @@ import numpy as np
 from perfmodel.additive.belief import Belief
 from perfmodel.allocation.random_vectors import random_vectors
 from perfmodel.arrays import Floats
-from perfmodel.regressors.apprentice import Apprentice, Unit, rounds
+from perfmodel.regressors.apprentice import ROWS, Apprentice, Unit, rounds
 from perfmodel.regressors.perceptron import Perceptron
 from perfmodel.state import ModelState
 from perfmodel.strategies.candidates import neighbours, random_candidates
@@ -178,8 +178,11 @@ def _next(state: ModelState, run: Schooling, seen: tuple[Observation, ...]) -> S
     """The next round, which knows of no trial after those ``seen``."""
     trained = TrainingSet.of(replace(state, observations=seen))
     assert trained is not None, "two trials have a score, and some layer is free"
-    unit = Unit(trained.centre, trained.scale)
-    return Schooling(run.apprentice.taught(trained.features(), trained.scores, unit), seen)
+    unit, fresh = Unit(trained.centre, trained.scale), len(seen) - len(run.seen)
+    latest = max(ROWS, fresh)
+    features = trained.scaling(trained.vectors[-latest:])
+    learned = run.apprentice.taught(features, trained.scores[-latest:], unit, fresh)
+    return Schooling(learned, seen)
 
 
 def has_converged(apprentice: Apprentice) -> bool:

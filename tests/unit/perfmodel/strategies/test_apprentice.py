@@ -22,6 +22,10 @@ def fresh() -> Apprentice:
     return Apprentice(Perceptron.fresh([3, 8, 8], np.random.default_rng(0)))
 
 
+def fresh_of(state: ModelState) -> Apprentice:
+    return Apprentice(rankadaptor.offline(state))
+
+
 def worth(vector: RankVector) -> float:
     return float(np.log1p(vector.ranks) @ np.array([4, 2, 1, 1, 0.5, 0.5, 0, 0]))
 
@@ -34,9 +38,9 @@ def state_of(count: int, first: int = 0) -> ModelState:
 def test_a_round_goes_on_from_the_weights_at_hand() -> None:
     begun = fresh()
     for count in range(2, 40):
-        begun = begun.taught(FEATURES[:count], SCORES[:count], Unit())
-    kept = begun.taught(FEATURES, SCORES, Unit())
-    anew = fresh().taught(FEATURES, SCORES, Unit())
+        begun = begun.taught(FEATURES[:count], SCORES[:count], Unit(), count - begun.count)
+    kept = begun.taught(FEATURES, SCORES, Unit(), 1)
+    anew = fresh().taught(FEATURES, SCORES, Unit(), 40)
 
     def error(one: Apprentice) -> float:
         return float(np.mean((one.network(FEATURES) - SCORES) ** 2))
@@ -45,8 +49,8 @@ def test_a_round_goes_on_from_the_weights_at_hand() -> None:
 
 
 def test_errors_are_of_predictions_made_before_the_row_was_learned() -> None:
-    before = fresh().taught(FEATURES[:10], SCORES[:10], Unit())
-    after = before.taught(FEATURES[:12], SCORES[:12], Unit())
+    before = fresh().taught(FEATURES[:10], SCORES[:10], Unit(), 10)
+    after = before.taught(FEATURES[:12], SCORES[:12], Unit(), 2)
     expected = np.abs(before.network(FEATURES[10:12]) - SCORES[10:12])
     assert after.errors[-2:] == pytest.approx(expected.tolist())
     assert after.count == 12
@@ -55,16 +59,16 @@ def test_errors_are_of_predictions_made_before_the_row_was_learned() -> None:
 
 
 def test_another_unit_changes_the_answers_and_not_what_they_mean() -> None:
-    taught = fresh().taught(FEATURES, SCORES, Unit(centre=5.0, scale=2.0))
+    taught = fresh().taught(FEATURES, SCORES, Unit(centre=5.0, scale=2.0), 40)
     in_nats = 5.0 + 2.0 * taught.network(FEATURES)
     other = taught.within(Unit(centre=4.0, scale=0.5))(FEATURES)
     assert 4.0 + 0.5 * other == pytest.approx(in_nats)
 
 
 def test_an_outlier_that_comes_or_goes_does_not_blow_up_the_weights() -> None:
-    taught = fresh().taught(FEATURES, SCORES, Unit(scale=1e9))
+    taught = fresh().taught(FEATURES, SCORES, Unit(scale=1e9), 40)
     assert taught.within(Unit()) is taught.network
-    shifted = fresh().taught(FEATURES, SCORES, Unit(centre=1e9)).within(Unit())
+    shifted = fresh().taught(FEATURES, SCORES, Unit(centre=1e9), 40).within(Unit())
     assert np.abs(shifted(FEATURES)).max() < 3 * LIKE
 
 
@@ -77,11 +81,20 @@ def test_a_long_study_is_some_hundred_rounds() -> None:
 
 
 def test_a_round_learns_from_the_latest_rows_alone() -> None:
-    many, scores = RNG.random((ROWS + 50, 3)), RNG.normal(size=ROWS + 50)
-    other = scores.copy()
-    other[:50] += 3.0
-    taught = fresh().taught(many, scores, Unit()).network(FEATURES)
-    assert fresh().taught(many, other, Unit()).network(FEATURES) == pytest.approx(taught)
+    count = ROWS + 50
+    many, scores = RNG.random((count, 3)), RNG.normal(size=count)
+    whole = fresh().taught(many, scores, Unit(), 1).network(FEATURES)
+    latest = fresh().taught(many[50:], scores[50:], Unit(), 1).network(FEATURES)
+    assert latest == pytest.approx(whole)
+
+
+def test_all_new_rows_are_foretold_however_many_there_are() -> None:
+    """Beyond 128 trials a round may come after several."""
+    state = state_of(10)
+    assert len(online(state).errors) == 10
+    apart = rankadaptor._next(state, rankadaptor.Schooling(fresh_of(state)), state.scored)
+    assert apart.apprentice.count == 10
+    assert len(apart.apprentice.errors) == 10
 
 
 def test_batches_and_restarts_change_no_weight() -> None:
