@@ -43,6 +43,9 @@ FILES: Mapping[str, str | bytes] = {
     "ranks with a fraction": _search("ranks: [1.5, 8]"),
     "a strategy nobody knows": _search("strategy: addditive"),
     "a prior nobody knows": _search("prior: sipped"),
+    "a preset nobody knows": f"paper: papr\n{STUDY}",
+    "a preset that is no word": f"paper: 1\n{STUDY}",
+    "a preset and what contradicts it": f"paper: true\n{_search('granularity: module')}",
     "a negative seed": _search("seed: -1"),
     "an unknown granularity": _search("granularity: per_head"),
     "budget below the cheapest vector": STUDY.replace(

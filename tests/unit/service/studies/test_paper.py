@@ -89,7 +89,12 @@ def test_a_clone_is_by_the_preset_of_its_original(
     ready: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     identity = ready.post("/v1/studies", asked()).json()["id"]
-    profile: dict[str, float | None] = {"depth": 0.0, "kept": 0.5, "input_norm": 1.0, "output_norm": 1.0}
+    profile: dict[str, float | None] = {
+        "depth": 0.0,
+        "kept": 0.5,
+        "input_norm": 1.0,
+        "output_norm": 1.0,
+    }
     profile |= {"gradient_norm": 0.1, "effective_rank": 0.5, "reconstruction_error": None}
     known = [{"name": matrix["name"], **profile} for matrix in pruned()["matrices"]]
     assert ready.post("/v1/models", {**pruned(), "profiles": known}).status_code == 200
