@@ -164,13 +164,13 @@ def online(state: ModelState) -> Apprentice:
     A round is what the trials up to it say, so their batches change nothing. What another state
     has left is gone on with if its trials are the first of these.
     """
-    run: Schooling | None = take(state, "rankadaptor online")
+    run: Schooling | None = take(state, "schooling of rankadaptor")
     if run is None or run.seen != state.scored[: len(run.seen)]:
         run = Schooling(Apprentice(once(state, "rankadaptor offline", lambda: offline(state))))
     for count in rounds(LEAST_SCORES_TO_LEARN, len(state.scored)):
         if count > len(run.seen):
             run = _next(state, run, state.scored[:count])
-    put(state, "rankadaptor online", run)
+    put(state, "schooling of rankadaptor", run)
     return run.apprentice
 
 
