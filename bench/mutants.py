@@ -31,6 +31,7 @@ SECONDS = 300
 
 BACK_ENDS = "tests/unit/tuning/test_back_ends.py"
 DATA = "tests/unit/tuning/test_data.py"
+ELASTIC = "tests/unit/tuning/test_elastic.py"
 INPUTS = "tests/unit/worker/test_trial_inputs.py"
 RESIDENT = "tests/unit/worker/test_resident.py"
 ROWS = "tests/unit/tuning/test_rows.py"
@@ -106,6 +107,12 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
             "alpha_pattern={key: alpha_per_rank * rank for key, rank in patterns.items()},",
             "alpha_pattern={},",
             BACK_ENDS,
+        ),
+        "an unused row of an elastic adapter is trained": Mutant(
+            "tuning/elastic/linear.py", "else self.up[:, : self.rank]", "else self.up", ELASTIC
+        ),
+        "the loss of a pair is a sum": Mutant(
+            "tuning/training.py", "targets = len(forms) * sum", "targets = sum", ELASTIC
         ),
         "cached data ignore their settings": Mutant(
             "tuning/data.py", "return recipe.data, ", "return recipe.data.train, ", DATA

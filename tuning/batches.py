@@ -54,7 +54,7 @@ def schedule(
     Within a step the examples go by length: its micro-batches then hardly need padding, while
     which examples meet in a step stays random.
     """
-    stream = _shuffled_forever(len(examples), seed)
+    stream = shuffled_forever("order", len(examples), seed)
     for _ in range(steps):
         chosen = [examples[i] for i in islice(stream, per_step)]
         yield tuple(sorted(chosen, key=lambda example: len(example.tokens)))
@@ -65,9 +65,13 @@ def steps_of_epochs(examples: int, per_step: int, epochs: int) -> int:
     return max(1, examples * epochs // per_step)
 
 
-def _shuffled_forever(count: int, seed: int) -> Iterator[int]:
+def shuffled_forever(what: str, count: int, seed: int) -> Iterator[int]:
+    """Yield the numbers below ``count``, at least 1, in pass after pass, each in its own order.
+
+    ``what`` is shuffled, and ``seed``, make the stream.
+    """
     epoch = 0
     while True:
-        generator = torch.Generator().manual_seed(stream_seed("order", seed, epoch))
+        generator = torch.Generator().manual_seed(stream_seed(what, seed, epoch))
         yield from torch.randperm(count, generator=generator).tolist()
         epoch += 1

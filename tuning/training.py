@@ -1,10 +1,10 @@
 """The training loop: AdamW, linear warm-up and decay, gradient accumulation, nothing else."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -24,6 +24,15 @@ class OnStep(Protocol):
     def __call__(self, step: int, loss: float) -> bool:
         """Return True to stop after ``step`` (counted from 1), whose mean loss was ``loss``."""
         ...
+
+
+Forms: TypeAlias = Callable[[int], Sequence[Callable[[], None]]]
+"""What to do to the model before each pass over the examples of a step, which is counted from 1: a
+step is as many passes, and its loss is their mean. Asked twice for a step, it says the same."""
+
+
+def _one_form(step: int) -> Sequence[Callable[[], None]]:
+    return (lambda: None,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +65,7 @@ def train(  # noqa: PLR0913  # the six things that define a run, each a value of
     steps: int,
     micro: int,
     on_step: OnStep | None = None,
+    forms: Forms = _one_form,
 ) -> Training:
     """Train ``parameters`` of ``model`` in place, one update per item of ``batches``.
 
@@ -72,11 +82,12 @@ def train(  # noqa: PLR0913  # the six things that define a run, each a value of
         steps: Length of the learning-rate schedule.
         micro: Examples per forward and backward pass.
         on_step: Called after every step.
+        forms: The forms that the model takes at each step; without it, the one it has.
 
     Raises:
         TrialFailed: The loss is not finite, or not even one example fits into memory.
     """
-    run = _Run(model, parameters, optimizer, steps, micro)
+    run = _Run(model, parameters, optimizer, steps, micro, forms)
     for step, examples in enumerate(batches, 1):
         loss = run.step(step, examples)
         if on_step is not None and on_step(step, loss):
@@ -111,6 +122,7 @@ class _Run:
         optimizer: Optimizer,
         steps: int,
         micro: int,
+        forms: Forms,
     ) -> None:
         self._model = model
         self._parameters = list(parameters)
@@ -123,6 +135,7 @@ class _Run:
             fused=True,
         )
         self._device = self._parameters[0].device
+        self._forms = forms
         self.micro = micro
         self.losses: list[float] = []
         self.tokens = 0
@@ -152,7 +165,7 @@ class _Run:
     def _accumulate(self, step: int, examples: Sequence[Example]) -> Tensor:
         while True:
             try:
-                return self._gradients(examples)
+                return self._gradients(step, examples)
             except (RuntimeError, MemoryError) as error:
                 if not memory.is_exhausted(error):
                     raise
@@ -170,13 +183,19 @@ class _Run:
             )
         self.micro //= 2
 
-    def _gradients(self, examples: Sequence[Example]) -> Tensor:
-        targets = sum(example.targets for example in examples)
+    def _gradients(self, step: int, examples: Sequence[Example]) -> Tensor:
+        forms = self._forms(step)
+        targets = len(forms) * sum(example.targets for example in examples)
         total = torch.zeros((), device=self._device)
-        for start in range(0, len(examples), self.micro):
-            batch = collate(examples[start : start + self.micro], self._device)
-            with autocast(self._device, self._model.dtype):
-                loss = summed_loss(self._model, batch) / targets
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.detach()
+        for take_form in forms:
+            take_form()
+            for start in range(0, len(examples), self.micro):
+                total += self._pass(examples[start : start + self.micro], targets)
         return total
+
+    def _pass(self, examples: Sequence[Example], targets: int) -> Tensor:
+        batch = collate(examples, self._device)
+        with autocast(self._device, self._model.dtype):
+            loss = summed_loss(self._model, batch) / targets
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
