@@ -10,7 +10,17 @@ from perfmodel.evidence.comparison import compare
 from perfmodel.evidence.verification import Arms, Scored, next_step
 from perfmodel.state import ModelState
 from perfmodel.strategies import STRATEGIES
-from perfmodel.study import digest, economy, leaders, learn, noise_estimate, predict, propose, start
+from perfmodel.study import (
+    digest,
+    economy,
+    inform,
+    leaders,
+    learn,
+    noise_estimate,
+    predict,
+    propose,
+    start,
+)
 
 __all__ = [
     "STRATEGIES",
@@ -23,6 +33,7 @@ __all__ = [
     "compare",
     "digest",
     "economy",
+    "inform",
     "leaders",
     "learn",
     "next_step",

@@ -12,10 +12,11 @@ from perfmodel.additive import stored_fit
 from perfmodel.additive.belief import Belief
 from perfmodel.additive.posterior import Posterior
 from perfmodel.additive.setup import Setup
+from perfmodel.additive.survey import survey_belief
 from perfmodel.arrays import Floats
 from rankspace import Context, Observation, RankVector, SearchSpace
 from rankspace.errors import InvalidInput
-from rankspace.observation import Taught
+from rankspace.observation import Surveyed, Taught
 from rankspace.study import StrategyName
 from rankspace.wire import LATER, pack, unpack
 
@@ -40,6 +41,7 @@ class ModelState:
         context: What the study holds fixed.
         belief: What the meta-learned prior said at the start, or None.
         taught: Trials of other studies that were given at the start, or None.
+        surveyed: What a survey said before the first trial.
     """
 
     space: SearchSpace
@@ -51,6 +53,7 @@ class ModelState:
     context: Context = field(default_factory=Context)
     belief: Belief | None = None
     taught: Taught | None = None
+    surveyed: tuple[Surveyed, ...] = ()
 
     def to_bytes(self) -> bytes:
         """Write the versioned JSON form; ``from_bytes`` reads it back to an equal state."""
@@ -75,6 +78,13 @@ class ModelState:
     def learned(self, observations: Sequence[Observation]) -> "ModelState":
         return self._evolve(observations=(*self.observations, *observations))
 
+    def informed(self, surveyed: Sequence[Surveyed]) -> "ModelState":
+        """The state that also knows these scores of a survey, as if it had from the beginning."""
+        following = replace(self, surveyed=(*self.surveyed, *surveyed))
+        known = (name for name in ("scored", "scores", "tried") if name in vars(self))
+        following.__dict__.update({name: vars(self)[name] for name in known})
+        return following
+
     def drawn(self, count: int) -> "ModelState":
         return self._evolve(draws=self.draws + count)
 
@@ -84,8 +94,11 @@ class ModelState:
 
     @cached_property
     def setup(self) -> Setup:
-        """What follows from the space alone."""
-        return Setup(self.space, self.seed, self.trials, self.belief)
+        """What follows from the space, and from what was said of it before the first trial."""
+        belief = self.belief
+        if self.surveyed:
+            belief = survey_belief(self.space, self.surveyed, belief)
+        return Setup(self.space, self.seed, self.trials, belief)
 
     @cached_property
     def scored(self) -> tuple[Observation, ...]:
@@ -196,3 +209,4 @@ class _Events:
     context: Context = field(default_factory=Context)
     belief: Belief | None = None
     taught: Taught | None = field(default=None, metadata=LATER)
+    surveyed: tuple[Surveyed, ...] = field(default=(), metadata=LATER)

@@ -10,6 +10,7 @@ from perfmodel.state import ModelState
 from perfmodel.strategies import STRATEGIES, check_requirements
 from rankspace import Context, Observation, Proposal, RankVector, SearchSpace
 from rankspace.errors import InvalidInput
+from rankspace.observation import Surveyed
 from rankspace.study import StrategyName
 
 
@@ -82,16 +83,18 @@ def learn(state: ModelState, observations: Sequence[Observation]) -> ModelState:
         InvalidInput: A vector of another number of layers; no state is changed. A vector above the
             budget is welcome: a person may have tried it.
     """
-    layers = len(state.space.layers)
-    for seen in observations:
-        _require(
-            len(seen.rank_vector) == layers,
-            "rank_vector",
-            list(seen.rank_vector.ranks),
-            f"has {len(seen.rank_vector)} ranks for {layers} layers",
-            f"give {layers} ranks, in the order of the study's layers",
-        )
+    _check_layers(state, [seen.rank_vector for seen in observations])
     return state.learned(observations)
+
+
+def inform(state: ModelState, surveyed: Sequence[Surveyed]) -> ModelState:
+    """Return the state that also knows scores of a survey; only ``additive`` listens to them.
+
+    Raises:
+        InvalidInput: A vector of another number of layers; no state is changed.
+    """
+    _check_layers(state, [one.rank_vector for one in surveyed])
+    return state.informed(surveyed)
 
 
 def digest(state: ModelState) -> bool:
@@ -131,6 +134,18 @@ def noise_estimate(state: ModelState) -> NoiseEstimate | None:
     misfit, which a search cannot tell apart either.
     """
     return state.posterior.noise if state.posterior is not None else None
+
+
+def _check_layers(state: ModelState, vectors: Sequence[RankVector]) -> None:
+    layers = len(state.space.layers)
+    for vector in vectors:
+        _require(
+            len(vector) == layers,
+            "rank_vector",
+            list(vector.ranks),
+            f"has {len(vector)} ranks for {layers} layers",
+            f"give {layers} ranks, in the order of the study's layers",
+        )
 
 
 def _require(holds: bool, name: str, value: object, problem: str, fix: str) -> None:

@@ -1,7 +1,7 @@
 """Measurement: the raw numbers of one run. Observation: what the performance model learns from.
 
 DataCounts: what the run's data came to. TextLosses: the loss by held-out text. Taught: what other
-studies observed on the same layers.
+studies observed on the same layers. Surveyed: what a survey says of one vector.
 """
 
 import math
@@ -141,6 +141,7 @@ class Measurement:
         data: What the data came to, in a report only: the service keeps it with the study. None
             from workers of before.
         texts: The loss by text, where the assignment asks for it.
+        scores: Of a survey, one for each vector that was to be scored, in that order.
     """
 
     score: float
@@ -154,6 +155,7 @@ class Measurement:
     versions: Mapping[str, str] = field(default_factory=dict)
     data: DataCounts | None = field(default=None, metadata=LATER)
     texts: TextLosses | None = field(default=None, metadata=LATER)
+    scores: tuple[float, ...] = field(default=(), metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,3 +229,15 @@ class Taught:
             problem = f"is not within {MOST_DEVIATIONS:g} of 0"
             fix = "give standard deviations of its study's scores"
             raise InvalidInput(f"scores[{index}]", score, problem, fix=fix)
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """What the survey says of one rank vector; ``score`` is higher when better, and finite."""
+
+    rank_vector: RankVector
+    score: float
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.score):
+            raise InvalidInput("score", self.score, "is not finite", fix="leave the vector out")

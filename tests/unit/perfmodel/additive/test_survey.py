@@ -1,0 +1,122 @@
+"""What a survey is worth to a search, and what one costs that misleads."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+import perfmodel
+from perfmodel import ModelState, random_vectors
+from perfmodel.additive.belief import Belief
+from perfmodel.additive.survey import survey_belief
+from rankspace import Layer, Observation, RankVector, SearchSpace
+from rankspace.errors import InvalidInput
+from rankspace.observation import Surveyed
+
+LAYERS, SCORED, TRIALS, NOISE = 24, 60, 6, 0.7
+SPACE = SearchSpace(
+    tuple(Layer(f"layer.{i}", 10 + 3 * (i % 4)) for i in range(LAYERS)), (0, 1, 2, 4, 8), 600
+)
+VECTORS = random_vectors(SPACE, SCORED, 5)
+
+
+def worth(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).lognormal(0.0, 1.2, LAYERS)
+
+
+def truth(vector: RankVector, layers: np.ndarray) -> float:
+    return float(layers @ (1.0 - np.exp(-np.array(vector.ranks) / 2.0)))
+
+
+def survey(seed: int, *, permuted: bool = False) -> tuple[Surveyed, ...]:
+    """Half the effects, another offset, and each layer's worth wrong by a factor of its own."""
+    rng = np.random.default_rng([seed, 1])
+    wrong = worth(seed) * rng.lognormal(0.0, 0.5, LAYERS)
+    scores = [0.5 * truth(vector, wrong) - 7.0 for vector in VECTORS]
+    order = rng.permutation(SCORED) if permuted else range(SCORED)
+    return tuple(Surveyed(v, scores[at]) for v, at in zip(VECTORS, order, strict=True))
+
+
+def gain(seed: int, surveyed: Sequence[Surveyed]) -> float:
+    """What the model's answer gains over uniform after ``TRIALS`` trials."""
+    state = perfmodel.start(SPACE, seed=seed, trials=TRIALS)
+    state = perfmodel.inform(state, surveyed) if surveyed else state
+    rng, layers = np.random.default_rng([seed, 2]), worth(seed)
+    for _ in range(TRIALS):
+        state, (proposal,) = perfmodel.propose(state)
+        score = truth(proposal.rank_vector, layers) + NOISE * float(rng.standard_normal())
+        state = perfmodel.learn(state, [Observation(proposal.rank_vector, score)])
+    (answer,) = perfmodel.leaders(state, 1)
+    return truth(answer, layers) - truth(SPACE.uniform(), layers)
+
+
+def mean_gains(seeds: Sequence[int], **how: bool) -> float:
+    return float(np.mean([gain(seed, survey(seed, **how)) for seed in seeds]))
+
+
+@pytest.mark.slow
+def test_a_survey_finds_more_and_a_permuted_one_loses_little() -> None:
+    seeds = range(4)
+    plain = float(np.mean([gain(seed, ()) for seed in seeds]))
+    assert mean_gains(seeds) > 1.1 * plain > 0.0
+    assert mean_gains(seeds, permuted=True) > 0.85 * plain
+
+
+def test_the_belief_orders_the_layers_whatever_offset_and_slope() -> None:
+    told = survey_belief(SPACE, survey(0), None)
+    far = [Surveyed(one.rank_vector, 40.0 * one.score + 1e6) for one in survey(0)]
+    moved = survey_belief(SPACE, far, None)
+    assert told is not None
+    assert moved is not None
+    assert np.corrcoef(told.log_worth, np.log(worth(0)))[0, 1] > 0.6
+    assert moved.log_worth == pytest.approx(told.log_worth, abs=0.02)
+    assert sum(told.log_worth) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_scores_in_which_no_layer_shows_say_next_to_nothing() -> None:
+    told, noise = (
+        survey_belief(SPACE, survey(0), None),
+        survey_belief(SPACE, survey(0, permuted=True), None),
+    )
+    assert told is not None
+    heard = noise.log_worth if noise else (0.0,)
+    assert max(np.abs(heard)) < 0.2 * max(np.abs(told.log_worth))
+
+
+@pytest.mark.parametrize("scores", [[1.0] * SCORED, [3.0]], ids=["all alike", "too few"])
+def test_a_survey_that_says_nothing_leaves_the_prior(scores: list[float]) -> None:
+    prior = Belief((0.0,) * LAYERS, "own")
+    said = [Surveyed(v, s) for v, s in zip(VECTORS, scores, strict=False)]
+    assert survey_belief(SPACE, said, prior) is prior
+
+
+def test_huge_scores_are_no_overflow() -> None:
+    said = [Surveyed(v, s * 1e5) for v, s in zip(VECTORS, range(SCORED), strict=True)]
+    found = survey_belief(SPACE, said, None)
+    assert found is None or np.isfinite(found.log_worth).all()
+
+
+def test_a_state_with_a_survey_is_its_bytes_and_one_without_says_nothing_of_it() -> None:
+    plain = perfmodel.start(SPACE, trials=TRIALS)
+    told = perfmodel.inform(plain, survey(0))
+    again = ModelState.from_bytes(told.to_bytes())
+    assert again == told
+    assert perfmodel.propose(again, count=3)[1] == perfmodel.propose(told, count=3)[1]
+    assert b"surveyed" not in plain.to_bytes()
+
+
+def test_a_vector_of_another_space_is_refused() -> None:
+    state = perfmodel.start(SPACE)
+    with pytest.raises(InvalidInput, match="has 1 ranks for 24 layers"):
+        perfmodel.inform(state, [Surveyed(RankVector((1,)), 0.0)])
+
+
+def test_trials_come_first_where_a_survey_is_heard_later() -> None:
+    """Later scores are learned as if they had been known from the beginning."""
+    seen = [Observation(v, truth(v, worth(0))) for v in VECTORS[:4]]
+    first = perfmodel.learn(perfmodel.inform(perfmodel.start(SPACE), survey(0)), seen)
+    later = perfmodel.learn(perfmodel.start(SPACE), seen)
+    perfmodel.propose(later)
+    later = perfmodel.inform(later, survey(0))
+    assert first == later
+    assert perfmodel.propose(first)[1] == perfmodel.propose(later)[1]
