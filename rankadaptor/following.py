@@ -26,12 +26,14 @@ AWAY_SECONDS = 600.0
 
 AWAY = "the service does not answer; trying again"
 LABELS = {
+    "survey": "surveying",
     "search": "searching",
     "control": "random control",
     "verify": "verifying",
     "recover": "recovering",
 }
 STAGES = {
+    StudyState.SURVEYING: "survey",
     StudyState.SEARCHING: "search",
     StudyState.VERIFYING: "verify",
     StudyState.RECOVERING: "recover",
@@ -131,4 +133,4 @@ def _remark(view: dict[str, Any]) -> str:
     if barred := view.get("barred"):
         workers = ", ".join(str(one["worker"]) for one in barred)
         return f"{workers}: cannot run its trials; why: rankadaptor status {view['id']}"
-    return ": ".join(filter(None, [view["error"], remark(view)]))
+    return ": ".join(filter(None, [view["error"] or view.get("note"), remark(view)]))

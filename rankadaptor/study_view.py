@@ -13,7 +13,7 @@ from rankspace.observation import DataCounts
 from rankspace.study import ACTIVE, StudyState
 from rankspace.wire import decode, only
 
-PURPOSES = ("search", "control", "verify", "recover")
+PURPOSES = ("survey", "search", "control", "verify", "recover")
 STATE_STYLES = {"done": "green", "failed": "bold red", "cancelled": "yellow", "paused": "yellow"}
 
 
@@ -39,6 +39,8 @@ def study_details(study: dict[str, Any]) -> RenderableType:
     lines: list[RenderableType] = [head]
     if study["error"]:
         lines.append(Text(study["error"], style="red"))
+    if study.get("note"):  # services of before have none
+        lines.append(Text(study["note"], style="yellow"))
     lines += [_barred(one) for one in study.get("barred", ())]
     lines += [Text(said) for said in _history(study)]
     if study.get("data"):  # services of before do not say, and none does before the first result

@@ -17,9 +17,9 @@ from rankspace.search_space import Layer
 from rankspace.trial import Purpose, Split
 from rankspace.wire import LATER
 
-PROTOCOL = 4
+PROTOCOL = 5
 """Version of the lease protocol: 2 has capabilities in claims, 3 the inputs in assignments and
-the data's counts in reports, 4 the losses by text where an assignment asks for them."""
+the data's counts in reports, 4 the losses by text where an assignment asks for them, 5 surveys."""
 
 LEAST_PROTOCOL = 1
 """Oldest version the service still understands, so that workers follow later."""
@@ -30,11 +30,16 @@ INPUTS_SINCE = 3
 TEXTS_SINCE = 4
 """First version whose workers can tell the loss by text; those before are not asked."""
 
+SURVEYS_SINCE = 5
+"""First version whose workers can run a survey; those before are given none."""
+
 MAX_ARCHITECTURES = 50
 MAX_TOKEN = 2**63 - 1
 MAX_ERROR = 4000
 MAX_INTERIM = 10_000
 MAX_PROCESS = 64
+MAX_SURVEY_RANKS = 2_000_000
+"""Ranks that one order of a survey may spell out, in all its vectors."""
 
 WEIGHTS, CONFIG, NOTE = "adapter_model.safetensors", "adapter_config.json", "README.md"
 ADAPTER_FILES = (WEIGHTS, CONFIG, NOTE)
@@ -84,6 +89,28 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class SurveyOrder:
+    """What a worker does in a survey; each vector has one rank per layer of the assignment.
+
+    Attributes:
+        pool: Vectors to draw from in the training.
+        vectors: What to score afterwards, in this order.
+    """
+
+    pool: tuple[tuple[int, ...], ...]
+    vectors: tuple[tuple[int, ...], ...]
+
+    def __post_init__(self) -> None:
+        for name, vectors in (("pool", self.pool), ("vectors", self.vectors)):
+            if not vectors:
+                raise InvalidInput(name, 0, "names no rank vector", fix="give at least one")
+        ranks = sum(map(len, (*self.pool, *self.vectors)))
+        if ranks > MAX_SURVEY_RANKS:
+            problem = f"are more than {MAX_SURVEY_RANKS:,} ranks"
+            raise InvalidInput("vectors", ranks, problem, fix="score fewer vectors")
+
+
+@dataclass(frozen=True, slots=True)
 class Assignment:
     """A lease and all a worker needs to run the trial.
 
@@ -107,6 +134,8 @@ class Assignment:
         heartbeat_seconds: How often to renew it.
         inputs: What training file and tokenizer must be, as far as anybody has said.
         texts: Whether the loss is wanted by text, too.
+        survey: What to train and score instead of the one vector, which is the largest one then;
+            None for every other trial.
     """
 
     trial_id: int
@@ -128,6 +157,7 @@ class Assignment:
     heartbeat_seconds: float
     inputs: Inputs = field(default_factory=Inputs)
     texts: bool = field(default=False, metadata=LATER)
+    survey: SurveyOrder | None = field(default=None, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ MAX_WORTH = 20.0
 MOST_NATS = 100.0  # of what counts as a difference: guessing among a million tokens costs 14
 LEAST_RATE, MOST_RATE = 1e-3, 1e3
 MOST_RATES = 10
+MAX_SURVEY_STEPS = 1_000_000
+MAX_SURVEYED = 2_000
 MOST_CANDIDATES = 100
 """Rank vectors that a person has tried at once."""
 
@@ -35,6 +37,7 @@ PRIORS = ("shipped", "none")
 class StudyState(StrEnum):
     """Where a study is between submission and its end."""
 
+    SURVEYING = "surveying"
     SEARCHING = "searching"
     VERIFYING = "verifying"
     RECOVERING = "recovering"
@@ -44,7 +47,13 @@ class StudyState(StrEnum):
     FAILED = "failed"
 
 
-STAGES = (StudyState.SEARCHING, StudyState.VERIFYING, StudyState.RECOVERING, StudyState.DONE)
+STAGES = (
+    StudyState.SURVEYING,
+    StudyState.SEARCHING,
+    StudyState.VERIFYING,
+    StudyState.RECOVERING,
+    StudyState.DONE,
+)
 """How far a study may have come; the other states keep the stage it was in."""
 
 _STOPS = frozenset({StudyState.PAUSED, StudyState.CANCELLED, StudyState.FAILED})
@@ -111,8 +120,8 @@ class Budget:
             free layer costs; or a number, lowered to what the largest uniform rank within it
             costs, so that the winner and uniform ranks may spend the same.
         trials: Search trials in all, failed ones included.
-        gpu_hours: Training time over all search trials after which no new one starts; None for
-            no limit.
+        gpu_hours: Training time over all search trials, and the survey before them, after which no
+            new one starts; None for no limit.
     """
 
     parameters: int | str = "uniform:8"
@@ -200,6 +209,28 @@ class Opinion:
 
 
 @dataclass(frozen=True, slots=True)
+class Survey:
+    """The stage before the search, as the study file has it.
+
+    Attributes:
+        steps: Optimiser steps of the one training, which sees another rank vector at each.
+        vectors: How many rank vectors are scored on what it trained.
+    """
+
+    steps: int = 400
+    vectors: int = 100
+
+    def __post_init__(self) -> None:
+        for name, value, most in (
+            ("steps", self.steps, MAX_SURVEY_STEPS),
+            ("vectors", self.vectors, MAX_SURVEYED),
+        ):
+            if not 1 <= value <= most:
+                problem = f"must be 1 to {most:,}"
+                raise InvalidInput(name, value, problem, fix="use 400 steps and 100 vectors")
+
+
+@dataclass(frozen=True, slots=True)
 class Search:
     """Where to look, and how.
 
@@ -217,6 +248,9 @@ class Search:
             wrote, relative to the study file. Strategy ``rankadaptor`` also takes one that
             ``rankadaptor meta export`` wrote: trials of other studies on the same layers.
         seed: Of proposals, initialisation and data order; the same study again gives the same.
+        survey: One training of all rank vectors at once before the search, on which many are
+            scored: to tell the layers apart at the price of a few trials. null for none. Only the
+            strategy additive listens to it.
     """
 
     ranks: tuple[int, ...] = (0, 2, 4, 6, 8, 10, 12, 16)
@@ -227,6 +261,7 @@ class Search:
     strategy: StrategyName = StrategyName.ADDITIVE
     prior: str | Opinion = "shipped"
     seed: int = 0
+    survey: Survey | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed <= MAX_SEED:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 class Purpose(StrEnum):
     """Why a trial runs."""
 
+    SURVEY = "survey"  # one elastic training before the search, scored at many vectors
     SEARCH = "search"
     CONTROL = "control"  # a random vector: the control arm of the search
     VERIFY = "verify"

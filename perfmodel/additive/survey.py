@@ -40,7 +40,7 @@ def survey_belief(
     Returns:
         ``prior`` where the survey says nothing.
     """
-    if len(surveyed) < LEAST_SCORES:
+    if len(surveyed) < LEAST_SCORES or not space.free_layers:
         return prior
     basis = Basis.of(space, prior)
     fit = _fit(basis, surveyed)

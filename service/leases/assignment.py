@@ -4,22 +4,24 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from rankspace import Assignment, Purpose
+from rankspace import Assignment, Purpose, RankVector, SearchSpace
 from rankspace.granularity import per_matrix
-from rankspace.lease import INPUTS_SINCE, TEXTS_SINCE
+from rankspace.lease import INPUTS_SINCE, TEXTS_SINCE, SurveyOrder
 from rankspace.trial import Split
 from rankspace.wire import encode
 from service.settings import Settings
 from service.storage.documents import model_of, space_of, study_of
 from service.storage.tables import ModelRow, StudyRow, TrialRow
 from service.studies.inputs import measured_on
+from service.trials.surveys import order_of
 
 
 def assignment(session: Session, trial: TrialRow, settings: Settings) -> Assignment:
     study_row = session.get_one(StudyRow, trial.study_id)
     study = study_of(study_row.document)
     model = model_of(session.get_one(ModelRow, study_row.model_id).document)
-    layers, vector = per_matrix(space_of(study_row.space), trial.rank_vector)
+    space = space_of(study_row.space)
+    layers, vector = per_matrix(space, trial.rank_vector)
     return Assignment(
         trial_id=trial.id,
         token=trial.token,
@@ -40,7 +42,18 @@ def assignment(session: Session, trial: TrialRow, settings: Settings) -> Assignm
         heartbeat_seconds=settings.heartbeat_seconds,
         inputs=measured_on(session, trial.study_id, study.inputs),
         texts=trial.purpose == Purpose.VERIFY and trial.split == Split.FINAL,
+        survey=_survey(space, trial) if trial.purpose == Purpose.SURVEY else None,
     )
+
+
+def _survey(space: SearchSpace, trial: TrialRow) -> SurveyOrder | None:
+    """What was ordered, each vector said as that of the assignment is."""
+    order = order_of(trial)
+    return order and SurveyOrder(_said(space, order.pool), _said(space, order.vectors))
+
+
+def _said(space: SearchSpace, vectors: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
+    return tuple(per_matrix(space, RankVector(tuple(one)))[1].ranks for one in vectors)
 
 
 def worded(given: Assignment, protocol: int) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session
 from rankspace import Assignment
 from rankspace.errors import InvalidInput, LeaseLost
 from rankspace.lease import (
+    PROTOCOL,
+    SURVEYS_SINCE,
     Capabilities,
     Claim,
     Heartbeat,
@@ -101,8 +103,8 @@ class LeaseService:
         with self._database.reading() as session:
             quarantine.check(session, worker)
 
-    def touch(self, worker: str, identity: WorkerIdentity) -> bool:
-        """Note a sign of life of a worker that found nothing to do.
+    def touch(self, worker: str, identity: WorkerIdentity, protocol: int) -> bool:
+        """Note a sign of life of a worker that found nothing to do, and what it speaks.
 
         Returns:
             Whether it counts as active only from now on.
@@ -114,14 +116,20 @@ class LeaseService:
             return False
         with self._database.writing() as session:
             Workers(session).touch(worker, identity)
+            Workers(session).note_protocol(worker, protocol)
         return silence >= most
 
     def has_work(
-        self, worker: str, identity: WorkerIdentity, able: Capabilities | None = None
+        self,
+        worker: str,
+        identity: WorkerIdentity,
+        able: Capabilities | None = None,
+        protocol: int = PROTOCOL,
     ) -> bool:
         """Look without a write transaction, for the many polls that find nothing."""
+        surveys = protocol >= SURVEYS_SINCE
         with self._database.reading() as session:
-            return Leases(session).has_work(worker, able, identity.project)
+            return Leases(session).has_work(worker, able, identity.project, surveys=surveys)
 
     def claim(self, given: Claim, identity: WorkerIdentity) -> Assignment | None:
         self._attend()  # or the claim would be taken for one from before a clock was set back

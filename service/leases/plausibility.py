@@ -34,11 +34,13 @@ class Bounds:
         parameters: What the trial's vector costs, by the model's description.
         steps: Those assigned; 0 for whole epochs, whose steps only the worker can count.
         seconds: Since the claim, by the database's clock.
+        scores: How many vectors a survey was to score; 0 for any other trial.
     """
 
     parameters: int
     steps: int
     seconds: float
+    scores: int = 0
 
     def check(self, measured: Measurement) -> None:
         """Refuse what cannot be.
@@ -49,6 +51,7 @@ class Bounds:
         self._check_parameters(measured)
         self._check_steps(measured)
         _check_losses(measured)
+        self._check_scores(measured)
         _check_counts(measured)
         _check_few("seconds", measured.seconds, PHASES)
         _check_few("versions", measured.versions, VERSIONS)
@@ -72,6 +75,17 @@ class Bounds:
             problem = f"must be 0 to {self.steps or 'the steps of the epochs'}"
             fix = "take the steps that were assigned"
             raise ImplausibleMeasurement("measurement.steps", measured.steps, problem, fix=fix)
+
+    def _check_scores(self, measured: Measurement) -> None:
+        if len(measured.scores) != self.scores:
+            problem, fix = f"must be {self.scores}", "send one for each vector that was ordered"
+            count = len(measured.scores)
+            raise ImplausibleMeasurement("measurement.scores", count, problem, fix=fix)
+        for index, score in enumerate(measured.scores):
+            if not is_loss(-score):
+                problem = f"is not minus a mean cross-entropy of 0 to {MOST_NATS:,.0f} nats"
+                field, fix = f"measurement.scores[{index}]", "report the trial as failed"
+                raise ImplausibleMeasurement(field, score, problem, fix=fix)
 
     def _check_seconds(self, measured: Measurement) -> None:
         slack = SLACK_SECONDS + SLACK_SHARE * self.seconds

@@ -7,7 +7,7 @@ from sqlalchemy import BindParameter, Boolean, bindparam, case, exists, insert, 
 from sqlalchemy.orm import Session
 
 from rankspace.lease import Capabilities
-from rankspace.trial import TRANSITIONS, TrialState
+from rankspace.trial import TRANSITIONS, Purpose, TrialState
 from service.storage.attempts import end_attempts
 from service.storage.attendance import FENCE, hold_grace
 from service.storage.clock import Now
@@ -38,7 +38,9 @@ _IS_QUEUED = TrialRow.state == TrialState.QUEUED.value
 _IS_RUNNING = TrialRow.state == TrialState.RUNNING.value
 _IS_LATE = TrialRow.lease_until < Now()
 _IS_HELD = _IS_RUNNING & (TrialRow.worker == _WORKER) & _IS_TRIAL_SEEN
-_FREE = select(TrialRow.id).join(StudyRow).where(IS_CLAIMABLE)
+_IS_UNDERSTOOD = or_(TrialRow.purpose != Purpose.SURVEY.value, bindparam("surveys", type_=Boolean))
+"""What a worker of the version before does not know is not for it; it finds other studies."""
+_FREE = select(TrialRow.id).join(StudyRow).where(IS_CLAIMABLE, _IS_UNDERSTOOD)
 _FITS = (StudyRow.gpu_memory_gib <= bindparam("gib")) & or_(
     StudyRow.architecture.in_(bindparam("architectures", expanding=True)),
     StudyRow.architecture == "",
@@ -80,9 +82,11 @@ class Leases:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def has_work(self, worker: str, able: Capabilities | None, project: str) -> bool:
-        """Whether a claim by ``worker`` would succeed right now."""
-        given = {"worker": worker, "project": project, **_needs(able)}
+    def has_work(
+        self, worker: str, able: Capabilities | None, project: str, *, surveys: bool = True
+    ) -> bool:
+        """Whether a claim by ``worker`` would succeed right now; ``surveys``: it can run those."""
+        given = {"worker": worker, "project": project, "surveys": surveys, **_needs(able)}
         return self._session.scalar(_WORK, given) is not None
 
     def held_by(self, worker: str, project: str) -> TrialRow | None:
@@ -93,14 +97,17 @@ class Leases:
         given = {"worker": worker, "process": process, "project": project}
         return self._session.scalar(_LEFT_BEHIND, given)
 
-    def lock_next_study(self, worker: str, able: Capabilities | None, project: str) -> str | None:
+    def lock_next_study(
+        self, worker: str, able: Capabilities | None, project: str, *, surveys: bool = True
+    ) -> str | None:
         """Lock the active study whose queued trial is next for ``worker``, which is ``able``.
 
         One whose model is loaded there comes first, unless another has waited for long. Studies
         somebody is writing to at this moment are passed over, unless there is no other.
         """
         resident = able.resident if able else None
-        given = {"worker": worker, **_needs(able), "resident": resident, "project": project}
+        given = {"worker": worker, "resident": resident, "project": project, "surveys": surveys}
+        given |= _needs(able)
         idle = self._session.scalar(_NEXT_IDLE_STUDY, given)
         if idle is not None:
             return idle
@@ -110,10 +117,17 @@ class Leases:
         return study
 
     def claim(
-        self, study: str, worker: str, lease_seconds: float, process: str | None = None
+        self,
+        study: str,
+        worker: str,
+        lease_seconds: float,
+        process: str | None = None,
+        *,
+        surveys: bool = True,
     ) -> TrialRow | None:
         """Hand the study's next queued trial to ``worker``; its token rises by one."""
         given = {"study": study, "holder": worker, "lease_seconds": lease_seconds}
+        given["surveys"] = surveys
         hold_grace(self._session)
         claimed = self._session.scalar(_CLAIM, given)
         if claimed is not None:

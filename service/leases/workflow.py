@@ -11,6 +11,7 @@ from rankspace.lease import (
     LEAST_PROTOCOL,
     NOTE,
     PROTOCOL,
+    SURVEYS_SINCE,
     WEIGHTS,
     Action,
     Claim,
@@ -22,7 +23,7 @@ from rankspace.lease import (
     Report,
 )
 from rankspace.study import ACTIVE
-from rankspace.trial import FINISHED, Split, TrialState
+from rankspace.trial import FINISHED, Purpose, Split, TrialState
 from rankspace.wire import encode
 from service.access.caller import WorkerIdentity
 from service.artifacts.repository import Artifacts
@@ -38,6 +39,7 @@ from service.studies.inputs import are_asked_for
 from service.studies.repository import Studies
 from service.studies.workflow import pause
 from service.trials.repository import Trials
+from service.trials.surveys import order_of
 from service.workers import quarantine
 from service.workers.bars import Bars
 from service.workers.repository import Workers
@@ -73,16 +75,18 @@ def claim(
     """
     worker, project = given.worker, identity.project
     Workers(session).touch(worker, identity)
+    Workers(session).note_protocol(worker, given.protocol)
     leases = Leases(session)
     held = leases.held_by(worker, project)
     if held is not None:
         leases.renew(held.id, held.token, lease_seconds)
         return held
     quarantine.check(session, worker)
-    study = leases.lock_next_study(worker, given.capabilities, project)
+    surveys = given.protocol >= SURVEYS_SINCE
+    study = leases.lock_next_study(worker, given.capabilities, project, surveys=surveys)
     if study is None or _is_barred_as_too_old(session, study, given):
         return None
-    claimed = leases.claim(study, worker, lease_seconds, given.process)
+    claimed = leases.claim(study, worker, lease_seconds, given.process, surveys=surveys)
     if claimed is not None:
         content = {"worker": worker, "token": claimed.token}
         Events(session).record("claimed", claimed.study_id, claimed.id, **content)
@@ -187,7 +191,9 @@ def _bounds(session: Session, row: TrialRow, attempt: AttemptRow) -> Bounds:
     space = space_of(Studies(session).space(row.study_id))
     age = Leases(session).age(attempt)
     held = age if age >= 0.0 else math.inf  # the clock was set on and back: nobody knows
-    return Bounds(space.parameters(row.rank_vector), row.steps, held)
+    order = order_of(row) if row.purpose == Purpose.SURVEY else None
+    scored = len(order.vectors) if order else 0
+    return Bounds(space.parameters(row.rank_vector), row.steps, held, scored)
 
 
 def _judge(session: Session, row: TrialRow, given: Report) -> None:
@@ -252,7 +258,8 @@ def _accept(session: Session, row: TrialRow, given: Report) -> None:
     sequence = Trials(session).accept(row, given.token, score, *result)
     content = {"token": given.token, "sequence": sequence, "score": score, "error": given.error}
     content["steps"] = measured.steps if measured else None
-    Events(session).record(given.outcome, row.study_id, row.id, **content)
+    said = {"scores": measured.scores} if measured and measured.scores else {}
+    Events(session).record(given.outcome, row.study_id, row.id, **content, **said)
 
 
 def release(session: Session, trial: int, given: Release, identity: WorkerIdentity) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from rankspace import TrialState
 from rankspace.study import ACTIVE
+from service.planning.stranding import WAITS
 from service.storage.tables import ObservationRow, StudyRow, TrialRow, WatermarkRow
 
 Outline: TypeAlias = tuple[Any, ...]
@@ -36,6 +37,7 @@ _OPEN = (
         func.sum(TrialRow.id),
         func.sum(TrialRow.token),
         func.sum(_RUNS),
+        func.sum(WAITS),
     )
     .where(TrialRow.state.in_((TrialState.QUEUED.value, TrialState.RUNNING.value)))
     .group_by(TrialRow.study_id)

@@ -35,6 +35,7 @@ class Turn:
     arms: Arms | None = None
     controls: Controls | None = None
     verdict: Verdict | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class Plan:
         watermark: Finished search trials that the offers rest on from now on.
         withdrawn: Offers to take back.
         proposed: New and renewed offers.
+        cancelled: Queued trials that are no longer wanted; if one is claimed meanwhile, all of the
+            plan is void.
         queued: Further trials to queue.
         turn: The state to enter.
     """
@@ -52,6 +55,7 @@ class Plan:
     watermark: int | None = None
     withdrawn: tuple[int, ...] = ()
     proposed: Proposed | None = None
+    cancelled: tuple[int, ...] = ()
     queued: tuple[PlannedTrial, ...] = ()
     turn: Turn | None = None
 

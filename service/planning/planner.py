@@ -22,6 +22,7 @@ from service.planning.recovering import plan_recovery
 from service.planning.searching import plan_search, wants_proposals
 from service.planning.snapshot import Snapshot, read_snapshot
 from service.planning.study_results import ModelSnapshot, StudyResults
+from service.planning.surveying import plan_survey
 from service.planning.verifying import plan_verification
 from service.storage.db import Database
 from service.storage.documents import plain_verdict
@@ -45,6 +46,7 @@ OPEN_BYTES = 512 << 20
 
 PLANNERS: Mapping[StudyState, Callable[[Snapshot], Plan]] = MappingProxyType(
     {
+        StudyState.SURVEYING: plan_survey,
         StudyState.SEARCHING: plan_search,
         StudyState.VERIFYING: plan_verification,
         StudyState.RECOVERING: plan_recovery,
@@ -164,7 +166,7 @@ class StudyPlanner:
         if plan.is_empty:
             return False
         with self._database.writing() as session:
-            if not snapshot.still_holds(session):
+            if not (snapshot.still_holds(session) and _cancelled(session, plan)):
                 return True
             _write(session, study, plan)
         if plan.made:
@@ -230,6 +232,11 @@ def fail(database: Database, listener: Listener, study: str, error: str) -> None
         listener.turned(study, StudyState.FAILED)
 
 
+def _cancelled(session: Session, plan: Plan) -> bool:
+    """Whether nobody has what the plan cancels; it is done then, and else nothing is."""
+    return not plan.cancelled or Trials(session).cancel_queued(plan.cancelled)
+
+
 def _write(session: Session, study: str, plan: Plan) -> None:
     if plan.watermark is not None:
         Studies(session).mark(study, plan.watermark)
@@ -261,6 +268,7 @@ def _turn(session: Session, study: str, turn: Turn) -> None:
     row = Studies(session).get(study)
     enter(row, turn.state)
     row.error = turn.error
+    row.note = turn.note or row.note
     row.arms = encode(turn.arms) or row.arms
     row.controls = encode(turn.controls) or row.controls
     if turn.verdict:
@@ -268,4 +276,6 @@ def _turn(session: Session, study: str, turn: Turn) -> None:
     content: dict[str, Any] = {"error": turn.error, "arms": turn.arms, "verdict": turn.verdict}
     if turn.controls:
         content["controls"] = turn.controls
+    if turn.note:
+        content["note"] = turn.note
     Events(session).record(turn.state.value, study, None, **content)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from perfmodel import ModelState
+from perfmodel import ModelState, inform
 from rankspace import Observation, Purpose, RankVector, Study
 from service.planning.learning import extended, first_state, learned, proposals
 from service.storage.documents import (
@@ -20,6 +20,7 @@ from service.storage.documents import (
 from service.storage.events import Event, Events
 from service.studies.repository import Studies
 from service.trials.results import fidelity
+from service.trials.surveys import paired
 
 BATCH = 1_000
 
@@ -48,6 +49,7 @@ class _Tape:
     study: Study
     state: ModelState
     vectors: dict[int, RankVector] = field(default_factory=dict)
+    surveyed: dict[int, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
     seeds: dict[int, int] = field(default_factory=dict)
     purposes: dict[int, str] = field(default_factory=dict)
     results: list[Observation] = field(default_factory=list)
@@ -91,9 +93,13 @@ def _note(tape: _Tape, trial: int, content: Mapping[str, Any]) -> None:
     tape.vectors[trial] = RankVector(tuple(content["rank_vector"]))
     tape.purposes[trial] = content.get("purpose", Purpose.SEARCH)
     tape.seeds[trial] = content["seed"]
+    if "surveyed" in content:
+        tape.surveyed[trial] = tuple(map(tuple, content["surveyed"]))
 
 
 def _finish(tape: _Tape, trial: int, content: Mapping[str, Any]) -> None:
+    if content.get("scores"):
+        tape.state = inform(tape.state, paired(tape.surveyed[trial], tuple(content["scores"])))
     if tape.purposes[trial] == Purpose.SEARCH:
         score, seed = content.get("score"), tape.seeds[trial]
         share = fidelity(tape.study, content.get("steps"))

@@ -15,6 +15,7 @@ from perfmodel.evidence.arms import Arms, Controls
 from perfmodel.evidence.fresh_seeds import FreshSeeds
 from rankspace import Purpose, RankVector, SearchSpace, Study, TrialState, Verdict
 from rankspace.study import StudyState
+from service.planning.stranding import is_stranded
 from service.planning.study_results import StudyResults
 from service.storage.documents import arms_of, controls_of, verdict_of
 from service.storage.tables import AttemptRow, ObservationRow, StudyRow, TrialRow, WatermarkRow
@@ -113,6 +114,7 @@ class Snapshot:
         trials: Its open trials, by identity.
         workers: Workers seen lately.
         open_seconds: Time spent on ended attempts of open search trials.
+        is_survey_stranded: Whether its survey waits for workers that do not come.
     """
 
     head: Head
@@ -120,6 +122,7 @@ class Snapshot:
     trials: tuple[OpenTrial, ...]
     workers: int
     open_seconds: float
+    is_survey_stranded: bool = False
 
     @property
     def study(self) -> Study:
@@ -182,12 +185,14 @@ def read_snapshot(session: Session, results: StudyResults, active_seconds: float
     head = read_head(session, results.id)
     results.catch_up(session)
     trials = _open_trials(session, results.id)
+    surveys = head.state is StudyState.SURVEYING
     return Snapshot(
         head=head,
         results=results,
         trials=trials,
         workers=Workers(session).active(active_seconds),
         open_seconds=_seconds(session, trials),
+        is_survey_stranded=surveys and is_stranded(session, results.id, active_seconds),
     )
 
 

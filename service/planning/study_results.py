@@ -13,7 +13,7 @@ from typing import TypeAlias
 import structlog
 from sqlalchemy.orm import Session
 
-from perfmodel import ModelState, digest, noise_estimate
+from perfmodel import ModelState, digest, inform, noise_estimate
 from rankspace import Proposal, Purpose, RankVector, SearchSpace, Study
 from rankspace.study import StrategyName
 from service.planning.fits import Fits
@@ -28,6 +28,7 @@ from service.storage.documents import (
 )
 from service.studies.repository import Studies
 from service.trials.results import Result, results_after
+from service.trials.surveys import scores_of
 
 log = structlog.get_logger(__name__)
 
@@ -66,12 +67,12 @@ class StudyResults:
         sequence: Number of the last result read.
         scored: Search trials with a score.
         last_error: Of the search trials that failed.
-        search_seconds: Wall clock of the finished search trials.
+        search_seconds: Wall clock of the finished search trials, and of the survey before them.
         seeds: Highest seed of each vector among the finished search and control trials.
         best_control: The first of those with the highest score.
         controls: Finished control trials.
         control_scores: Theirs by vector; None where it failed.
-        later: Finished trials of verification and recovery.
+        later: Finished trials of survey, verification and recovery.
         kept: A refit of earlier, to go on from, until the results are read.
         kept_scores: Scores there were when one was last kept.
         is_warm: Whether the model has proposed, so that the next proposal is quick.
@@ -156,6 +157,7 @@ class StudyResults:
         """
         while True:
             found = results_after(session, self.id, self.sequence, PART)
+            self._hear(session, found)
             self._enter_all(found)
             if len(found) < PART:
                 self._take_up()
@@ -180,7 +182,7 @@ class StudyResults:
         return made
 
     def of(self, purpose: Purpose) -> tuple[Result, ...]:
-        """Finished trials of verification or recovery, in the order of acceptance."""
+        """Finished trials of survey, verification or recovery, in the order of acceptance."""
         return tuple(result for result in self.later if result.purpose is purpose)
 
     def _take_up(self) -> None:
@@ -197,6 +199,12 @@ class StudyResults:
         self.kept_scores = self.scored
         return content if len(content) <= LARGEST_KEPT else None
 
+    def _hear(self, session: Session, results: Sequence[Result]) -> None:
+        """Learn what a survey says; there is none after the first search trial."""
+        for result in results:
+            if result.purpose is Purpose.SURVEY and result.score is not None:
+                self.state = inform(self.state, scores_of(session, result.trial))
+
     def _enter_all(self, results: Sequence[Result]) -> None:
         searched = [result for result in results if result.purpose is Purpose.SEARCH]
         seen = [result.observation(self.study) for result in searched]
@@ -211,6 +219,7 @@ class StudyResults:
             self._enter_control(result)
         else:
             self.later.append(result)
+            self.search_seconds += result.seconds if result.purpose is Purpose.SURVEY else 0.0
         self.sequence = result.sequence
 
     def _enter_search(self, result: Result) -> None:

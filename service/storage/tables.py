@@ -110,8 +110,8 @@ class StudyRow(Base):
     before the last one found. ``controls`` is what its verification runs beside the ``arms``; one
     of before has none. ``answer`` is all of the ``verdict``, which says what a service of the
     version before can read of it. ``counts`` is what the data came to, as the first worker says
-    that says so. A worker must have ``gpu_memory_gib`` and know ``architecture``, empty in studies
-    of before.
+    that says so. ``note`` is what a person should know of how it was searched. A worker must have
+    ``gpu_memory_gib`` and know ``architecture``, empty in studies of before.
     """
 
     __tablename__ = "studies"
@@ -138,6 +138,7 @@ class StudyRow(Base):
     state: Mapped[str] = mapped_column(String(20), index=True)
     stage: Mapped[str] = mapped_column(String(20))
     error: Mapped[str | None] = mapped_column(Text)
+    note: Mapped[str | None] = mapped_column(Text)
     retries: Mapped[int] = mapped_column(insert_default=0)
     arms: Mapped[Any | None] = mapped_column(Document)
     controls: Mapped[Any | None] = mapped_column(Document)
@@ -152,6 +153,7 @@ class TrialRow(Base):
 
     ``noise`` is what the model took a trial's noise for when it predicted ``mean`` and ``std``.
     ``rate`` is a factor on the recipe's learning rate.
+    ``survey`` is what a survey trains on and scores, empty for every other trial.
     """
 
     __tablename__ = "trials"
@@ -186,6 +188,7 @@ class TrialRow(Base):
     error: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[float] = mapped_column(Double, insert_default=Now())
     finished_at: Mapped[float | None] = mapped_column(Double)
+    survey: Mapped[Any | None] = mapped_column(Document, deferred=True)
 
     @hybrid_property
     def is_offer(self) -> bool:
@@ -273,7 +276,8 @@ class WorkerRow(Base):
 
     ``project`` is that of the keys it came with, ``*`` once there were several. ``struck_at`` is
     when it reported the first failure since its last good result, ``refusals`` counts the
-    implausible reports since. A worker with a ``quarantined_at`` gets no trial.
+    implausible reports since. A worker with a ``quarantined_at`` gets no trial. ``protocol`` is the
+    version it last spoke.
     """
 
     __tablename__ = "workers"
@@ -286,6 +290,7 @@ class WorkerRow(Base):
     refusals: Mapped[int] = mapped_column(server_default="0")
     quarantined_at: Mapped[float | None] = mapped_column(Double)
     quarantine_reason: Mapped[str | None] = mapped_column(Text)
+    protocol: Mapped[int] = mapped_column(server_default="1")
 
 
 class BarRow(Base):

@@ -128,7 +128,7 @@ def _checked(row: StudyRow, by: Extension, ran: Tally) -> Study:
         hint = "begin another study, without its results"
         raise Conflict(detail + (began if row.looks_before else ""), hint=hint)
     hours = study.search.budget.gpu_hours
-    spent = ran.seconds.get(Purpose.SEARCH, 0.0)
+    spent = sum(ran.seconds.get(purpose, 0.0) for purpose in (Purpose.SURVEY, Purpose.SEARCH))
     if by.ordered and hours is not None and spent >= hours * 3600:
         hint = "begin another study with its results and more search.budget.gpu_hours"
         raise Conflict(f"the {hours:g} GPU hours of study {row.id} are used up", hint=hint)

@@ -7,6 +7,9 @@ from rankspace import Purpose, Study, TrialState
 from rankspace.study import StudyState
 from service.studies.tally import Tally
 
+SEARCHES = (StudyState.SURVEYING, StudyState.SEARCHING)
+"""Stages in which search trials are still to come."""
+
 SHORT = (Purpose.SEARCH, Purpose.CONTROL, Purpose.VERIFY)
 """What runs a search trial's steps; a recovery runs its own."""
 
@@ -62,12 +65,14 @@ def _planned(purpose: Purpose, study: Study, stage: StudyState, have: int, befor
     """What is ordered in all; once a purpose's stage is past, what really ran."""
     trials, verify = study.search.budget.trials, study.verify
     past = {
-        Purpose.SEARCH: stage is not StudyState.SEARCHING,
-        Purpose.CONTROL: stage is not StudyState.SEARCHING,
+        Purpose.SURVEY: stage is not StudyState.SURVEYING,
+        Purpose.SEARCH: stage not in SEARCHES,
+        Purpose.CONTROL: stage not in SEARCHES,
         Purpose.VERIFY: stage in (StudyState.RECOVERING, StudyState.DONE),
         Purpose.RECOVER: stage is StudyState.DONE,
     }
     planned = {
+        Purpose.SURVEY: int(study.search.survey is not None),
         Purpose.SEARCH: trials,
         Purpose.CONTROL: trials if verify.random_control else 0,
         Purpose.VERIFY: max(before + verify.planned_trials() + verify.control_trials(), have),

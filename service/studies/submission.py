@@ -18,6 +18,7 @@ from rankspace.presets.paper import expanded
 from rankspace.rank_vector import MOST_RANK
 from rankspace.redaction import steering
 from rankspace.study import PRIORS, Control, Opinion, Search, StrategyName, StudyState
+from rankspace.wire import encode
 from service.access.keys import random_text
 from service.models.repository import Models
 from service.storage.db import Database
@@ -93,6 +94,7 @@ def checked(
     _check_visible("name", study.name)
     _check_ranks(study.search)
     _check_candidates(study.verify.candidates)
+    _check_survey(study.search)
     space = search_space(described, study.recipe.modules, study.search)
     context = context_of(described, study, space)
     _check_controls(study, space, context)
@@ -109,7 +111,8 @@ def checked(
     row.document, row.space, row.idempotency_key = write_study(kept), write(space), key
     row.gpu_memory_gib, row.architecture = study.gpu_memory_gib, described.architecture
     row.context, row.belief = write(context), write_belief(belief) if belief else None
-    row.state = row.stage = StudyState.SEARCHING.value
+    first = StudyState.SURVEYING if study.search.survey else StudyState.SEARCHING
+    row.state = row.stage = first.value
     return row
 
 
@@ -275,6 +278,13 @@ def _check_candidates(candidates: int) -> None:
     if candidates > MAX_CANDIDATES:
         fix = f"use {MAX_CANDIDATES} or fewer"
         raise InvalidInput("verify.candidates", candidates, "are too many", fix=fix)
+
+
+def _check_survey(search: Search) -> None:
+    if search.survey is not None and search.strategy is not StrategyName.ADDITIVE:
+        problem = f"{search.strategy} does not listen to a survey"
+        fix = "leave it out, or use the strategy additive"
+        raise InvalidInput("search.survey", encode(search.survey), problem, fix=fix)
 
 
 def _check_ranks(search: Search) -> None:

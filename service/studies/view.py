@@ -64,6 +64,7 @@ class StudyView:
     data: DataCounts | None
     extensions: int
     origin: str | None
+    note: str | None
 
 
 def view(session: Session, row: StudyRow, active_seconds: float) -> StudyView:
@@ -117,4 +118,5 @@ def _view(
         data=counts_of(row.counts),
         extensions=len(row.extensions or ()),
         origin=row.origin,
+        note=row.note,
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from rankspace import Purpose, RankVector
+from rankspace.lease import SurveyOrder
 from rankspace.trial import Split
 
 Run: TypeAlias = tuple[RankVector, int]
@@ -35,6 +36,7 @@ class PlannedTrial:
         noise: What one trial's noise was taken for then.
         rate: Factor on the recipe's learning rate.
         reason: Why this vector, for a person.
+        survey: What a survey trains on and scores.
     """
 
     purpose: Purpose
@@ -51,3 +53,4 @@ class PlannedTrial:
     noise: float | None = None
     rate: float = 1.0
     reason: str = ""
+    survey: SurveyOrder | None = None

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from rankspace import Purpose, RankVector, TrialState
 from rankspace.study import ACTIVE
+from rankspace.wire import encode
 from service.storage.attempts import end_attempts
 from service.storage.clock import Now
 from service.storage.scope import Scope
@@ -61,6 +62,17 @@ class Trials:
             .execution_options(synchronize_session=False)
         )
         return tuple(sorted(deleted))
+
+    def cancel_queued(self, trials: Sequence[int]) -> bool:
+        """Cancel ``trials`` that nobody has; false, and nothing done, if somebody has one."""
+        mine = TrialRow.id.in_(trials)
+        queued = lock_trials(self._session, mine, TrialRow.state == TrialState.QUEUED.value)
+        if len(queued) < len(trials):
+            return False
+        cancelled = {"state": TrialState.CANCELLED.value, "finished_at": Now()}
+        quiet = update(TrialRow).where(mine).execution_options(synchronize_session=False)
+        self._session.execute(quiet.values(**cancelled))
+        return True
 
     def offers(self, study: str) -> Sequence[TrialRow]:
         """Search trials the performance model may still make anew."""
@@ -195,7 +207,8 @@ def lock_trials(session: Session, *where: Any) -> Sequence[int]:
 
 def _columns(planned: PlannedTrial) -> dict[str, Any]:
     values = {f.name: getattr(planned, f.name) for f in dataclasses.fields(planned)}
-    return {**values, "purpose": planned.purpose.value, "split": planned.split.value}
+    said = {"purpose": planned.purpose.value, "split": planned.split.value}
+    return {**values, **said, "survey": encode(planned.survey)}
 
 
 def changed(result: Any) -> bool:

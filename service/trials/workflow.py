@@ -17,6 +17,7 @@ def queue(session: Session, study: str, planned: PlannedTrial, **more: Any) -> i
         "purpose": planned.purpose,
         "rank_vector": planned.rank_vector.ranks,
         "seed": planned.seed,
+        **({"surveyed": planned.survey.vectors} if planned.survey else {}),
         **more,
     }
     Events(session).record("queued", study, trial, **content)

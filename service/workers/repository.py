@@ -20,6 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from rankspace.errors import NotFound, WrongWorker
+from rankspace.lease import SURVEYS_SINCE
 from service.access.caller import WorkerIdentity
 from service.access.keys import IS_LIVE
 from service.storage.clock import Now
@@ -82,6 +83,19 @@ class Workers:
             self.add(worker, identity.project)  # changes nothing where it is there
             if not self._is_touched(worker, identity):
                 raise _taken(worker)
+
+    def note_protocol(self, worker: str, protocol: int) -> None:
+        """Note which version of the lease protocol it speaks, where that is news."""
+        mine = (WorkerRow.name == worker) & (WorkerRow.protocol != protocol)
+        quiet = update(WorkerRow).where(mine).execution_options(synchronize_session=False)
+        self._session.execute(quiet.values(protocol=protocol))
+
+    def surveyors(self, within_seconds: float, project: str) -> int:
+        """Count those seen lately that get trials of ``project`` and can run a survey."""
+        can = _ALIVE.where(
+            WorkerRow.protocol >= SURVEYS_SINCE, WorkerRow.project.in_((ALL, project))
+        )
+        return int(self._session.scalar(can, {"within_seconds": within_seconds}) or 0)
 
     def _is_touched(self, worker: str, identity: WorkerIdentity) -> bool:
         return changed(self._session.execute(_SEEN_THERE, _given(worker, identity)))

@@ -17,6 +17,8 @@ from tuning import memory
 from tuning.back_ends import ADAPTER_BACK_ENDS, AdapterBackEnd, Attached, assigned_ranks
 from tuning.batches import schedule, steps_of_epochs
 from tuning.data import READING, Dataset, DatasetCache
+from tuning.elastic.adapter import ElasticAdapter
+from tuning.elastic.scoring import scores
 from tuning.examples import FIELD
 from tuning.file_hash import FileHashes
 from tuning.measuring import mean_loss, text_losses
@@ -25,6 +27,7 @@ from worker.trial.export import check_room, export
 from worker.trial.inputs import changed_meanwhile, check_inputs
 from worker.trial.reach import Reach
 from worker.trial.resident import Residence, Resident
+from worker.trial.surveying import SHARE, forms_of, vectors_of
 from worker.trial.versions import versions
 
 
@@ -131,9 +134,10 @@ class Evaluator:
             with clock.phase("train"):
                 trained = self._train(assignment, prepared, attached, on_step)
             with clock.phase("evaluate"):
-                loss, texts = self._measure(assignment, prepared)
+                loss, texts = self._measure(assignment, prepared, attached)
+                surveyed = self._survey(assignment, prepared, attached, on_step)
             measurement = self._measurement(prepared, trained, loss, attached, clock)
-            measurement = replace(measurement, texts=texts)
+            measurement = replace(measurement, texts=texts, scores=surveyed)
             if assignment.keep_adapter and adapter_directory is not None:
                 export(attached, assignment, measurement, prepared.ranks, adapter_directory)
             return measurement
@@ -141,7 +145,8 @@ class Evaluator:
             attached.detach()
 
     def _attach(self, assignment: Assignment, prepared: _Prepared) -> Attached:
-        return self._back_end.attach(
+        attach = self._back_end.attach if assignment.survey is None else ElasticAdapter
+        return attach(
             prepared.resident.model,
             prepared.ranks,
             alpha_per_rank=assignment.recipe.alpha_per_rank,
@@ -157,6 +162,9 @@ class Evaluator:
         )
         if not attached.parameters:
             return Training((), 0, recipe.batch.micro)
+        more = {}
+        if isinstance(attached, ElasticAdapter):
+            more["forms"] = forms_of(assignment, attached, prepared.resident.modules)
         return train(
             prepared.resident.model,
             attached.parameters,
@@ -165,17 +173,36 @@ class Evaluator:
             steps=steps,
             micro=recipe.batch.micro,
             on_step=on_step,
+            **more,
         )
 
     def _measure(
-        self, assignment: Assignment, prepared: _Prepared
+        self, assignment: Assignment, prepared: _Prepared, attached: Attached
     ) -> tuple[float, TextLosses | None]:
         """The held-out loss, and the same by text where the assignment asks for it."""
+        if isinstance(attached, ElasticAdapter):
+            attached.choose(attached.largest)
         held_out = prepared.dataset.held_out[assignment.split]
         if not assignment.texts or len(held_out) < 2:
             return mean_loss(prepared.resident.model, held_out, self._device), None
         texts = text_losses(prepared.resident.model, held_out, self._device)
         return texts.mean, texts
+
+    def _survey(
+        self, assignment: Assignment, prepared: _Prepared, attached: Attached, on_step: OnStep
+    ) -> tuple[float, ...]:
+        """Scores of the vectors of a survey; the watchdog and the service hear of each."""
+        if not isinstance(attached, ElasticAdapter):
+            return ()
+        resident, found = prepared.resident, list[float]()
+        vectors = vectors_of(assignment, resident.modules)
+        some = prepared.dataset.held_out[assignment.split][::SHARE]
+        for score in scores(attached, vectors, resident.model, some, self._device):
+            _check_converged(-score, -score)
+            on_step(assignment.steps, -score)
+            found.append(score)
+        attached.choose(attached.largest)
+        return tuple(found)
 
     def _measurement(
         self,

@@ -86,13 +86,14 @@ def _admit(runtime: Runtime, caller: Caller, claim: Claim) -> None:
 
 
 def _take(runtime: Runtime, caller: Caller, claim: Claim) -> Assignment | None:
-    has_work = runtime.leases.has_work(claim.worker, caller.identity, claim.capabilities)
+    able, speaks = claim.capabilities, claim.protocol
+    has_work = runtime.leases.has_work(claim.worker, caller.identity, able, speaks)
     return runtime.leases.claim(claim, caller.identity) if has_work else None
 
 
 def _ask_for_offers(runtime: Runtime, caller: Caller, claim: Claim) -> Sequence[Future[None]]:
     # There are as many offers as workers are seen, and what else asks for planning does so itself.
-    is_new = runtime.leases.touch(claim.worker, caller.identity)
+    is_new = runtime.leases.touch(claim.worker, caller.identity, claim.protocol)
     return runtime.planning.ask_news() if is_new else ()
 
 

@@ -26,10 +26,10 @@ def test_every_state_says_what_may_follow() -> None:
 
 
 def test_the_groups_of_states_follow_from_the_table() -> None:
-    assert ACTIVE == (S.SEARCHING, S.VERIFYING, S.RECOVERING)
+    assert ACTIVE == (S.SURVEYING, S.SEARCHING, S.VERIFYING, S.RECOVERING)
     assert RESUMABLE == (S.PAUSED, S.FAILED)
     assert OVER == (S.DONE, S.CANCELLED, S.FAILED)
-    assert STAGES == (S.SEARCHING, S.VERIFYING, S.RECOVERING, S.DONE)
+    assert STAGES == (S.SURVEYING, S.SEARCHING, S.VERIFYING, S.RECOVERING, S.DONE)
 
 
 def test_the_stages_come_in_one_order() -> None:

@@ -90,6 +90,12 @@ def test_a_survey_that_says_nothing_leaves_the_prior(scores: list[float]) -> Non
     assert survey_belief(SPACE, said, prior) is prior
 
 
+def test_a_space_without_a_choice_has_nothing_to_be_told() -> None:
+    fixed = SearchSpace(SPACE.layers, (0, 1), 600, {layer.name: 1 for layer in SPACE.layers})
+    said = [Surveyed(RankVector((1,) * LAYERS), float(s)) for s in range(SCORED)]
+    assert survey_belief(fixed, said, None) is None
+
+
 def test_huge_scores_are_no_overflow() -> None:
     said = [Surveyed(v, s * 1e5) for v, s in zip(VECTORS, range(SCORED), strict=True)]
     found = survey_belief(SPACE, said, None)

@@ -12,10 +12,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import insert, inspect, text
 
+from rankspace import RankVector
 from rankspace.errors import UnsupportedVersion
 from service.storage import schema
 from service.storage.db import Database
-from service.storage.tables import Base, KeyRow, ModelRow
+from service.storage.tables import Base, KeyRow, ModelRow, StudyRow, TrialRow
 from tests.services import Postgres
 from tests.unit.service.driver import DATABASE_URL, start
 
@@ -208,6 +209,27 @@ def test_the_program_before_join_tokens_goes_on_and_gets_no_bound_key(either: Da
     with either.engine.connect() as connection:
         assert connection.scalars(text("SELECT id FROM api_keys")).all() == ["free"]
         assert connection.scalar(text("SELECT name FROM workers")) == "w"
+
+
+def test_the_program_before_surveys_searches_where_one_was_asked_for(either: Database) -> None:
+    """Its parser refuses the field, and it knows neither the stage nor the purpose."""
+    config = schema.configuration(either.engine)
+    schema.upgrade(either)
+    asked = '{"wire":1,"value":{"search":{"seed":0,"survey":{"steps":4,"vectors":2}}}}'
+    with either.engine.begin() as connection:
+        model = {"id": "m", "project": "default", "fingerprint": "f", "path": "/m"}
+        connection.execute(insert(ModelRow).values(**model, document="{}"))
+        row = {"id": "st", "model_id": "m", "model_path": "/m", "name": "n", "space": "{}"}
+        row |= {"document": asked, "state": "paused", "stage": "surveying"}
+        connection.execute(insert(StudyRow).values(**row))
+        trial = {"study_id": "st", "purpose": "survey", "proposed": False, "seed": 0, "steps": 4}
+        trial |= {"epochs": 0, "split": "selection", "keep_adapter": True, "state": "queued"}
+        connection.execute(insert(TrialRow).values(**trial, rank_vector=RankVector((1,))))
+    command.downgrade(config, "0009")
+    with either.engine.connect() as connection:
+        found = connection.execute(text("SELECT state, stage, document FROM studies")).one()
+        assert found == ("paused", "searching", '{"wire":1,"value":{"search":{"seed":0}}}')
+        assert connection.scalar(text("SELECT count(*) FROM trials")) == 0
 
 
 def test_a_database_of_a_newer_program_is_refused(database: Database) -> None:

@@ -1,0 +1,36 @@
+"""Stranding: whether a survey waits for workers that do not come, while others do."""
+
+from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy.orm import Session
+
+from rankspace import Purpose, TrialState
+from service.storage.clock import Now
+from service.storage.tables import StudyRow, TrialRow
+from service.workers.repository import Workers
+
+SOON_SECONDS = 60.0
+"""How long a survey waits for a worker that can run one, while there are only others."""
+
+LATE_SECONDS = 3_600.0
+"""How long it waits in any case while there are workers: those that could may not be able to."""
+
+_IS_WAITING = (TrialRow.purpose == Purpose.SURVEY.value) & (
+    TrialRow.state == TrialState.QUEUED.value
+)
+
+WAITS: ColumnElement[int] = case(
+    (_IS_WAITING & (TrialRow.created_at < Now() - LATE_SECONDS), 2),
+    (_IS_WAITING & (TrialRow.created_at < Now() - SOON_SECONDS), 1),
+    else_=0,
+)
+"""Of a trial: 1 for a survey that has waited for some time, 2 for one that has waited for long."""
+
+
+def is_stranded(session: Session, study: str, active_seconds: float) -> bool:
+    """Whether the survey of ``study`` had better be left out; not while there is no worker."""
+    waits = session.scalar(select(func.max(WAITS)).where(TrialRow.study_id == study))
+    workers = Workers(session)
+    if not waits or not workers.active(active_seconds):
+        return False
+    project = session.scalars(select(StudyRow.project).where(StudyRow.id == study)).one()
+    return int(waits) > 1 or not workers.surveyors(active_seconds, project)

@@ -1,0 +1,259 @@
+"""The survey before the search: one lease, many scores, and what becomes of a study without it."""
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from rankadaptor.study_view import study_details
+from rankspace.lease import SURVEYS_SINCE
+from service.planning.replay import replay
+from service.planning.stranding import LATE_SECONDS, SOON_SECONDS
+from service.planning.study_results import StudyResults
+from service.planning.surveying import TRIES
+from tests.unit.service.driver import Service, holding, measurement, score, study
+
+STEPS, VECTORS = 10, 12
+SURVEY = {"steps": STEPS, "vectors": VECTORS}
+
+
+def submit(service: Service, **search: Any) -> str:
+    asked = {**study()["search"], "survey": SURVEY, **search}
+    return service.submit(search=asked)
+
+
+def view(service: Service, identity: str) -> Any:
+    return service.get(f"/v1/studies/{identity}")
+
+
+def scores(lease: Mapping[str, Any]) -> list[float]:
+    vectors = lease["survey"]["vectors"]
+    return [score({**lease, "rank_vector": {"ranks": ranks}}) for ranks in vectors]
+
+
+def done(lease: Mapping[str, Any], said: list[float], **changes: Any) -> dict[str, Any]:
+    return {**measurement(score(lease), lease), "scores": said, **changes}
+
+
+def deliver(service: Service, lease: Mapping[str, Any], said: list[float] | None = None) -> Any:
+    said = scores(lease) if said is None else said
+    return service.report(lease, score(lease), measurement=done(lease, said))
+
+
+def drawn(what: Any) -> str:
+    console = Console(width=200, file=io.StringIO())
+    console.print(what)
+    return str(console.file.getvalue())  # type: ignore[attr-defined]
+
+
+def claim_of_before(service: Service, worker: str = "old") -> Any:
+    body = {"worker": worker, "protocol": SURVEYS_SINCE - 1}
+    answer = service.post("/v1/leases", body, "worker")
+    assert answer.status_code in (201, 204), answer.text
+    return answer.json() if answer.status_code == 201 else None
+
+
+def learned(service: Service, identity: str) -> StudyResults:
+    with service.app.state.runtime.database.reading() as session:
+        results = StudyResults.open(session, identity)
+        results.catch_up(session)
+    return results
+
+
+@pytest.mark.slow
+def test_a_study_surveys_searches_and_ends_as_any_other(service: Service) -> None:
+    identity = submit(service)
+    assert view(service, identity)["state"] == "surveying"
+    assert view(service, identity)["progress"]["search"]["planned"] == 7
+    lease = service.claim()
+    assert (lease["purpose"], lease["steps"], lease["keep_adapter"]) == ("survey", STEPS, True)
+    assert set(lease["rank_vector"]["ranks"]) == {8}
+    assert len(lease["survey"]["vectors"]) == VECTORS
+    assert not {*map(tuple, lease["survey"]["pool"])} & {*map(tuple, lease["survey"]["vectors"])}
+    assert deliver(service, lease).json() == {"status": "accepted"}
+    purposes = [one["purpose"] for one in service.work()]
+    seen = view(service, identity)
+    assert seen["state"] == "done"
+    assert purposes.count("search") == 7
+    assert seen["note"] is None
+    assert seen["progress"]["survey"]["done"] == 1
+    assert seen["seconds"]["survey"] > 0.0
+    results = learned(service, identity)
+    assert [one.score for one in results.state.surveyed] == pytest.approx(scores(lease))
+    assert results.search_seconds > seen["seconds"]["search"]
+    with service.app.state.runtime.database.reading() as session:
+        assert replay(session, identity) == ()
+
+
+def test_the_search_hears_the_survey(service: Service) -> None:
+    """Down projections are worth most by far; the first vector after uniform says so."""
+    submit(service)
+    deliver(service, service.claim())
+    service.work(1)
+    lease = service.claim()
+    by_kind: dict[str, int] = {}
+    for layer, rank in zip(lease["layers"], lease["rank_vector"]["ranks"], strict=True):
+        by_kind[layer["module"]] = by_kind.get(layer["module"], 0) + rank
+    assert max(by_kind, key=by_kind.__getitem__) == "down_proj"
+
+
+LEAST = [-3.0] * (VECTORS - 1)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [[], LEAST, [*LEAST, -3.0, -3.0], [*LEAST, -1e308], [*LEAST, 1.0]],
+    ids=["none", "too few", "too many", "no loss of a model", "below zero"],
+)
+def test_scores_that_cannot_be_are_refused_and_change_nothing(
+    service: Service, said: list[float]
+) -> None:
+    identity = submit(service)
+    lease = service.claim()
+    answer = deliver(service, lease, said)
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("measurement.scores")
+    assert view(service, identity)["progress"]["survey"]["running"] == 1
+    assert deliver(service, lease).json() == {"status": "accepted"}
+
+
+def test_a_search_trial_brings_no_scores(service: Service) -> None:
+    service.submit()
+    lease = service.claim()
+    answer = service.report(lease, score(lease), measurement=done(lease, [-3.0]))
+    assert answer.status_code == 422
+
+
+def test_a_report_counts_once_and_a_late_one_not_at_all(service: Service) -> None:
+    identity = submit(service)
+    lost = service.claim()
+    service.let_leases_run_out()
+    service.sweep()
+    lease = service.claim("w2")
+    assert lease["token"] == lost["token"] + 1
+    assert lease["survey"] == lost["survey"]
+    assert service.report(lost, score(lost), upload=False).status_code == 409
+    held = {"worker": "w2", "token": lease["token"]}
+    service.upload(lease, worker="w2")
+    body = {**holding(lease), **held, "outcome": "done", "measurement": done(lease, scores(lease))}
+    path = f"/v1/leases/{lease['trial_id']}/report"
+    said = [service.post(path, body, "worker").json()["status"] for _ in range(2)]
+    assert said == ["accepted", "duplicate"]
+    assert len(learned(service, identity).state.surveyed) == VECTORS
+
+
+def test_a_survey_whose_adapter_was_not_uploaded_is_no_survey(service: Service) -> None:
+    submit(service)
+    lease = service.claim()
+    said = done(lease, scores(lease))
+    refused = service.report(lease, score(lease), upload=False, measurement=said)
+    assert refused.status_code == 422
+    assert "was uploaded" in refused.json()["detail"]
+
+
+def test_after_failing_twice_it_is_left_out_and_the_study_says_why(service: Service) -> None:
+    identity = submit(service)
+    for _ in range(TRIES):
+        lease = service.claim()
+        assert lease["purpose"] == "survey"
+        service.report(lease, None)
+    service.sweep()
+    seen = view(service, identity)
+    assert seen["state"] == "searching"
+    assert seen["note"] == (
+        "searched without a survey: it failed 2 times; the last time: the loss is NaN"
+    )
+    assert service.claim()["purpose"] == "search"
+    assert seen["note"] in drawn(study_details(seen))
+    made = service.client.post("/v1/login-codes", headers=service.key("admin"))
+    service.client.post("/login", data={"code": made.json()["code"]})
+    assert seen["note"] in service.client.get(f"/studies/{identity}").text
+
+
+def test_a_worker_of_before_gets_no_survey_but_what_else_there_is(service: Service) -> None:
+    surveying = submit(service)
+    assert claim_of_before(service) is None
+    other = service.submit(name="other")
+    assert claim_of_before(service)["study_id"] == other
+    assert view(service, surveying)["state"] == "surveying"
+
+
+def test_with_workers_of_before_alone_a_study_goes_on_without_it(service: Service) -> None:
+    identity = submit(service)
+    assert claim_of_before(service) is None
+    service.let_time_pass(SOON_SECONDS + 1)
+    service.sweep()
+    seen = view(service, identity)
+    assert seen["state"] == "searching"
+    assert "no worker that can run a survey" in seen["note"]
+    lease = claim_of_before(service)
+    assert lease["purpose"] == "search"
+    assert "survey" not in lease
+
+
+def test_who_can_run_it_is_waited_for_but_not_for_ever(service: Service) -> None:
+    service.submit(name="other")
+    busy = service.claim("busy")
+    identity = submit(service)
+    assert busy["study_id"] != identity
+    service.let_time_pass(SOON_SECONDS + 1)
+    service.sweep()
+    assert view(service, identity)["state"] == "surveying"
+    service.let_time_pass(LATE_SECONDS)
+    service.sweep()
+    assert view(service, identity)["state"] == "searching"
+
+
+def test_without_any_worker_the_survey_waits(service: Service) -> None:
+    identity = submit(service)
+    service.let_time_pass(2 * LATE_SECONDS)
+    service.sweep()
+    assert view(service, identity)["state"] == "surveying"
+
+
+def test_a_survey_that_runs_is_never_left_out(service: Service) -> None:
+    identity = submit(service)
+    lease = service.claim()
+    service.let_time_pass(2 * LATE_SECONDS)
+    service.sweep()
+    assert view(service, identity)["state"] == "surveying"
+    assert deliver(service, lease).json() == {"status": "accepted"}
+    service.sweep()
+    assert view(service, identity)["state"] == "searching"
+    assert view(service, identity)["note"] is None
+
+
+def test_a_study_is_paused_resumed_and_cancelled_while_it_surveys(service: Service) -> None:
+    identity = submit(service)
+    for move, state in (("pause", "paused"), ("resume", "surveying"), ("cancel", "cancelled")):
+        assert service.post(f"/v1/studies/{identity}/{move}").status_code == 200
+        assert view(service, identity)["state"] == state
+    assert service.claim() is None
+
+
+@pytest.mark.parametrize(
+    ("search", "field"),
+    [
+        ({"survey": {"steps": 0}}, "search.survey.steps"),
+        ({"survey": {"vectors": 1e308}}, "search.survey.vectors"),
+        ({"survey": {"vectors": 10**9}}, "search.survey.vectors"),
+        ({"survey": SURVEY, "strategy": "gp"}, "search.survey"),
+    ],
+)
+def test_a_survey_that_cannot_be_is_refused(
+    service: Service, search: dict[str, Any], field: str
+) -> None:
+    service.submit()
+    asked = study(search={**study()["search"], **search})
+    answer = service.post("/v1/studies", asked)
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith(field)
+
+
+def test_a_study_without_one_is_written_as_ever(service: Service) -> None:
+    """So that a service of the version before on the same database goes on reading it."""
+    seen = view(service, service.submit())
+    assert seen["state"] == "searching"
+    assert "survey" not in seen["study"]["search"]
