@@ -103,7 +103,7 @@ class LeaseService:
         with self._database.reading() as session:
             quarantine.check(session, worker)
 
-    def touch(self, worker: str, identity: WorkerIdentity, protocol: int) -> bool:
+    def touch(self, worker: str, identity: WorkerIdentity, protocol: int = PROTOCOL) -> bool:
         """Note a sign of life of a worker that found nothing to do, and what it speaks.
 
         Returns:
