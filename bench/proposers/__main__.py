@@ -2,6 +2,8 @@
 
     python -m bench.proposers [--quick] [--json FILE] [--families A,B] [--dims 32,128]
                               [--arms additive,swap] [--problems 20] [--trials 25,50,100]
+    python -m bench.proposers --families neighbours,peaks,worst-few,diverging --first 1000
+    python -m bench.proposers --resume answers --minutes 9    # again and again, until all is there
     python -m bench.proposers --peers-only --arms ax,optuna-gp --minutes 60
 
 Every row is an arm on paired problems: one seed is one problem, and the noise of a trial depends
@@ -35,13 +37,15 @@ def main() -> None:
     options = _parser().parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # the processes started below read it
     wanted = cells(options.quick, options.families, options.dims, options.trials)
-    problems = range(options.problems or (8 if options.quick else 20))
+    count = options.problems or (8 if options.quick else 20)
+    problems = range(options.first, options.first + count)
     arms = options.arms or (tuple(PEERS) if options.peers_only else default_arms(options.quick))
-    store = Store(options.store)
+    store, mine = Store(options.store), Store(options.resume) if options.resume else None
     todo = campaign(
         tasks(wanted, arms, problems),
         store,
         runnable(options.arms, options.quick or options.stored),
+        mine,
     )
     records = list(todo.stored)
     for done, (task, found) in enumerate(
@@ -49,6 +53,8 @@ def main() -> None:
     ):
         records += found
         store.add(record for record in found if record.arm in PEERS)
+        if mine:
+            mine.add(record for record in found if record.arm not in PEERS)
         _progress(done, len(todo.waiting), task)
     places = lines(records)
     show(places, Console(width=110))
@@ -70,7 +76,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--dims", type=_numbers)
     parser.add_argument("--arms", type=_words)
     parser.add_argument("--trials", type=_numbers, help="lengths of the studies")
-    parser.add_argument("--problems", type=int, help="seeds 0 up to this many [20]")
+    parser.add_argument("--problems", type=int, help="how many seeds [20]")
+    parser.add_argument("--first", type=int, default=0, help="the first seed: fresh ones")
+    parser.add_argument(
+        "--resume", type=Path, help="keep our own answers there, and go on where it ended: one code"
+    )
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--cap-seconds", type=float, default=900.0, help="CPU, of one run")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="then start no more")

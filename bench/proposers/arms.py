@@ -71,7 +71,7 @@ class Own:
             state, (proposal,) = propose(state)
             vector = proposal.rank_vector
             infeasible += not is_feasible(problem.space, vector)
-            state = learn(state, [Observation(vector, problem.observe(vector, trial))])
+            state = learn(state, [Observation(vector, problem.observe(vector, trial), seed)])
             seconds += time.process_time() - begun
             late = seconds > cap
             for length in lengths:

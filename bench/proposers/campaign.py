@@ -16,7 +16,7 @@ class Campaign:
     """The split of a plan.
 
     Attributes:
-        stored: Answers of peers that need not run again.
+        stored: Answers that need not be found again.
         waiting: Tasks that run.
         left_out: Peers' tasks that are not stored at every length and do not run now.
     """
@@ -26,13 +26,19 @@ class Campaign:
     left_out: tuple[Task, ...]
 
 
-def campaign(tasks: Iterable[Task], store: Store, runnable: Collection[str]) -> Campaign:
-    """Split ``tasks``; our own strategies always run, peers if ``runnable`` and not stored."""
+def campaign(
+    tasks: Iterable[Task], store: Store, runnable: Collection[str], mine: Store | None = None
+) -> Campaign:
+    """Split ``tasks``; peers run if ``runnable`` and not stored, our own unless in ``mine``.
+
+    ``mine`` has what this code answered before: what another code did is no answer of it.
+    """
     stored: list[Record] = []
     waiting: list[Task] = []
     left_out: list[Task] = []
     for task in tasks:
-        found = stored_answers(task, store) if task.arm in PEERS else []
+        kept = store if task.arm in PEERS else mine
+        found = stored_answers(task, kept) if kept else []
         if len(found) < len(task.lengths) and (task.arm not in PEERS or task.arm in runnable):
             waiting.append(task)
             continue
@@ -43,7 +49,7 @@ def campaign(tasks: Iterable[Task], store: Store, runnable: Collection[str]) -> 
 
 
 def stored_answers(task: Task, store: Store) -> list[Record]:
-    """Answers of a peer at those lengths of ``task`` that are stored."""
+    """Answers at those lengths of ``task`` that are stored."""
     fingerprint = problem(task.family, task.layers, task.problem).fingerprint
     version = arm(task.arm).version
     found = [

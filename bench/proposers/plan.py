@@ -33,6 +33,10 @@ PLAN = (
     Cell("block-kind", 56, (60,)),
     Cell("block-kind", 224, (60,)),
     Cell("surfaces", 0, (40,)),
+    Cell("neighbours", 32, (50,)),
+    Cell("peaks", 32, (50,)),
+    Cell("worst-few", 32, (50,)),
+    Cell("diverging", 32, (50,)),
 )
 QUICK = (Cell("reference", 32, (50,)), Cell("separable", 32, (50,)))
 LENGTHS = (25, 50, 100)

@@ -7,21 +7,26 @@ from types import MappingProxyType
 
 import numpy as np
 
-from bench.proposers.problems.landscapes import Bottleneck, Interacting, Landscape, Separable
+from bench.proposers.problems.draws import (
+    RANKS,
+    heavy_worth,
+    plain_layers,
+    rising_curves,
+    scaled,
+    uneven_space,
+)
+from bench.proposers.problems.held_out import diverging, neighbours, peaks, worst_few
+from bench.proposers.problems.landscapes import Bottleneck, Interacting, Separable
 from bench.proposers.problems.noise import Gaussian, HeavyTailed, Multiplicative
 from bench.proposers.problems.problem import Problem, spread
 from bench.proposers.problems.shapes import RISING, curves, harm, hump
 from bench.proposers.problems.surfaces import surfaces
-from perfmodel.arrays import Floats, Integers
+from perfmodel.arrays import Floats
 from rankspace import Layer, SearchSpace
 from rankspace.errors import InvalidInput
 
-RANKS = (0, 2, 4, 6, 8, 10, 12)
 KINDS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 KIND_COSTS = np.array([6912, 6912, 6912, 6912, 12544, 12544, 12544])
-GAPS = (3.0, 40.0)
-"""What the optimum gains over uniform, in deviations of one trial: log-uniform between these."""
-
 BLOCK_KIND_GAPS = (25.0, 35.0)
 
 
@@ -35,22 +40,26 @@ def reference(layers: int, seed: int) -> Problem:
     tau = rng.uniform(2.0, 8.0, layers)
     ranks = np.arange(2, 13, 2)
     losses = worth[:, None] * np.exp(-ranks / tau[:, None])
-    space = SearchSpace(_plain(np.ones(layers, dtype=np.int64)), tuple(ranks.tolist()), 8 * layers)
+    space = SearchSpace(
+        plain_layers(np.ones(layers, dtype=np.int64)), tuple(ranks.tolist()), 8 * layers
+    )
     return Problem(space, Separable(-losses / losses[:, 3].sum()), Multiplicative(seed, 0.005))
 
 
 def separable(layers: int, seed: int) -> Problem:
     """Rising curves of five shapes mixed over the layers, heavy-tailed worth, unequal costs."""
     rng = np.random.default_rng([2, layers, seed])
-    space = _uneven(layers, rng)
-    return _scaled(space, Separable(_worth(layers, rng) * _rising(layers, rng)), rng, seed)
+    space = uneven_space(layers, rng)
+    return scaled(
+        space, Separable(heavy_worth(layers, rng) * rising_curves(layers, rng)), rng, seed
+    )
 
 
 def interactions(layers: int, seed: int) -> Problem:
     """``separable`` plus products of pairs of layers that vary 0.4 to 1 times as much."""
     rng = np.random.default_rng([3, layers, seed])
-    space = _uneven(layers, rng)
-    worth, unit = _worth(layers, rng), _rising(layers, rng)
+    space = uneven_space(layers, rng)
+    worth, unit = heavy_worth(layers, rng), rising_curves(layers, rng)
     left, right = (rng.permutation(layers) for _ in range(2))
     kept = left != right
     left, right = left[kept], right[kept]
@@ -58,31 +67,33 @@ def interactions(layers: int, seed: int) -> Problem:
     alone = spread(space, Separable(worth * unit))
     pairs = spread(space, Interacting(0.0 * unit, unit, left, right, strength))
     strength = strength * rng.uniform(0.4, 1.0) * alone / pairs
-    return _scaled(space, Interacting(worth * unit, unit, left, right, strength), rng, seed)
+    return scaled(space, Interacting(worth * unit, unit, left, right, strength), rng, seed)
 
 
 def bottleneck(layers: int, seed: int) -> Problem:
     """The 4-norm of what the layers still lack: the worst layer dominates."""
     rng = np.random.default_rng([4, layers, seed])
-    space = _uneven(layers, rng)
+    space = uneven_space(layers, rng)
     damage = rng.lognormal(0.0, 0.5, (layers, 1))
-    return _scaled(space, Bottleneck(damage * (1.0 - 0.9 * _rising(layers, rng)), 4.0), rng, seed)
+    return scaled(
+        space, Bottleneck(damage * (1.0 - 0.9 * rising_curves(layers, rng)), 4.0), rng, seed
+    )
 
 
 def non_monotone(layers: int, seed: int) -> Problem:
     """``separable``, but 3 layers in 10 peak early or are hurt by every rank."""
     rng = np.random.default_rng([5, layers, seed])
-    space = _uneven(layers, rng)
+    space = uneven_space(layers, rng)
     hurt = rng.random((layers, 1)) < 0.3
-    unit = np.where(hurt, curves((hump, harm), RANKS, layers, rng), _rising(layers, rng))
-    return _scaled(space, Separable(_worth(layers, rng) * unit), rng, seed)
+    unit = np.where(hurt, curves((hump, harm), RANKS, layers, rng), rising_curves(layers, rng))
+    return scaled(space, Separable(heavy_worth(layers, rng) * unit), rng, seed)
 
 
 def flat(layers: int, seed: int) -> Problem:
     """No rank matters: there is nothing to find, and regret is undefined."""
     rng = np.random.default_rng([6, layers, seed])
     return Problem(
-        _uneven(layers, rng), Separable(np.zeros((layers, len(RANKS)))), Gaussian(seed, 1.0)
+        uneven_space(layers, rng), Separable(np.zeros((layers, len(RANKS)))), Gaussian(seed, 1.0)
     )
 
 
@@ -116,7 +127,7 @@ def block_kind(layers: int, seed: int) -> Problem:
         int(4 * costs.sum()),
     )
     landscape = Separable((worth[:, :, None] * unit).reshape(layers, len(RANKS)))
-    return _scaled(space, landscape, rng, seed, BLOCK_KIND_GAPS)
+    return scaled(space, landscape, rng, seed, BLOCK_KIND_GAPS)
 
 
 @dataclass(frozen=True)
@@ -143,6 +154,10 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         "heavy-noise": Family(heavy_noise, (32,)),
         "block-kind": Family(block_kind, (56, 224)),
         "surfaces": Family(surfaces, (0,)),
+        "neighbours": Family(neighbours, (8, 32)),
+        "peaks": Family(peaks, (8, 32)),
+        "worst-few": Family(worst_few, (8, 32)),
+        "diverging": Family(diverging, (8, 32)),
     }
 )
 
@@ -159,41 +174,5 @@ def problem(family: str, layers: int, seed: int) -> Problem:
     return FAMILIES[family].make(layers, seed)
 
 
-def _plain(costs: Integers) -> tuple[Layer, ...]:
-    return tuple(Layer(f"layer.{at}", cost) for at, cost in enumerate(costs.tolist()))
-
-
-def _uneven(layers: int, rng: np.random.Generator) -> SearchSpace:
-    """Costs that differ up to threefold; the budget is what rank 4 or 6 costs everywhere."""
-    costs = rng.integers(4000, 12001, layers)
-    return SearchSpace(_plain(costs), RANKS, int(rng.choice([4, 6]) * costs.sum()))
-
-
-def _worth(layers: int, rng: np.random.Generator) -> Floats:
-    worth = rng.pareto(1.2, (layers, 1)) + 0.05
-    found: Floats = worth / worth.sum()
-    return found
-
-
-def _rising(layers: int, rng: np.random.Generator) -> Floats:
-    return curves(RISING, RANKS, layers, rng)
-
-
 def _kind_shapes(rng: np.random.Generator) -> tuple[Callable[..., Floats], ...]:
     return tuple(RISING[at] for at in rng.integers(len(RISING), size=len(KINDS)))
-
-
-def _scaled(
-    space: SearchSpace,
-    landscape: Landscape,
-    rng: np.random.Generator,
-    seed: int,
-    gaps: tuple[float, float] = GAPS,
-) -> Problem:
-    """Draw the noise so that the gap is log-uniform within ``gaps`` deviations."""
-    clean = Problem(space, landscape, Gaussian(seed, 0.0))
-    gap = clean.best_score() - clean.uniform_score
-    deviations = float(np.exp(rng.uniform(*np.log(gaps))))
-    scaled = Problem(space, landscape, Gaussian(seed, gap / deviations))
-    vars(scaled)["optimum"] = clean.optimum
-    return scaled

@@ -84,6 +84,28 @@ class Bottleneck:
         return found
 
 
+@dataclass(frozen=True)
+class LogSumExp:
+    """Minus ``T log sum exp(lack / T)``: near T = 0 only the worst layer counts.
+
+    Attributes:
+        lack: Damage left at each rank, ``(layers, R)``.
+        temperature: T, in units of the damage, positive.
+    """
+
+    lack: Floats
+    temperature: float
+
+    @property
+    def tables(self) -> Floats:
+        found: Floats = -np.exp(self.lack / self.temperature)
+        return found
+
+    def scores(self, levels: Integers) -> Floats:
+        found: Floats = -self.temperature * np.log(-Separable(self.tables).scores(levels))
+        return found
+
+
 def _at(tables: Floats, levels: Integers) -> Floats:
     found: Floats = tables[np.arange(len(tables)), levels]
     return found

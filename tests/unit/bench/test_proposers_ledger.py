@@ -1,5 +1,6 @@
 """Records are kept, paired and counted right."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,6 +85,32 @@ def test_what_is_stored_is_not_run_again_and_our_own_always_is(tmp_path: Path) -
     assert shown.stored == (RECORD, RECORD)
     assert len(remarks(shown.left_out)) == 2
     assert remarks(found.left_out)[0].startswith("ax: 1 studies are not stored")
+
+
+def test_our_own_answers_are_taken_up_only_from_where_they_were_left(tmp_path: Path) -> None:
+    ours = replace(RECORD, arm="swap", version="")
+    store, mine = Store(tmp_path / "peers"), Store(tmp_path / "mine")
+    mine.add([ours])
+    asked = [Task("separable", 8, seed, "swap", (25,)) for seed in (0, 1)]
+    assert campaign(asked, store, ()).waiting == tuple(asked)
+    again = campaign(asked, store, (), mine)
+    assert again.stored == (ours,)
+    assert again.waiting == (asked[1],)
+
+
+def test_the_first_seed_may_be_one_that_nobody_has_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = ["--families", "peaks", "--dims", "8", "--trials", "6", "--arms", "swap"]
+    fresh = ["--first", "1000", "--problems", "2", "--processes", "1"]
+    resumed = ["--resume", str(tmp_path / "mine"), "--store", str(tmp_path / "peers")]
+    monkeypatch.setattr("sys.argv", ["bench.proposers", *told, *fresh, *resumed])
+    command.main()
+    kept = [json.loads(line) for line in (tmp_path / "mine/swap.jsonl").read_text().splitlines()]
+    assert [row["problem"] for row in kept] == [1000, 1001]
+    command.main()
+    assert len((tmp_path / "mine/swap.jsonl").read_text().splitlines()) == 2
+    assert capsys.readouterr().out.count("peaks, 8 layers, 6 trials") == 2
 
 
 def test_slow_peers_run_only_by_name_and_none_when_stored_answers_do() -> None:

@@ -2,16 +2,18 @@
 
 import importlib.util
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bench.proposers.problems.families import FAMILIES, RANKS, problem
-from bench.proposers.problems.landscapes import Bottleneck, Interacting
+from bench.proposers.problems.draws import RANKS
+from bench.proposers.problems.families import FAMILIES, problem
+from bench.proposers.problems.landscapes import Bottleneck, Interacting, LogSumExp, Separable
 from bench.proposers.problems.noise import Gaussian, HeavyTailed
 from bench.proposers.problems.optimum import climb, levels_of, optimum, vector_at
-from bench.proposers.problems.problem import Problem
+from bench.proposers.problems.problem import Problem, spread
 from bench.proposers.problems.shapes import RISING, curves
 from rankspace import Layer, RankVector, SearchSpace
 
@@ -177,3 +179,44 @@ def test_no_answer_ends_above_the_optimum() -> None:
     vars(posed)["optimum"] = space.uniform()  # a search that found nothing
     assert posed.best_score() < posed.score(truly)
     assert posed.best_score([truly]) == pytest.approx(posed.score(truly))
+
+
+def test_neighbours_vary_half_as_much_as_the_layers_alone() -> None:
+    posed = problem("neighbours", 32, 0)
+    landscape = posed.landscape
+    assert isinstance(landscape, Interacting)
+    assert (landscape.right == landscape.left + 1).all()
+    alone = spread(posed.space, Separable(landscape.worth))
+    pairs = spread(posed.space, replace(landscape, worth=0.0 * landscape.worth))
+    assert pairs == pytest.approx(0.5 * alone)
+
+
+def test_every_layer_of_peaks_rises_up_to_a_rank_and_never_again() -> None:
+    tables = problem("peaks", 32, 0).landscape.tables
+    assert tables is not None
+    tops = tables.argmax(axis=1)
+    steps = np.diff(tables, axis=1)
+    assert len(set(tops.tolist())) > 2
+    for top, row in zip(tops.tolist(), steps, strict=True):
+        assert (row[:top] >= -1e-12).all()
+        assert (row[top:] <= 1e-12).all()
+    assert (steps < 0.0).any(axis=1).sum() > 16
+
+
+def test_a_log_sum_exp_is_ordered_by_its_tables_and_lies_near_the_worst() -> None:
+    landscape = LogSumExp(np.array([[4.0, 1.0], [3.0, 2.0], [1.0, 0.5]]), 0.1)
+    levels = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [1, 1, 1]])
+    found = landscape.scores(levels)
+    np.testing.assert_allclose(found, [-4.0, -3.0, -2.0, -2.0], atol=1e-3)
+    sums = Separable(landscape.tables).scores(levels)
+    assert np.argsort(found).tolist() == np.argsort(sums).tolist()
+
+
+def test_a_tenth_of_diverging_trials_ends_far_too_low_with_a_score() -> None:
+    posed = problem("diverging", 32, 0)
+    seen = [posed.noise.observe(0.0, trial) for trial in range(2000)]
+    scores = np.array([score for score in seen if score is not None])
+    assert len(scores) == 2000
+    low = scores < -19.0 * posed.noise.deviation
+    assert 150 <= int(low.sum()) <= 250
+    assert float(scores[~low].std()) == pytest.approx(posed.noise.deviation, rel=0.1)
