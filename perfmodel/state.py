@@ -123,7 +123,7 @@ class ModelState:
         earlier = self.__dict__.get("_earlier")
         if isinstance(earlier, Posterior):
             return earlier.advanced(self.scored)
-        return Posterior.of(self.setup.basis, self.scored)
+        return Posterior.of(self.setup.basis, self.scored, self.seed)
 
     def digest(self) -> bool:
         """Learn on up to the next refit: a long history can be learned in pieces.
@@ -135,7 +135,9 @@ class ModelState:
         """
         if "posterior" in vars(self) or len(self.scored) < 2:
             return True
-        known = vars(self).get("_earlier") or Posterior.first(self.setup.basis, self.scored)
+        known = vars(self).get("_earlier") or Posterior.first(
+            self.setup.basis, self.scored, self.seed
+        )
         known = known.stepped(self.scored)
         vars(self)["_earlier"] = known
         if known.count < len(self.scored):
@@ -164,7 +166,7 @@ class ModelState:
         """
         if "posterior" in vars(self) or "_earlier" in vars(self):
             return True
-        fit = stored_fit.load(kept, self.setup.basis, self.scored)
+        fit = stored_fit.load(kept, self.setup.basis, self.scored, self.seed)
         if fit is not None:
             vars(self)["_earlier"] = Posterior.after(fit)
         return fit is not None

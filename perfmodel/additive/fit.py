@@ -58,7 +58,7 @@ class Fit:
         Source: Allen (1974), PRESS. Scales, sites and noise are not left out.
         """
         residuals, variances = residuals_of(self.measurements, self.whitening, self.gaussian)
-        known = variances / self.whitening.deviations(self.measurements.levels) ** 2
+        known = variances / self.measurements.deviations(self.whitening) ** 2
         return np.asarray(-residuals / np.maximum(1.0 - known, LEAST_LEFT))
 
     @cached_property
@@ -83,9 +83,12 @@ class Fit:
         return whitened(seen, replace(self.whitening, weights=np.ones(len(further))))
 
 
-def refit(basis: Basis, seen: tuple[Observation, ...], before: Fit | None) -> Fit:
-    """Fit all of ``seen``, trials with a score, beginning from the fit of some of them."""
-    measurements = Measurements.of(basis, seen)
+def refit(basis: Basis, seen: tuple[Observation, ...], before: Fit | None, home: int = 0) -> Fit:
+    """Fit all of ``seen``, trials with a score, beginning from the fit of some of them.
+
+    The study's own seed is ``home``.
+    """
+    measurements = Measurements.of(basis, seen, home)
     scales, noise, sites = _begin(measurements, before)
     offsets = measurements.indicators.variances(measurements.scale)
     for _ in range(STEPS):
@@ -111,13 +114,13 @@ def _begin(measurements: Measurements, before: Fit | None) -> tuple[Scales, Nois
     same = measurements.indicators.fidelities == before.measurements.indicators.fidelities
     factors, slopes = (known.factors, known.slopes) if same else (fresh.factors, fresh.slopes)
     variance = max(known.variance, least_variance(scale, count))  # outliers may have come since
-    noise = NoiseModel(variance, known.freedom, weights, factors, slopes)
+    noise = NoiseModel(variance, known.freedom, weights, factors, slopes, known.alone)
     return before.scales, noise, before.sites
 
 
 def whitened(measurements: Measurements, noise: NoiseModel) -> tuple[Floats, Floats]:
     """Rows ``(n, p + g)`` and targets ``(n,)`` in units of each trial's noise."""
-    deviations = noise.deviations(measurements.levels)
+    deviations = measurements.deviations(noise)
     rows = measurements.rows(noise.slopes)
     return rows / deviations[:, None], measurements.targets / deviations
 
@@ -159,10 +162,11 @@ def residuals_of(
 
 def _noise(measurements: Measurements, noise: NoiseModel, gaussian: Gaussian) -> NoiseModel:
     residuals, variances = residuals_of(measurements, noise, gaussian)
-    deviations = noise.deviations(measurements.levels)
+    deviations = measurements.deviations(noise)
     return noise.updated(
         residuals**2 + variances,
         measurements.levels,
+        measurements.alone,
         scale=measurements.scale,
         effects=float((variances / deviations**2).sum()),
         slopes=_slopes(measurements, noise, gaussian),
@@ -182,7 +186,7 @@ def _slopes(measurements: Measurements, noise: NoiseModel, gaussian: Gaussian) -
         [part.features @ gaussian.mean[:size] for _, part in measurements.parts]
     )
     left = measurements.targets - measurements.indicator_columns @ gaussian.mean[size:]
-    weights = 1.0 / noise.deviations(measurements.levels) ** 2
+    weights = 1.0 / measurements.deviations(noise) ** 2
     slopes = np.ones(len(noise.slopes))
     for level in range(len(slopes)):
         mine = measurements.levels == level

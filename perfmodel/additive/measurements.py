@@ -1,9 +1,12 @@
 """Measurements: the scored trials as the rows of one linear regression.
 
 A row is the features of a vector, scaled by how much of an effect its fidelity shows, plus one
-indicator for its fidelity, and one for its seed where that is not the first trial's.
+indicator for its fidelity, and one for its seed where that is not the study's own. A seed that was
+met once has no effect that could be told from its trial's noise: such trials share an indicator,
+"on another seed", and their noise is larger by what seeds differ.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,13 +14,13 @@ from functools import cached_property
 import numpy as np
 
 from perfmodel.additive.basis import Basis
+from perfmodel.additive.noise import NoiseModel
 from perfmodel.additive.standard import Standard
-from perfmodel.arrays import Floats, Integers
+from perfmodel.arrays import Flags, Floats, Integers
 from rankspace import Observation
 
 SEEDS_TOLD_APART = 32
-"""Seeds with a column of their own. Each further one counts as the last of them: its effect is
-noise, and a study in which every trial has a seed of its own would be all columns."""
+"""Seeds with a column of their own; those of each further one count as trials alone on theirs."""
 
 ANYWHERE = 100.0
 """Prior variance of a fidelity's mean score, in units of the scores' variance."""
@@ -34,39 +37,48 @@ ALIKE = 1e-6
 
 @dataclass(frozen=True)
 class Indicators:
-    """Which columns stand beside the features.
+    """Which columns stand beside the features: fidelities, "on another seed", seeds.
 
     Attributes:
         fidelities: Distinct ones, highest first; predictions are for the first.
-        seeds: The first distinct ones, in the order of the trials; the very first is the home of
-            all effects.
+        home: The study's own seed, the home of all effects: predictions are for it, whether or not
+            a trial ran on it, so that no trial changes what the earlier ones mean.
+        seeds: Others that were met more than once, in the order of the trials.
     """
 
     fidelities: tuple[float, ...]
+    home: int
     seeds: tuple[int, ...]
 
     @classmethod
-    def of(cls, seen: Sequence[Observation]) -> "Indicators":
+    def of(cls, seen: Sequence[Observation], home: int) -> "Indicators":
         fidelities = sorted({one.fidelity for one in seen}, reverse=True)
-        seeds = tuple(dict.fromkeys(one.seed for one in seen))
-        return cls(tuple(fidelities), seeds[:SEEDS_TOLD_APART])
+        met = Counter(one.seed for one in seen)
+        again = [seed for seed, count in met.items() if count > 1 and seed != home]
+        return cls(tuple(fidelities), home, tuple(again[:SEEDS_TOLD_APART]))
 
     def covers(self, one: Observation) -> bool:
-        is_full = len(self.seeds) >= SEEDS_TOLD_APART
-        return one.fidelity in self.fidelities and (is_full or one.seed in self.seeds)
+        """Whether a further trial has a row; one on a new seed has: it is alone there so far."""
+        return one.fidelity in self.fidelities
+
+    def alone(self, seen: Sequence[Observation]) -> Flags:
+        """Which trials ran on a seed that is told from no other, ``(n,)``."""
+        known = {self.home, *self.seeds}
+        return np.array([one.seed not in known for one in seen], dtype=np.bool_)
 
     def columns(self, seen: Sequence[Observation]) -> Floats:
-        """``(n, fidelities + seeds - 1)``."""
+        """``(n, fidelities + 1 + seeds)``."""
         levels = np.array([self.fidelities.index(one.fidelity) for one in seen])
-        places = {seed: at for at, seed in enumerate(self.seeds)}
-        homes = np.array([places.get(one.seed, len(self.seeds) - 1) for one in seen])
+        places = {seed: at for at, seed in enumerate((self.home, *self.seeds), start=-1)}
+        homes = np.array([places.get(one.seed, len(self.seeds)) for one in seen])
         left = levels[:, None] == np.arange(len(self.fidelities))
-        right = homes[:, None] == np.arange(1, len(self.seeds))
-        return np.concatenate([left, right], axis=1).astype(np.float64)
+        right = homes[:, None] == np.arange(len(self.seeds))
+        parts = [left, self.alone(seen)[:, None], right]
+        return np.concatenate(parts, axis=1).astype(np.float64)
 
     def variances(self, scale: float) -> Floats:
         """Prior variances beside the features' coefficients, given the scores' deviation."""
-        own = [ANYWHERE] * len(self.fidelities) + [SEEDS] * (len(self.seeds) - 1)
+        own = [ANYWHERE] * len(self.fidelities) + [SEEDS] * (1 + len(self.seeds))
         return np.array(own) * scale**2
 
 
@@ -87,8 +99,9 @@ class Measurements:
     indicators: Indicators
 
     @classmethod
-    def of(cls, basis: Basis, seen: tuple[Observation, ...]) -> "Measurements":
-        indicators = Indicators.of(seen)
+    def of(cls, basis: Basis, seen: tuple[Observation, ...], home: int) -> "Measurements":
+        """Of trials of a study whose own seed is ``home``."""
+        indicators = Indicators.of(seen, home)
         standard = [
             Standard.of(_scores([one for one in seen if one.fidelity == fidelity]))
             for fidelity in indicators.fidelities
@@ -139,6 +152,11 @@ class Measurements:
         return self.indicators.columns(self.seen)
 
     @cached_property
+    def alone(self) -> Flags:
+        """Which trials ran on a seed that is told from no other, ``(n,)``."""
+        return self.indicators.alone(self.seen)
+
+    @cached_property
     def levels(self) -> Integers:
         """Index of each trial's fidelity, ``(n,)``."""
         fidelities = len(self.indicators.fidelities)
@@ -150,6 +168,10 @@ class Measurements:
         floors = np.array([standard.floor for standard in self.standard])[self.levels]
         centres = np.array([standard.centre for standard in self.standard])[self.levels]
         return np.asarray(np.maximum(_scores(self.seen), floors) - centres)
+
+    def deviations(self, noise: NoiseModel) -> Floats:
+        """Standard deviation of each trial's noise, ``(n,)``."""
+        return noise.deviations(self.levels, self.alone)
 
     @property
     def flat(self) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from perfmodel.arrays import Floats, Integers
+from perfmodel.arrays import Flags, Floats, Integers
 
 SHAPE = 1.0
 RATE = 0.02
@@ -13,6 +13,9 @@ RATE = 0.02
 
 TAILS = 12.0
 """Degrees of freedom of the noise: trials far off count less than a Gaussian would let them."""
+
+ALONE = 2.0
+"""Trials' worth of "as noisy as the others" for those alone on their seed."""
 
 FIDELITY = 4.0
 """Trials' worth of "as noisy as, and as telling as, the full trial" for each lower fidelity."""
@@ -53,6 +56,7 @@ class NoiseModel:
         weights: Trust in each trial, about 1, ``(n,)``.
         factors: Variance at each fidelity divided by ``variance``, highest fidelity first.
         slopes: How much of the effects each fidelity shows, likewise.
+        alone: Variance of a trial alone on its seed divided by that of the others, at least 1.
     """
 
     variance: float
@@ -60,20 +64,31 @@ class NoiseModel:
     weights: Floats
     factors: Floats
     slopes: Floats
+    alone: float = 1.0
 
     @classmethod
     def first(cls, scale: float, count: int, fidelities: int) -> "NoiseModel":
         ones = np.ones(fidelities)
         return cls(0.2 * scale**2, 1.0, np.ones(count), ones, ones)
 
-    def deviations(self, levels: Integers) -> Floats:
-        """Standard deviation of each trial, ``(n,)``."""
-        return np.asarray(np.sqrt(self.variance * self.factors[levels] / self.weights))
+    def loudness(self, levels: Integers, alone: Flags) -> Floats:
+        """Variance of trials over that of a full one on a known seed, ``(n,)``.
+
+        Args:
+            levels: Index of each trial's fidelity, ``(n,)``.
+            alone: Which of them are alone on their seed, ``(n,)``.
+        """
+        return np.asarray(self.factors[levels] * np.where(alone, self.alone, 1.0))
+
+    def deviations(self, levels: Integers, alone: Flags) -> Floats:
+        """Standard deviation of each trial, ``(n,)``, in the trust it has."""
+        return np.asarray(np.sqrt(self.variance * self.loudness(levels, alone) / self.weights))
 
     def updated(
         self,
         squares: Floats,
         levels: Integers,
+        alone: Flags,
         *,
         scale: float,
         effects: float,
@@ -84,22 +99,27 @@ class NoiseModel:
         Args:
             squares: Expected squared residuals, ``(n,)``.
             levels: Index of each trial's fidelity, ``(n,)``.
+            alone: Which of them are alone on their seed, ``(n,)``.
             scale: Standard deviation of the scores.
             effects: Effective number of coefficients.
             slopes: Of the fidelities.
 
         Source: Liu & Rubin (1995), ML estimation of the t distribution.
         """
-        relative = squares / self.factors[levels]
+        relative = squares / self.loudness(levels, alone)
         weights = (TAILS + 1.0) / (TAILS + relative / self.variance)
         weighted = float(weights @ relative)
         prior = least_variance(scale, len(squares))
         variance = prior + weighted / (2.0 * SHAPE + len(squares))
+        surprise = weights * squares / variance
+        lone = surprise[alone] / self.factors[levels[alone]]
+        louder = max(1.0, (ALONE + float(lone.sum())) / (ALONE + len(lone)))
         count = np.bincount(levels, minlength=len(self.factors))
-        loud = np.bincount(levels, weights=weights * squares, minlength=len(count)) / variance
+        told = surprise / np.where(alone, louder, 1.0)
+        loud = np.bincount(levels, weights=told, minlength=len(count))
         factors = (FIDELITY + loud) / (FIDELITY + count)
         freedom = max(1.0, len(squares) - effects)
-        return NoiseModel(variance, freedom, weights, factors / factors[0], slopes)
+        return NoiseModel(variance, freedom, weights, factors / factors[0], slopes, louder)
 
     @property
     def estimate(self) -> NoiseEstimate:

@@ -42,14 +42,17 @@ class Posterior:
     count: int
 
     @classmethod
-    def of(cls, basis: Basis, seen: tuple[Observation, ...]) -> "Posterior":
-        """Learn ``seen``, at least one scored trial, from scratch."""
-        return cls.first(basis, seen).advanced(seen)
+    def of(cls, basis: Basis, seen: tuple[Observation, ...], home: int = 0) -> "Posterior":
+        """Learn ``seen``, at least one scored trial, from scratch.
+
+        The study's own seed is ``home``.
+        """
+        return cls.first(basis, seen, home).advanced(seen)
 
     @classmethod
-    def first(cls, basis: Basis, seen: tuple[Observation, ...]) -> "Posterior":
+    def first(cls, basis: Basis, seen: tuple[Observation, ...], home: int = 0) -> "Posterior":
         """Learn the first of ``seen`` alone."""
-        return cls.after(refit(basis, seen[:1], None))
+        return cls.after(refit(basis, seen[:1], None, home))
 
     @classmethod
     def after(cls, fit: Fit) -> "Posterior":
@@ -61,7 +64,7 @@ class Posterior:
         fit = self.fit
         for count in range(self.count + 1, len(seen) + 1):
             if _is_due(fit, seen[count - 1], count):
-                fit = refit(self.basis, seen[:count], fit)
+                fit = refit(self.basis, seen[:count], fit, self.home)
         posterior = self if fit is self.fit else self.after(fit)
         return Posterior(fit, posterior._extended(seen), len(seen))
 
@@ -97,6 +100,10 @@ class Posterior:
     @property
     def basis(self) -> Basis:
         return self.fit.measurements.basis
+
+    @property
+    def home(self) -> int:
+        return self.fit.measurements.indicators.home
 
     @property
     def noise(self) -> NoiseEstimate:

@@ -21,10 +21,10 @@ from perfmodel.additive.noise import NoiseModel
 from perfmodel.additive.scales import Scales
 from rankspace import Observation
 
-VERSION = 1
+VERSION = 2
 """Of the format and of what a fit is: a fit of another version is learned anew."""
 
-_NOISE = ("variance", "freedom", "weights", "factors", "slopes")
+_NOISE = ("variance", "freedom", "weights", "factors", "slopes", "alone")
 _GAUSSIAN = ("rows", "targets", "prior_mean", "prior_variance")
 
 
@@ -35,19 +35,19 @@ def dump(fit: Fit) -> bytes:
     return buffer.getvalue()
 
 
-def load(blob: bytes, basis: Basis, seen: tuple[Observation, ...]) -> Fit | None:
+def load(blob: bytes, basis: Basis, seen: tuple[Observation, ...], home: int) -> Fit | None:
     """Read what ``dump`` wrote of a fit of some of the first trials of ``seen``.
 
-    None if it is of other trials, of another version, or damaged.
+    None if it is of other trials, of another seed than ``home``, of another version, or damaged.
     """
     try:
         with np.load(io.BytesIO(blob), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-        version, count = arrays["head"].tolist()
+        version, count, seed = arrays["head"].tolist()
         mine = seen[:count]
-        if version != VERSION or arrays["trials"].tobytes() != _digest(mine):
+        if (version, seed) != (VERSION, home) or arrays["trials"].tobytes() != _digest(mine):
             return None
-        return _fit(arrays, Measurements.of(basis, mine))
+        return _fit(arrays, Measurements.of(basis, mine, home))
     except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile):
         return None
 
@@ -55,7 +55,7 @@ def load(blob: bytes, basis: Basis, seen: tuple[Observation, ...]) -> Fit | None
 def _arrays(fit: Fit) -> dict[str, Any]:
     seen = fit.measurements.seen
     return {
-        "head": np.array([VERSION, len(seen)]),
+        "head": np.array([VERSION, len(seen), fit.measurements.indicators.home]),
         "trials": np.frombuffer(_digest(seen), dtype=np.uint8),
         "misleads": np.array(fit.misleads),
         "common": np.array([fit.scales.common, fit.scales.trust]),
@@ -86,8 +86,10 @@ def _fit(arrays: Mapping[str, Any], measurements: Measurements) -> Fit:
 
 
 def _noise(arrays: Mapping[str, Any], which: str) -> NoiseModel:
-    variance, freedom, weights, factors, slopes = (arrays[f"{which} {name}"] for name in _NOISE)
-    return NoiseModel(float(variance), float(freedom), weights, factors, slopes)
+    variance, freedom, weights, factors, slopes, alone = (
+        arrays[f"{which} {name}"] for name in _NOISE
+    )
+    return NoiseModel(float(variance), float(freedom), weights, factors, slopes, float(alone))
 
 
 def _digest(seen: tuple[Observation, ...]) -> bytes:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from perfmodel.additive.basis import Basis
+from perfmodel.additive.fit import Fit, refit
 from perfmodel.additive.measurements import SEEDS_TOLD_APART
 from perfmodel.additive.posterior import EAGER, Posterior
 from perfmodel.allocation.random_vectors import random_vectors
@@ -98,7 +99,7 @@ def test_left_out_errors_are_those_of_refitting_without_the_trial() -> None:
     )
     prior = fit.gaussian.prior_mean / fit.gaussian.prior_variance
     mean = covariance @ (prior + rows[keep].T @ targets[keep])
-    deviation = fit.whitening.deviations(fit.measurements.levels)[3]
+    deviation = fit.measurements.deviations(fit.whitening)[3]
     assert fit.left_out[3] == pytest.approx(deviation * (rows[3] @ mean - targets[3]), rel=1e-6)
 
 
@@ -215,15 +216,69 @@ def test_rows_in_parts_say_what_they_say_together(monkeypatch: pytest.MonkeyPatc
     assert np.allclose(together.fit.left_out, in_parts.fit.left_out, rtol=1e-6)
 
 
+def _columns(posterior: Posterior) -> int:
+    return len(posterior.gaussian.mean) - len(posterior.coefficients)
+
+
 def test_seeds_without_end_are_no_columns_without_end() -> None:
     history = tuple(
-        Observation(one.rank_vector, one.score, seed=at) for at, one in enumerate(seen(150, 0.2))
+        Observation(one.rank_vector, one.score, seed=at // 2)
+        for at, one in enumerate(seen(150, 0.2))
     )
     posterior = Posterior.of(BASIS, history)
-    columns = len(posterior.gaussian.mean) - BASIS.features([FRESH[0]]).shape[1]
-    assert columns == SEEDS_TOLD_APART  # a fidelity, and the seeds but the first
+    assert _columns(posterior) == 2 + SEEDS_TOLD_APART  # a fidelity, "on another seed", and seeds
     assert len(posterior.fit.measurements.seen) < len(history)  # a new seed calls for no refit
     assert correlation(posterior) > 0.7
+
+
+def _each_on_its_own(trials: Sequence[Observation], spread: float) -> tuple[Observation, ...]:
+    """Each trial on a seed of its own, whose effect scatters by ``spread``."""
+    effects = spread * np.random.default_rng(4).standard_normal(len(trials))
+    return tuple(
+        Observation(one.rank_vector, (one.score or 0.0) + effect, 1000 + at)
+        for at, (one, effect) in enumerate(zip(trials, effects.tolist(), strict=True))
+    )
+
+
+def test_a_seed_met_once_is_a_variance_and_no_column() -> None:
+    apart = Posterior.of(BASIS, _each_on_its_own(seen(60, 0.2), 0.0))
+    assert _columns(apart) == 2
+    assert correlation(apart) > 0.97 * correlation(Posterior.of(BASIS, seen(60, 0.2)))
+
+
+def test_trials_alone_on_their_seed_count_less_the_more_seeds_differ() -> None:
+    home, elsewhere = seen(30, 0.1), _each_on_its_own(seen(30, 0.1, seed=3), 4.0)
+    mixed = Posterior.of(BASIS, home + elsewhere)
+    assert mixed.fit.noise.alone > 20.0
+    assert correlation(mixed) > 0.97 * correlation(Posterior.of(BASIS, home))
+    same = Posterior.of(BASIS, home + _each_on_its_own(seen(30, 0.1, seed=3), 0.0))
+    assert same.fit.noise.alone < 5.0
+    assert correlation(same) > correlation(Posterior.of(BASIS, home))
+
+
+def test_the_home_seed_is_the_studys_own_however_few_trials_ran_on_it() -> None:
+    """Foreign trials first, and more of them: predicted is the level of the home seed."""
+    there = tuple(Observation(o.rank_vector, (o.score or 0.0) - 5.0, 9) for o in seen(25, 0.1))
+    here = seen(8, 0.1, seed=3)
+    for trials in (there + here, here + there):
+        mean, _ = Posterior.of(BASIS, trials, home=0).predict(FRESH)
+        assert mean.mean() == pytest.approx(clean(FRESH).mean(), abs=0.5)
+        mean, _ = Posterior.of(BASIS, trials, home=9).predict(FRESH)
+        assert mean.mean() == pytest.approx(clean(FRESH).mean() - 5.0, abs=0.5)
+
+
+def test_a_seed_of_its_own_for_every_trial_calls_for_no_refits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counts: list[int] = []
+
+    def counted(basis: Basis, seen: tuple[Observation, ...], before: Fit | None, home: int) -> Fit:
+        counts.append(len(seen))
+        return refit(basis, seen, before, home)
+
+    monkeypatch.setattr("perfmodel.additive.posterior.refit", counted)
+    Posterior.of(BASIS, _each_on_its_own(seen(150, 0.2), 1.0))
+    assert len(counts) < EAGER + 12
 
 
 def test_a_layer_has_as_many_columns_as_a_submission_counts() -> None:

@@ -52,9 +52,9 @@ def test_a_restart_from_a_kept_fit_proposes_what_the_whole_history_does(
     assert fresh.take_up(kept)
     sizes: list[int] = []
 
-    def counted(basis: Basis, seen: tuple[Observation, ...], before: Fit | None) -> Fit:
+    def counted(basis: Basis, seen: tuple[Observation, ...], before: Fit | None, home: int) -> Fit:
         sizes.append(len(seen))
-        return refit(basis, seen, before)
+        return refit(basis, seen, before, home)
 
     monkeypatch.setattr("perfmodel.additive.posterior.refit", counted)
     assert propose(fresh, count=3)[1] == expected
@@ -112,6 +112,10 @@ def test_a_damaged_fit_is_as_good_as_none(whole: ModelState, kept: bytes, damage
     state = learn(start(SPACE, trials=200), _history())
     assert not state.take_up(damage(kept))
     assert propose(state)[1] == propose(whole)[1]
+
+
+def test_a_fit_of_a_study_with_another_seed_is_learned_anew(kept: bytes) -> None:
+    assert not learn(start(SPACE, trials=200, seed=1), _history()).take_up(kept)
 
 
 def test_a_fit_of_another_version_is_learned_anew(
