@@ -7,6 +7,11 @@ from perfmodel.arrays import Floats
 LEAST_SCORES_FOR_GUARD = 8
 """Scores before the guard speaks; fewer say nothing about either."""
 
+OFF, DIVERGED = 3.0, 10.0
+"""Robust standard deviations beyond which an error counts as just that large, and beyond which a
+score is a diverged trial's: how far off it is says nothing about a model that did not foresee it,
+and spoils the plain baseline as well."""
+
 PATIENCE = 1.05
 """How much worse than the baseline the model's squared error may be."""
 
@@ -24,12 +29,20 @@ def misleads(errors: Floats, scores: Floats, parameters: Floats) -> bool:
     """
     if len(scores) < LEAST_SCORES_FOR_GUARD:
         return False
-    plain = min(left_out_error(scores), left_out_error(scores, parameters))
-    return float(np.mean(errors**2)) > PATIENCE * plain
+    away = scores - np.median(scores)
+    kept = away**2 <= limit(away, DIVERGED)
+    told, priced = scores[kept], parameters[kept]
+    plain = min(float(np.mean(left_out_errors(told, *with_) ** 2)) for with_ in ((), (priced,)))
+    return float(np.mean(errors[kept] ** 2)) > PATIENCE * plain
 
 
-def left_out_error(scores: Floats, feature: Floats | None = None) -> float:
-    """Leave-one-out mean squared error of least squares on a constant and ``feature``, ``(n,)``.
+def limit(errors: Floats, deviations: float = OFF) -> float:
+    """Largest square that one of ``errors``, ``(n,)``, may count with."""
+    return float((deviations * 1.4826 * np.median(np.abs(errors))) ** 2)
+
+
+def left_out_errors(scores: Floats, feature: Floats | None = None) -> Floats:
+    """Leave-one-out errors of least squares on a constant and ``feature``, ``(n,)`` each.
 
     Source: Allen (1974), PRESS.
     """
@@ -41,4 +54,4 @@ def left_out_error(scores: Floats, feature: Floats | None = None) -> float:
             basis = np.stack([basis[0], centred / length])
     residual = scores - basis.T @ (basis @ scores)
     leverage = np.minimum((basis**2).sum(axis=0), 1.0 - 1e-9)
-    return float(np.mean((residual / (1.0 - leverage)) ** 2))
+    return np.asarray(residual / (1.0 - leverage))

@@ -11,8 +11,17 @@ SHAPE = 1.0
 RATE = 0.02
 """Inverse gamma prior of the noise variance; the rate in units of the scores' variance."""
 
-TAILS = 12.0
-"""Degrees of freedom of the noise: trials far off count less than a Gaussian would let them."""
+TAILS = 4.0
+"""Degrees of freedom of the noise: trials far off hardly count. A tenth of the trials may diverge;
+a trial that is in line with the others tells nearly as much as under a Gaussian."""
+
+INFORMATION = (TAILS + 1.0) / (TAILS + 3.0)
+"""Fisher information of a trial under Student's t, where a Gaussian of the same scale has 1: the
+trials together tell that much less than their weights claim (Lange, Little & Taylor 1989)."""
+
+SPREAD = 1.448
+"""Variance of Gaussian noise over the square of the scale that Student's t of ``TAILS`` degrees
+finds in it: the noise of trials that did not diverge is what people are told."""
 
 ALONE = 2.0
 """Trials' worth of "as noisy as the others" for those alone on their seed."""
@@ -125,7 +134,7 @@ class NoiseModel:
     def estimate(self) -> NoiseEstimate:
         """Standard deviation with its interval, from the inverse chi-square with ``freedom``."""
         low, high = special.chdtri(self.freedom, np.array([0.05, 0.95]))
-        variance = self.variance * TAILS / (TAILS - 2.0)  # of Student's t, from its scale
+        variance = SPREAD * self.variance
         spread = variance * self.freedom
         return NoiseEstimate(
             float(np.sqrt(variance)),

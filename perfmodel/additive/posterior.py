@@ -9,7 +9,7 @@ import numpy as np
 from perfmodel.additive.basis import Basis
 from perfmodel.additive.fit import Fit, compressed, refit
 from perfmodel.additive.gaussian import Gaussian
-from perfmodel.additive.noise import NoiseEstimate
+from perfmodel.additive.noise import INFORMATION, NoiseEstimate
 from perfmodel.arrays import Floats
 from rankspace import Observation, RankVector
 
@@ -131,14 +131,14 @@ class Posterior:
         """Mean and standard deviation of the noiseless score, ``(n,)`` each, score units."""
         rows = self._directions(vectors)
         mean = self.fit.measurements.centre + rows @ self.gaussian.mean
-        return mean, np.sqrt(self.gaussian.variances(rows))
+        return mean, np.sqrt(self.gaussian.variances(rows) / INFORMATION)
 
     def difference(self, first: RankVector, second: RankVector) -> tuple[float, float]:
         """Mean and standard deviation of the first's noiseless score minus the second's."""
         rows = self._directions([first, second])
         change = rows[:1] - rows[1:]
         variance = self.gaussian.variances(change)
-        return float((change @ self.gaussian.mean)[0]), float(np.sqrt(variance[0]))
+        return float((change @ self.gaussian.mean)[0]), float(np.sqrt(variance[0] / INFORMATION))
 
     def _directions(self, vectors: Sequence[RankVector]) -> Floats:
         """Rows at the highest fidelity and on the home seed, ``(n, p + g)``."""

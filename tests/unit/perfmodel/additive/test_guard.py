@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from perfmodel import ModelState, learn, propose, random_vectors, start
-from perfmodel.additive.guard import left_out_error
+from perfmodel.additive.guard import left_out_errors
+from perfmodel.additive.guard import misleads as misleading
 from rankspace import Layer, Observation, SearchSpace
 
 SPACE = SearchSpace(
@@ -43,7 +44,7 @@ def misleads(state: ModelState) -> bool:
 @pytest.mark.parametrize("parameters", [[1e9] * 9, [1e9 + 1e-7 * at for at in range(9)]])
 def test_a_parameter_count_that_never_varies_explains_nothing(parameters: list[float]) -> None:
     scores = np.random.default_rng(0).standard_normal(9)
-    assert left_out_error(scores, np.array(parameters)) == left_out_error(scores)
+    assert (left_out_errors(scores, np.array(parameters)) == left_out_errors(scores)).all()
 
 
 def test_the_left_out_error_equals_refitting_without_each_trial() -> None:
@@ -54,4 +55,17 @@ def test_the_left_out_error_equals_refitting_without_each_trial() -> None:
         keep = np.arange(9) != out
         slope, level = np.polyfit(feature[keep] - 1e6, scores[keep], 1)
         errors.append(scores[out] - (slope * (feature[out] - 1e6) + level))
-    assert left_out_error(scores, feature) == pytest.approx(np.mean(np.square(errors)))
+    assert left_out_errors(scores, feature) == pytest.approx(np.array(errors), rel=1e-5)
+
+
+def test_diverged_trials_neither_convict_nor_acquit() -> None:
+    rng = np.random.default_rng(0)
+    scores, parameters = rng.standard_normal(40), rng.standard_normal(40)
+    good, bad = 0.3 * rng.standard_normal(40), 1.5 * rng.standard_normal(40)
+    assert not misleading(good, scores, parameters)
+    assert misleading(bad, scores, parameters)
+    scores[[3, 17]] -= 100.0
+    for errors in (good, bad):
+        errors[[3, 17]] = 130.0  # a sharp model is further off than the plain mean
+    assert not misleading(good, scores, parameters)
+    assert misleading(bad, scores, parameters)

@@ -157,6 +157,20 @@ def test_diverged_trials_do_not_spoil_the_model(diverged: float) -> None:
     assert correlation(Posterior.of(BASIS, tuple(trials))) > 0.7
 
 
+def test_a_tenth_of_diverged_trials_costs_little_wherever_they_end() -> None:
+    """Too near the others to be told from them by a gap, too far to be averaged."""
+    rng = np.random.default_rng(3)
+    whole, found = [], []
+    for truth in range(100, 104):
+        trials = list(seen(60, 0.2, truth=truth))
+        whole.append(correlation(Posterior.of(BASIS, tuple(trials)), truth))
+        for at in rng.choice(60, 6, replace=False).tolist():
+            lost = (trials[at].score or 0.0) - 0.2 * float(rng.uniform(20.0, 200.0))
+            trials[at] = Observation(trials[at].rank_vector, lost)
+        found.append(correlation(Posterior.of(BASIS, tuple(trials)), truth))
+    assert np.mean(found) > np.mean(whole) - 0.04
+
+
 def test_equal_scores_are_no_problem() -> None:
     vectors = random_vectors(SPACE, 10, seed=1)
     mean, std = Posterior.of(BASIS, tuple(Observation(v, 3.0) for v in vectors)).predict(vectors)
