@@ -6,6 +6,7 @@ import numpy as np
 
 from perfmodel.additive.posterior import Posterior
 from perfmodel.allocation.feasible import is_feasible
+from perfmodel.allocation.grid import on_grid
 from perfmodel.arrays import Floats
 from perfmodel.reasons import moves
 from perfmodel.state import ModelState
@@ -39,7 +40,7 @@ class Additive:
         self, state: ModelState, pending: Collection[RankVector], rng: np.random.Generator
     ) -> Proposal:
         """Offer the next vector of the design, a Thompson sample, or the guard's choice."""
-        planned = _planned(state, pending)
+        planned = planned_vector(state, pending)
         if planned is not None:
             return _proposal(state, planned, _design_reason(state, planned))
         if state.posterior is None:
@@ -70,7 +71,7 @@ class Additive:
         mean = posterior.mean_tables()
         for attempt in range(RETRIES):
             heat = warmth + 0.25 * attempt
-            tables = mean + heat * (posterior.sample_tables(rng) - mean)
+            tables = on_grid(mean + heat * (posterior.sample_tables(rng) - mean))
             vector = state.setup.allocator.best(tables, tolerance=ROUGH)
             if vector not in pending and vector not in state.tried:
                 how = "Thompson sample" if heat > 0.0 else "Best by the model"
@@ -89,7 +90,7 @@ class Additive:
         """The model's optimum over the whole space, then the best feasible tried by its mean."""
         if state.posterior is None:
             return Observed().leaders(state, count)
-        optimum = state.setup.allocator.best(state.posterior.mean_tables())
+        optimum = state.setup.allocator.best(on_grid(state.posterior.mean_tables()))
         if count == 1:
             return (optimum,)
         seen = dict.fromkeys(o.rank_vector for o in state.scored)
@@ -104,7 +105,7 @@ class Additive:
         """Bisect the budget for the cheapest optimum predicted not to be worse than uniform."""
         if state.posterior is None:
             return None
-        tables, uniform = state.posterior.mean_tables(), state.setup.uniform
+        tables, uniform = on_grid(state.posterior.mean_tables()), state.setup.uniform
         ceiling = state.space.max_parameters
         dear = ceiling - state.space.parameters(uniform) + 1  # spare: strictly below uniform
         cheap = ceiling - state.space.parameters(state.space.cheapest())
@@ -122,7 +123,7 @@ class Additive:
         return found
 
 
-def _planned(state: ModelState, pending: Collection[RankVector]) -> RankVector | None:
+def planned_vector(state: ModelState, pending: Collection[RankVector]) -> RankVector | None:
     """Return the next vector of the design, while it lasts."""
     if len(state.tried) >= len(state.setup.design):
         return None
