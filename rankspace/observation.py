@@ -107,8 +107,7 @@ MOST_TEXTS = 256
 class TextLosses:
     """The held-out loss, text by text: what says how far it hangs on the texts at hand.
 
-    Many texts are told as groups of neighbours, in an order that is the same for all trials on the
-    same data.
+    Many texts are told in groups, whose order is the same for all trials on the same data.
 
     Attributes:
         losses: Sum of the token losses of each group, in nats.

@@ -33,14 +33,13 @@ def mean_loss(model: Any, examples: Sequence[Example], device: torch.device) -> 
         batches = [collate(part, device) for part in parts]
         return torch.stack([measured_loss(model, batch) for batch in batches]).sum().item()
 
-    with autocast(device, model.dtype):
-        found = _measured(examples, device, total)
+    found = _measured(model, examples, device, total)
     return _finite(found / sum(example.targets for example in examples), examples)
 
 
 @torch.no_grad()
 def text_losses(model: Any, examples: Sequence[Example], device: torch.device) -> TextLosses:
-    """Return the losses of ``examples``, at most ``MOST_TEXTS`` groups of neighbours.
+    """Return the losses of ``examples``, at most ``MOST_TEXTS`` groups.
 
     Their mean is that of ``mean_loss`` but for rounding.
 
@@ -56,8 +55,7 @@ def text_losses(model: Any, examples: Sequence[Example], device: torch.device) -
             found |= zip(map(id, part), torch.stack(sums).tolist(), strict=True)
         return found
 
-    with autocast(device, model.dtype):
-        found = _measured(examples, device, by_example)
+    found = _measured(model, examples, device, by_example)
     groups = _groups(examples)
     losses = tuple(math.fsum(found[id(example)] for example in group) for group in groups)
     texts = TextLosses(losses, tuple(sum(e.targets for e in group) for group in groups))
@@ -66,7 +64,7 @@ def text_losses(model: Any, examples: Sequence[Example], device: torch.device) -
 
 
 def _groups(examples: Sequence[Example]) -> list[Sequence[Example]]:
-    """Neighbours together: windows of one text are alike, and no two samples of texts."""
+    """Groups of as many examples each, in the order given, which is the same for all trials."""
     count = min(len(examples), MOST_TEXTS)
     ends = [len(examples) * at // count for at in range(count + 1)]
     return [examples[begin:end] for begin, end in pairwise(ends)]
@@ -82,6 +80,7 @@ def _finite(loss: float, examples: Sequence[Example]) -> float:
 
 
 def _measured(
+    model: Any,
     examples: Sequence[Example],
     device: torch.device,
     measure: Callable[[Sequence[Sequence[Example]]], T],
@@ -91,7 +90,8 @@ def _measured(
     longest = max(len(example.tokens) for example in examples)
     while True:
         try:
-            return measure(batched(examples, most))
+            with autocast(device, model.dtype):
+                return measure(batched(examples, most))
         except (RuntimeError, MemoryError) as error:
             if not memory.is_exhausted(error):
                 raise

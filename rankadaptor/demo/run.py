@@ -35,6 +35,7 @@ from rankadaptor.verdict_view import verdict_view
 from rankspace import PrunedModel, SearchSpace, Study, Verdict
 from rankspace.errors import InvalidInput, RankspaceError
 from rankspace.study import StudyState
+from rankspace.wire import encode
 
 RELOAD_TOLERANCE = 1e-5
 MARKER = ".rankadaptor-demo"
@@ -68,6 +69,8 @@ class Outcome:
             "best_parameters": self.verdict.best_parameters,
             "uniform_parameters": self.verdict.uniform_parameters,
             "trials": self.verdict.trials,
+            "controls": encode(self.verdict.controls),
+            "rates": encode(self.verdict.rates),
             "adapter_dir": str(self.adapter),
             "recovered_loss": self.recovered_loss,
             "reloaded_loss": self.reloaded_loss,

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import special
 
 from perfmodel.arrays import Floats
 from perfmodel.evidence.fresh_seeds import COUNTED, FreshSeeds
 from perfmodel.evidence.judging import LEAST_LOST
-from perfmodel.evidence.looks import ERROR, PARTS, error_after, plan_looks
+from perfmodel.evidence.looks import plan_looks
 from perfmodel.evidence.verification import Arms, Controls, Run, Scored, checked, next_step
 from rankspace import Layer, RankVector, SearchSpace, Verdict
 from rankspace.errors import TrialFailed
@@ -189,72 +188,6 @@ def test_a_vector_shown_to_be_worse_is_never_the_cheapest_not_worse() -> None:
         assert verdict.cheapest_rank_vector != ECONOMY
 
 
-def test_the_random_control_is_subtracted_from_the_winner() -> None:
-    arms = Arms(ARMS.candidates, UNIFORM, random=RANDOM)
-    verdict, _ = verify(by_hand({FIRST: WINS, RANDOM: [10.0]}), arms)
-    assert verdict.versus_random is not None
-    assert verdict.versus_random.gain == pytest.approx(20.0)
-    assert verdict.versus_random.answer is Answer.BETTER
-
-
-def test_the_random_control_chooses_as_the_search_does() -> None:
-    arms = Arms(ARMS.candidates, UNIFORM, random=RANDOM)
-    gains = {FIRST: WINS, RANDOM: [10.0], ECONOMY: [12.0]}
-    verdict, scored = verify(by_hand(gains), arms, controls=Controls((ECONOMY,)))
-    assert verdict.versus_random is not None
-    assert verdict.versus_random.gain == pytest.approx(18.0)
-    judged = [one for one in scored if one.seed >= SEED + CHOOSING_SEEDS]
-    assert {one.rank_vector for one in judged} == {FIRST, UNIFORM, ECONOMY}
-
-
-def test_the_controls_cost_the_winner_no_round() -> None:
-    arms = Arms(ARMS.candidates, UNIFORM, random=RANDOM)
-    score = by_hand({FIRST: [0.1, -0.1]})
-    alone, _ = verify(score, arms)
-    beside, scored = verify(score, arms, controls=Controls((ECONOMY,)))
-    assert beside.versus_uniform == alone.versus_uniform
-    assert len(scored) <= Verify().max_trials + CHOOSING_SEEDS
-
-
-def test_controls_and_rates_run_when_the_answer_is_there_and_are_told_with_it() -> None:
-    ran: list[Run] = []
-    controls = Controls(vectors={"o_proj": THIRD, "down_proj": SECOND}, rates=(0.33, 3.0))
-    score = by_hand({FIRST: WINS, THIRD: [10.0], SECOND: [20.0]})
-    scored: list[Scored] = []
-    while True:
-        step = next_step(ARMS, scored, FIVE, SEEDS, space=SPACE, trials=40, controls=controls)
-        if isinstance(step, Verdict):
-            break
-        ran += step
-        scored += [
-            Scored(
-                run.rank_vector,
-                run.seed,
-                (score(run.rank_vector, run.seed) or 0.0) * run.rate,
-                rate=run.rate,
-            )
-            for run in step
-        ]
-    assert len(ran) == len(set(ran)) == FIVE.max_trials + 2 * 5 + 2 * 2
-    assert [run.rate for run in ran[-4:]] == [0.33, 0.33, 3.0, 3.0]
-    assert step.versus_uniform == verify(score, plan=FIVE)[0].versus_uniform
-    gains = {one.name: one.comparison.gain for one in step.controls if one.comparison}
-    assert gains == {"o_proj": pytest.approx(20.0), "down_proj": pytest.approx(10.0)}
-    assert step.rates is not None
-    assert [point.rate for point in step.rates.points] == [0.33, 1.0, 3.0]
-    assert [point.gain for point in step.rates.points] == pytest.approx([9.9, 30.0, 90.0])
-
-
-def test_a_lead_over_random_that_luck_explains_is_not_better() -> None:
-    arms = Arms(ARMS.candidates, UNIFORM, random=RANDOM)
-    score = by_hand({FIRST: WINS, RANDOM: [10.0]})
-    for luck, answer in [(18.0, Answer.BETTER), (20.0, Answer.NO_DIFFERENCE_SHOWN)]:
-        verdict, _ = verify(score, arms, controls=Controls(luck=luck))
-        assert verdict.versus_random is not None
-        assert verdict.versus_random.answer is answer
-        assert verdict.luck == luck
-
-
 LOST = SEED + CHOOSING_SEEDS + 1
 
 
@@ -361,39 +294,6 @@ def test_the_verdict_does_not_depend_on_the_order_of_arrival() -> None:
     assert next_step(ARMS, scored[::-1], Verify(), SEEDS, space=SPACE, trials=40) == verdict
 
 
-@pytest.mark.parametrize(
-    ("first", "last", "rounds"),
-    [
-        (5, 5, (5,)),
-        (5, 6, (6,)),
-        (5, 7, (7,)),
-        (5, 8, (5, 8)),
-        (5, 12, (5, 12)),
-        (5, 13, (5, 8, 13)),
-        (3, 40, (3, 11, 40)),
-        (5, 2, (2,)),
-    ],
-)
-def test_looks_are_far_apart(first: int, last: int, rounds: tuple[int, ...]) -> None:
-    looks = plan_looks(first, last)
-    assert tuple(look.rounds for look in looks) == rounds
-    assert sum(1.0 - look.confidence for look in looks) >= ERROR - 1e-9
-    assert looks[0].confidence == pytest.approx(1.0 - PARTS[len(looks)][0] * ERROR)
-
-
-@pytest.mark.parametrize(("first", "last"), [(5, 8), (5, 13), (3, 40)])
-def test_all_looks_together_miss_with_their_error(first: int, last: int) -> None:
-    """Against plain simulation of paired differences, on numbers of its own."""
-    looks, studies = plan_looks(first, last), 40_000
-    drawn = np.random.default_rng(7).standard_normal((studies, last))
-    missed = np.zeros(studies, dtype=np.bool_)
-    for look in looks:
-        seen = drawn[:, : look.rounds]
-        reach = special.stdtrit(look.rounds - 1, 0.5 + look.confidence / 2.0)
-        missed |= np.abs(seen.mean(1)) > reach * seen.std(1, ddof=1) / look.rounds**0.5
-    assert missed.mean() == pytest.approx(ERROR, abs=0.004)
-
-
 def test_without_an_effect_better_is_rare_and_the_interval_covers() -> None:
     plan = Verify(max_trials=60)
     found = [verify(noisy({}, np.random.default_rng(seed)), plan=plan)[0] for seed in range(300)]
@@ -494,13 +394,6 @@ def test_a_verification_of_failures_finds_nothing() -> None:
         Scored(vector, SEED + at, None) for at in range(7) for vector in (*ARMS.choosing, UNIFORM)
     ]
     assert found_of(scored) == ()
-
-
-def test_all_answers_of_a_study_err_no_more_than_twice_the_first() -> None:
-    errors = [error_after(looks) for looks in range(40)]
-    assert errors[0] == ERROR
-    assert errors == sorted(errors, reverse=True)
-    assert sum(errors) < 2.0 * ERROR
 
 
 def test_an_answer_after_another_is_wider_on_the_same_scores() -> None:

@@ -254,3 +254,45 @@ def test_sqlite_is_set_up_for_durability(database: Database) -> None:
         "synchronous": 2,
     }
     database.close()
+
+
+RATES = (
+    "INSERT INTO models (id, fingerprint, path, document, created_at, project) "
+    "VALUES ('md', 'f', '/model', '{}', 1.0, 'default')",
+    "INSERT INTO studies (id, project, model_id, model_path, name, document, space, state, stage, "
+    "retries, created_at, verdict, answer) VALUES ('st', 'default', 'md', '/model', 'x', '{}', "
+    "'{}', 'done', 'done', 0, 1.0, '{\"trials\": 4}', '{\"trials\": 4, \"luck\": 1.0}')",
+    *(
+        "INSERT INTO trials (id, study_id, purpose, proposed, rank_vector, seed, steps, epochs, "
+        "split, keep_adapter, priority, reason, state, token, expiries, created_at, rate) VALUES "
+        f"({trial}, 'st', 'verify', {{false}}, '[1]', 9, 1, 0, 'final', {{false}}, 1, '', "
+        f"'{state}', 1, 0, 1.0, {rate})"
+        for trial, state, rate in ((1, "done", 1), (2, "done", 3), (3, "queued", 3))
+    ),
+    *(
+        "INSERT INTO observations (trial_id, study_id, sequence, token, score, created_at) "
+        f"VALUES ({trial}, 'st', {trial}, 1, -1.0, 1.0)"
+        for trial in (1, 2)
+    ),
+)
+
+
+def test_the_program_before_rates_takes_no_score_of_another_rate_for_one_of_the_recipe_s(
+    either: Database,
+) -> None:
+    config = schema.configuration(either.engine)
+    schema.upgrade(either)
+    false = "0" if either.engine.dialect.name == "sqlite" else "false"
+    with either.engine.begin() as connection:
+        for statement in RATES:
+            connection.exec_driver_sql(statement.replace("{false}", false))
+    command.downgrade(config, "0009")
+    with either.engine.connect() as connection:
+        assert connection.scalars(text("SELECT trial_id FROM observations")).all() == [1]
+        states = connection.scalars(text("SELECT state FROM trials ORDER BY id")).all()
+        assert states == ["done", "cancelled", "cancelled"]
+        assert "luck" not in str(connection.scalar(text("SELECT verdict FROM studies")))
+    command.upgrade(config, "head")
+    with either.engine.connect() as connection:
+        assert connection.scalars(text("SELECT rate FROM trials")).all() == [1.0] * 3
+    either.close()
