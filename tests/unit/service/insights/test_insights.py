@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from rankadaptor.client import Client
 from rankspace.calibration import Calibration, Noise, Trust
@@ -58,10 +58,16 @@ def test_predictions_are_judged_as_they_stood_when_the_trial_was_claimed(
     assert {point.trial for point in found.points} == predicted
     assert len(predicted) >= 20
     assert found.noise is not None
+    with service.app.state.runtime.database.reading() as session:
+        rows = session.execute(select(TrialRow.id, TrialRow.noise)).all()
+    kept = {trial: noise for trial, noise in rows if noise is not None}
+    assert kept
     for point in found.points:
         trial = trials[point.trial]
         assert (point.mean, point.score) == (trial["mean"], trial["score"])
-        assert math.isclose(point.std, math.hypot(trial["std"], found.noise.sd))
+        assert math.isclose(
+            point.std, math.hypot(trial["std"], kept.get(trial["id"], found.noise.sd))
+        )
     assert [seen.count for seen in found.coverage] == [len(predicted)] * 3
     assert found.crps is not None
     assert found.crps_baseline is not None
