@@ -1,7 +1,8 @@
 """Findings: what the verifications of a study found of the promises of its model.
 
 Each rests on the arms, the number of seeds and the confidence of its own verification. An extension
-replaces all three, so what was found before it is kept as it was found, and never judged again.
+replaces all three, so what was found before it is kept as it was found, and never judged again; in
+the form that a service of the version before reads, so without the worst seed and the texts.
 """
 
 from typing import Any
