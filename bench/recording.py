@@ -25,6 +25,19 @@ class Named(Protocol):
     def name(self) -> str: ...
 
 
+@dataclass(frozen=True)
+class Sources:
+    """Folders with what was not made here.
+
+    Attributes:
+        stories: The pretrained stories260k model and its ``sample.txt``.
+        data: ``text/`` and ``instructions/``, for base models that are trained on them.
+    """
+
+    stories: Path
+    data: Path | None = None
+
+
 Wanted = TypeVar("Wanted", bound=Named)
 
 
@@ -46,27 +59,29 @@ class Recording:
 def command(
     description: str | None,
     wanted: Sequence[Wanted],
-    prepare: Callable[[Wanted, Path, Path], Recording],
+    prepare: Callable[[Wanted, Sources, Path], Recording],
 ) -> int:
     """Be the command that records ``wanted``; return how many trials it ran.
 
     Args:
         description: Of the command.
         wanted: What there is to record.
-        prepare: Makes a recording of one of them from the STORIES_DIRECTORY, in a folder.
+        prepare: Makes a recording of one of them from the folders named, in a folder of its own.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("stories", type=Path)
+    parser.add_argument("--data", type=Path)
     parser.add_argument("--only")
     parser.add_argument("--minutes", type=float, default=float("inf"))
     options = parser.parse_args()
     torch.set_num_threads(1)
     deadline = time.monotonic() + 60 * options.minutes
+    sources = Sources(options.stories, options.data)
     ran = 0
     for one in wanted:
         if options.only in (None, one.name):
             with TemporaryDirectory() as folder:
-                ran += record(prepare(one, options.stories, Path(folder)), deadline)
+                ran += record(prepare(one, sources, Path(folder)), deadline)
     return ran
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -12,11 +13,16 @@ from rankspace.trial import Split
 from worker.trial.evaluation import Evaluator
 
 
-def text_recipe(text: Path, rate: float) -> Recipe:
-    """The demo's recipe on another text."""
+def text_recipe(
+    train: Path,
+    rate: float,
+    form: Literal["text", "instruction"] = "text",
+    length: int = 64,
+) -> Recipe:
+    """The demo's recipe on another text, or on instructions."""
     return Recipe(
-        Data(str(text.resolve()), "text", held_out=512),
-        sequence_length=64,
+        Data(str(train.resolve()), form, held_out=512),
+        sequence_length=length,
         batch=Batch(16, 16),
         optimizer=Optimizer(learning_rate=rate, warmup_steps=4),
     )

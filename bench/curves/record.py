@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from bench.recording import Recording, Row, command
+from bench.recording import Recording, Row, Sources, command
 from bench.surfaces.catalogue import CATALOGUE
 from bench.surfaces.record import prepare
 from perfmodel import ModelState, learn, propose, start
@@ -54,9 +54,9 @@ def main() -> None:
     print(f"sequences={len(SEQUENCES)} new_trials={ran}")
 
 
-def _recording(sequence: Sequence, stories: Path, place: Path) -> Recording:
+def _recording(sequence: Sequence, sources: Sources, place: Path) -> Recording:
     (surface,) = [one for one in CATALOGUE if one.name == sequence.surface]
-    prepared = prepare(surface, stories, place)
+    prepared = prepare(surface, sources, place)
     head = {
         "sequence": encode(sequence),
         "fingerprint": prepared.model.fingerprint,

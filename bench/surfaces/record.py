@@ -1,23 +1,26 @@
 """Record real surfaces: rank vectors and the losses that really fine-tuning with them gave.
 
-    python -m bench.surfaces.record STORIES_DIRECTORY [--only NAME] [--minutes N]
+    python -m bench.surfaces.record STORIES_DIRECTORY [--data FOLDER] [--only NAME] [--minutes N]
 
 One file per surface in ``bench/surfaces/data``: a first line with the provenance, then one line
 per trial. A killed recording goes on where it was; every surface ends by itself. STORIES_DIRECTORY
 holds the pretrained stories260k model and its ``sample.txt``; the other base models are trained in
-the demo's way on the spot, from the standard library's source, and cached.
+the demo's way on the spot and cached: on the standard library's source, or on what lies in FOLDER,
+``text/{wikitext2,ptb}-{valid,test}.txt`` and ``instructions/gpteacher-roleplay.jsonl``.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import platformdirs
 import torch
 
-from bench.recording import Recording, Row, command
+from bench.recording import Recording, Row, Sources, command
 from bench.surfaces.catalogue import CATALOGUE, STORIES, TRAINED, Surface
+from bench.surfaces.corpora import halves
 from bench.trial_runner import TrialRunner, text_recipe
 from perfmodel import random_vectors
 from pruning.container.container import load, write_profiles
@@ -25,7 +28,6 @@ from pruning.methods.compression import compress
 from pruning.profiling.calibration_text import CalibrationText, draw_windows
 from pruning.profiling.profile import profile
 from rankadaptor.demo.base_model import cached_base_model
-from rankadaptor.demo.corpus import standard_library
 from rankspace import Context, PrunedModel, RankVector, SearchSpace
 from rankspace.context import layer_profiles
 from rankspace.granularity import search_space
@@ -44,8 +46,8 @@ def main() -> None:
     print(f"surfaces={len(CATALOGUE)} new_trials={ran}")
 
 
-def _recording(surface: Surface, stories: Path, place: Path) -> Recording:
-    prepared = prepare(surface, stories, place)
+def _recording(surface: Surface, sources: Sources, place: Path) -> Recording:
+    prepared = prepare(surface, sources, place)
     runner = prepared.runner(surface.steps)
 
     def trials(seen: Sequence[Row]) -> Iterator[Row]:
@@ -77,15 +79,16 @@ class PreparedSurface:
         return TrialRunner(self.model, self.recipe, self.space, steps=steps, split=Split.SELECTION)
 
 
-def prepare(surface: Surface, stories: Path, place: Path) -> PreparedSurface:
+def prepare(surface: Surface, sources: Sources, place: Path) -> PreparedSurface:
     """Prune the surface's base model in ``place``."""
-    base, text = _source(surface, stories, place)
-    model = _prune(surface, base, text, place / "pruned")
+    material = _material(surface, sources, place)
+    model = _prune(surface, material.base, material.text, place / "pruned")
     search = Search(
         ranks=surface.ranks, granularity=surface.granularity, budget=Budget(surface.budget)
     )
     space = search_space(model, LINEAR_MODULES, search)
-    return PreparedSurface(model, text_recipe(text, surface.rate), space)
+    recipe = text_recipe(material.train, surface.rate, material.form, surface.length)
+    return PreparedSurface(model, recipe, space)
 
 
 def wanted(surface: Surface, space: SearchSpace) -> Iterator[tuple[RankVector, int]]:
@@ -110,15 +113,32 @@ def _off_budget(surface: Surface, space: SearchSpace) -> Iterator[RankVector]:
         yield RankVector(tuple(int(rank) for rank in ranks))
 
 
-def _source(surface: Surface, stories: Path, place: Path) -> tuple[Path, Path]:
+@dataclass(frozen=True)
+class Material:
+    """What a surface is made of.
+
+    Attributes:
+        base: Directory of the base model.
+        text: What pruning looks at.
+        train: What trials train on.
+        form: Of that file.
+    """
+
+    base: Path
+    text: Path
+    train: Path
+    form: Literal["text", "instruction"] = "text"
+
+
+def _material(surface: Surface, sources: Sources, place: Path) -> Material:
     if surface.base == STORIES:
-        return stories, stories / "sample.txt"
-    corpus = standard_library()
+        text = sources.stories / "sample.txt"
+        return Material(sources.stories, text, text)
+    wanted = TRAINED[surface.base]
+    learned = halves(wanted.corpus, sources)
     cache = Path(platformdirs.user_cache_dir("rankadaptor", appauthor=False)) / "demo"
-    base, _ = cached_base_model(corpus, TRAINED[surface.base], cache, lambda step, loss: None)
-    text = place / "recovery.txt"
-    text.write_text(corpus.recovery, encoding="utf-8")
-    return base, text
+    base, _ = cached_base_model(learned.corpus, wanted.size, cache, lambda step, loss: None)
+    return Material(base, *learned.write(place), learned.format)
 
 
 def _prune(surface: Surface, base: Path, text: Path, target: Path) -> PrunedModel:
@@ -146,6 +166,7 @@ def context(surface: Surface, prepared: PreparedSurface) -> Context:
 def _provenance(surface: Surface, prepared: PreparedSurface) -> Row:
     return {
         "surface": encode(asdict(surface)),
+        "corpus": STORIES if surface.base == STORIES else TRAINED[surface.base].corpus.value,
         "fingerprint": prepared.model.fingerprint,
         "parameters": prepared.model.parameters,
         "torch": torch.__version__,
