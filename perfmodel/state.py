@@ -42,6 +42,9 @@ class ModelState:
         belief: What the meta-learned prior said at the start, or None.
         taught: Trials of other studies that were given at the start, or None.
         surveyed: What a survey said before the first trial.
+        submitted: Search trials planned before any extension, where there were other than
+            ``trials``; 0 where there was none. The design and whose turn it is go by them, so that
+            an extension goes on with what was begun.
     """
 
     space: SearchSpace
@@ -54,6 +57,7 @@ class ModelState:
     belief: Belief | None = None
     taught: Taught | None = None
     surveyed: tuple[Surveyed, ...] = ()
+    submitted: int = 0
 
     def to_bytes(self) -> bytes:
         """Write the versioned JSON form; ``from_bytes`` reads it back to an equal state."""
@@ -98,12 +102,30 @@ class ModelState:
         belief = self.belief
         if self.surveyed:
             belief = survey_belief(self.space, self.surveyed, belief)
-        return Setup(self.space, self.seed, self.trials, belief)
+        return Setup(self.space, self.seed, self.pace, belief)
+
+    @property
+    def pace(self) -> int:
+        """Search trials planned before any extension."""
+        return self.submitted or self.trials
+
+    def extended(self, trials: int) -> "ModelState":
+        """The state of a search of so many more trials, or fewer where it is negative."""
+        return self._evolve(trials=self.trials + trials, submitted=self.pace)
+
+    @cached_property
+    def bare(self) -> float:
+        """Score of the model without any adapter, once somebody tried it; minus infinity before."""
+        return _bare(self.observations)
 
     @cached_property
     def scored(self) -> tuple[Observation, ...]:
-        """Observations of trials that did not fail."""
-        return tuple(seen for seen in self.observations if seen.score is not None)
+        """Observations of trials that did not fail.
+
+        A trial that ended below the model without adapter has failed as well, however well it
+        looks: training did harm, and how much says nothing about its ranks.
+        """
+        return tuple(seen for seen in self.observations if _counts(seen, self.bare))
 
     @cached_property
     def scores(self) -> Floats:
@@ -185,15 +207,25 @@ class ModelState:
         known: dict[str, Any] = {n: vars(self)[n] for n in ("setup", "_earlier") if n in vars(self)}
         if vars(self).get("posterior") is not None:
             known["_earlier"] = self.posterior
-        scored = tuple(seen for seen in fresh if seen.score is not None)
-        return {
-            **known,
-            "scored": (*self.scored, *scored),
-            "tried": self.tried | {seen.rank_vector for seen in fresh},
-        }
+        tried = self.tried | {seen.rank_vector for seen in fresh}
+        bare = max(self.bare, _bare(fresh)) if self.bare == -np.inf else self.bare
+        if bare != self.bare:  # what counts is another thing now
+            return {n: known[n] for n in ("setup",) if n in known} | {"tried": tried, "bare": bare}
+        scored = tuple(seen for seen in fresh if _counts(seen, bare))
+        return {**known, "scored": (*self.scored, *scored), "tried": tried, "bare": bare}
 
 
-_DERIVED = ("setup", "scored", "scores", "tried", "posterior", "_earlier")
+def _bare(observations: Sequence[Observation]) -> float:
+    """The first score of a vector that has no adapter anywhere."""
+    told = (o.score for o in observations if o.score is not None and not any(o.rank_vector.ranks))
+    return next(told, -np.inf)
+
+
+def _counts(seen: Observation, bare: float) -> bool:
+    return seen.score is not None and seen.score >= bare
+
+
+_DERIVED = ("setup", "bare", "scored", "scores", "tried", "posterior", "_earlier")
 """What a state computes once; all of it stays true while no observation is added. ``_earlier`` is
 the last posterior that was asked for: learning goes on from there."""
 
@@ -212,3 +244,4 @@ class _Events:
     belief: Belief | None = None
     taught: Taught | None = field(default=None, metadata=LATER)
     surveyed: tuple[Surveyed, ...] = field(default=(), metadata=LATER)
+    submitted: int = field(default=0, metadata=LATER)

@@ -8,6 +8,7 @@ from perfmodel.arrays import Floats
 from perfmodel.meta.prior import read_prior
 from perfmodel.state import ModelState
 from perfmodel.strategies import STRATEGIES, check_requirements
+from perfmodel.strategies.blending.blend import Blend
 from rankspace import Context, Observation, Proposal, RankVector, SearchSpace
 from rankspace.errors import InvalidInput
 from rankspace.observation import Surveyed
@@ -101,9 +102,16 @@ def digest(state: ModelState) -> bool:
     """Take the next step of what a proposal would derive first; it says the same afterwards.
 
     Returns:
-        Whether there is none left. One step takes as long as one refit of all scores.
+        Whether there is none left. One step takes as long as one refit of all scores, and the last
+        one of ``blend`` as long as a few of at most ``blending.levelled.ROWS`` more.
     """
-    return state.strategy is not StrategyName.ADDITIVE or state.digest()
+    if state.strategy not in (StrategyName.ADDITIVE, StrategyName.BLEND):
+        return True
+    if not state.digest():
+        return False
+    if state.strategy is StrategyName.BLEND:
+        Blend().prepare(state)
+    return True
 
 
 def predict(state: ModelState, vectors: Sequence[RankVector]) -> tuple[Floats, Floats]:

@@ -97,6 +97,7 @@ class StrategyName(StrEnum):
     """Names of the strategies, as a study file has them."""
 
     ADDITIVE = "additive"
+    BLEND = "blend"
     RANKADAPTOR = "rankadaptor"
     XGBOOST = "xgboost"
     GP = "gp"

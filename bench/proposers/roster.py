@@ -20,7 +20,7 @@ from rankspace.errors import InvalidInput
 ROWS = "rankadaptor+rows"
 """``rankadaptor``, taught offline by the trials of recorded surfaces with the same layers."""
 
-OWN = ("additive", "rankadaptor", ROWS, "xgboost", "gp", "tpe", "cmaes", "swap", "random")
+OWN = ("additive", "blend", "rankadaptor", ROWS, "xgboost", "gp", "tpe", "cmaes", "swap", "random")
 """Our strategies that a run asks unless told otherwise, as far as they exist."""
 
 QUICK = ("additive", "swap", "random")

@@ -7,6 +7,7 @@ from perfmodel.additive.basis import Basis
 from perfmodel.additive.belief import Belief
 from perfmodel.additive.design import design, design_size, is_taught
 from perfmodel.allocation.knapsack import Allocator
+from perfmodel.allocation.lattice import Lattice
 from rankspace import RankVector, SearchSpace
 
 
@@ -17,7 +18,7 @@ class Setup:
     Attributes:
         space: What may be proposed.
         seed: Root of all randomness.
-        trials: Search trials planned.
+        trials: Search trials submitted.
         belief: What the meta-learned prior said, or None.
     """
 
@@ -29,6 +30,10 @@ class Setup:
     @cached_property
     def allocator(self) -> Allocator:
         return Allocator(self.space)
+
+    @cached_property
+    def lattice(self) -> Lattice:
+        return Lattice.of(self.space)
 
     @cached_property
     def basis(self) -> Basis:

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import linalg
 
-from perfmodel.arrays import Floats
+from perfmodel.arrays import Floats, Integers
 
 LENGTHS = (0.5, 1.0, 2.0)
 """Length scales, in units of the root mean square distance between trials."""
@@ -72,6 +73,7 @@ class GaussianProcess:
         noise: Noise variance, in units of the amplitude.
         features: Of the trials, ``(n, d)``.
         scores: Theirs, ``(n,)``.
+        loudness: Noise variance of each in units of ``noise``, ``(n,)``.
         mean: Generalised least squares estimate of the constant.
         amplitude: Prior variance of the score, its closed-form maximum.
         whiten: Maps rows of covariances with the trials to independent ones, ``(n, n)``.
@@ -83,6 +85,7 @@ class GaussianProcess:
     noise: float
     features: Floats
     scores: Floats
+    loudness: Floats
     mean: float
     amplitude: float
     whiten: Floats
@@ -90,19 +93,37 @@ class GaussianProcess:
     evidence: float
 
     @classmethod
-    def fit(cls, features: Floats, scores: Floats) -> "GaussianProcess":
-        """Return the posterior at the grid point with the largest evidence."""
+    def fit(
+        cls, features: Floats, scores: Floats, loudness: Floats | None = None
+    ) -> "GaussianProcess":
+        """Return the posterior at the grid point with the largest evidence.
+
+        Args:
+            features: ``(n, d)``.
+            scores: ``(n,)``.
+            loudness: Noise variances relative to each other, ``(n,)``; None if all are alike.
+        """
+        loud = np.ones(len(scores)) if loudness is None else loudness
         kernels = [Kernel.of(features, length, share) for length in LENGTHS for share in SHARES]
-        fitted = (one for kernel in kernels for one in cls._at(kernel, NOISES, features, scores))
+        fitted = (
+            one for kernel in kernels for one in cls._at(kernel, NOISES, features, scores, loud)
+        )
         return max(fitted, key=lambda one: one.evidence)
 
     @classmethod
     def _at(
-        cls, kernel: Kernel, noises: Sequence[float], features: Floats, scores: Floats
+        cls,
+        kernel: Kernel,
+        noises: Sequence[float],
+        features: Floats,
+        scores: Floats,
+        loudness: Floats,
     ) -> "Iterator[GaussianProcess]":
         """One posterior per noise; they share the eigenvectors."""
-        values, vectors = np.linalg.eigh(kernel(features, features))
-        ones, turned = vectors.sum(axis=0), vectors.T @ scores
+        scale = loudness**-0.5
+        scaled = kernel(features, features) * scale * scale[:, None]
+        values, vectors = np.linalg.eigh(scaled)
+        ones, turned = vectors.T @ scale, vectors.T @ (scale * scores)
         for noise in noises:
             weights = 1.0 / (np.maximum(values, 0.0) + noise)
             mean = float(weights @ (ones * turned)) / float(weights @ ones**2)
@@ -115,12 +136,47 @@ class GaussianProcess:
                 noise,
                 features,
                 scores,
+                loudness,
                 mean,
                 amplitude,
-                vectors * root,
+                scale[:, None] * vectors * root,
                 residual * root,
                 float(evidence),
             )
+
+    def on(self, features: Floats, scores: Floats, loudness: Floats) -> "GaussianProcess":
+        """The same kernel and noise on other trials; mean and amplitude are theirs."""
+        covariance = self.kernel(features, features) + np.diag(self.noise * loudness)
+        factor = linalg.cholesky(covariance, lower=True, check_finite=False)
+        whiten = linalg.solve_triangular(factor, np.eye(len(scores)), lower=True).T
+        ones, turned = whiten.sum(axis=0), whiten.T @ scores
+        mean = float(ones @ turned) / float(ones @ ones)
+        residual = turned - mean * ones
+        amplitude = max(float(residual @ residual) / len(scores), TINY)
+        return replace(
+            self,
+            features=features,
+            scores=scores,
+            loudness=loudness,
+            mean=mean,
+            amplitude=amplitude,
+            whiten=whiten,
+            targets=residual,
+        )
+
+    def left_out(self, folds: Sequence[Integers]) -> Floats:
+        """Error of each trial, ``(n,)``, predicted without its fold: score minus prediction.
+
+        Args:
+            folds: Indices of trials; together all of them. Kernel, noise and mean stay.
+
+        Source: Rasmussen & Williams (2006), section 5.4.2, of blocks.
+        """
+        pull, errors = self.whiten @ self.targets, np.zeros(len(self.scores))
+        for fold in folds:
+            own = self.whiten[fold]
+            errors[fold] = np.linalg.solve(own @ own.T, pull[fold])
+        return errors
 
     def predict(self, features: Floats) -> tuple[Floats, Floats]:
         """Mean and standard deviation of the noiseless score, ``(m,)`` each."""
@@ -135,6 +191,6 @@ class GaussianProcess:
         Source: the kriging believer, Ginsbourger, Le Riche & Carraro (2010).
         """
         scores = np.concatenate([self.scores, self.predict(features)[0]])
-        features = np.concatenate([self.features, features])
-        (told,) = self._at(self.kernel, (self.noise,), features, scores)
+        loudness = np.concatenate([self.loudness, np.ones(len(features))])
+        told = self.on(np.concatenate([self.features, features]), scores, loudness)
         return replace(told, amplitude=self.amplitude)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from perfmodel.strategies.additive import Additive
+from perfmodel.strategies.blending.blend import Blend
 from perfmodel.strategies.gp import Gp
 from perfmodel.strategies.layer_weights import by_depth, by_importance, by_reconstruction_error
 from perfmodel.strategies.one_shot import OneShot
@@ -23,6 +24,7 @@ __all__ = ["STRATEGIES", "Strategy", "check_requirements"]
 STRATEGIES: Mapping[StrategyName, Strategy] = MappingProxyType(
     {
         StrategyName.ADDITIVE: Additive(),
+        StrategyName.BLEND: Blend(),
         StrategyName.RANKADAPTOR: RankAdaptor(),
         StrategyName.XGBOOST: Xgboost(),
         StrategyName.GP: Gp(),

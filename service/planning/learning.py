@@ -41,8 +41,8 @@ def first_state(
 
 
 def extended(state: ModelState, trials: int) -> ModelState:
-    """Return the state of a search of so many more trials."""
-    return replace(state, trials=state.trials + trials)
+    """Return the state of a search of so many more trials, which goes on with its design."""
+    return state.extended(trials)
 
 
 def learned(state: ModelState, seen: Sequence[Observation]) -> ModelState:

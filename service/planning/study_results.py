@@ -17,7 +17,7 @@ from perfmodel import ModelState, digest, inform, noise_estimate
 from rankspace import Proposal, Purpose, RankVector, SearchSpace, Study
 from rankspace.study import StrategyName
 from service.planning.fits import Fits
-from service.planning.learning import first_state, learned, proposals
+from service.planning.learning import extended, first_state, learned, proposals
 from service.storage.documents import (
     belief_of,
     context_of,
@@ -110,12 +110,14 @@ class StudyResults:
         document, space = study_of(row.document), space_of(row.space)
         context, belief = context_of(row.context), belief_of(row.belief)
         given, taught = earlier_of(row.earlier), taught_of(row.earlier)
-        state = first_state(space, document.search, context, belief, given, taught)
+        submitted = study_of(row.submitted or row.document)
+        state = first_state(space, submitted.search, context, belief, given, taught)
+        more = document.search.budget.trials - submitted.search.budget.trials
         return cls(
             study,
             document,
             space,
-            state,
+            extended(state, more) if more else state,
             kept=Fits(session).of(study),
             extensions=len(row.extensions or ()),
             earlier=len(given),

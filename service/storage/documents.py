@@ -1,7 +1,9 @@
 """Stored JSON documents read back as vocabulary values. Texts never change, so they are kept."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from perfmodel.additive.belief import Belief
@@ -18,7 +20,7 @@ from rankspace import (
 from rankspace.front import Checked
 from rankspace.observation import DataCounts, Taught, TextLosses
 from rankspace.recipe import Inputs
-from rankspace.study import Verify
+from rankspace.study import StrategyName, Verify
 from rankspace.wire import decode, encode, only, pack, unpack
 from service.storage.readings import Readings
 
@@ -42,6 +44,13 @@ class Earlier:
     observations: tuple[Observation, ...]
 
 
+STAND_INS: Mapping[StrategyName, StrategyName] = MappingProxyType(
+    {StrategyName.BLEND: StrategyName.ADDITIVE}
+)
+"""What a service of the version before proposes by, on the same database during an upgrade, where
+it does not know the study's strategy: it would fail the study."""
+
+
 def write(value: Any) -> str:
     return json.dumps(pack(value), separators=(",", ":"))
 
@@ -54,8 +63,9 @@ is submitted, whatever later releases take for them."""
 def write_study(study: Study) -> str:
     """Put the fields of ``BESIDE`` beside the rest, where a service of before does not look.
 
-    On the same database during an upgrade it would refuse a study with a field it does not know.
-    So is what its verdict is judged by.
+    On the same database during an upgrade it would refuse a study with a field it does not know,
+    and likewise one with a strategy that came later, which has a stand-in there. What its verdict
+    is judged by lies beside it, too.
     """
     packed = pack(study)
     value = packed["value"]
@@ -63,6 +73,9 @@ def write_study(study: Study) -> str:
     packed["judged_by"] = {name: encode(getattr(study.verify, name)) for name in JUDGED_BY}
     for name in JUDGED_BY:
         value["verify"].pop(name, None)
+    if stand_in := STAND_INS.get(study.search.strategy):
+        packed["strategy"] = study.search.strategy.value
+        value["search"]["strategy"] = stand_in.value
     return json.dumps(packed, separators=(",", ":"))
 
 
@@ -77,6 +90,8 @@ def study_of(document: str) -> Study:
     value, inputs = packed.get("value"), packed.get("inputs")
     if beside := packed.get("judged_by"):  # studies of before have none
         value = {**value, "verify": {**value["verify"], **only(Verify, beside)}}
+    if "strategy" in packed:
+        value = {**value, "search": {**value["search"], "strategy": packed["strategy"]}}
     study = unpack(Study, {**packed, "value": value})
     study = replace(study, paper=packed.get("paper", False))
     return replace(study, inputs=decode(Inputs, inputs, "inputs")) if inputs else study

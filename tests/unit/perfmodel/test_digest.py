@@ -47,3 +47,19 @@ def test_other_strategies_have_nothing_to_digest() -> None:
     state = _learned(30, "swap")
     assert digest(state)
     assert "posterior" not in vars(state)
+
+
+def test_a_trial_below_the_model_without_adapter_has_failed() -> None:
+    none = SPACE.cheapest()
+    assert not any(none.ranks)
+    good, lost = random_vectors(SPACE, 2, seed=4)
+    seen = [Observation(good, 0.5), Observation(lost, -3.0), Observation(none, -1.0)]
+    state = learn(start(SPACE), seen[:2])
+    assert len(state.scored) == 2  # nobody knows yet
+    state = learn(state, seen[2:])
+    assert [one.rank_vector for one in state.scored] == [good, none]
+    further = learn(state, [Observation(lost, -1.5), Observation(lost, -0.5)])
+    assert [one.score for one in further.scored] == [0.5, -1.0, -0.5]
+    at_once = learn(start(SPACE), further.observations)
+    assert at_once.scored == further.scored
+    assert propose(at_once)[1] == propose(further)[1]

@@ -30,7 +30,7 @@ def test_a_gaussian_process_is_its_textbook_formula() -> None:
 
 def test_evidence_is_the_likelihood_at_its_best_amplitude() -> None:
     first, *others = GaussianProcess._at(
-        GaussianProcess.fit(FEATURES, SCORES).kernel, NOISES, FEATURES, SCORES
+        GaussianProcess.fit(FEATURES, SCORES).kernel, NOISES, FEATURES, SCORES, np.ones(30)
     )
 
     def likelihood(one: GaussianProcess) -> float:
@@ -102,3 +102,29 @@ def test_trees_never_predict_less_of_more() -> None:
     low = np.random.default_rng(2).random((100, 5))
     high = low + np.random.default_rng(3).random((100, 5)) * (1.0 - low)
     assert (trees.predict(high)[0] >= trees.predict(low)[0] - 1e-6).all()
+
+
+def test_on_the_same_trials_a_process_is_itself_and_loud_trials_hardly_count() -> None:
+    process, where = GaussianProcess.fit(FEATURES, SCORES), FEATURES[:5] + 0.1
+    again = process.on(FEATURES, SCORES, np.ones(30))
+    assert np.allclose(again.predict(where), process.predict(where))
+    loud = np.where(np.arange(30) % 3 == 0, 1e9, 1.0)
+    kept = loud == 1.0
+    without = process.on(FEATURES[kept], SCORES[kept], np.ones(20))
+    assert np.allclose(
+        process.on(FEATURES, SCORES, loud).predict(where)[0], without.predict(where)[0]
+    )
+    fitted = GaussianProcess.fit(FEATURES, SCORES, np.ones(30))
+    assert fitted.evidence == pytest.approx(process.evidence)
+
+
+def test_what_is_left_out_is_predicted_as_if_it_had_never_been_seen() -> None:
+    process = GaussianProcess.fit(FEATURES, SCORES)
+    folds = [np.arange(first, 30, 5) for first in range(5)]
+    errors = process.left_out(folds)
+    for fold in folds:
+        kept = np.setdiff1d(np.arange(30), fold)
+        cross = process.kernel(FEATURES[fold], FEATURES[kept])
+        both = process.kernel(FEATURES[kept], FEATURES[kept]) + process.noise * np.eye(len(kept))
+        expected = process.mean + cross @ np.linalg.solve(both, SCORES[kept] - process.mean)
+        assert errors[fold] == pytest.approx(SCORES[fold] - expected, abs=1e-8)

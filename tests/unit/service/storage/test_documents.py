@@ -11,7 +11,7 @@ from rankspace.errors import InvalidInput
 from rankspace.observation import DataCounts
 from rankspace.rank_vector import RankVector
 from rankspace.recipe import Data, Inputs, Recipe
-from rankspace.study import Study
+from rankspace.study import StrategyName, Study
 from rankspace.verdict import Answer
 from rankspace.wire import encode, unpack
 from service.storage.documents import (
@@ -134,3 +134,15 @@ def test_a_study_of_the_version_before_says_nothing_of_its_inputs() -> None:
     document = json.loads(write_study(STUDY))
     del document["inputs"]
     assert study_of(json.dumps(document)) == STUDY
+
+
+def test_a_strategy_that_came_later_has_a_stand_in_where_the_version_before_looks() -> None:
+    study = Study(name="s", model="m", recipe=Recipe(data=Data(train="t.jsonl")))
+    study = replace(study, search=replace(study.search, strategy=StrategyName.BLEND))
+    document = json.loads(write_study(study))
+    assert document["value"]["search"]["strategy"] == "additive"
+    assert study_of(write_study(study)) == study
+    for strategy in (StrategyName.ADDITIVE, StrategyName.GP):
+        other = replace(study, search=replace(study.search, strategy=strategy))
+        assert "strategy" not in json.loads(write_study(other))
+        assert study_of(write_study(other)).search.strategy is strategy

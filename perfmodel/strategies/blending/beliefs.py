@@ -1,0 +1,109 @@
+"""Beliefs: both models of a study as of its latest trial, and the share that each has."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from perfmodel.additive.posterior import Posterior
+from perfmodel.allocation.grid import on_grid
+from perfmodel.allocation.lattice import Lattice
+from perfmodel.arrays import Floats, Integers
+from perfmodel.state import ModelState
+from perfmodel.strategies.blending.levelled import Levelled
+from perfmodel.strategies.blending.process import Process
+from perfmodel.strategies.blending.review import Review, due
+from perfmodel.strategies.memory import put, remembered, take
+from rankspace import Observation, RankVector
+
+CAUTION = 1.0
+"""Standard deviations by which the answer must be predicted above uniform's own score."""
+
+
+@dataclass(frozen=True)
+class Beliefs:
+    """What is believed.
+
+    Attributes:
+        posterior: Of the additive model.
+        process: On the same trials.
+        review: Who foretells better.
+        trials: What the process learned.
+    """
+
+    posterior: Posterior
+    process: Process
+    review: Review
+    trials: Levelled
+
+    @classmethod
+    def of(cls, state: ModelState) -> "Beliefs | None":
+        """None before the first review, and where no layer is free."""
+        if not due(len(state.scored)) or not state.space.free_layers:
+            return None
+        return remembered(state, "beliefs of blend", lambda: cls._of(state))
+
+    @classmethod
+    def _of(cls, state: ModelState) -> "Beliefs":
+        posterior, review = state.posterior, reviewed(state)
+        assert posterior is not None
+        trials = Levelled.of(posterior, state.scored)
+        return cls(posterior, review.process.on(trials), review, trials)
+
+    @property
+    def weight(self) -> float:
+        """Share of the additive model."""
+        return self.review.weight
+
+    def predict(self, vectors: Sequence[RankVector]) -> tuple[Floats, Floats]:
+        """Mean and standard deviation of the noiseless score under the mixture, ``(n,)`` each."""
+        (ours, our_std), (theirs, their_std) = (
+            self.posterior.predict(vectors),
+            self.process.predict(tuple(vectors)),
+        )
+        share = self.weight
+        mean = share * ours + (1.0 - share) * theirs
+        inside = share * our_std**2 + (1.0 - share) * their_std**2
+        between = share * (1.0 - share) * (ours - theirs) ** 2
+        return mean, np.sqrt(inside + between)
+
+    def is_safe(self, vector: RankVector, uniform: RankVector) -> bool:
+        """Whether ``vector`` is predicted, with caution, above what uniform is and has scored.
+
+        Its own trials say more of uniform than models do that may fit it ill: the design begins
+        with it, far from where the search ends.
+        """
+        mean, std = self.predict([vector, uniform])
+        known = self.trials.score_of(uniform)
+        level = float(mean[1]) if known is None else max(float(mean[1]), known)
+        return bool(mean[0] - CAUTION * std[0] >= level)
+
+    def additive_optimum(self, state: ModelState) -> RankVector:
+        """The optimum of the additive model's mean."""
+        return state.setup.allocator.best(on_grid(self.posterior.mean_tables()))
+
+    def process_mean(self, lattice: Lattice) -> Callable[[Integers], Floats]:
+        """The process's mean as a function of levels."""
+        return lambda levels: self.process.predict_levels(lattice, levels)[0]
+
+    def mean(self, lattice: Lattice) -> Callable[[Integers], Floats]:
+        """The mixture's mean as a function of levels, up to a constant."""
+        tables = self.posterior.mean_tables()[lattice.free]
+        share = self.weight
+
+        def of(levels: Integers) -> Floats:
+            ours = lattice.at(tables, levels).sum(axis=1)
+            theirs, _ = self.process.predict_levels(lattice, levels)
+            return np.asarray(share * ours + (1.0 - share) * theirs)
+
+        return of
+
+
+def reviewed(state: ModelState) -> Review:
+    """The latest review that is due, of the scores that it is of."""
+    seen = state.scored[: due(len(state.scored))]
+    kept: tuple[tuple[Observation, ...], Review] | None = take(state, "review of blend")
+    if kept is None or kept[0] != seen:
+        kept = seen, Review.of(state.space, state.setup.basis, seen, state.seed)
+    put(state, "review of blend", kept)
+    return kept[1]

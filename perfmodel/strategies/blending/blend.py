@@ -1,0 +1,179 @@
+"""``blend``: two models of the score that take turns until the trials say whom to believe."""
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from perfmodel.allocation.lattice import ordered
+from perfmodel.arrays import Floats, Integers
+from perfmodel.reasons import moves
+from perfmodel.state import ModelState
+from perfmodel.strategies.additive import Additive, planned_vector
+from perfmodel.strategies.blending.beliefs import Beliefs
+from perfmodel.strategies.gp import improvement
+from perfmodel.strategies.memory import remembered
+from perfmodel.strategies.observed import scored_vectors
+from perfmodel.strategies.swap import Swap
+from rankspace import Proposal, RankVector
+
+HALF = 0.5
+"""Part of the trials submitted until which the two take turns, whatever the reviews say."""
+
+PARENTS = 4
+"""Trials at which a search begins, the best predicted."""
+
+ROUNDS, MUTANTS = 8, 48
+"""Of that search."""
+
+LEADING = 8
+"""Trials that may become the answer, the best predicted, beside the optima of both models."""
+
+
+class Blend:
+    """The additive model and a Gaussian process, weighed by how well each foretells."""
+
+    source = "Bayesian model averaging by left-out errors; EGO (Jones et al. 1998); Thompson 1933"
+
+    def propose(
+        self, state: ModelState, pending: Collection[RankVector], rng: np.random.Generator
+    ) -> Proposal:
+        """Offer the next vector of the design, or what the model says whose turn it is."""
+        planned = planned_vector(state, pending)
+        beliefs = None if planned is not None else Beliefs.of(state)
+        if beliefs is None or not _is_for_process(state, beliefs, pending):
+            return _judged(state, Additive().propose(state, pending, rng))
+        vector = _improving(state, beliefs, pending)
+        if vector is None:
+            vector = Swap().propose(state, pending, rng).rank_vector
+        shift = moves(state.space, state.setup.uniform, vector)
+        return _judged(state, Proposal(vector, None, None, f"Best of the process: {shift}"))
+
+    def prepare(self, state: ModelState) -> None:
+        """Derive now what a proposal would wait for, once the additive model is learned."""
+        beliefs, _ = Beliefs.of(state), state.setup.design
+        if beliefs is not None and _may_be_for_process(state, beliefs):
+            _pool(state, beliefs)
+
+    def predict(self, state: ModelState, vectors: Sequence[RankVector]) -> tuple[Floats, Floats]:
+        """Mean and standard deviation of the noiseless score, of both models, ``(n,)`` each."""
+        beliefs = Beliefs.of(state)
+        if beliefs is None:
+            return Additive().predict(state, vectors)
+        return beliefs.predict(vectors)
+
+    def leaders(self, state: ModelState, count: int) -> tuple[RankVector, ...]:
+        """What both models together believe best, of their optima, the best trials and uniform.
+
+        Uniform leads where the first of them is not safely better (``Beliefs.is_safe``).
+        """
+        beliefs = Beliefs.of(state)
+        if beliefs is None:
+            return Additive().leaders(state, count)
+        known = [*_optima(state, beliefs), *_best_tried(state, beliefs), state.setup.uniform]
+        distinct = list(dict.fromkeys(known))
+        order = ordered(beliefs.predict(distinct)[0])
+        ahead = [distinct[at] for at in order]
+        if not beliefs.is_safe(ahead[0], state.setup.uniform):
+            ahead = list(dict.fromkeys((state.setup.uniform, *ahead)))
+        return tuple(ahead[:count])
+
+    def economy(self, state: ModelState) -> RankVector | None:
+        """What the additive model offers, unless both together expect it to be worse."""
+        found = Additive().economy(state)
+        beliefs = Beliefs.of(state)
+        if found is None or beliefs is None:
+            return found
+        mean, _ = beliefs.predict([found, state.setup.uniform])
+        return found if mean[0] >= mean[1] else None
+
+
+def _is_for_process(state: ModelState, beliefs: Beliefs, pending: Collection[RankVector]) -> bool:
+    """Every other trial until half time, then all or none; it follows from the trials alone."""
+    begun = len(state.observations) + len(pending)
+    if begun < HALF * state.pace:
+        return begun % 2 == 1
+    return _may_be_for_process(state, beliefs)
+
+
+def _may_be_for_process(state: ModelState, beliefs: Beliefs) -> bool:
+    """Whether the next proposal may be the process's, whatever is pending."""
+    if len(state.observations) < HALF * state.pace:
+        return True
+    return beliefs.review.rho > 1.0 or beliefs.posterior.fit.misleads
+
+
+def _improving(
+    state: ModelState, beliefs: Beliefs, pending: Collection[RankVector]
+) -> RankVector | None:
+    """The largest expected improvement over the best trial's mean, of those that were found."""
+    lattice, process, pool = state.setup.lattice, beliefs.process, _pool(state, beliefs)
+    if pending:
+        process = process.believing(tuple(pending))
+    highest = float(process.predict(_parents(state, beliefs)[:1])[0][0])
+    worths = improvement(*process.predict_levels(lattice, pool), highest)
+    taken = state.tried | set(pending)
+    found = (lattice.vector(pool[at]) for at in ordered(worths)[: len(taken) + 1])
+    return next((vector for vector in found if vector not in taken), None)
+
+
+def _pool(state: ModelState, beliefs: Beliefs) -> Integers:
+    """What a climb of the expected improvement meets while nothing is pending, ``(n, d)``.
+
+    It is the same for all proposals after the same trials, and found before they are asked for.
+    """
+    return remembered(state, "pool of blend", lambda: _climbed(state, beliefs))
+
+
+def _climbed(state: ModelState, beliefs: Beliefs) -> Integers:
+    lattice, process = state.setup.lattice, beliefs.process
+    parents = _parents(state, beliefs)
+    highest = float(process.predict(parents[:1])[0][0])
+    rng = np.random.default_rng([state.seed, len(state.observations)])
+
+    def worth(levels: Integers) -> Floats:
+        return improvement(*process.predict_levels(lattice, levels), highest)
+
+    start = lattice.levels(parents)
+    return lattice.climb(start, worth, rng, rounds=ROUNDS, count=MUTANTS)[0]
+
+
+def _parents(state: ModelState, beliefs: Beliefs) -> tuple[RankVector, ...]:
+    """The best trials as the process sees them, or uniform."""
+    return remembered(state, "parents of blend", lambda: _best_of_process(state, beliefs))
+
+
+def _best_of_process(state: ModelState, beliefs: Beliefs) -> tuple[RankVector, ...]:
+    tried = tuple(scored_vectors(state)) or (state.setup.uniform,)
+    means, _ = beliefs.process.predict(tried)
+    return tuple(tried[at] for at in ordered(means)[:PARENTS])
+
+
+def _optima(state: ModelState, beliefs: Beliefs) -> tuple[RankVector, ...]:
+    """The additive model's exactly; the process's and the mixture's as far as climbing finds."""
+    lattice, rng = state.setup.lattice, np.random.default_rng(state.seed)
+    ours = beliefs.additive_optimum(state)
+    best = _best_tried(state, beliefs)[:PARENTS]
+    start = lattice.levels([ours, state.setup.uniform, *best])
+    ends = [ours]
+    for worth in (beliefs.process_mean(lattice), beliefs.mean(lattice)):
+        met, _ = lattice.climb(start, worth, rng, rounds=3 * ROUNDS, count=MUTANTS)
+        ends.append(lattice.vector(met[0]))
+        start = np.concatenate([start, met[:1]])
+    return tuple(ends)
+
+
+def _best_tried(state: ModelState, beliefs: Beliefs) -> list[RankVector]:
+    tried = scored_vectors(state)
+    if not tried:
+        return []
+    order = ordered(beliefs.predict(tried)[0])[:LEADING]
+    return [tried[at] for at in order]
+
+
+def _judged(state: ModelState, proposal: Proposal) -> Proposal:
+    """With what both models together expect of it."""
+    beliefs = Beliefs.of(state)
+    if beliefs is None:
+        return proposal
+    mean, std = beliefs.predict([proposal.rank_vector])
+    return Proposal(proposal.rank_vector, float(mean[0]), float(std[0]), proposal.reason)
