@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from bench.recording import Recording, Row, command
+from bench.recording import Recording, Row, Sources, command
 from bench.surfaces.catalogue import CATALOGUE, Surface
 from bench.surfaces.record import DATA as SURFACES
 from bench.surfaces.record import prepare
@@ -35,8 +35,8 @@ def vectors_of(surface: str) -> list[RankVector]:
     return [RankVector(tuple(row["ranks"])) for row in rows if row["seed"] == 0]
 
 
-def _recording(surface: Surface, stories: Path, place: Path) -> Recording:
-    prepared = prepare(surface, stories, place)
+def _recording(surface: Surface, sources: Sources, place: Path) -> Recording:
+    prepared = prepare(surface, sources, place)
     bench = ElasticBench(prepared)
     vectors = vectors_of(surface.name)
 
