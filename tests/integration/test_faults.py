@@ -110,7 +110,7 @@ def test_a_killed_worker_s_trial_is_the_next_once_its_lease_is_over(
     first, second = fleet.staff(2, lease_seconds=SHORT_LEASE_SECONDS)
     study = submit(fleet, pruned_stories, TRIALS)
     with fleet.client() as client:
-        wait_for(lambda: done(client, study) >= 4)
+        wait_for(lambda: done(client, study) >= 4, STUDY_SECONDS)
         victim = catch(fleet, client, study, first, second)
         fleet.kill(first)
         (expired,) = wait_for(

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
+from rankspace.study import ACTIVE
 from tests.services import free_port
 from tests.unit.service.driver import holding, measurement, model, score, study
 from tests.waiting import wait_for
@@ -145,13 +146,22 @@ def _run(process: Process, *, kills: int = 0) -> list[tuple[str, tuple[int, ...]
     """Work until nothing is left, killing the service ``kills`` times while it answers."""
     ran: list[tuple[str, tuple[int, ...], int]] = []
     worker = process.client("worker")
-    while lease := _claim(worker):
+    while _goes_on(process):
+        if (lease := _claim(worker)) is None:  # what is next is still being planned
+            continue
         ran.append((lease["purpose"], tuple(lease["rank_vector"]["ranks"]), lease["seed"]))
         if len(ran) <= kills:
             _report_into_a_kill(process, worker, lease, after=0.004 * len(ran))
         assert _report(worker, lease).json()["status"] in ("accepted", "duplicate")
     worker.close()
     return ran
+
+
+def _goes_on(process: Process) -> bool:
+    """Whether any study has work left, now or later."""
+    with process.client("admin") as admin:
+        studies = admin.get("/v1/studies").raise_for_status().json()["items"]
+    return any(study["state"] in ACTIVE for study in studies)
 
 
 def _report_into_a_kill(process: Process, worker: httpx.Client, lease: Any, after: float) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from rankspace import Measurement
 from rankspace.observation import DataCounts
-from rankspace.wire import encode
+from rankspace.wire import LATER, encode
 from service.storage.tables import ObservationRow
 from tests.unit.service.driver import Service, measurement, score
 
@@ -46,7 +46,9 @@ def test_a_service_of_the_version_before_reads_every_measurement(service: Servic
     with service.app.state.runtime.database.reading() as session:
         kept = session.scalars(select(ObservationRow.measurement)).all()
     fields = {one.name for one in dataclasses.fields(Measurement)}
-    assert [one.keys() for one in kept] == [fields - {"data"}] * 2
+    later = {one.name for one in dataclasses.fields(Measurement) if one.metadata == LATER}
+    assert later == {"data", "texts", "scores"}
+    assert [one.keys() for one in kept] == [fields - later] * 2
     trials = service.get(f"/v1/studies/{study}/trials")["items"]
     assert not any("data" in (trial["measurement"] or {}) for trial in trials)
 

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from sqlalchemy import event, text
 from starlette.testclient import TestClient
 
-from rankspace import TrialState
+from rankspace import Purpose, TrialState
 from service.telemetry import gauges
 from service.telemetry.gauges import _STATES, _WAITING
 from service.telemetry.metrics import Metrics
@@ -117,7 +117,7 @@ def test_the_gauges_are_what_the_database_says(service: Service) -> None:
     assert seen.value("trials_total", state="running") == 1
     waiting = [trial for trial in trials if trial["state"] == "queued"]
     depth = {dict(labels)["purpose"]: n for labels, n in seen.values("queue_depth").items()}
-    assert set(depth) == {"search", "control", "verify", "recover"}
+    assert set(depth) == {purpose.value for purpose in Purpose}
     assert sum(depth.values()) == len(waiting) > 0
     assert 1000.0 <= seen.value("oldest_queued_seconds") < 2000.0
     assert seen.value("workers_active") == 1

@@ -11,6 +11,7 @@ from service.web.pages import agreement, price
 from service.web.pages.axis import Axis
 from tests.unit.service.driver import Service
 from tests.unit.service.insights.test_insights import SEARCH
+from tests.waiting import wait_for
 
 
 def test_an_axis_marks_round_values_and_may_run_backwards() -> None:
@@ -83,8 +84,8 @@ def test_the_study_page_shows_both_once_there_is_something_to_show(service: Serv
     service.client.post("/login", data={"code": code})
     assert "Score against parameters" not in service.client.get(f"/studies/{study}").text
     service.work(16)
+    wait_for(lambda: "Score against parameters" in service.client.get(f"/studies/{study}").text)
     page = service.client.get(f"/studies/{study}").text
-    assert "Score against parameters" in page
     assert "Predicted and observed" in page
     assert 'class="baseline"' in page
     assert page.count('class="inside"') + page.count('class="outside"') >= 12
