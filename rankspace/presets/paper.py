@@ -5,7 +5,7 @@ both, and where we depart. A preset is expanded once, when a study is submitted,
 name, so that a later release, which may know better, means the same study.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -51,7 +51,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
 def expanded(study: Study, model: PrunedModel) -> Study:
     """Return ``study`` with what its preset sets, and the preset's name; itself without one.
 
-    One that is expanded already stays as it is: which blocks were left whole was decided then.
+    A study that has the preset's name and all its settings was expanded before: which blocks were
+    left whole is what it says then. Where it says nothing, they are looked for.
 
     Raises:
         InvalidInput: An unknown preset, or a setting of the study's own that contradicts it.
@@ -64,13 +65,30 @@ def expanded(study: Study, model: PrunedModel) -> Study:
         if getattr(search, field) not in (value, getattr(Search(), field)):
             raise _contradiction(field, getattr(search, field), value)
     found = replace(search, **preset.settings)
-    if study.paper == name and found == search:
-        fixed = dict.fromkeys(search.fixed, preset.whole)
-    else:
-        fixed = dict.fromkeys(whole_blocks(model, study.recipe.modules), preset.whole)
+    was_expanded = study.paper == name and found == search and _are_blocks(model, search.fixed)
+    whole = search.fixed if was_expanded else whole_blocks(model, study.recipe.modules)
+    fixed = dict.fromkeys(whole, preset.whole)
     if search.fixed and search.fixed != fixed:
         raise _contradiction("fixed", search.fixed, fixed)
     return replace(study, paper=name, search=replace(found, fixed=fixed))
+
+
+def repeated(study: Study, first: Study, model: PrunedModel) -> Study:
+    """Return ``study``, which may be ``first`` sent again, expanded as that one was.
+
+    By now another preset may be the newest, and more known of the model: the blocks that were left
+    whole then count also where the study names none, or those that count today.
+
+    Raises:
+        InvalidInput: A setting of the study's own that contradicts the preset.
+    """
+    if not first.paper or study.paper not in (True, first.paper):
+        return study
+    bare = replace(study, paper=first.paper, search=replace(study.search, fixed={}))
+    today = expanded(bare, model)
+    if study.search.fixed not in ({}, today.search.fixed, first.search.fixed):
+        return expanded(replace(study, paper=first.paper), model)
+    return replace(today, search=replace(today.search, fixed=first.search.fixed))
 
 
 def check_given(document: Any) -> None:
@@ -128,6 +146,11 @@ def _said(study: Study) -> Iterator[str]:
         yield f"rank {rank} on blocks {cut(', '.join(blocks), MAX_SAID)}, which are not searched."
     if not search.fixed:
         yield "all blocks are searched, as none shows that it was left whole where others were cut."
+
+
+def _are_blocks(model: PrunedModel, names: Collection[str]) -> bool:
+    """Whether there are names, and each is a block of ``model``, no pattern."""
+    return bool(names) and {block_name(matrix) for matrix in model.matrices}.issuperset(names)
 
 
 def _name(paper: bool | str) -> str:

@@ -14,7 +14,7 @@ from rankspace.context import context_of
 from rankspace.errors import Conflict, InvalidInput, nearest
 from rankspace.granularity import search_space
 from rankspace.observation import Taught
-from rankspace.presets.paper import expanded
+from rankspace.presets.paper import expanded, repeated
 from rankspace.rank_vector import MOST_RANK
 from rankspace.redaction import steering
 from rankspace.study import PRIORS, Control, Opinion, Search, StrategyName, StudyState
@@ -53,7 +53,7 @@ def submit(
     """Store ``study`` in its first stage; it belongs to ``project``, and so must its model.
 
     It begins with the results of ``origin``, a study in a scope. Its log says what it is a
-    ``clone`` of.
+    ``clone`` of, which has what its preset set there, blocks that were left whole included.
 
     What takes time is done between two transactions: nobody's heartbeat waits for a large model.
 
@@ -72,6 +72,7 @@ def submit(
             return earlier, False
         model = _model(session, study.model, project)
         given = Origin.read(session, *origin) if origin else None
+    study = study if clone else expanded(study, model_of(model.document))
     row = checked(study, model, key, given)
     with database.writing() as session:
         earlier = _earlier(session, study, begins_with, key, project)
@@ -81,7 +82,7 @@ def submit(
 def checked(
     study: Study, model: ModelRow, key: str | None, origin: Origin | None = None
 ) -> StudyRow:
-    """Derive all that the study rests on.
+    """Derive all that the study, with what its preset sets, rests on.
 
     Returns:
         A row that is in no database yet.
@@ -90,7 +91,6 @@ def checked(
         InvalidInput: A field that cannot be used.
     """
     described = model_of(model.document)
-    study = expanded(study, described)
     _check_visible("name", study.name)
     _check_ranks(study.search)
     _check_candidates(study.verify.candidates)
@@ -221,11 +221,11 @@ def _earlier(
 
 
 def _as_then(session: Session, row: StudyRow, stored: Study, sent: Study) -> Study:
-    """What was sent, with the preset of when the stored study was: another may be newer by now."""
-    if sent.paper is not True or not stored.paper:
+    """What was sent, with the preset and the model of when the stored study was."""
+    if not stored.paper or not sent.paper:
         return sent
     model = model_of(session.get_one(ModelRow, row.model_id).document)
-    return expanded(replace(sent, paper=stored.paper), model)
+    return repeated(sent, stored, model)
 
 
 def _is_same(stored: Study, sent: Study) -> bool:

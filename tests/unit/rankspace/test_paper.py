@@ -97,6 +97,22 @@ def test_a_stored_study_fixes_no_other_rank() -> None:
         expanded(other, MODEL)
 
 
+def test_by_name_and_with_its_settings_the_blocks_are_the_study_s_own_if_they_are_blocks() -> None:
+    once = expanded(PAPER, MODEL)
+
+    def fixing(fixed: dict[str, int]) -> Study:
+        return replace(once, search=replace(once.search, fixed=fixed))
+
+    other = fixing({"model.layers.1": 8})
+    assert expanded(other, MODEL) == other
+    for pattern in ("model.layers.*", "model.layers.1.*", "model.layers.9"):
+        with pytest.raises(InvalidInput, match=r"search\.fixed = .*paper sets it to"):
+            expanded(fixing({pattern: 8}), MODEL)
+    assert expanded(fixing({}), MODEL) == once
+    with pytest.raises(InvalidInput, match=r"search\.fixed"):
+        expanded(replace(other, paper=True), MODEL)
+
+
 @pytest.mark.parametrize("paper", ["true", "paper-99", ""])
 def test_an_unknown_preset_is_refused(paper: str) -> None:
     with pytest.raises(InvalidInput, match=r"paper = .*no preset") as refused:

@@ -19,6 +19,29 @@ def pruned() -> dict[str, Any]:
     return described
 
 
+def cut_everywhere(described: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The same with profiles, by which no block was left whole."""
+    described = described or pruned()
+    profile: dict[str, float | None] = {
+        "depth": 0.0,
+        "kept": 0.5,
+        "input_norm": 1.0,
+        "output_norm": 1.0,
+    }
+    profile |= {"gradient_norm": 0.1, "effective_rank": 0.5, "reconstruction_error": None}
+    known = [{"name": matrix["name"], **profile} for matrix in described["matrices"]]
+    return {**described, "profiles": known}
+
+
+def whole_but_one(described: dict[str, Any]) -> dict[str, Any]:
+    """The same with profiles, by which the last block alone was cut."""
+    profiled = cut_everywhere(described)
+    last = f"model.layers.{described['matrices'][-1]['block']}."
+    for profile in profiled["profiles"]:
+        profile["kept"] = 0.5 if profile["name"].startswith(last) else 1.0
+    return profiled
+
+
 def asked(**search: Any) -> dict[str, Any]:
     budget = {"parameters": "uniform:8", "trials": 7}
     return study(paper=True, search={"budget": budget, "trial": {"steps": 10}, **search})
@@ -89,15 +112,7 @@ def test_a_clone_is_by_the_preset_of_its_original(
     ready: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     identity = ready.post("/v1/studies", asked()).json()["id"]
-    profile: dict[str, float | None] = {
-        "depth": 0.0,
-        "kept": 0.5,
-        "input_norm": 1.0,
-        "output_norm": 1.0,
-    }
-    profile |= {"gradient_norm": 0.1, "effective_rank": 0.5, "reconstruction_error": None}
-    known = [{"name": matrix["name"], **profile} for matrix in pruned()["matrices"]]
-    assert ready.post("/v1/models", {**pruned(), "profiles": known}).status_code == 200
+    assert ready.post("/v1/models", cut_everywhere()).status_code == 200
     later = replace(PRESETS[NEWEST], ranks=(4, 8))
     monkeypatch.setattr(paper, "PRESETS", {**PRESETS, "later": later})
     monkeypatch.setattr(paper, "NEWEST", "later")
@@ -106,3 +121,45 @@ def test_a_clone_is_by_the_preset_of_its_original(
     original = ready.get(f"/v1/studies/{identity}")["study"]
     assert copy.json()["study"]["search"] == original["search"]
     assert copy.json()["study"]["paper"] == NEWEST
+
+
+NAMED = {**asked(), "paper": NEWEST}
+
+
+@pytest.mark.parametrize("body", [asked(), NAMED, asked(fixed={"model.layers.0": 8})])
+@pytest.mark.parametrize("is_profiled", [False, True])
+def test_a_retry_is_the_same_study_by_any_name_and_whatever_is_known_of_the_model_by_then(
+    ready: Service, body: dict[str, Any], is_profiled: bool
+) -> None:
+    key = {"Idempotency-Key": "once", **ready.key("admin")}
+    first = ready.client.post("/v1/studies", json=body, headers=key)
+    assert first.status_code == 201, first.text
+    if is_profiled:
+        assert ready.post("/v1/models", cut_everywhere()).status_code == 200
+    fresh = ready.post("/v1/studies", asked()).json()["study"]
+    as_submit_sends_it = {**fresh, "inputs": body.get("inputs", {})}
+    for again in (body, asked(), NAMED, first.json()["study"], as_submit_sends_it):
+        answer = ready.client.post("/v1/studies", json=again, headers=key)
+        assert (answer.status_code, answer.json().get("id")) == (200, first.json()["id"])
+    other = {**first.json()["study"], "name": "other"}
+    assert ready.client.post("/v1/studies", json=other, headers=key).status_code == 409
+
+
+def test_a_retry_that_fixes_other_blocks_is_another_study(ready: Service) -> None:
+    key = {"Idempotency-Key": "once", **ready.key("admin")}
+    first = ready.client.post("/v1/studies", json=asked(), headers=key).json()["study"]
+    other = {**first, "search": {**first["search"], "fixed": {"model.layers.1": 8}}}
+    assert ready.client.post("/v1/studies", json=other, headers=key).status_code == 409
+
+
+def test_a_clone_and_a_retry_fix_no_block_where_the_first_fixed_none(service: Service) -> None:
+    key = {"Idempotency-Key": "once", **service.key("admin")}
+    assert service.post("/v1/models", model()).status_code == 201
+    first = service.client.post("/v1/studies", json=asked(), headers=key)
+    assert first.json()["study"]["search"]["fixed"] == {}
+    assert service.post("/v1/models", whole_but_one(model())).status_code == 200
+    assert service.post("/v1/studies", asked()).json()["study"]["search"]["fixed"] != {}
+    again = service.client.post("/v1/studies", json=asked(), headers=key)
+    assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
+    copy = service.post(f"/v1/studies/{first.json()['id']}/clone", {"name": "copy"})
+    assert copy.json()["study"]["search"]["fixed"] == {}
