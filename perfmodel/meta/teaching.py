@@ -43,7 +43,8 @@ class Teaching:
 def teaching(studies: Iterable[FinishedStudy], space: SearchSpace) -> Teaching:
     """Collect the trials on layers that are those of ``space``.
 
-    Of too many trials each study gives an equal share, spread evenly over its search.
+    Of too many trials each study gives an equal share, at least one, spread evenly over its search;
+    what short ones leave of theirs goes to the others. Of too many studies the first ones count.
     """
     found: dict[str, list[Row]] = {}
     left_out: dict[str, str] = {}
@@ -55,14 +56,30 @@ def teaching(studies: Iterable[FinishedStudy], space: SearchSpace) -> Teaching:
             left_out[study.name] = problem
         else:
             found.setdefault(study.name, []).extend(rows)
-    if not found:
-        return Teaching(None, (), left_out)
-    share = min(MOST_ROWS, MOST_TAUGHT_RANKS // len(space.layers)) // len(found)
-    kept = [row for rows in found.values() for row in _spread(rows, share)]
+    shares = _shares(found, min(MOST_ROWS, MOST_TAUGHT_RANKS // len(space.layers)))
+    kept = [row for name, rows in found.items() for row in _spread(rows, shares[name])]
+    left_out |= {name: _crowded(len(kept)) for name, share in shares.items() if not share}
     if not kept:
-        return Teaching(None, (), dict.fromkeys(found, "has too many layers to learn from"))
+        return Teaching(None, (), left_out)
     vectors, scores = zip(*kept, strict=True)
-    return Teaching(Taught(vectors, scores), tuple(found), left_out)
+    teachers = tuple(name for name, share in shares.items() if share)
+    return Teaching(Taught(vectors, scores), teachers, left_out)
+
+
+def _shares(found: Mapping[str, Sequence[Row]], room: int) -> dict[str, int]:
+    """How many rows each study gives, ``room`` in all."""
+    shares = dict.fromkeys(found, 0)
+    counted = sorted(list(found)[:room], key=lambda name: len(found[name]))
+    for at, name in enumerate(counted):
+        shares[name] = min(len(found[name]), room // (len(counted) - at))
+        room -= shares[name]
+    return shares
+
+
+def _crowded(rows: int) -> str:
+    if not rows:
+        return "has too many layers to learn from"
+    return f"comes after others that give {rows:,} rows, which is all that are learned from"
 
 
 def _mismatch(its: SearchSpace, mine: SearchSpace) -> str:

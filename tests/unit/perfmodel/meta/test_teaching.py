@@ -7,11 +7,11 @@ import pytest
 
 from perfmodel import ModelState, random_vectors, start
 from perfmodel.meta.finished import FinishedStudy
-from perfmodel.meta.teaching import LEAST_ROWS, teaching
+from perfmodel.meta.teaching import LEAST_ROWS, _rows, _shares, teaching
 from perfmodel.strategies.rankadaptor import offline
 from perfmodel.strategies.training_set import MinMaxScaling
 from rankspace import Layer, Observation, RankVector, SearchSpace
-from rankspace.observation import MOST_DEVIATIONS, MOST_ROWS, Taught
+from rankspace.observation import MOST_DEVIATIONS, MOST_ROWS, MOST_TAUGHT_RANKS, Taught
 from tests.unit.perfmodel.meta.worlds import truth, world
 
 ONE = world(0, blocks=2)
@@ -101,21 +101,58 @@ def test_a_diverged_trial_is_pulled_in() -> None:
     assert max(map(abs, taught_by(changed(3, score=9e5)).scores)) <= MOST_DEVIATIONS
 
 
-def test_of_too_many_trials_each_study_gives_its_share() -> None:
-    space = SearchSpace(tuple(Layer(f"{i}", 1) for i in range(4)), (0, 1, 2, 4, 8), 12)
+def lengthy(*trials: int, layers: int = 4) -> list[FinishedStudy]:
+    """Studies of so many trials each on the same layers."""
+    space = SearchSpace(tuple(Layer(f"{i}", 1) for i in range(layers)), (0, 1, 2, 4, 8), 3 * layers)
     vectors = random_vectors(space, 40, seed=0)
-    many = [
+    return [
         FinishedStudy(
-            name,
+            f"study {index}",
             space,
             ONE.study.context.__class__(),
-            tuple(Observation(vectors[at % len(vectors)], float(at % 7)) for at in range(trials)),
+            tuple(Observation(vectors[at % len(vectors)], float(at % 7)) for at in range(count)),
         )
-        for name, trials in (("long", 3_000), ("short", 100))
+        for index, count in enumerate(trials)
     ]
-    taught = teaching(many, space).taught
-    assert taught is not None
-    assert len(taught.vectors) == MOST_ROWS // 2 + 100
+
+
+@pytest.mark.parametrize(
+    ("trials", "rows"),
+    [
+        ((3_000, 100), [MOST_ROWS - 100, 100]),
+        ((100, 3_000, 2_000), [100, 450, 450]),
+        ((20, 900, 81, 21), [20, 1_000 - 20 - 81 - 21, 81, 21]),
+        ((400, 400), [400, 400]),
+    ],
+)
+def test_of_too_many_trials_each_study_gives_its_share_and_what_short_ones_leave(
+    trials: tuple[int, ...], rows: list[int]
+) -> None:
+    studies = lengthy(*trials)
+    found = teaching(studies, studies[0].space)
+    assert found.taught is not None
+    assert len(found.taught.vectors) == sum(rows) <= MOST_ROWS
+    shares = _shares({one.name: _rows(one) for one in studies}, MOST_ROWS)
+    assert list(shares.values()) == rows
+
+
+@pytest.mark.parametrize(("count", "layers"), [(1_001, 4), (1_500, 4), (286, 224)])
+def test_of_too_many_studies_the_first_ones_give_a_row_each(count: int, layers: int) -> None:
+    studies = lengthy(*[8] * count, layers=layers)
+    room = min(MOST_ROWS, MOST_TAUGHT_RANKS // layers)
+    found = teaching(studies, studies[0].space)
+    assert found.taught is not None
+    assert len(found.taught.vectors) == room
+    assert found.studies == tuple(one.name for one in studies[:room])
+    assert list(found.left_out) == [one.name for one in studies[room:]]
+    assert all(f"others that give {room:,} rows" in why for why in found.left_out.values())
+
+
+def test_a_space_of_too_many_layers_learns_nothing() -> None:
+    studies = lengthy(8, layers=MOST_TAUGHT_RANKS + 1)
+    found = teaching(studies, studies[0].space)
+    assert found.taught is None
+    assert "too many layers" in found.left_out["study 0"]
 
 
 def test_the_perceptron_is_taught_the_rows_instead_of_the_prior() -> None:
