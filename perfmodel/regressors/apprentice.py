@@ -26,7 +26,7 @@ EACH = 128
 GROWTH = 64
 
 REMEMBERED = 16
-"""Latest errors that are kept."""
+"""Latest rounds whose errors are kept."""
 
 LIKE = 8.0
 """Ratio of two scales up to which they are of one kind: beyond it an outlier came or went, and the
@@ -54,8 +54,9 @@ class Apprentice:
         network: Answers in ``unit``.
         unit: Of the rows it learned last.
         count: Rows it has learned.
-        errors: Absolute errors of its predictions of the latest rows, each made before it learned
-            the row, in standard deviations of the scores; the latest one last.
+        errors: Of the latest rounds, root mean square error of the predictions of the rows that
+            were new in it, made before any of them was learned, in standard deviations of the
+            scores; the latest one last.
     """
 
     network: Perceptron
@@ -73,9 +74,9 @@ class Apprentice:
             fresh: How many of the rows are new, the last ones.
         """
         at_hand = self.within(unit)
-        missed = np.abs(at_hand(features[-fresh:]) - scores[-fresh:])
+        missed = at_hand(features[-fresh:]) - scores[-fresh:]
         network = at_hand.trained(features[-ROWS:], scores[-ROWS:], epochs=EPOCHS, rate=RATE)
-        errors = (*self.errors, *missed.tolist())[-REMEMBERED:]
+        errors = (*self.errors, float(np.sqrt(np.mean(np.square(missed)))))[-REMEMBERED:]
         return Apprentice(network, unit, self.count + fresh, errors)
 
     def within(self, unit: Unit) -> Perceptron:
@@ -87,7 +88,7 @@ class Apprentice:
         return self.network.rescaled(ratio, float(np.clip(shift, -LIKE, LIKE)))
 
     def root_mean_square(self, latest: int) -> float | None:
-        """Of the ``latest`` errors; None while there are fewer."""
+        """Of the errors of the ``latest`` rounds, equally; None while there are fewer."""
         if len(self.errors) < latest:
             return None
         return float(np.sqrt(np.mean(np.square(self.errors[-latest:]))))

@@ -29,7 +29,8 @@ CANDIDATES = 64
 """Drawn per round; the best predicted one is tried."""
 
 ROUNDS = 4
-"""Latest rounds whose prediction errors tell whether the search has converged."""
+"""Latest rounds, of a trial each or of more in a long search, whose prediction errors tell whether
+the search has converged."""
 
 TOLERANCE = 0.5
 """Root mean square of these errors, in standard deviations of the scores, up to which it has: three
@@ -51,8 +52,8 @@ class PerformanceModel:
 
     Attributes:
         network: Learned offline, then trial by trial.
-        error: Root mean square error of its latest predictions, each made before the trial, in
-            standard deviations of the scores.
+        error: Root mean square error of its latest rounds' predictions, each made before the trial
+            was learned, in standard deviations of the scores.
         has_converged: Whether the latest ones held.
     """
 
@@ -106,7 +107,7 @@ class RankAdaptor(Modelled[PerformanceModel]):
         best = int(np.argmax(fitted(new)[0]))
         kind = "random ones"
         if fitted.regressor.has_converged:
-            kind = f"neighbours of the best, as the last {ROUNDS} predictions held"
+            kind = f"neighbours of the best, as the last {ROUNDS} rounds were foretold"
         return new[best], f"best predicted of {len(new)} {kind}"
 
     def leaders(self, state: ModelState, count: int) -> tuple[RankVector, ...]:

@@ -104,7 +104,7 @@ def test_a_diverged_trial_is_pulled_in() -> None:
 def lengthy(*trials: int, layers: int = 4) -> list[FinishedStudy]:
     """Studies of so many trials each on the same layers."""
     space = SearchSpace(tuple(Layer(f"{i}", 1) for i in range(layers)), (0, 1, 2, 4, 8), 3 * layers)
-    vectors = random_vectors(space, 40, seed=0)
+    vectors = [RankVector((2, 4) * (layers // 2)), RankVector((4, 2) * (layers // 2))]
     return [
         FinishedStudy(
             f"study {index}",
@@ -149,7 +149,7 @@ def test_of_too_many_studies_the_first_ones_give_a_row_each(count: int, layers: 
 
 
 def test_a_space_of_too_many_layers_learns_nothing() -> None:
-    studies = lengthy(8, layers=MOST_TAUGHT_RANKS + 1)
+    studies = lengthy(8, layers=MOST_TAUGHT_RANKS + 2)
     found = teaching(studies, studies[0].space)
     assert found.taught is None
     assert "too many layers" in found.left_out["study 0"]

@@ -10,6 +10,7 @@ from perfmodel.regressors.apprentice import EACH, LIKE, ROWS, Apprentice, Unit, 
 from perfmodel.regressors.perceptron import Perceptron
 from perfmodel.strategies import rankadaptor
 from perfmodel.strategies.rankadaptor import FIRST, ROUNDS, TOLERANCE, has_converged, online
+from perfmodel.strategies.training_set import TrainingSet
 from rankspace import Layer, Observation, RankVector, SearchSpace
 
 SPACE = SearchSpace(tuple(Layer(f"{at}", 3 + at % 2) for at in range(8)), (0, 1, 2, 4, 8), 60)
@@ -48,14 +49,32 @@ def test_a_round_goes_on_from_the_weights_at_hand() -> None:
     assert error(kept) < 0.5 * error(anew)
 
 
-def test_errors_are_of_predictions_made_before_the_row_was_learned() -> None:
+def test_a_round_s_error_is_of_predictions_made_before_its_rows_were_learned() -> None:
     before = fresh().taught(FEATURES[:10], SCORES[:10], Unit(), 10)
     after = before.taught(FEATURES[:12], SCORES[:12], Unit(), 2)
-    expected = np.abs(before.network(FEATURES[10:12]) - SCORES[10:12])
-    assert after.errors[-2:] == pytest.approx(expected.tolist())
+    missed = before.network(FEATURES[10:12]) - SCORES[10:12]
+    expected = float(np.sqrt(np.mean(missed**2)))
     assert after.count == 12
-    assert after.root_mean_square(2) == pytest.approx(float(np.sqrt(np.mean(expected**2))))
-    assert after.root_mean_square(13) is None
+    assert len(after.errors) == 2
+    assert after.errors[-1] == pytest.approx(expected)
+    assert after.root_mean_square(1) == pytest.approx(expected)
+    both = np.mean(np.square([before.errors[0], expected]))
+    assert after.root_mean_square(2) == pytest.approx(float(np.sqrt(both)))
+    assert after.root_mean_square(3) is None
+
+
+def test_one_large_round_says_no_more_than_one_round() -> None:
+    """A long search has rounds of many trials: one of them that is foretold may be luck."""
+    apprentice = fresh()
+    for count in (10, 20, 24, 40):
+        apprentice = apprentice.taught(
+            FEATURES[:count], SCORES[:count], Unit(), count - apprentice.count
+        )
+    assert len(apprentice.errors) == ROUNDS
+    lucky = apprentice.network(FEATURES)
+    lucky_round = apprentice.taught(FEATURES, lucky, Unit(), 16)
+    assert lucky_round.errors[-1] == pytest.approx(0.0, abs=1e-9)
+    assert not has_converged(lucky_round)
 
 
 def test_another_unit_changes_the_answers_and_not_what_they_mean() -> None:
@@ -91,10 +110,13 @@ def test_a_round_learns_from_the_latest_rows_alone() -> None:
 def test_all_new_rows_are_foretold_however_many_there_are() -> None:
     """Beyond 128 trials a round may come after several."""
     state = state_of(10)
-    assert len(online(state).errors) == 10
+    assert len(online(state).errors) == 9  # the first round has two trials
     apart = rankadaptor._next(state, rankadaptor.Schooling(fresh_of(state)), state.scored)
+    trained = TrainingSet.of(state)
+    assert trained is not None
+    missed = trained.scores - rankadaptor.offline(state)(trained.features())
     assert apart.apprentice.count == 10
-    assert len(apart.apprentice.errors) == 10
+    assert apart.apprentice.errors == pytest.approx([float(np.sqrt(np.mean(missed**2)))])
 
 
 def test_batches_and_restarts_change_no_weight() -> None:
