@@ -12,7 +12,7 @@ from typing import Any
 
 from rankspace.errors import InvalidInput, cut
 from rankspace.granularity import MAX_SAID, block_name
-from rankspace.pruned_model import PrunedModel
+from rankspace.pruned_model import Matrix, PrunedModel
 from rankspace.study import Granularity, Search, StrategyName, Study
 from rankspace.wire import encode
 
@@ -114,21 +114,27 @@ def check_given(document: Any) -> None:
 def whole_blocks(model: PrunedModel, modules: Sequence[str]) -> tuple[str, ...]:
     """Names of the blocks that pruning left whole, as far as the description tells.
 
-    A block was pruned if one of its matrices is smaller than the largest of its kind, or is known
-    to be smaller than it was. None where no block shows that it was.
+    Where all matrices of a block have profiles, these alone decide: it was pruned if one was kept
+    in part. Else it also was if a matrix is smaller than the largest of its kind; where all blocks
+    were cut, the largest then counts as whole. None where no block shows that it was pruned.
     """
+    kept = {profile.name: profile.kept for profile in model.profiles}
     largest: dict[str, int] = {}
     for matrix in model.matrices:
-        size = matrix.d_in * matrix.d_out
-        largest[matrix.module] = max(largest.get(matrix.module, 0), size)
-    cut = {profile.name for profile in model.profiles if profile.kept < 1.0}
+        largest[matrix.module] = max(largest.get(matrix.module, 0), _size(matrix))
+    shapes_count = {block_name(matrix) for matrix in model.matrices if matrix.name not in kept}
     pruned = {
-        block_name(matrix)
-        for matrix in model.matrices
-        if matrix.name in cut or matrix.d_in * matrix.d_out < largest[matrix.module]
+        block
+        for block, matrix in ((block_name(matrix), matrix) for matrix in model.matrices)
+        if kept.get(matrix.name, 1.0) < 1.0
+        or (block in shapes_count and _size(matrix) < largest[matrix.module])
     }
     searched = dict.fromkeys(block_name(m) for m in model.matrices if m.module in modules)
     return tuple(block for block in searched if block not in pruned) if pruned else ()
+
+
+def _size(matrix: Matrix) -> int:
+    return matrix.d_in * matrix.d_out
 
 
 def sentence(study: Study) -> str:

@@ -167,6 +167,37 @@ def test_blocks_are_told_apart_by_their_shapes_and_by_what_profiling_found() -> 
     assert whole_blocks(alike, MODULES) == ("model.layers.0", "model.layers.2")
 
 
+def profiled(described: PrunedModel, *kept: float) -> PrunedModel:
+    """Profiles of all matrices: so much was kept of each block's FFN, and all of its attention."""
+    profiles = (
+        _profile(m.name, kept[m.block] if m.module == "down_proj" else 1.0)
+        for m in described.matrices
+    )
+    return replace(described, profiles=tuple(profiles))
+
+
+@pytest.mark.parametrize(
+    ("kept", "whole"),
+    [
+        ((1.0, 1.0, 1.0, 1.0), ()),  # of several shapes by design
+        ((0.5, 1.0, 0.5, 0.5), ("model.layers.1",)),  # smaller by design, and whole
+        ((0.9, 0.5, 0.5, 0.9), ()),  # all cut, the largest too
+        ((1.0, 0.5, 0.5, 1.0), ("model.layers.0", "model.layers.3")),
+    ],
+)
+def test_where_all_matrices_of_a_block_have_profiles_these_alone_decide(
+    kept: tuple[float, ...], whole: tuple[str, ...]
+) -> None:
+    assert whole_blocks(profiled(MODEL, *kept), MODULES) == whole
+
+
+def test_a_block_with_some_profiles_is_told_by_its_shapes_too() -> None:
+    some = profiled(MODEL, 1.0, 1.0, 1.0, 1.0)
+    missing = tuple(p for p in some.profiles if p.name != "model.layers.1.q_proj")
+    partly = replace(some, profiles=missing)
+    assert whole_blocks(partly, MODULES) == ("model.layers.0", "model.layers.2", "model.layers.3")
+
+
 def test_a_block_that_was_cut_where_nobody_adapts_it_counts_as_cut() -> None:
     assert whole_blocks(MODEL, ("q_proj",)) == ("model.layers.0", "model.layers.3")
 
