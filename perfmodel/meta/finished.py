@@ -78,7 +78,7 @@ def _studies(text: str) -> Iterator[FinishedStudy]:
                 f"line {number}",
                 f"{len(line):,} characters",
                 f"is not JSON: {error}",
-                fix="export the studies anew",
+                fix="export the studies anew with rankadaptor meta export",
             ) from None
         try:
             yield unpack(FinishedStudy, document)

@@ -15,6 +15,14 @@ from rankspace.study import PRIORS, Opinion, StrategyName
 from rankspace.wire import encode
 
 MAX_BYTES = 16 << 20  # of a prior; the shipped one has a hundredth
+NEW_LINE = b"\n"
+
+BLANK = b"\xef\xbb\xbf \t\r"
+"""What may come before a line: white space, and a byte order mark."""
+
+EXPORTED = b'{"wire"'
+"""How a line of an export begins."""
+
 SHOWN = 3
 """Studies that teach nothing, and why, that are named."""
 
@@ -54,12 +62,20 @@ def _opinion(file: Path, strategy: StrategyName, space: SearchSpace, context: Co
 
 
 def _is_export(content: bytes) -> bool:
-    """Whether its first line is a study of ``rankadaptor meta export``."""
+    """Whether it is of ``rankadaptor meta export``, damaged or not; a prior is one JSON document.
+
+    Raises:
+        UnreadableInput: It is not JSON, and no line begins like one of an export.
+    """
     try:
-        first = json.loads(content.partition(b"\n")[0])
+        document = json.loads(content)
     except (ValueError, RecursionError):
-        return False
-    return isinstance(first, dict) and "wire" in first
+        if any(line.lstrip(BLANK).startswith(EXPORTED) for line in content.split(NEW_LINE)):
+            return True
+        size = f"{len(content):,} bytes"
+        fix = "give what rankadaptor meta train wrote, or rankadaptor meta export"
+        raise UnreadableInput("prior", size, "is not JSON", fix=fix) from None
+    return isinstance(document, dict) and "wire" in document
 
 
 def _taught(file: Path, content: bytes, strategy: StrategyName, space: SearchSpace) -> Opinion:
@@ -73,9 +89,11 @@ def _taught(file: Path, content: bytes, strategy: StrategyName, space: SearchSpa
 
     try:
         found = teaching(read_studies(content.decode("utf-8-sig")), space)
-    except UnicodeDecodeError:
-        fix = "export the studies anew"
-        raise UnreadableInput("prior", str(file), "is not UTF-8 text", fix=fix) from None
+    except UnicodeDecodeError as error:
+        before = error.object[: error.start]
+        fix = "export the studies anew with rankadaptor meta export"
+        field = f"prior.line {1 + before.count(NEW_LINE)}"
+        raise UnreadableInput(field, str(file), "is not UTF-8 text", fix=fix) from None
     except InvalidInput as error:
         raise error.under("prior") from None
     if found.taught is None:

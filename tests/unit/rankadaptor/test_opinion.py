@@ -1,5 +1,6 @@
 """A prior of one's own: asked here, and what it says is what the shipped one says there."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,16 +111,54 @@ def test_only_the_paper_s_strategy_learns_from_trials_of_other_studies(tmp_path:
     assert "rankadaptor meta train" in refused.value.hint
 
 
-def test_a_damaged_export_is_named_with_its_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("damage", "line", "problem"),
+    [
+        (lambda one, two: one + b"\n" + two[:-30], 2, "is not JSON"),
+        (lambda one, two: one[:-30] + b"\n" + two, 1, "is not JSON"),
+        (lambda one, two: one[30:] + b"\n" + two, 1, "is not JSON"),
+        (lambda one, two: one[:-30], 1, "is not JSON"),
+        (lambda one, two: b"\n" + one[:-30], 2, "is not JSON"),
+        (lambda one, two: b"\xef\xbb\xbf" + one[:-30], 1, "is not JSON"),
+        (lambda one, two: one + b"\n\xff", 2, "is not UTF-8"),
+        (lambda one, two: one[:-30] + b"\xff\n" + two, 1, "is not UTF-8"),
+        (lambda one, two: b"\xef\xbb\xbf\n" + one + b"\xff\n" + two, 2, "is not UTF-8"),
+    ],
+)
+@pytest.mark.parametrize("is_windows", [False, True])
+def test_a_damaged_export_is_named_with_its_line_and_its_command(
+    tmp_path: Path,
+    damage: Callable[[bytes, bytes], bytes],
+    line: int,
+    problem: str,
+    is_windows: bool,
+) -> None:
     _, space, _ = _given("none")
     file = _exported(tmp_path, space, space)
-    file.write_text(file.read_text()[:-30])
+    content = damage(*file.read_bytes().split(b"\n")[:2])
+    file.write_bytes(content.replace(b"\n", b"\r\n") if is_windows else content)
+    with pytest.raises(InvalidInput, match=problem) as refused:
+        with_opinion(*_with_strategy(file, "rankadaptor"))
+    assert refused.value.field == f"search.prior.line {line}"
+    assert "rankadaptor meta export" in refused.value.hint
+
+
+def test_an_export_may_begin_with_blank_lines(tmp_path: Path) -> None:
+    _, space, _ = _given("none")
+    file = _exported(tmp_path, space, space)
+    file.write_bytes(b"\n \n" + file.read_bytes())
+    said = with_opinion(*_with_strategy(file, "rankadaptor")).search.prior
+    assert isinstance(said, Opinion)
+    assert said.taught is not None
+
+
+def test_a_file_of_which_nobody_can_say_what_it_was_is_told_both_commands(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-30])
     with pytest.raises(InvalidInput, match="is not JSON") as refused:
         with_opinion(*_with_strategy(file, "rankadaptor"))
-    assert refused.value.field == "search.prior.line 2"
-    file.write_bytes(file.read_bytes().partition(b"\n")[0] + b"\n\xff")
-    with pytest.raises(InvalidInput, match="not UTF-8"):
-        with_opinion(*_with_strategy(file, "rankadaptor"))
+    assert refused.value.field == "search.prior"
+    assert "rankadaptor meta train" in refused.value.hint
+    assert "rankadaptor meta export" in refused.value.hint
 
 
 @pytest.mark.parametrize("prior", ["shipped", "none"])
