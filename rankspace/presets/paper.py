@@ -47,6 +47,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
 )
 """By name. A changed preset gets a name of its own: stored studies have these."""
 
+LEFT_WHOLE = "the blocks that pruning left whole"
+
 
 def expanded(study: Study, model: PrunedModel) -> Study:
     """Return ``study`` with what its preset sets, and the preset's name; itself without one.
@@ -109,6 +111,8 @@ def check_given(document: Any) -> None:
         given = document["search"].get(field, encode(value))
         if given != encode(value):
             raise _contradiction(field, given, value)
+    if paper is True and document["search"].get("fixed") == {}:
+        raise _contradiction("fixed", {}, LEFT_WHOLE)
 
 
 def whole_blocks(model: PrunedModel, modules: Sequence[str]) -> tuple[str, ...]:

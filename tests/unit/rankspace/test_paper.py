@@ -152,9 +152,23 @@ def test_a_default_that_a_file_spells_out_contradicts_it_too(
     check_given({"search": search})
 
 
+def test_that_nothing_is_fixed_contradicts_it_but_not_its_name() -> None:
+    """A file written from a study says it where no block was left whole."""
+    with pytest.raises(InvalidInput, match=r"search\.fixed = .*blocks that pruning left whole"):
+        check_given({"paper": True, "search": {"fixed": {}}})
+    check_given({"paper": NEWEST, "search": {"fixed": {}}})
+    check_given({"paper": True, "search": {"fixed": WHOLE}})
+
+
 def test_the_same_in_other_words_and_a_broken_file_are_left_to_their_reader() -> None:
     check_given({"paper": True, "search": encode(expanded(PAPER, MODEL).search)})
-    broken: tuple[Any, ...] = (None, [], {"paper": True}, {"paper": True, "search": 3})
+    broken: tuple[Any, ...] = (
+        None,
+        [],
+        {"paper": True, "search": {"fixed": 3}},
+        {"paper": True},
+        {"paper": True, "search": 3},
+    )
     for document in broken:
         check_given(document)
     check_given({"paper": "other", "search": {"granularity": "module"}})
