@@ -184,6 +184,9 @@ def _decode_dataclass(kind: Any, data: Any, field: str) -> Any:
 def _decode_union(options: Sequence[Any], data: Any, field: str) -> Any:
     if data is None and type(None) in options:
         return None
+    groups = [option for option in options if dataclasses.is_dataclass(option)]
+    if isinstance(data, Mapping) and len(groups) == 1:  # what is wrong is then within it
+        return _decode(groups[0], data, field)
     errors: list[InvalidInput] = []
     for option in options:
         if option is type(None):

@@ -159,9 +159,9 @@ def test_an_opinion_of_one_s_own_is_kept_as_numbers_and_by_its_name(service: Ser
         ("2026-01-31-abcdef", "search.prior", "name its file in a study file"),
         ({"version": "x", "log_worth": [0.0]}, "search.prior.log_worth", "submit the study file"),
         ({"version": "x\u202e", "log_worth": [0.0] * 12}, "search.prior.version", "leave it out"),
-        ({"version": "none", "log_worth": [0.0] * 12}, "search.prior", ""),
-        ({"version": "x", "log_worth": [1e300] * 12}, "search.prior", ""),
-        ({"version": "x"}, "search.prior", ""),
+        ({"version": "none", "log_worth": [0.0] * 12}, "search.prior.version", "version"),
+        ({"version": "x", "log_worth": [1e300] * 12}, "search.prior.log_worth[0]", "logarithms"),
+        ({"version": "x"}, "search.prior.log_worth", "one of them"),
         (None, "search.prior", ""),
         (7, "search.prior", ""),
     ],
@@ -226,21 +226,55 @@ def test_rows_of_other_studies_are_learned_from_and_kept_by_their_name(service: 
 
 
 @pytest.mark.parametrize(
-    ("body", "field", "fix"),
+    ("body", "told", "fix"),
     [
-        (_with_rows("additive"), "search.prior.taught", "use strategy rankadaptor"),
-        (_with_rows(layers=11), "search.prior.taught.vectors", "submit the study file anew"),
-        (_with_rows(scores=[1e308] * 9), "search.prior", ""),
-        (_with_rows(scores=[0.0]), "search.prior", ""),
-        (_with_rows(vectors=[[2**53] * 12] * 9), "search.prior", ""),
-        (_with_rows(rows=1_001), "search.prior", ""),
+        (
+            _with_rows("additive"),
+            "search.prior.taught = 9: strategy additive does not learn",
+            "use strategy rankadaptor",
+        ),
+        (
+            _with_rows(layers=11),
+            "search.prior.taught.vectors = 9: have 11 ranks for 12 layers",
+            "submit the study file anew",
+        ),
+        (
+            _with_rows(scores=[0.0] * 7 + [1e308, 0.0]),
+            "search.prior.taught.scores[7] = 1e+308: is not within 10 of 0",
+            "standard deviations",
+        ),
+        (
+            _with_rows(scores=[0.0]),
+            "search.prior.taught.scores = 1: are not one for each of 9 vectors",
+            "give one per vector",
+        ),
+        (
+            _with_rows(vectors=[[0] * 12] * 8 + [[2**53] * 12]),
+            "search.prior.taught.vectors[8] = ",
+            "leave it out",
+        ),
+        (
+            _with_rows(vectors=[[0] * 12] * 8 + [[0.5] * 12]),
+            "search.prior.taught.vectors[8][0] = 0.5: must be a whole number",
+            "whole number",
+        ),
+        (
+            _with_rows(rows=1_001),
+            "search.prior.taught.vectors = 1001: are too many on 12 layers",
+            "use 1,000 or fewer",
+        ),
+        (
+            _with_prior({"version": "rows-1"}, strategy="rankadaptor"),
+            "search.prior.log_worth = []: is what an opinion has, or else taught",
+            "give one of them",
+        ),
     ],
 )
 def test_rows_that_cannot_be_are_refused(
-    service: Service, body: dict[str, Any], field: str, fix: str
+    service: Service, body: dict[str, Any], told: str, fix: str
 ) -> None:
     assert service.post("/v1/models", model()).status_code == 201
     answer = service.post("/v1/studies", body)
     assert answer.status_code == 422, answer.text
-    assert answer.json()["detail"].startswith(f"{field} = ")
+    assert answer.json()["detail"].startswith(told)
     assert fix in answer.json()["hint"]
