@@ -12,7 +12,7 @@ from perfmodel.additive import stored_fit
 from perfmodel.additive.belief import Belief
 from perfmodel.additive.posterior import Posterior
 from perfmodel.additive.setup import Setup
-from perfmodel.additive.survey import survey_belief
+from perfmodel.additive.survey import Hearing
 from perfmodel.arrays import Floats
 from rankspace import Context, Observation, RankVector, SearchSpace
 from rankspace.errors import InvalidInput
@@ -99,10 +99,35 @@ class ModelState:
     @cached_property
     def setup(self) -> Setup:
         """What follows from the space, and from what was said of it before the first trial."""
-        belief = self.belief
-        if self.surveyed:
-            belief = survey_belief(self.space, self.surveyed, belief)
+        belief = self._heard.belief if self.surveyed else self.belief
         return Setup(self.space, self.seed, self.pace, belief)
+
+    @property
+    def _heard(self) -> Hearing:
+        known = vars(self).get("_hearing") or Hearing.of(self.space, self.surveyed, self.belief)
+        while known.rounds:
+            known = known.stepped()
+        return known
+
+    def hear(self) -> bool:
+        """Learn one round of what the survey says: many scores of many layers take seconds.
+
+        Changes nothing but when the ``setup`` is computed.
+
+        Returns:
+            Whether all of it is learned.
+        """
+        if "setup" in vars(self) or not self.surveyed:
+            return True
+        known = vars(self).get("_hearing")
+        known = known.stepped() if known else Hearing.of(self.space, self.surveyed, self.belief)
+        vars(self)["_hearing"] = known
+        return not known.rounds
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether the survey, if there is one, says anything of the layers."""
+        return self.setup.belief is not self.belief
 
     @property
     def pace(self) -> int:
@@ -148,13 +173,15 @@ class ModelState:
         return Posterior.of(self.setup.basis, self.scored, self.seed)
 
     def digest(self) -> bool:
-        """Learn on up to the next refit: a long history can be learned in pieces.
+        """Learn on up to the next refit: a long history, or survey, can be learned in pieces.
 
         Changes nothing but when the ``posterior`` is computed.
 
         Returns:
             Whether all is learned.
         """
+        if not self.hear():
+            return False
         if "posterior" in vars(self) or len(self.scored) < 2:
             return True
         known = vars(self).get("_earlier") or Posterior.first(
@@ -204,13 +231,16 @@ class ModelState:
     def _inherited(self, observations: tuple[Observation, ...]) -> dict[str, Any]:
         """What stays true with more observations, so that learning one never looks at them all."""
         fresh = observations[len(self.observations) :]
-        known: dict[str, Any] = {n: vars(self)[n] for n in ("setup", "_earlier") if n in vars(self)}
+        known: dict[str, Any] = {n: vars(self)[n] for n in _STANDING if n in vars(self)}
+        if "setup" in known:
+            known.pop("_hearing", None)
         if vars(self).get("posterior") is not None:
             known["_earlier"] = self.posterior
         tried = self.tried | {seen.rank_vector for seen in fresh}
         bare = max(self.bare, _bare(fresh)) if self.bare == -np.inf else self.bare
         if bare != self.bare:  # what counts is another thing now
-            return {n: known[n] for n in ("setup",) if n in known} | {"tried": tried, "bare": bare}
+            known.pop("_earlier", None)
+            return known | {"tried": tried, "bare": bare}
         scored = tuple(seen for seen in fresh if _counts(seen, bare))
         return {**known, "scored": (*self.scored, *scored), "tried": tried, "bare": bare}
 
@@ -225,9 +255,12 @@ def _counts(seen: Observation, bare: float) -> bool:
     return seen.score is not None and seen.score >= bare
 
 
-_DERIVED = ("setup", "bare", "scored", "scores", "tried", "posterior", "_earlier")
-"""What a state computes once; all of it stays true while no observation is added. ``_earlier`` is
-the last posterior that was asked for: learning goes on from there."""
+_STANDING = ("setup", "_hearing", "_earlier")
+"""What stays true with more observations, unless they change which of those before count:
+``_earlier``, the last posterior that was asked for: learning goes on from there."""
+
+_DERIVED = (*_STANDING, "bare", "scored", "scores", "tried", "posterior")
+"""What a state computes once; all of it stays true while no observation is added."""
 
 
 @dataclass(frozen=True)

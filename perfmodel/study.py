@@ -98,12 +98,18 @@ def inform(state: ModelState, surveyed: Sequence[Surveyed]) -> ModelState:
     return state.informed(surveyed)
 
 
+def is_heard(state: ModelState) -> bool:
+    """Whether the survey that the state knows of says anything of the layers."""
+    return state.is_heard
+
+
 def digest(state: ModelState) -> bool:
     """Take the next step of what a proposal would derive first; it says the same afterwards.
 
     Returns:
-        Whether there is none left. One step takes as long as one refit of all scores, and the last
-        one of ``blend`` as long as a few of at most ``blending.levelled.ROWS`` more.
+        Whether there is none left. One step takes as long as one refit of all scores, or of those
+        of a survey, and the last one of ``blend`` as long as a few of at most
+        ``blending.levelled.ROWS`` more.
     """
     if state.strategy not in (StrategyName.ADDITIVE, StrategyName.BLEND):
         return True

@@ -26,7 +26,7 @@ MOST_NATS = 100.0  # of what counts as a difference: guessing among a million to
 LEAST_RATE, MOST_RATE = 1e-3, 1e3
 MOST_RATES = 10
 MAX_SURVEY_STEPS = 1_000_000
-MAX_SURVEYED = 2_000
+LEAST_SURVEYED, MAX_SURVEYED = 8, 500
 MOST_CANDIDATES = 100
 """Rank vectors that a person has tried at once."""
 
@@ -222,12 +222,12 @@ class Survey:
     vectors: int = 100
 
     def __post_init__(self) -> None:
-        for name, value, most in (
-            ("steps", self.steps, MAX_SURVEY_STEPS),
-            ("vectors", self.vectors, MAX_SURVEYED),
+        for name, value, least, most in (
+            ("steps", self.steps, 1, MAX_SURVEY_STEPS),
+            ("vectors", self.vectors, LEAST_SURVEYED, MAX_SURVEYED),
         ):
-            if not 1 <= value <= most:
-                problem = f"must be 1 to {most:,}"
+            if not least <= value <= most:
+                problem = f"must be {least} to {most:,}"
                 raise InvalidInput(name, value, problem, fix="use 400 steps and 100 vectors")
 
 

@@ -8,6 +8,7 @@ its own inputs: to a power, the trust, that the trials teach as well.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,9 +18,18 @@ from perfmodel.additive.fit import Fit, refit
 from perfmodel.arrays import Floats
 from rankspace import Observation, SearchSpace
 from rankspace.observation import Surveyed
+from rankspace.study import LEAST_SURVEYED
 
-LEAST_SCORES = 8
-"""Scores below which a survey says nothing."""
+LEAST_SHARE = 0.25
+"""Share of the scores' variance that must be foretold for anything to be heard: scores without
+content come near it by chance, and whatever is heard shortens the design."""
+
+FAR = 3.0
+"""Standard deviations of the scores, by their median deviation, beyond which being further off
+counts no more: a score that diverged."""
+
+MEDIAN = 0.6745
+"""Median deviation of a Gaussian in its standard deviations."""
 
 ROUNDS = 5
 """Refits: one goes on from another."""
@@ -29,45 +39,94 @@ DEPTH = 3.0
 does not see is not known to be nothing."""
 
 
+@dataclass(frozen=True)
+class Hearing:
+    """A survey that is being fitted, round by round: many scores of many layers take seconds.
+
+    Attributes:
+        space: Of the study.
+        seen: The survey's scores, as if they were trials'.
+        prior: What was believed before, or None.
+        basis: That ``prior`` gives.
+        rounds: Still to come.
+        fit: After those before; None before the first.
+    """
+
+    space: SearchSpace
+    seen: tuple[Observation, ...]
+    prior: Belief | None
+    basis: Basis
+    rounds: int
+    fit: Fit | None = None
+
+    @classmethod
+    def of(
+        cls, space: SearchSpace, surveyed: Sequence[Surveyed], prior: Belief | None
+    ) -> "Hearing":
+        """Begin; there are no rounds where too few scores are known, or no layer has a choice."""
+        seen = tuple(Observation(one.rank_vector, one.score) for one in surveyed)
+        says = len(seen) >= LEAST_SURVEYED and bool(space.free_layers)
+        return cls(space, seen, prior, Basis.of(space, prior), ROUNDS if says else 0)
+
+    def stepped(self) -> "Hearing":
+        """After one more round, if there is one."""
+        if not self.rounds:
+            return self
+        fit = refit(self.basis, self.seen, self.fit)
+        return replace(self, fit=fit, rounds=self.rounds - 1)
+
+    @property
+    def belief(self) -> Belief | None:
+        """What the survey, as far as it is fitted, says of the layers.
+
+        It is drawn towards what was believed before by how much of its own scores remains
+        unexplained when each is left out: scores in which the layers do not show are noise,
+        whatever was fitted to them.
+
+        Returns:
+            ``prior`` itself where the survey says nothing.
+        """
+        share = _explained(self.fit) if self.fit else 0.0
+        if self.fit is None or share < LEAST_SHARE:
+            return self.prior
+        free = self.basis.hierarchy.free
+        before = np.array(self.prior.log_worth if self.prior else [0.0] * len(self.space.layers))
+        worth, known = np.zeros(len(before)), _centred(before[free])
+        worth[free] = known + share * (_centred(_log_worth(self.basis, self.fit)) - known)
+        version = f"{self.prior.prior}, survey" if self.prior else "survey"
+        return Belief(tuple(worth.tolist()), version)
+
+
 def survey_belief(
     space: SearchSpace, surveyed: Sequence[Surveyed], prior: Belief | None
 ) -> Belief | None:
     """Return what the survey, heard with ``prior`` in mind, says of the layers.
 
-    It is drawn towards no opinion by how much of its own scores remains unexplained when each is
-    left out: scores in which the layers do not show are noise, whatever was fitted to them.
-
     Returns:
-        ``prior`` where the survey says nothing.
+        ``prior`` itself where the survey says nothing.
     """
-    if len(surveyed) < LEAST_SCORES or not space.free_layers:
-        return prior
-    basis = Basis.of(space, prior)
-    fit = _fit(basis, surveyed)
-    share = _explained(fit)
-    if share <= 0.0:
-        return prior
-    free = basis.hierarchy.free
-    worth = np.zeros(len(space.layers))
-    logs = share * _log_worth(basis, fit)
-    worth[free] = logs - logs.mean()
-    version = f"{prior.prior}, survey" if prior else "survey"
-    return Belief(tuple(worth.tolist()), version)
-
-
-def _fit(basis: Basis, surveyed: Sequence[Surveyed]) -> Fit:
-    seen = tuple(Observation(one.rank_vector, one.score) for one in surveyed)
-    fit = refit(basis, seen, None)
-    for _ in range(ROUNDS - 1):
-        fit = refit(basis, seen, fit)
-    return fit
+    hearing = Hearing.of(space, surveyed, prior)
+    while hearing.rounds:
+        hearing = hearing.stepped()
+    return hearing.belief
 
 
 def _explained(fit: Fit) -> float:
-    """Share of the scores' variance that is predicted of those left out."""
+    """Share of the scores' variance that is foretold of those left out.
+
+    One score that diverged must not cost what the others say: ``FAR`` off is as bad as any.
+    """
     targets = fit.measurements.targets
-    spread = float(np.var(targets)) * (len(targets) / (len(targets) - 1.0)) ** 2
-    return 1.0 - float(np.mean(fit.left_out**2)) / spread if spread > 0.0 else 0.0
+    off = targets - np.median(targets)
+    far = FAR * float(np.median(np.abs(off))) / MEDIAN
+    spread = float(np.mean(np.clip(off, -far, far) ** 2))
+    alone = (len(targets) / (len(targets) - 1.0)) ** 2  # left out, it does not draw the middle
+    left = float(np.mean(np.clip(fit.left_out, -far, far) ** 2))
+    return 1.0 - left / (spread * alone) if spread > 0.0 else 0.0
+
+
+def _centred(logs: Floats) -> Floats:
+    return np.asarray(logs - logs.mean())
 
 
 def _log_worth(basis: Basis, fit: Fit) -> Floats:

@@ -8,7 +8,7 @@ import pytest
 import perfmodel
 from perfmodel import ModelState, random_vectors
 from perfmodel.additive.belief import Belief
-from perfmodel.additive.survey import survey_belief
+from perfmodel.additive.survey import ROUNDS, survey_belief
 from rankspace import Layer, Observation, RankVector, SearchSpace
 from rankspace.errors import InvalidInput
 from rankspace.observation import Surveyed
@@ -88,6 +88,82 @@ def test_a_survey_that_says_nothing_leaves_the_prior(scores: list[float]) -> Non
     prior = Belief((0.0,) * LAYERS, "own")
     said = [Surveyed(v, s) for v, s in zip(VECTORS, scores, strict=False)]
     assert survey_belief(SPACE, said, prior) is prior
+
+
+def prior_of(seed: int) -> Belief:
+    """What somebody who knows these layers well would have said before."""
+    logs = np.log(worth(seed))
+    return Belief(tuple((logs - logs.mean()).tolist()), "own")
+
+
+def noisy(seed: int, sd: float) -> list[Surveyed]:
+    rng = np.random.default_rng([seed, 3])
+    return [
+        Surveyed(one.rank_vector, one.score + sd * float(rng.standard_normal()))
+        for one in survey(seed)
+    ]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 6])
+def test_a_survey_without_content_leaves_the_prior_whole(seed: int) -> None:
+    """Also where chance foretells a little of it, as of the last one's."""
+    prior = prior_of(seed)
+    assert survey_belief(SPACE, survey(seed, permuted=True), prior) is prior
+
+
+def test_what_a_survey_does_not_foretell_is_left_to_the_prior() -> None:
+    """One that is half noise hides little of a right prior; one without noise takes over."""
+    prior = prior_of(0)
+    heard = survey_belief(SPACE, noisy(0, 2.0), prior)
+    assert heard is not None
+    assert heard is not prior
+    kept = np.polyfit(prior.log_worth, heard.log_worth, 1)[0]
+    assert kept > 0.6
+    assert heard.prior == "own, survey"
+    other = survey_belief(SPACE, survey(0), prior_of(1))
+    assert other is not None
+    assert np.corrcoef(other.log_worth, np.log(worth(0)))[0, 1] > 0.6
+
+
+def test_what_little_a_survey_foretells_does_not_shorten_the_design() -> None:
+    state = perfmodel.inform(perfmodel.start(SPACE), survey(6, permuted=True))
+    assert not perfmodel.is_heard(state)
+    assert state.setup.design == perfmodel.start(SPACE).setup.design
+    assert perfmodel.is_heard(perfmodel.inform(perfmodel.start(SPACE), survey(6)))
+
+
+@pytest.mark.parametrize(("count", "score"), [(1, -1e6), (1, -20.0), (3, -1e3)])
+def test_scores_that_diverged_do_not_cost_what_the_others_say(count: int, score: float) -> None:
+    said = list(survey(0))
+    clean = survey_belief(SPACE, said, None)
+    for at in range(count):
+        said[7 * at] = Surveyed(said[7 * at].rank_vector, score)
+    found = survey_belief(SPACE, said, None)
+    assert clean is not None
+    assert found is not None
+    assert np.std(found.log_worth) > 0.7 * np.std(clean.log_worth)
+    assert np.corrcoef(found.log_worth, np.log(worth(0)))[0, 1] > 0.7
+
+
+def test_a_survey_is_learned_in_pieces_and_says_the_same() -> None:
+    state, whole = (perfmodel.inform(perfmodel.start(SPACE), survey(0)) for _ in range(2))
+    pieces = 1
+    while not perfmodel.digest(state):
+        assert "setup" not in vars(state)
+        pieces += 1
+    assert pieces > ROUNDS
+    assert state.setup.belief == whole.setup.belief
+    further = perfmodel.learn(state, [])
+    assert vars(further)["setup"] is state.setup
+
+
+def test_pieces_go_on_where_those_before_ended_whatever_is_learned_meanwhile() -> None:
+    state = perfmodel.inform(perfmodel.start(SPACE), survey(0))
+    perfmodel.digest(state)
+    perfmodel.digest(state)
+    seen = [Observation(VECTORS[0], -1.0)]
+    begun = vars(state)["_hearing"]
+    assert vars(perfmodel.learn(state, seen))["_hearing"] is begun
 
 
 def test_a_space_without_a_choice_has_nothing_to_be_told() -> None:

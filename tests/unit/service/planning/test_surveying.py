@@ -237,6 +237,8 @@ def test_a_study_is_paused_resumed_and_cancelled_while_it_surveys(service: Servi
     ("search", "field"),
     [
         ({"survey": {"steps": 0}}, "search.survey.steps"),
+        ({"survey": {"vectors": 7}}, "search.survey.vectors"),
+        ({"survey": {"vectors": 501}}, "search.survey.vectors"),
         ({"survey": {"vectors": 1e308}}, "search.survey.vectors"),
         ({"survey": {"vectors": 10**9}}, "search.survey.vectors"),
         ({"survey": SURVEY, "strategy": "gp"}, "search.survey"),
