@@ -35,11 +35,27 @@ def downgrade() -> None:
     for column in ("state", "stage"):
         moved = sa.text(f"UPDATE studies SET {column} = :now WHERE {column} = :before")
         connection.execute(moved, searching)
-    connection.execute(sa.text("DELETE FROM trials WHERE purpose = 'survey'"))
+    _delete_surveys(connection)
     _forget_surveys(connection)
     op.drop_column("workers", "protocol")
     op.drop_column("studies", "note")
     op.drop_column("trials", "survey")
+
+
+_SURVEYS = "SELECT id FROM trials WHERE purpose = 'survey'"
+_OF_TRIALS = ("attempts", "observations", "artifacts")
+
+
+def _delete_surveys(connection: sa.Connection) -> None:
+    """With all that hangs on them: SQLite follows no foreign key in a migration.
+
+    And what the model has learned on them, so that it is learned anew, without.
+    """
+    for table in _OF_TRIALS:
+        connection.execute(sa.text(f"DELETE FROM {table} WHERE trial_id IN ({_SURVEYS})"))
+    surveyed = "SELECT study_id FROM trials WHERE purpose = 'survey'"
+    connection.execute(sa.text(f"DELETE FROM fits WHERE study_id IN ({surveyed})"))
+    connection.execute(sa.text("DELETE FROM trials WHERE purpose = 'survey'"))
 
 
 def _forget_surveys(connection: sa.Connection) -> None:

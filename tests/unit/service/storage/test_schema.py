@@ -16,7 +16,17 @@ from rankspace import RankVector
 from rankspace.errors import UnsupportedVersion
 from service.storage import schema
 from service.storage.db import Database
-from service.storage.tables import Base, KeyRow, ModelRow, StudyRow, TrialRow
+from service.storage.tables import (
+    ArtifactRow,
+    AttemptRow,
+    Base,
+    FitRow,
+    KeyRow,
+    ModelRow,
+    ObservationRow,
+    StudyRow,
+    TrialRow,
+)
 from tests.services import Postgres
 from tests.unit.service.driver import DATABASE_URL, start
 
@@ -224,12 +234,21 @@ def test_the_program_before_surveys_searches_where_one_was_asked_for(either: Dat
         connection.execute(insert(StudyRow).values(**row))
         trial = {"study_id": "st", "purpose": "survey", "proposed": False, "seed": 0, "steps": 4}
         trial |= {"epochs": 0, "split": "selection", "keep_adapter": True, "state": "queued"}
-        connection.execute(insert(TrialRow).values(**trial, rank_vector=RankVector((1,))))
+        made = insert(TrialRow).values(**trial, rank_vector=RankVector((1,)))
+        mine = {"trial_id": connection.scalar(made.returning(TrialRow.id)), "token": 1}
+        connection.execute(insert(AttemptRow).values(**mine, worker="w", outcome="done"))
+        scored = {"study_id": "st", "sequence": 1, "score": -1.0}
+        connection.execute(insert(ObservationRow).values(**mine, **scored))
+        weights = {"name": "adapter_model.safetensors", "bytes": 1, "sha256": "0"}
+        connection.execute(insert(ArtifactRow).values(**mine, **weights))
+        connection.execute(insert(FitRow).values(study_id="st", content=b"of the survey"))
     command.downgrade(config, "0009")
     with either.engine.connect() as connection:
         found = connection.execute(text("SELECT state, stage, document FROM studies")).one()
         assert found == ("paused", "searching", '{"wire":1,"value":{"search":{"seed":0}}}')
-        assert connection.scalar(text("SELECT count(*) FROM trials")) == 0
+        for table in ("trials", "attempts", "observations", "artifacts", "fits"):
+            left = connection.scalar(text(f"SELECT count(*) FROM {table}"))
+            assert (table, left) == (table, 0)
 
 
 def test_a_database_of_a_newer_program_is_refused(database: Database) -> None:
