@@ -122,7 +122,7 @@ class Budget:
             costs, so that the winner and uniform ranks may spend the same.
         trials: Search trials in all, failed ones included.
         gpu_hours: Training time over all search trials, and the survey before them, after which no
-            new one starts; None for no limit.
+            new one starts; None for no limit. The survey counts up to half of it.
     """
 
     parameters: int | str = "uniform:8"

@@ -22,7 +22,7 @@ from service.planning.recovering import plan_recovery
 from service.planning.searching import plan_search, wants_proposals
 from service.planning.snapshot import Snapshot, read_snapshot
 from service.planning.study_results import ModelSnapshot, StudyResults
-from service.planning.surveying import plan_survey
+from service.planning.surveying import is_survey_in, plan_survey
 from service.planning.verifying import plan_verification
 from service.storage.db import Database
 from service.storage.documents import plain_verdict
@@ -155,7 +155,7 @@ class StudyPlanner:
         if snapshot is None:
             return True
         results = snapshot.results
-        if wants_proposals(snapshot) and not results.derive(until):
+        if (wants_proposals(snapshot) or is_survey_in(snapshot)) and not results.derive(until):
             return True
         planner = PLANNERS.get(snapshot.head.state)
         plan = planner(snapshot) if planner else Plan()

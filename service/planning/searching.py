@@ -14,6 +14,7 @@ from rankspace import Proposal, Purpose, RankVector
 from rankspace.study import StudyState
 from service.planning.plan import Plan, Proposed, Turn
 from service.planning.snapshot import OpenTrial, Snapshot
+from service.studies.time_limit import limit_seconds
 from service.trials.planned import PlannedTrial, Run, next_seed
 
 CONTROL_SEED = 7_919
@@ -62,8 +63,7 @@ def _give_up(snapshot: Snapshot) -> Plan:
 
 def is_spent(snapshot: Snapshot) -> bool:
     """Whether the time limit forbids further search trials."""
-    hours = snapshot.study.search.budget.gpu_hours
-    return hours is not None and snapshot.search_seconds >= hours * 3600
+    return snapshot.search_seconds >= limit_seconds(snapshot.study.search.budget)
 
 
 def _offers(snapshot: Snapshot, has_learned: bool) -> Plan:

@@ -21,6 +21,7 @@ from service.storage.documents import arms_of, controls_of, verdict_of
 from service.storage.tables import AttemptRow, ObservationRow, StudyRow, TrialRow, WatermarkRow
 from service.studies.findings import fresh_seeds
 from service.studies.repository import Studies, unknown
+from service.studies.time_limit import counted
 from service.workers.repository import Workers
 
 _STUDY: BindParameter[Any] = bindparam("study")
@@ -49,11 +50,12 @@ _OPEN = (
     select(
         TrialRow.id,
         TrialRow.purpose,
-        TrialRow.token > 0,
+        (TrialRow.token > 0).label("claimed"),
         TrialRow.is_offer,
         TrialRow.rank_vector,
         TrialRow.seed,
         TrialRow.rate,
+        (TrialRow.state == TrialState.RUNNING.value).label("runs"),
     )
     .where(_IS_OPEN)
     .order_by(TrialRow.id)
@@ -70,7 +72,7 @@ _SINCE = union_all(
 
 @dataclass(frozen=True, slots=True)
 class OpenTrial:
-    """A trial that is queued or runs."""
+    """A trial that is queued or runs; ``claimed`` if it ever was, ``runs`` if somebody has it."""
 
     id: int
     purpose: Purpose
@@ -79,6 +81,7 @@ class OpenTrial:
     rank_vector: RankVector
     seed: int
     rate: float = 1.0
+    runs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,9 @@ class Snapshot:
 
     @property
     def search_seconds(self) -> float:
-        return self.results.search_seconds + self.open_seconds
+        """Of what the time limit is on."""
+        surveyed = counted(self.study.search.budget, self.results.survey_seconds)
+        return self.results.search_seconds + self.open_seconds + surveyed
 
     def of(self, *purposes: Purpose) -> tuple[OpenTrial, ...]:
         return tuple(trial for trial in self.trials if trial.purpose in purposes)
@@ -215,10 +220,17 @@ def read_head(session: Session, study: str) -> Head:
 
 def _open_trials(session: Session, study: str) -> tuple[OpenTrial, ...]:
     return tuple(
-        OpenTrial(trial, Purpose(purpose), bool(claimed), bool(is_offer), vector, seed, rate)
-        for trial, purpose, claimed, is_offer, vector, seed, rate in session.execute(
-            _OPEN, {"study": study}
+        OpenTrial(
+            row.id,
+            Purpose(row.purpose),
+            bool(row.claimed),
+            bool(row.is_offer),
+            row.rank_vector,
+            row.seed,
+            row.rate,
+            bool(row.runs),
         )
+        for row in session.execute(_OPEN, {"study": study})
     )
 
 

@@ -67,7 +67,8 @@ class StudyResults:
         sequence: Number of the last result read.
         scored: Search trials with a score.
         last_error: Of the search trials that failed.
-        search_seconds: Wall clock of the finished search trials, and of the survey before them.
+        search_seconds: Wall clock of the finished search trials.
+        survey_seconds: Of the survey before them.
         seeds: Highest seed of each vector among the finished search and control trials.
         best_control: The first of those with the highest score.
         controls: Finished control trials.
@@ -88,6 +89,7 @@ class StudyResults:
     scored: int = 0
     last_error: str | None = None
     search_seconds: float = 0.0
+    survey_seconds: float = 0.0
     seeds: dict[RankVector, int] = field(default_factory=dict)
     best_control: Result | None = None
     controls: int = 0
@@ -162,8 +164,7 @@ class StudyResults:
             self._hear(session, found)
             self._enter_all(found)
             if len(found) < PART:
-                self._take_up()
-                return True
+                return self._take_up(until)
             if time.monotonic() >= until:
                 return False
 
@@ -187,10 +188,15 @@ class StudyResults:
         """Finished trials of survey, verification or recovery, in the order of acceptance."""
         return tuple(result for result in self.later if result.purpose is purpose)
 
-    def _take_up(self) -> None:
+    def _take_up(self, until: float) -> bool:
+        """Go on from the kept fit, which rests on what the survey said; else the time was up."""
+        while self.kept is not None and not self.state.hear():
+            if time.monotonic() >= until:
+                return False
         if self.kept is not None and not self.state.take_up(self.kept):
             log.warning("a kept fit is not of these results, or damaged", study=self.id)
         self.kept = None
+        return True
 
     def fit_to_keep(self) -> bytes | None:
         """The model's last refit, if it is of so many more results than the one kept before."""
@@ -221,7 +227,7 @@ class StudyResults:
             self._enter_control(result)
         else:
             self.later.append(result)
-            self.search_seconds += result.seconds if result.purpose is Purpose.SURVEY else 0.0
+            self.survey_seconds += result.seconds if result.purpose is Purpose.SURVEY else 0.0
         self.sequence = result.sequence
 
     def _enter_search(self, result: Result) -> None:

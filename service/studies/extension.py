@@ -24,6 +24,7 @@ from service.studies.candidates import add_candidate
 from service.studies.findings import findings_of
 from service.studies.repository import Studies, enter, require
 from service.studies.tally import Tally, tallies
+from service.studies.time_limit import counted, limit_seconds
 from service.trials.repository import Trials
 from service.workers.bars import Bars
 
@@ -127,11 +128,14 @@ def _checked(row: StudyRow, by: Extension, ran: Tally) -> Study:
         detail = f"study {row.id} was extended {extensions} times"
         hint = "begin another study, without its results"
         raise Conflict(detail + (began if row.looks_before else ""), hint=hint)
-    hours = study.search.budget.gpu_hours
-    spent = sum(ran.seconds.get(purpose, 0.0) for purpose in (Purpose.SURVEY, Purpose.SEARCH))
-    if by.ordered and hours is not None and spent >= hours * 3600:
+    budget = study.search.budget
+    spent = ran.seconds.get(Purpose.SEARCH, 0.0)
+    spent += counted(budget, ran.seconds.get(Purpose.SURVEY, 0.0))
+    if by.ordered and spent >= limit_seconds(budget):
         hint = "begin another study with its results and more search.budget.gpu_hours"
-        raise Conflict(f"the {hours:g} GPU hours of study {row.id} are used up", hint=hint)
+        raise Conflict(
+            f"the {budget.gpu_hours:g} GPU hours of study {row.id} are used up", hint=hint
+        )
     _check_trials(row, study.search.budget.trials, by.ordered)
     return study.extended(by)
 

@@ -6,7 +6,7 @@ from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from perfmodel.evidence.scores import Scored
-from rankspace import Observation, Purpose, RankVector, Study
+from rankspace import Observation, Purpose, RankVector, Study, TrialState
 from rankspace.observation import TextLosses
 from service.storage.documents import texts_of
 from service.storage.tables import AttemptRow, ObservationRow, TrialRow
@@ -28,6 +28,7 @@ class Result:
         seconds: Wall clock of all its attempts.
         error: Why it failed.
         rate: Factor on the recipe's learning rate.
+        died: Whether it was given up after losing its workers.
     """
 
     sequence: int
@@ -41,6 +42,7 @@ class Result:
     seconds: float
     error: str | None
     rate: float = 1.0
+    died: bool = False
 
     def observation(self, study: Study) -> Observation:
         """See it as the performance model does."""
@@ -85,6 +87,7 @@ _AFTER = (
         _SPENT,
         TrialRow.error,
         TrialRow.rate,
+        TrialRow.state == TrialState.DEAD.value,
     )
     .join(TrialRow, TrialRow.id == ObservationRow.trial_id)
     .where(

@@ -23,7 +23,7 @@ from service.app import create_app
 from service.settings import Settings
 from service.storage.clock import Now
 from service.storage.scope import ALL
-from service.storage.tables import AttemptRow, TrialRow
+from service.storage.tables import AttemptRow, EventRow, TrialRow
 from tests.services import free_port
 from tests.waiting import wait_for
 
@@ -236,11 +236,13 @@ class Service:
             session.execute(held.values(lease_until=Now() - 1))
 
     def let_time_pass(self, seconds: float) -> None:
-        """Put back when trials were made and claimed: all that is not over is so much older."""
+        """Put back when trials were made and claimed, and what happened: all is so much older."""
         made = update(TrialRow).values(created_at=TrialRow.created_at - seconds)
+        happened = update(EventRow).values(created_at=EventRow.created_at - seconds)
         claimed = update(AttemptRow).where(AttemptRow.ended_at.is_(None))
         with self.app.state.runtime.database.writing() as session:
             session.execute(made)
+            session.execute(happened)
             session.execute(claimed.values(started_at=AttemptRow.started_at - seconds))
 
 

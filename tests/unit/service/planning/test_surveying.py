@@ -6,13 +6,17 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from sqlalchemy import update
 
 from rankadaptor.study_view import study_details
 from rankspace.lease import SURVEYS_SINCE
+from service.leases.workflow import MAX_EXPIRIES
 from service.planning.replay import replay
 from service.planning.stranding import LATE_SECONDS, SOON_SECONDS
 from service.planning.study_results import StudyResults
 from service.planning.surveying import TRIES
+from service.storage.clock import Now
+from service.storage.tables import WorkerRow
 from tests.unit.service.driver import Service, holding, measurement, score, study
 
 STEPS, VECTORS = 10, 12
@@ -82,7 +86,7 @@ def test_a_study_surveys_searches_and_ends_as_any_other(service: Service) -> Non
     assert seen["seconds"]["survey"] > 0.0
     results = learned(service, identity)
     assert [one.score for one in results.state.surveyed] == pytest.approx(scores(lease))
-    assert results.search_seconds > seen["seconds"]["search"]
+    assert results.survey_seconds == pytest.approx(seen["seconds"]["survey"])
     with service.app.state.runtime.database.reading() as session:
         assert replay(session, identity) == ()
 
@@ -204,6 +208,112 @@ def test_who_can_run_it_is_waited_for_but_not_for_ever(service: Service) -> None
     service.let_time_pass(LATE_SECONDS)
     service.sweep()
     assert view(service, identity)["state"] == "searching"
+
+
+def be_away(service: Service, worker: str) -> None:
+    """It was not seen for a day."""
+    gone = update(WorkerRow).where(WorkerRow.name == worker)
+    with service.app.state.runtime.database.writing() as session:
+        session.execute(gone.values(last_seen=Now() - 86_400.0))
+
+
+@pytest.mark.parametrize("how", ["expired", "released"])
+def test_one_that_was_taken_and_given_back_is_not_waited_for_without_end(
+    service: Service, how: str
+) -> None:
+    identity = submit(service)
+    lease = service.claim("new")
+    if how == "expired":
+        service.let_leases_run_out()
+        service.sweep()
+    else:
+        path = f"/v1/leases/{lease['trial_id']}/release"
+        assert service.post(path, holding(lease, worker="new"), "worker").status_code == 204
+    be_away(service, "new")
+    assert claim_of_before(service) is None
+    service.sweep()
+    assert view(service, identity)["state"] == "surveying"
+    service.let_time_pass(SOON_SECONDS + 1)
+    service.sweep()
+    assert view(service, identity)["state"] == "searching"
+    assert "no worker that can run a survey" in view(service, identity)["note"]
+    assert claim_of_before(service)["purpose"] == "search"
+
+
+def test_workers_of_another_project_are_no_reason_to_do_without(service: Service) -> None:
+    service.post("/v1/projects", {"name": "other"})
+    theirs = {"worker": "theirs", "protocol": SURVEYS_SINCE}
+    key = service.issue("worker", project="other")
+    assert service.client.post("/v1/leases", json=theirs, headers=key).status_code == 204
+    identity = submit(service)
+    service.let_time_pass(LATE_SECONDS + 1)
+    service.sweep()
+    assert view(service, identity)["state"] == "surveying"
+    claim_of_before(service)
+    service.sweep()
+    assert view(service, identity)["state"] == "searching"
+
+
+def test_a_study_that_is_paused_does_not_wait_meanwhile(service: Service) -> None:
+    service.submit(name="other")
+    service.claim("busy")
+    identity = submit(service)
+    service.post(f"/v1/studies/{identity}/pause")
+    service.let_time_pass(LATE_SECONDS + 1)
+    service.post(f"/v1/studies/{identity}/resume")
+    service.sweep()
+    assert view(service, identity)["state"] == "surveying"
+    service.let_time_pass(LATE_SECONDS + 1)
+    service.sweep()
+    assert view(service, identity)["state"] == "searching"
+
+
+def test_a_survey_that_loses_three_workers_has_no_successor(service: Service) -> None:
+    identity = submit(service)
+    for number in range(MAX_EXPIRIES):
+        assert service.claim(f"w{number}")["purpose"] == "survey"
+        service.let_leases_run_out()
+        service.sweep()
+    seen = view(service, identity)
+    assert seen["state"] == "searching"
+    assert seen["note"] == "searched without a survey: it failed: lost its worker 3 times"
+
+
+def test_a_survey_that_takes_all_the_time_leaves_the_search_half_of_it(service: Service) -> None:
+    budget = {**study()["search"]["budget"], "gpu_hours": 1.0}
+    identity = submit(service, budget=budget)
+    lease = service.claim()
+    service.let_time_pass(2 * 3600)
+    assert deliver(service, lease).json() == {"status": "accepted"}
+    service.sweep()
+    seen = view(service, identity)
+    assert seen["state"] == "searching"
+    assert seen["note"] == (
+        "the survey took 2 hours, of which 0.5 count in the 1 of search.budget.gpu_hours, "
+        "so that the search has the others"
+    )
+    lease = service.claim()
+    assert lease["purpose"] == "search"
+    service.let_time_pass(1900)
+    service.report(lease, score(lease))
+    service.sweep()
+    assert view(service, identity)["state"] == "verifying"
+
+
+def test_a_survey_that_tells_nothing_is_said_to(service: Service) -> None:
+    identity = submit(service)
+    deliver(service, service.claim(), [-3.0] * VECTORS)
+    service.sweep()
+    seen = view(service, identity)
+    assert seen["state"] == "searching"
+    assert seen["note"] == ("searched without a survey: its scores do not tell the layers apart")
+
+
+def test_in_a_space_of_few_vectors_nothing_is_surveyed(service: Service) -> None:
+    identity = submit(service, ranks=[4], budget={"parameters": "uniform:4"})
+    seen = view(service, identity)
+    assert seen["state"] == "searching"
+    assert "too few to tell the layers apart" in seen["note"]
 
 
 def test_without_any_worker_the_survey_waits(service: Service) -> None:
