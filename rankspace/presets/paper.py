@@ -63,6 +63,8 @@ def expanded(study: Study, model: PrunedModel) -> Study:
         return study
     name = _name(study.paper)
     preset, search = PRESETS[name], study.search
+    if search.survey is not None:
+        raise _unheard(encode(search.survey), preset)
     for field, value in preset.settings.items():
         if getattr(search, field) not in (value, getattr(Search(), field)):
             raise _contradiction(field, getattr(search, field), value)
@@ -113,6 +115,8 @@ def check_given(document: Any) -> None:
             raise _contradiction(field, given, value)
     if paper is True and document["search"].get("fixed") == {}:
         raise _contradiction("fixed", {}, LEFT_WHOLE)
+    if preset and document["search"].get("survey") is not None:
+        raise _unheard(document["search"]["survey"], preset)
 
 
 def whole_blocks(model: PrunedModel, modules: Sequence[str]) -> tuple[str, ...]:
@@ -169,6 +173,12 @@ def _name(paper: bool | str) -> str:
         problem = f"is no preset of this program, which knows {', '.join(PRESETS)}"
         raise InvalidInput("paper", paper, problem, fix="write true, or leave it out")
     return str(name)
+
+
+def _unheard(survey: Any, preset: Preset) -> InvalidInput:
+    problem = f"paper sets the strategy to {preset.strategy}, which does not listen to a survey"
+    fix = "leave it out, or leave paper out and use the strategy additive"
+    return InvalidInput("search.survey", survey, problem, fix=fix)
 
 
 def _contradiction(field: str, value: Any, preset: Any) -> InvalidInput:

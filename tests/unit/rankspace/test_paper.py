@@ -10,7 +10,7 @@ from rankspace.errors import InvalidInput
 from rankspace.granularity import search_space
 from rankspace.presets.paper import NEWEST, PRESETS, check_given, expanded, sentence, whole_blocks
 from rankspace.recipe import Data, Recipe
-from rankspace.study import Budget, Granularity, Search, StrategyName
+from rankspace.study import Budget, Granularity, Search, StrategyName, Survey
 from rankspace.wire import decode, encode
 
 MODULES = ("q_proj", "down_proj")
@@ -238,3 +238,15 @@ def test_a_preset_never_changes() -> None:
 
 def _profile(name: str, kept: float) -> LayerProfile:
     return LayerProfile(name, 0.0, kept, 1.0, 1.0, 0.1, 0.5)
+
+
+def test_a_survey_it_would_not_listen_to_is_refused() -> None:
+    """Its strategy is another one; a study file is told so before anything is expanded."""
+    asked = replace(PAPER, search=Search(survey=Survey()))
+    given = {"paper": True, "search": {"survey": {"steps": 40, "vectors": 8}}}
+    for refused in (lambda: expanded(asked, MODEL), lambda: check_given(given)):
+        with pytest.raises(InvalidInput, match="does not listen to a survey") as caught:
+            refused()
+        assert caught.value.field == "search.survey"
+        assert "additive" in caught.value.hint
+    check_given({"paper": True, "search": {"survey": None}})
