@@ -1,7 +1,7 @@
 """One trial: load, attach, train, measure, detach."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -135,7 +135,7 @@ class Evaluator:
                 trained = self._train(assignment, prepared, attached, on_step)
             with clock.phase("evaluate"):
                 loss, texts = self._measure(assignment, prepared, attached)
-                surveyed = self._survey(assignment, prepared, attached, on_step)
+                surveyed = self._survey(assignment, prepared, attached, _again(trained, on_step))
             measurement = self._measurement(prepared, trained, loss, attached, clock)
             measurement = replace(measurement, texts=texts, scores=surveyed)
             if assignment.keep_adapter and adapter_directory is not None:
@@ -189,7 +189,11 @@ class Evaluator:
         return texts.mean, texts
 
     def _survey(
-        self, assignment: Assignment, prepared: _Prepared, attached: Attached, on_step: OnStep
+        self,
+        assignment: Assignment,
+        prepared: _Prepared,
+        attached: Attached,
+        beat: Callable[[], object],
     ) -> tuple[float, ...]:
         """Scores of the vectors of a survey; the watchdog and the service hear of each."""
         if not isinstance(attached, ElasticAdapter):
@@ -199,7 +203,7 @@ class Evaluator:
         some = prepared.dataset.held_out[assignment.split][::SHARE]
         for score in scores(attached, vectors, resident.model, some, self._device):
             _check_converged(-score, -score)
-            on_step(assignment.steps, -score)
+            beat()
             found.append(score)
         attached.choose(attached.largest)
         return tuple(found)
@@ -236,6 +240,12 @@ class Evaluator:
                 f"the trial changed the base model: {', '.join(changed[:3])}",
                 hint="this is a defect of the adapter back end; the model will be loaded anew",
             )
+
+
+def _again(trained: Training, on_step: OnStep) -> Callable[[], object]:
+    """A sign of life after the training: its last step once more, so that its curve stays so."""
+    last = trained.losses[-1] if trained.losses else 0.0
+    return lambda: on_step(len(trained.losses), last)
 
 
 def _check_converged(loss: float, train_loss: float) -> None:

@@ -63,9 +63,11 @@ def test_equal_surveys_give_equal_bits_and_leave_the_model_alone(
 
 def test_whoever_waits_hears_of_every_score(assign: Assign, evaluator: Evaluator) -> None:
     steps: list[int] = []
+    losses: list[float] = []
 
     def lost_at_the_second_score(step: int, loss: float) -> bool:
         steps.append(step)
+        losses.append(loss)
         if len(steps) > assign().steps + 1:
             raise LeaseLost("the trial was cancelled")
         return False
@@ -73,6 +75,7 @@ def test_whoever_waits_hears_of_every_score(assign: Assign, evaluator: Evaluator
     with pytest.raises(LeaseLost):
         evaluator.evaluate(survey(assign), lost_at_the_second_score)
     assert steps == [1, 2, 3, 4, 5, 6, 6, 6]
+    assert losses[6:] == [losses[5]] * 2  # the curve is the training's, no score of some vector
     assert evaluator.evaluate(assign(), go_on).score < 0.0  # the adapter is gone
 
 
