@@ -1,6 +1,6 @@
 """How often a verification errs, where what is true is known: thousands, without a search.
 
-    python -m bench.verifications [--quick] [--json FILE]
+    python -m bench.verifications [--quick] [--only WORDS] [--json FILE]
 
 Three candidates, uniform ranks and, where said, random vectors are verified as the service does it,
 with the settings of the demo. Scores are truth plus an effect of the seed, plus noise of standard
@@ -12,22 +12,28 @@ vector that one noisy score chose; the winner's own spread as the margin.
 - ``effect 1.5``: the candidates gain 1.5 standard deviations of one trial's noise: the power; once
   more with the default budget of a study.
 - ``spread random``: the search drew its vectors at random too, and vectors differ by three
-  deviations of noise; what is counted is "better than random", of which each is false.
+  deviations of noise; what is counted is "better than random", of which each is false of the
+  search. In ``spread exponential`` and ``spread t3`` they differ by such draws, in ``spread few``
+  one vector in 25 is ten deviations better: luck is reckoned as normal, and these say what it is
+  worth where that is not so.
 - ``crashes N %``: the candidates crash by 5 deviations on so many seeds, and are that much better
   on the others that they gain nothing on the whole; ``deep crashes`` by 10. Who has not seen a
   crash cannot know of it: with so few seeds no rule tells the deep ones from a gain.
 - ``shared texts``: the candidates gain nothing on texts at large, but do or lose on those at hand,
-  by 0.7 of the standard error that the seeds give.
+  by 0.7 of the standard error that the seeds give; ``unequal texts`` the same with 16 groups, of
+  log-normal sizes.
 - ``economy``: a winner three times as noisy, and a cheaper vector that loses as much as is
   allowed; what is counted is "not worse".
 
-The last line is for a machine.
+The last line is for a machine. ``most_false`` is the largest share of false claims, without those
+of deep crashes and of random vectors that are not normal, which are numbers of their own.
 """
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +42,7 @@ from rich.table import Table
 from scipy import special
 
 from bench.verdicts import rate
+from perfmodel.arrays import Floats
 from perfmodel.evidence.arms import Arms, Controls
 from perfmodel.evidence.fresh_seeds import FreshSeeds
 from perfmodel.evidence.luck import luck
@@ -56,7 +63,7 @@ DRAWN = 40
 """Vectors of a search, and of its random control."""
 
 SPREAD, CRASH, DEEP, NOISY = 3.0, 5.0, 10.0, 3.0
-TEXTS, TOKENS = 64, 20
+TOKENS = (20,) * 64
 SHARE = 0.7
 """Standard error by sampling texts, in standard errors of seeds after ``SEEDS`` rounds."""
 
@@ -76,6 +83,7 @@ class World:
         crash: Share of the seeds on which a candidate crashes.
         depth: By how much.
         texts: Standard deviation, over texts, of what a candidate gains.
+        tokens: Of each group of texts.
     """
 
     rng: np.random.Generator
@@ -84,6 +92,7 @@ class World:
     crash: float = 0.0
     depth: float = CRASH
     texts: float = 0.0
+    tokens: tuple[int, ...] = TOKENS
     arms: Arms = ARMS
     controls: Controls = field(default_factory=Controls)
     runs: dict[tuple[RankVector, int], Scored] = field(default_factory=dict)
@@ -106,13 +115,13 @@ class World:
         if not self.texts:
             return Scored(vector, seed, score)
         losses = 100.0 - score - self._bias(vector)
-        told = TextLosses(tuple((TOKENS * losses).tolist()), (TOKENS,) * TEXTS)
+        told = TextLosses(tuple((np.array(self.tokens) * losses).tolist()), self.tokens)
         return Scored(vector, seed, -told.mean, told)
 
     def _bias(self, vector: RankVector) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         if vector not in self.biases:
             spread = self.texts if vector in self.arms.candidates else 0.0
-            self.biases[vector] = spread * self.rng.normal(size=TEXTS)
+            self.biases[vector] = spread * self.rng.normal(size=len(self.tokens))
         return self.biases[vector]
 
 
@@ -124,12 +133,12 @@ def effect(rng: np.random.Generator) -> World:
     return World(rng, truth=dict.fromkeys(CANDIDATES, 1.5))
 
 
-def spread(rng: np.random.Generator) -> World:
+def spread(draw: Callable[[np.random.Generator], Floats], rng: np.random.Generator) -> World:
     """Both the search and its control drew vectors at random, and take the best by their scores."""
     truth: dict[RankVector, float] = {}
     scores = []
     for named in (CANDIDATES, RANDOMS):
-        true = SPREAD * rng.normal(size=DRAWN)
+        true = draw(rng)
         seen = true + rng.normal(size=DRAWN)
         truth |= zip(named, true[np.argsort(-seen)[: len(named)]].tolist(), strict=True)
         scores = seen.tolist()
@@ -137,13 +146,36 @@ def spread(rng: np.random.Generator) -> World:
     return World(rng, truth=truth, arms=arms, controls=Controls(RANDOMS[1:], luck(scores)))
 
 
+def normal(rng: np.random.Generator) -> Floats:
+    return SPREAD * rng.normal(size=DRAWN)
+
+
+def exponential(rng: np.random.Generator) -> Floats:
+    return SPREAD * rng.exponential(size=DRAWN)
+
+
+def heavy(rng: np.random.Generator) -> Floats:
+    return SPREAD * rng.standard_t(3, size=DRAWN)
+
+
+def few(rng: np.random.Generator) -> Floats:
+    return 10.0 * (rng.random(DRAWN) < 0.04) + rng.normal(size=DRAWN)
+
+
 def crashes(share: float, rng: np.random.Generator) -> World:
     return World(rng, crash=share)
 
 
-def texts(rng: np.random.Generator) -> World:
+def texts(rng: np.random.Generator, tokens: tuple[int, ...] = TOKENS) -> World:
     error = (2.0 / SEEDS) ** 0.5  # of a mean paired difference
-    return World(rng, texts=SHARE * error * TEXTS**0.5)
+    weights = np.array(tokens) / sum(tokens)
+    spread = SHARE * error / float(weights @ weights) ** 0.5
+    return World(rng, texts=spread, tokens=tokens)
+
+
+def unequal(rng: np.random.Generator) -> World:
+    sizes = np.maximum(1, rng.lognormal(3.0, 1.2, 16)).astype(int)
+    return texts(rng, tuple(sizes.tolist()))
 
 
 def economy(rng: np.random.Generator) -> World:
@@ -153,6 +185,9 @@ def economy(rng: np.random.Generator) -> World:
 
 
 MARGIN = 1.0
+
+APART = ("deep crashes 10 %", "spread exponential", "spread t3", "spread few")
+"""What no rule tells from a gain with so few seeds, or by one draw of random vectors."""
 
 
 def claims(verdict: Verdict) -> bool:
@@ -183,11 +218,20 @@ CASES = (
     Case("flat", flat, claims),
     Case("effect 1.5", effect, claims),
     Case("effect 1.5, default", effect, claims, Verify()),
-    Case("spread random", spread, claims_random, before="random"),
+    *(
+        Case(f"spread {name}", partial(spread, draw), claims_random, before="random")
+        for name, draw in (
+            ("random", normal),
+            ("exponential", exponential),
+            ("t3", heavy),
+            ("few", few),
+        )
+    ),
     Case("crashes 5 %", lambda rng: crashes(0.05, rng), claims),
     Case("crashes 10 %", lambda rng: crashes(0.1, rng), claims),
     Case("deep crashes 10 %", lambda rng: World(rng, crash=0.1, depth=DEEP), claims),
     Case("shared texts", texts, claims),
+    Case("unequal texts", unequal, claims),
     Case("economy", economy, claims_economy, replace(DEMO, margin=MARGIN), "economy"),
 )
 
@@ -286,20 +330,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="100 verifications a row, not 1,000")
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
+    parser.add_argument("--only", help="cases whose name begins so", default="")
     options = parser.parse_args()
     studies = 100 if options.quick else 1000
-    rows = [row(case, studies) for case in CASES]
+    rows = [row(case, studies) for case in CASES if case.name.startswith(options.only)]
     show(rows)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1))
+    print(" ".join([*_summary(rows, studies), f"studies={studies}"]))
+
+
+def _summary(rows: Sequence[dict[str, float | str]], studies: int) -> Iterator[str]:
+    """Numbers of the rows there are."""
     named = {str(one["case"]): int(one["claimed"]) / studies for one in rows}
-    apart = ("effect", "deep")
-    false = max(share for name, share in named.items() if not name.startswith(apart))
-    earlier = next(int(one["before"]) / studies for one in rows if one["case"] == "effect 1.5")
-    print(
-        f"most_false={false:.3f} power={named['effect 1.5']:.3f} power_before={earlier:.3f} "
-        f"studies={studies}"
-    )
+    apart = {name: f"{name.replace(' ', '_')}_false" for name in APART if name in named}
+    false = [share for name, share in named.items() if name not in apart and "effect" not in name]
+    if false:
+        yield f"most_false={max(false):.3f}"
+    yield from (f"{label.replace('_10_%', '')}={named[name]:.3f}" for name, label in apart.items())
+    for one in rows:
+        if one["case"] == "effect 1.5":
+            before = int(one["before"]) / studies
+            yield f"power={named['effect 1.5']:.3f} power_before={before:.3f}"
 
 
 if __name__ == "__main__":

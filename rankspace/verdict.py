@@ -44,6 +44,8 @@ class Comparison:
             verdicts of before.
         texts: Groups of held-out texts whose sampling the interval allows for, beside that of the
             seeds; 0 where the workers did not tell their losses.
+        texts_seeds: Pairs that told their losses by text; less than ``seeds`` where one of a pair
+            did not.
         least_gain: What the lower end must exceed for ``better``.
     """
 
@@ -56,6 +58,7 @@ class Comparison:
     worst: float | None = field(default=None, metadata=LATER)
     texts: int = field(default=0, metadata=LATER)
     least_gain: float = field(default=0.0, metadata=LATER)
+    texts_seeds: int = field(default=0, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +124,8 @@ class Verdict:
         uniform_score: The baseline's mean score over the same seeds.
         uniform_parameters: Its trainable parameters.
         versus_random: The winner against the best of equally many random vectors, if asked for:
-            this vector against that one. ``better`` there says more: the interval lies above
-            ``luck`` too.
+            this vector against that one, no promise of the search. ``better`` there asks for an
+            interval above ``luck`` too.
         cheapest_rank_vector: The cheapest verified vector that is not worse than uniform: its
             interval lies above minus ``margin`` and not wholly below zero, and it did not fail
             where uniform did not. Uniform itself if no other qualifies.
@@ -136,8 +139,9 @@ class Verdict:
         earlier: Results of another study that the search began with, beside ``trials``.
         unstated: Whether it was extended without anybody having stated what data and tokenizer its
             results were measured on: those of before may have been on others.
-        luck: By how much the best of as many random vectors may lead that of another such draw, in
-            19 of 20 draws; 0 without random vectors, and in verdicts of before.
+        luck: By how much the best of as many random vectors may lead that of another such draw,
+            where scores are normal; more where few vectors stand out. 0 without random vectors, and
+            in verdicts of before.
         controls: The winner against vectors that need no search, as ``verify.controls`` has them.
         rates: The winner and uniform at other learning rates, if ``verify.rates`` asks for it.
     """

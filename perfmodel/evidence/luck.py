@@ -4,6 +4,12 @@ A winner that leads the best random vector has beaten that one. Whether the *sea
 at random is another question: the best of another draw of as many vectors may be better, and where
 vectors differ much, two such draws differ much. So a gain over random vectors only counts beyond
 what two draws may differ by.
+
+What they may is reckoned as of normal scores: then two draws at random differ by more in one of
+twenty. No rule knows it of others from one draw: where one vector in 25 is far better than the
+rest, a fifth of all draws of forty hold none, and show nothing of it. So "better" is one vector
+against another one, with an allowance, and no promise of the search; `bench.verifications` measures
+what the allowance is worth for tails that are longer (`spread exponential`, `t3`, `few`).
 """
 
 import math
@@ -17,7 +23,7 @@ from perfmodel.arrays import Floats
 from rankspace.study import MOST_NATS
 
 SURE = 0.95
-"""Share of pairs of draws whose best vectors differ by less, in the direction that counts."""
+"""Share of pairs of normal draws whose best differ by less, in the direction that counts."""
 
 
 def luck(scores: Sequence[float]) -> float:

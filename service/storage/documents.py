@@ -206,4 +206,4 @@ def plain_checked(checked: Checked) -> Checked:
 
 
 def _plain(comparison: Comparison) -> Comparison:
-    return replace(comparison, worst=None, texts=0, least_gain=0.0)
+    return replace(comparison, worst=None, texts=0, texts_seeds=0, least_gain=0.0)

@@ -1,6 +1,7 @@
 """What the status page says in plain words."""
 
 from rankspace import Comparison, Verdict
+from rankspace.study import MOST_NATS
 from rankspace.verdict import SENTENCES
 
 
@@ -33,8 +34,23 @@ def _against_random(verdict: Verdict) -> tuple[str, ...]:
     versus = verdict.versus_random
     if versus is None:
         return ()
-    luck = f" Luck alone may lead by {verdict.luck:.4f}." if verdict.luck else ""
-    return (f"Against the best of the random vectors: {versus.answer}. {_interval(versus)}{luck}",)
+    found = f"Against the best of the random vectors: {versus.answer}. {_interval(versus)}"
+    return (f"{found} {_luck(verdict.luck)}".rstrip(),)
+
+
+def _luck(luck: float) -> str:
+    """What is allowed for luck; 0 in verdicts of before, all there is where one draw says nothing.
+
+    What is said of these vectors is not promised of the search.
+    """
+    if luck >= MOST_NATS:
+        return "So few random vectors say nothing of the search."
+    if not luck:
+        return ""
+    return (
+        f"One draw may lead another by {luck:.4f} where scores are about normal, by more where few "
+        "vectors stand out: this is these two vectors, not the search."
+    )
 
 
 def _cheapest(verdict: Verdict) -> str:
@@ -51,7 +67,9 @@ def _cheapest(verdict: Verdict) -> str:
 
 def _interval(comparison: Comparison) -> str:
     lost = f", {comparison.failed} more failed" if comparison.failed else ""
-    texts = f" and {comparison.texts} groups of texts" if comparison.texts else ""
+    told = comparison.texts_seeds
+    on = f" (told on {told})" if 0 < told < comparison.seeds else ""
+    texts = f" and {comparison.texts} groups of texts{on}" if comparison.texts else ""
     worst = "" if comparison.worst is None else f" The worst seed: {comparison.worst:+.4f}."
     return (
         f"Score difference {comparison.gain:+.4f}, 95 % interval "
