@@ -125,6 +125,7 @@ def compare(
         answer=claim,
         worst=float(values.min()),
         texts=texts.count if texts else 0,
+        texts_seeds=texts.pairs if texts else 0,
         least_gain=relevant,
     )
 

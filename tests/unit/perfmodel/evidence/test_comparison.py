@@ -101,7 +101,7 @@ def test_text_sampling_never_narrows_the_interval() -> None:
     rng = np.random.default_rng(1)
     for _ in range(200):
         differences = rng.standard_normal(rng.integers(2, 9)).tolist()
-        texts = TextSampling(float(rng.exponential() ** 3), int(rng.integers(2, 300)))
+        texts = TextSampling(float(rng.exponential() ** 3), 300, float(rng.integers(1, 299)), 5)
         alone, both = compare(differences), compare(differences, texts=texts)
         assert both.ci_high - both.ci_low >= alone.ci_high - alone.ci_low
         assert both.texts == texts.count
@@ -110,5 +110,5 @@ def test_text_sampling_never_narrows_the_interval() -> None:
 def test_the_errors_of_seeds_and_texts_add_up_in_squares() -> None:
     differences = [1.0, -1.0] * 500
     variance = float(np.var(differences, ddof=1)) / 1000
-    found = compare(differences, texts=TextSampling(3.0 * variance, 1001))
+    found = compare(differences, texts=TextSampling(3.0 * variance, 1001, 1000.0, 1000))
     assert found.ci_high == pytest.approx(2.0 * 1.96 * variance**0.5, rel=0.01)
