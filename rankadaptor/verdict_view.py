@@ -9,7 +9,7 @@ from rich.text import Text
 
 from rankadaptor.rank_map import rank_map
 from rankspace import Comparison, SearchSpace, Verdict
-from rankspace.verdict import SENTENCES, Answer, Rates
+from rankspace.verdict import Answer, Rates
 
 STYLES = {
     Answer.BETTER: "bold green",
@@ -20,7 +20,7 @@ STYLES = {
 
 def verdict_view(verdict: Verdict, space: SearchSpace) -> RenderableType:
     headline = Text.assemble(
-        (f"{verdict.answer.value}. ", STYLES[verdict.answer]), SENTENCES[verdict.answer]
+        (f"{verdict.answer.value}. ", STYLES[verdict.answer]), verdict.sentence
     )
     picture = rank_map(space, verdict.best_rank_vector, "ranks by block")
     caveat = [Text(verdict.caveat)] if verdict.caveat else []
@@ -54,12 +54,15 @@ def _comparisons(verdict: Verdict) -> Table:
         title_style="bold",
         title_justify="left",
     )
-    for column in ("", "gain", "95 % interval", "worst seed", "seeds", "answer"):
+    for column in ("", "gain", "95 % interval", "asked", "worst seed", "seeds", "answer"):
         table.add_column(column, justify="left" if not column else "right")
     _add(table, "winner − uniform", verdict.versus_uniform)
     _add(table, "winner − best random", verdict.versus_random)
     for control in verdict.controls:
-        _add(table, f"winner − {control.name}", control.comparison)
+        label = f"winner − {control.name}"
+        if control.comparison is None:
+            table.add_row(label, "", "", "", "", "", "failed")
+        _add(table, label, control.comparison)
     _add(table, "cheapest not worse − uniform", verdict.versus_uniform_cheapest)
     return table
 
@@ -71,7 +74,8 @@ def _add(table: Table, label: str, comparison: Comparison | None) -> None:
     answer = Text(comparison.answer.value, style=STYLES[comparison.answer])
     seeds = f"{comparison.seeds}" + (f" ({comparison.failed} failed)" if comparison.failed else "")
     worst = "" if comparison.worst is None else f"{comparison.worst:+.4f}"
-    table.add_row(label, f"{comparison.gain:+.4f}", interval, worst, seeds, answer)
+    least = f"> {comparison.least_gain:.4f}"
+    table.add_row(label, f"{comparison.gain:+.4f}", interval, least, worst, seeds, answer)
 
 
 def _vectors(verdict: Verdict) -> Table:

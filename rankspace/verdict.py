@@ -8,6 +8,9 @@ from types import MappingProxyType
 from rankspace.rank_vector import RankVector
 from rankspace.wire import LATER
 
+LEAST_PAIRS = 3
+"""Pairs below which an interval claims nothing: two may agree by chance however they are spread."""
+
 
 class Answer(StrEnum):
     """Outcome of a paired comparison at 95 % confidence."""
@@ -24,7 +27,7 @@ SENTENCES: Mapping[Answer, str] = MappingProxyType(
         Answer.WORSE: "The searched ranks are worse than uniform ranks; keep uniform.",
     }
 )
-"""What an answer means, in the one sentence that every view shows."""
+"""What an answer means; a verdict's ``sentence`` is what every view shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,18 @@ class Comparison:
     texts: int = field(default=0, metadata=LATER)
     least_gain: float = field(default=0.0, metadata=LATER)
     texts_seeds: int = field(default=0, metadata=LATER)
+
+    @property
+    def is_small(self) -> bool:
+        """Whether a lead is shown, and only the least relevant gain is not.
+
+        Not where the answer was withheld for another reason: the interval reaches below it.
+        """
+        return (
+            self.answer is Answer.NO_DIFFERENCE_SHOWN
+            and self.seeds >= LEAST_PAIRS
+            and 0.0 < self.ci_low <= self.least_gain
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +182,17 @@ class Verdict:
     luck: float = field(default=0.0, metadata=LATER)
     controls: tuple[Controlled, ...] = field(default=(), metadata=LATER)
     rates: Rates | None = field(default=None, metadata=LATER)
+
+    @property
+    def sentence(self) -> str:
+        """What the answer means, in one sentence."""
+        if self.versus_uniform.is_small:
+            least = self.versus_uniform.least_gain
+            return (
+                "The searched ranks lead uniform ranks, but their lead is not shown to exceed the "
+                f"least relevant gain of {least:.4f}."
+            )
+        return SENTENCES[self.answer]
 
     @property
     def caveat(self) -> str:

@@ -10,10 +10,7 @@ from scipy import special
 from perfmodel.evidence.text_sampling import TextSampling, text_sampling
 from rankspace import Comparison
 from rankspace.observation import TextLosses
-from rankspace.verdict import Answer
-
-LEAST_PAIRS = 3
-"""Pairs below which an interval claims nothing: two may agree by chance however they are spread."""
+from rankspace.verdict import LEAST_PAIRS, Answer
 
 RELEVANT = 0.1
 """The least relevant gain, in standard deviations of one trial's noise, where nobody named one."""

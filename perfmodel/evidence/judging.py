@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from perfmodel.evidence.arms import Arms, Controls, distinct
-from perfmodel.evidence.comparison import LEAST_PAIRS, MISSING, Pairs
+from perfmodel.evidence.comparison import MISSING, Pairs
 from perfmodel.evidence.looks import Look
 from perfmodel.evidence.rates import rates_found
 from perfmodel.evidence.scores import Run, Scores, missing, paired
@@ -15,7 +15,7 @@ from rankspace import Comparison, RankVector, SearchSpace, Verdict
 from rankspace.errors import TrialFailed
 from rankspace.front import Checked, Finding, Promise
 from rankspace.study import Verify
-from rankspace.verdict import Answer, Controlled, RatePoint, Rates
+from rankspace.verdict import LEAST_PAIRS, Answer, Controlled, RatePoint, Rates
 
 LEAST_LOST = 5
 """Fresh seeds that refute a vector which is worse than uniform on all of them, whatever the

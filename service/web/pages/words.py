@@ -2,7 +2,7 @@
 
 from rankspace import Comparison, Verdict
 from rankspace.study import MOST_NATS
-from rankspace.verdict import SENTENCES
+from rankspace.verdict import Controlled
 
 
 def verdict_words(verdict: Verdict) -> tuple[str, ...]:
@@ -14,12 +14,13 @@ def verdict_words(verdict: Verdict) -> tuple[str, ...]:
 
 def _against_controls(verdict: Verdict) -> tuple[str, ...]:
     """Vectors that need no search, each at the same budget."""
-    return tuple(
-        f"Against {control.name}, which needs no search: {control.comparison.answer}. "
-        f"{_interval(control.comparison)}"
-        for control in verdict.controls
-        if control.comparison is not None
-    )
+    return tuple(map(_against_control, verdict.controls))
+
+
+def _against_control(control: Controlled) -> str:
+    found = control.comparison
+    said = f"{found.answer}. {_interval(found)}" if found else "failed, nothing is shown."
+    return f"Against {control.name}, which needs no search: {said}"
 
 
 def _at_rates(verdict: Verdict) -> tuple[str, ...]:
@@ -27,7 +28,7 @@ def _at_rates(verdict: Verdict) -> tuple[str, ...]:
 
 
 def _against_uniform(verdict: Verdict) -> str:
-    return f"{SENTENCES[verdict.answer]} {_interval(verdict.versus_uniform)}"
+    return f"{verdict.sentence} {_interval(verdict.versus_uniform)}"
 
 
 def _against_random(verdict: Verdict) -> tuple[str, ...]:
@@ -71,10 +72,13 @@ def _interval(comparison: Comparison) -> str:
     on = f" (told on {told})" if 0 < told < comparison.seeds else ""
     texts = f" and {comparison.texts} groups of texts{on}" if comparison.texts else ""
     worst = "" if comparison.worst is None else f" The worst seed: {comparison.worst:+.4f}."
+    least = (
+        f" To be better it must exceed {comparison.least_gain:.4f}." if comparison.is_small else ""
+    )
     return (
         f"Score difference {comparison.gain:+.4f}, 95 % interval "
         f"{comparison.ci_low:+.4f} to {comparison.ci_high:+.4f}, "
-        f"over {comparison.seeds} paired seeds{lost}{texts}.{worst}"
+        f"over {comparison.seeds} paired seeds{lost}{texts}.{worst}{least}"
     )
 
 

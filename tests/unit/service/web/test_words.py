@@ -1,12 +1,17 @@
 """What the page says of a verdict: no more than was found, and nothing left out."""
 
+import io
 from dataclasses import replace
 
-from rankspace import Comparison, RankVector, Verdict
+from rich.console import Console
+
+from rankadaptor.verdict_view import verdict_view
+from rankspace import Comparison, Layer, RankVector, SearchSpace, Verdict
 from rankspace.study import MOST_NATS
-from rankspace.verdict import Answer
+from rankspace.verdict import Answer, Controlled
 from service.web.pages.words import verdict_words
 
+SPACE = SearchSpace((Layer("a", 10, 0, "o_proj"), Layer("b", 10, 1, "o_proj")), (0, 2, 4), 40)
 UNIFORM = RankVector((2, 2))
 VERSUS = Comparison(0.1, 0.05, 0.15, 6, Answer.BETTER)
 VERDICT = Verdict(
@@ -42,3 +47,32 @@ def test_what_one_random_vector_says_is_no_number() -> None:
     said = words(replace(VERDICT, luck=MOST_NATS))
     assert "say nothing of the search" in said
     assert "1000000" not in said
+
+
+SMALL = Comparison(1.0, 0.85, 1.15, 5, Answer.NO_DIFFERENCE_SHOWN, least_gain=1.2)
+
+
+def test_a_lead_that_is_too_small_is_not_called_no_lead() -> None:
+    small = replace(VERDICT, answer=SMALL.answer, versus_uniform=SMALL)
+    said = words(small)
+    assert "cannot be told" not in said
+    assert "lead uniform ranks" in said
+    assert "1.2000" in said
+    withheld = replace(SMALL, least_gain=0.1, failed=1)
+    assert "cannot be told" in words(replace(small, versus_uniform=withheld))
+    two = replace(SMALL, seeds=2)
+    assert "cannot be told" in words(replace(small, versus_uniform=two))
+    assert "> 1.2000" in printed(small)
+
+
+def test_a_control_that_failed_is_said_to_have_failed() -> None:
+    failed = replace(VERDICT, controls=(Controlled("o_proj", UNIFORM, 40, None),))
+    assert "Against o_proj, which needs no search: failed" in words(failed)
+    line = next(line for line in printed(failed).splitlines() if "o_proj" in line)
+    assert line.split()[-1] == "failed"
+
+
+def printed(verdict: Verdict) -> str:
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(verdict_view(verdict, SPACE))
+    return console.export_text()
