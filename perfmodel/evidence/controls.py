@@ -25,12 +25,28 @@ def control_vector(control: Control, space: SearchSpace, context: Context) -> Ra
 def _one_kind(control: Control, space: SearchSpace, _: Context) -> RankVector | None:
     """The same rank on all matrices of one kind, rounded to the budget exactly.
 
-    What they cannot take goes to the other layers, in the order of the model.
+    What they cannot take is spread evenly over the other layers: ``held`` says how much they took.
     """
     chosen = [_is_of(layer.module, control) for layer in space.layers]
     if not any(chosen[at] for at in space.free_layers):
         return None
     return proportional(space, np.array(chosen, dtype=np.float64), Allocator(space))
+
+
+def held(control: Control, space: SearchSpace, vector: RankVector) -> float:
+    """Share of the parameters that lies on the matrices that the control is called after.
+
+    The allowed ranks bound what one kind can take: with few of them much of the budget, or most of
+    it, goes to the rest. 1 for a control that is no kind of matrix.
+    """
+    if control is Control.LARGEST_GRADIENT:
+        return 1.0
+    mine = (
+        space.price(at, rank)
+        for at, (layer, rank) in enumerate(zip(space.layers, vector.ranks, strict=True))
+        if _is_of(layer.module, control)
+    )
+    return sum(mine) / max(space.parameters(vector), 1)
 
 
 def _is_of(module: str | None, control: Control) -> bool:

@@ -8,10 +8,10 @@ import numpy as np
 
 import perfmodel
 from perfmodel.evidence.arms import Arms, Controls
-from perfmodel.evidence.controls import control_vector
+from perfmodel.evidence.controls import control_vector, held
 from perfmodel.evidence.luck import luck
 from rankspace import Proposal, Purpose, RankVector
-from rankspace.study import StudyState
+from rankspace.study import Control, StudyState
 from service.planning.plan import Plan, Proposed, Turn
 from service.planning.snapshot import OpenTrial, Snapshot
 from service.studies.time_limit import limit_seconds
@@ -22,6 +22,9 @@ CONTROL_SEED = 7_919
 
 FUTILE = 5
 """Failed search trials, with not one success, after which the rest would fail as well."""
+
+MAIN = 0.5
+"""Share of the parameters on one kind of matrix below which a control is not all of that kind."""
 
 LOOK_AHEAD = 4
 """Offers at most, however many workers wait: each result makes them all anew."""
@@ -223,7 +226,18 @@ def _control_vectors(snapshot: Snapshot) -> dict[str, RankVector]:
     """Those that can be made; of a study that was submitted without, none was asked for."""
     space, context = snapshot.space, snapshot.results.state.context
     found = {name: control_vector(name, space, context) for name in snapshot.study.verify.controls}
-    return {name.value: vector for name, vector in found.items() if vector is not None}
+    return {
+        _called(name, held(name, space, vector)): vector
+        for name, vector in found.items()
+        if vector is not None
+    }
+
+
+def _called(control: Control, share: float) -> str:
+    """Its name; with the share that lies on it where that is less than half."""
+    if share >= MAIN:
+        return control.value
+    return f"{control.value} (holds {share:.0%} of the parameters, the rest is even)"
 
 
 def chosen_arms(snapshot: Snapshot) -> Arms:

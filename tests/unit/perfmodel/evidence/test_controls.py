@@ -2,7 +2,7 @@
 
 import pytest
 
-from perfmodel.evidence.controls import control_vector
+from perfmodel.evidence.controls import control_vector, held
 from rankspace import Context, Layer, LayerProfile, SearchSpace
 from rankspace.study import Control
 
@@ -32,13 +32,22 @@ def test_every_control_spends_the_budget_and_no_more(control: Control) -> None:
 
 
 @pytest.mark.parametrize("control", [Control.O_PROJ, Control.DOWN_PROJ])
-def test_one_kind_gets_what_there_is(control: Control) -> None:
+def test_one_kind_holds_most_and_more_than_of_uniform_ranks(control: Control) -> None:
     vector = control_vector(control, SPACE, Context())
     assert vector is not None
-    by_kind = {kind: vector.ranks[at::3] for at, kind in enumerate(KINDS)}
-    mine = by_kind.pop(control.value)
-    assert max(mine) - min(mine) <= 4
-    assert min(mine) >= max(rank for ranks in by_kind.values() for rank in ranks)
+    share = held(control, SPACE, vector)
+    assert share > 1.5 * held(control, SPACE, SPACE.uniform())
+    assert share > 0.5
+
+
+def test_a_kind_that_cannot_take_the_budget_holds_less_and_that_is_told() -> None:
+    """Ranks to twice those of uniform: no kind of three takes more than two thirds."""
+    space = SearchSpace(LAYERS, (0, 1, 2, 4), 3 * sum(one.parameters_per_rank for one in LAYERS))
+    vector = control_vector(Control.O_PROJ, space, Context())
+    assert vector is not None
+    on = sum(4 * layer.parameters_per_rank for layer in LAYERS if layer.name.endswith("o_proj"))
+    assert held(Control.O_PROJ, space, vector) == pytest.approx(on / space.parameters(vector))
+    assert held(Control.O_PROJ, space, vector) < 0.5
 
 
 def test_the_largest_gradient_takes_all_it_may_then_the_next() -> None:
