@@ -40,6 +40,16 @@ def test_all_looks_together_miss_with_their_error(first: int, last: int) -> None
     assert missed.mean() == pytest.approx(ERROR, abs=0.004)
 
 
+def test_after_many_answers_the_parts_of_the_error_are_not_read_off_a_few_points() -> None:
+    for before in (4, 7, 10):
+        error = error_after(before)
+        looks = plan_looks(5, 13, error)
+        spent = [1.0 - look.confidence for look in looks]
+        assert spent == pytest.approx([error * part for part in PARTS[3]])
+    read = [1.0 - look.confidence for look in plan_looks(5, 13, error_after(3))]
+    assert sum(read) > error_after(3) * 1.01
+
+
 def test_all_answers_of_a_study_err_no_more_than_twice_the_first() -> None:
     errors = [error_after(looks) for looks in range(40)]
     assert errors[0] == ERROR
