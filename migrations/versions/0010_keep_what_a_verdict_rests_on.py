@@ -17,8 +17,10 @@ def upgrade() -> None:
 
     A verification that has begun has no ``controls``, and goes on with the seeds it began with. One
     that begins from now on has seeds of its own: a service of the version before, on the same
-    database, would plan it anew on others, and either answer may come first. So stop those while
-    studies turn to their verification; trials, claims and reports are the same for both.
+    database, would plan it anew on others, and either answer may come first. It also hands out
+    trials at another ``rate`` at the recipe's, and rewrites a study without what its verdict is
+    judged by (``verify.margin``, ``least_gain``, ``controls``, ``rates``), for good. So let none of
+    them go on once this one has run.
     """
     document = sa.JSON(none_as_null=True)
     op.add_column("studies", sa.Column("controls", document, nullable=True))
@@ -31,6 +33,10 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Verdicts stay, without what the version before does not know of.
+
+    What their verifications found of the promises does not: without ``controls`` a study's fresh
+    seeds are taken for those of before, which no trial has, also after another upgrade. Take a
+    backup first where that is wanted.
 
     What was scored at another rate than the recipe's would be taken for scores at the recipe's, so
     it goes. A verification that is under way is planned anew, on other seeds.
