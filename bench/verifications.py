@@ -23,7 +23,8 @@ vector that one noisy score chose; the winner's own spread as the margin.
   by 0.7 of the standard error that the seeds give; ``unequal texts`` the same with 16 groups, of
   log-normal sizes.
 - ``economy``: a winner three times as noisy, and a cheaper vector that loses as much as is
-  allowed; what is counted is "not worse".
+  allowed; what is counted is "not worse". ``equal economy`` is the power of that: the cheaper
+  vector equals uniform, at margins of so many deviations.
 
 The last line is for a machine. ``most_false`` is the largest share of false claims, without those
 of deep crashes and of random vectors that are not normal, which are numbers of their own.
@@ -178,6 +179,11 @@ def unequal(rng: np.random.Generator) -> World:
     return texts(rng, tuple(sizes.tolist()))
 
 
+def equal(rng: np.random.Generator) -> World:
+    """The cheaper vector is as good as uniform, and the winner is shown to be better at once."""
+    return World(rng, truth=dict.fromkeys(CANDIDATES, 6.0))
+
+
 def economy(rng: np.random.Generator) -> World:
     truth = dict.fromkeys(CANDIDATES, 6.0)
     noise = dict.fromkeys(CANDIDATES, NOISY)
@@ -232,6 +238,16 @@ CASES = (
     Case("deep crashes 10 %", lambda rng: World(rng, crash=0.1, depth=DEEP), claims),
     Case("shared texts", texts, claims),
     Case("unequal texts", unequal, claims),
+    *(
+        Case(
+            f"equal economy, {margin:g} sd",
+            equal,
+            claims_economy,
+            replace(DEMO, margin=margin),
+            "economy",
+        )
+        for margin in (0.0, 0.3, 1.0, 2.0)
+    ),
     Case("economy", economy, claims_economy, replace(DEMO, margin=MARGIN), "economy"),
 )
 
@@ -340,11 +356,17 @@ def main() -> None:
     print(" ".join([*_summary(rows, studies), f"studies={studies}"]))
 
 
+POWER = ("effect", "equal")
+"""Rows of claims that are true."""
+
+
 def _summary(rows: Sequence[dict[str, float | str]], studies: int) -> Iterator[str]:
     """Numbers of the rows there are."""
     named = {str(one["case"]): int(one["claimed"]) / studies for one in rows}
     apart = {name: f"{name.replace(' ', '_')}_false" for name in APART if name in named}
-    false = [share for name, share in named.items() if name not in apart and "effect" not in name]
+    false = [
+        share for name, share in named.items() if name not in apart and not name.startswith(POWER)
+    ]
     if false:
         yield f"most_false={max(false):.3f}"
     yield from (f"{label.replace('_10_%', '')}={named[name]:.3f}" for name, label in apart.items())
