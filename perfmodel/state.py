@@ -23,6 +23,9 @@ from rankspace.wire import LATER, pack, unpack
 TRIAL_BYTES = 500
 """Memory of a trial beside its ranks."""
 
+TAUGHT_BYTES = 36
+"""Memory of a rank that was taught: it may be large, and then is an object of its own."""
+
 
 @dataclass(frozen=True)
 class ModelState:
@@ -196,10 +199,12 @@ class ModelState:
 
     @property
     def size(self) -> int:
-        """Bytes of memory, roughly: of the trials, and of what was learned from them."""
+        """Bytes of memory, roughly: of trials (taught ones too), surveys, and what was learned."""
         known = vars(self).get("posterior") or vars(self).get("_earlier")
-        trials = len(self.observations) * (8 * len(self.space.layers) + TRIAL_BYTES)
-        return trials + (known.size if known else 0)
+        layers, rows = len(self.space.layers), len(self.taught.vectors) if self.taught else 0
+        own = (len(self.observations) + len(self.surveyed)) * (8 * layers + TRIAL_BYTES)
+        taught = rows * (TAUGHT_BYTES * layers + TRIAL_BYTES)
+        return own + taught + (known.size if known else 0)
 
     def kept_fit(self, known: int) -> bytes | None:
         """The last refit, if it is of at least ``known`` scores, as ``take_up`` reads it back."""
