@@ -11,7 +11,8 @@ on the problem and the trial's index alone. Regret is 100 at the uniform vector 
 optimum, both noiseless, for the vector the arm would choose: the first leader of ours, studied
 with so many trials planned; of a peer the best feasible trial, or what its library recommends.
 The arm ``rankadaptor+rows`` is taught offline by the recorded surfaces that have the problem's
-layers, its own surface left out: on the family ``surfaces``, as far as there are others.
+layers, those of its own model left out; it is asked only where there are others: on some problems
+of the family ``surfaces``.
 The last line reads the family ``reference`` with 32 layers after 50 trials.
 """
 

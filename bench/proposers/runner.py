@@ -7,10 +7,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from dataclasses import dataclass
 from itertools import islice
 
+from bench.proposers.lessons import rows_of_other_surfaces
 from bench.proposers.plan import Cell
 from bench.proposers.problems.families import problem
 from bench.proposers.record import Record
-from bench.proposers.roster import arm
+from bench.proposers.roster import ROWS, arm
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,22 @@ class Task:
 def tasks(cells: Iterable[Cell], arms: Iterable[str], problems: Iterable[int]) -> Iterator[Task]:
     """List what has to run, all arms of a problem together.
 
-    An arm whose pace depends on the planned length runs one study per length.
+    An arm whose pace depends on the planned length runs one study per length. The arm that rows
+    teach is asked only where there are some: elsewhere it is the arm without them.
     """
     for cell in cells:
         for seed in problems:
             for name in arms:
+                if name == ROWS and not _has_rows(cell, seed):
+                    continue
                 paced = arm(name).paced()
                 for lengths in [(n,) for n in cell.lengths] if paced else [cell.lengths]:
                     yield Task(cell.family, cell.layers, seed, name, lengths)
+
+
+def _has_rows(cell: Cell, seed: int) -> bool:
+    space = problem(cell.family, cell.layers, seed).space
+    return rows_of_other_surfaces(space) is not None
 
 
 def run(task: Task, cap: float) -> list[Record]:

@@ -1,12 +1,13 @@
 """Arms: what is asked, tried, told and answered."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from bench.proposers.arms import Own
-from bench.proposers.lessons import rows_of_other_surfaces
+from bench.proposers.lessons import others, rows_of_other_surfaces
 from bench.proposers.peers.optuna_library import (
     OptunaLibrary,
     cmaes_sampler,
@@ -145,6 +146,17 @@ def test_arms_of_one_pace_run_once_and_ours_once_per_length() -> None:
     assert [task.problem for task in made] == [0] * 4 + [1] * 4
 
 
+def test_the_taught_arm_is_asked_only_where_something_teaches_it() -> None:
+    made = list(
+        tasks([Cell("surfaces", 0, (9,)), Cell("separable", 8, (9,))], [ROWS], range(10, 14))
+    )
+    assert {task.family for task in made} == {"surfaces"}
+    assert [task.problem for task in made] == [10, 11]  # 12 and 13 are of blocks
+    for seed in range(10, 14):
+        taught = rows_of_other_surfaces(problem("surfaces", 0, seed).space)
+        assert (taught is not None) == (seed < 12)
+
+
 def test_no_task_starts_after_the_deadline() -> None:
     def waiting() -> Iterator[Task]:
         yield Task("separable", 8, 0, "swap", (2,))
@@ -178,6 +190,18 @@ def test_the_taught_arm_knows_other_surfaces_and_not_its_own() -> None:
     assert not set(_rows(own)) & set(_rows(taught))
     assert {len(vector) for vector in taught.vectors} == {len(posed.space.layers)}
     assert rows_of_other_surfaces(POSED.space) is None
+
+
+def test_another_recording_of_the_model_is_left_out_too() -> None:
+    studies = [
+        recorded_study(DATA / f"stories-{name}.jsonl") for name in ("half-1to3", "quarter-all")
+    ]
+    mine = studies[0]
+    space = replace(mine.space, ranks=(*mine.space.ranks, 64))
+    twin = replace(mine, name="twin", space=space)
+    assert others([*studies, twin], mine.space) == studies[1:]
+    assert others([*studies, twin], space) == studies[1:]
+    assert others(studies, POSED.space) == studies
 
 
 def _rows(taught: Taught) -> Iterator[tuple[tuple[int, ...], float]]:
