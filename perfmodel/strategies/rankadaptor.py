@@ -8,7 +8,7 @@ import numpy as np
 from perfmodel.additive.belief import Belief
 from perfmodel.allocation.random_vectors import random_vectors
 from perfmodel.arrays import Floats
-from perfmodel.regressors.apprentice import ROWS, Apprentice, Unit, rounds
+from perfmodel.regressors.apprentice import RATE, ROWS, Apprentice, Unit, rounds
 from perfmodel.regressors.perceptron import Perceptron
 from perfmodel.state import ModelState
 from perfmodel.strategies.candidates import neighbours, random_candidates
@@ -23,7 +23,6 @@ from rankspace.observation import Taught
 
 HIDDEN = (32, 32, 32)
 EPOCHS = 200
-RATE = 1e-2
 
 CANDIDATES = 64
 """Drawn per round; the best predicted one is tried."""

@@ -1,6 +1,7 @@
 """What ``rankadaptor`` learns round by round, and when it takes its predictions for good."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -96,7 +97,8 @@ def test_a_long_study_is_some_hundred_rounds() -> None:
     assert rounds(2, 1) == []
     assert rounds(2, EACH) == list(range(2, EACH + 1))
     assert len(rounds(2, 100_000)) < 600
-    assert rounds(2, 100_000)[:300] == rounds(2, 3_000)[:300]
+    later = [at for at in rounds(2, 100_000) if at >= EACH]
+    assert all(last / 64 - 1 < at - last <= last / 64 for last, at in pairwise(later))
 
 
 def test_a_round_learns_from_the_latest_rows_alone() -> None:
