@@ -84,7 +84,7 @@ class Bounds:
         for index, score in enumerate(measured.scores):
             if not is_loss(-score):
                 problem = f"is not minus a mean cross-entropy of 0 to {MOST_NATS:,.0f} nats"
-                field, fix = f"measurement.scores[{index}]", "report the trial as failed"
+                field, fix = f"{SCORE}{index}]", "report the trial as failed"
                 raise ImplausibleMeasurement(field, score, problem, fix=fix)
 
     def _check_seconds(self, measured: Measurement) -> None:
@@ -99,6 +99,9 @@ class Bounds:
 
 SECONDS = "measurement.seconds."
 """What the fields of phases begin with."""
+
+SCORE = "measurement.scores["
+"""What the fields of single scores begin with."""
 
 
 def _check_losses(measured: Measurement) -> None:

@@ -29,7 +29,7 @@ from service.access.caller import WorkerIdentity
 from service.artifacts.repository import Artifacts
 from service.leases.inputs import agree
 from service.leases.interim import merged
-from service.leases.plausibility import SECONDS, Bounds, ImplausibleMeasurement
+from service.leases.plausibility import SCORE, SECONDS, Bounds, ImplausibleMeasurement
 from service.leases.racing import advise
 from service.leases.repository import Leases
 from service.storage.documents import space_of, study_of
@@ -46,8 +46,8 @@ from service.workers.repository import Workers
 
 MAX_EXPIRIES = 3
 
-_FIELDS_OF_STUDIES = ("measurement.parameters", "measurement.loss", "measurement.train_loss")
-"""What nobody's result of the study may be able to get right."""
+_FIELDS_OF_STUDIES = ("measurement.parameters", "measurement.loss", "measurement.train_loss", SCORE)
+"""Beginnings of what nobody's result of the study may be able to get right."""
 
 
 def check_protocol(claim: Claim) -> None:
@@ -78,11 +78,15 @@ def claim(
     Workers(session).note_protocol(worker, given.protocol)
     leases = Leases(session)
     held = leases.held_by(worker, project)
+    if held is not None and not _is_understood(held, given):
+        Studies(session).lock(held.study_id)
+        _expire(session, leases, held, is_dead=True)
+        held = leases.held_by(worker, project)
     if held is not None:
         leases.renew(held.id, held.token, lease_seconds)
         return held
     quarantine.check(session, worker)
-    surveys = given.protocol >= SURVEYS_SINCE
+    surveys = _can_survey(given)
     study = leases.lock_next_study(worker, given.capabilities, project, surveys=surveys)
     if study is None or _is_barred_as_too_old(session, study, given):
         return None
@@ -91,6 +95,15 @@ def claim(
         content = {"worker": worker, "token": claimed.token}
         Events(session).record("claimed", claimed.study_id, claimed.id, **content)
     return claimed
+
+
+def _can_survey(given: Claim) -> bool:
+    return given.protocol >= SURVEYS_SINCE
+
+
+def _is_understood(held: TrialRow, given: Claim) -> bool:
+    """Whether the program that claims now can read what one of the same name held before."""
+    return held.purpose != Purpose.SURVEY or _can_survey(given)
 
 
 def _is_barred_as_too_old(session: Session, study: str, given: Claim) -> bool:
@@ -227,7 +240,7 @@ def _is_shown_right(session: Session, given: Report, attempt: AttemptRow, field:
     """
     if field.startswith(SECONDS):
         since = attempt.started_at
-    elif field in _FIELDS_OF_STUDIES:
+    elif field.startswith(_FIELDS_OF_STUDIES):
         since = 0.0
     else:
         return True

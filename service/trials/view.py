@@ -1,6 +1,6 @@
 """TrialView: a trial as the outside sees it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rankspace import Measurement, SearchSpace
 from rankspace.trial import Purpose, Split, TrialState
@@ -44,7 +44,10 @@ def view(
     attempt: AttemptRow | None,
     space: SearchSpace,
 ) -> TrialView:
-    """See a trial of ``space``, with its result and its latest attempt."""
+    """See a trial of ``space``, with its result and its latest attempt.
+
+    Without the scores of a survey, up to 500, which the event of its end has.
+    """
     measured = result.measurement if result else None
     return TrialView(
         id=row.id,
@@ -63,7 +66,7 @@ def view(
         token=row.token,
         expiries=row.expiries,
         score=result.score if result else None,
-        measurement=decode(Measurement, measured) if measured else None,
+        measurement=replace(decode(Measurement, measured), scores=()) if measured else None,
         seconds=attempt.seconds if attempt else None,
         error=row.error,
         interim=tuple(tuple(pair) for pair in (attempt.interim or ())) if attempt else (),

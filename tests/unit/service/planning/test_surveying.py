@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from rankadaptor.study_view import study_details
 from rankspace.lease import SURVEYS_SINCE
@@ -121,6 +121,39 @@ def test_scores_that_cannot_be_are_refused_and_change_nothing(
     assert answer.json()["detail"].startswith("measurement.scores")
     assert view(service, identity)["progress"]["survey"]["running"] == 1
     assert deliver(service, lease).json() == {"status": "accepted"}
+
+
+@pytest.mark.parametrize(("said", "refusals"), [([*LEAST, -2e6], 0), (LEAST, 1)])
+def test_a_score_out_of_range_is_held_against_the_recipe_and_a_wrong_count_against_the_worker(
+    service: Service, said: list[float], refusals: int
+) -> None:
+    submit(service)
+    assert deliver(service, service.claim(), said).status_code == 422
+    with service.app.state.runtime.database.reading() as session:
+        counted = session.scalar(select(WorkerRow.refusals).where(WorkerRow.name == "w1"))
+    assert counted == refusals
+
+
+def test_a_survey_is_not_handed_again_to_a_name_that_speaks_an_older_protocol(
+    service: Service,
+) -> None:
+    identity = submit(service)
+    lease = service.claim("same")
+    assert claim_of_before(service, "same") is None
+    assert view(service, identity)["progress"]["survey"]["queued"] == 1
+    assert service.claim("new")["survey"] == lease["survey"]
+
+
+def test_the_list_of_trials_leaves_out_the_scores(service: Service) -> None:
+    identity = submit(service)
+    lease = service.claim()
+    deliver(service, lease)
+    (listed, *_) = service.get(f"/v1/studies/{identity}/trials")["items"]
+    assert listed["purpose"] == "survey"
+    assert "scores" not in listed["measurement"]
+    events = service.get(f"/v1/studies/{identity}/events")["items"]
+    said = [event["content"]["scores"] for event in events if event["kind"] == "done"]
+    assert said == [pytest.approx(scores(lease))]
 
 
 def test_a_search_trial_brings_no_scores(service: Service) -> None:
@@ -352,6 +385,7 @@ def test_a_study_is_paused_resumed_and_cancelled_while_it_surveys(service: Servi
         ({"survey": {"vectors": 1e308}}, "search.survey.vectors"),
         ({"survey": {"vectors": 10**9}}, "search.survey.vectors"),
         ({"survey": SURVEY, "strategy": "gp"}, "search.survey"),
+        ({"survey": SURVEY, "strategy": "blend"}, "search.survey"),
     ],
 )
 def test_a_survey_that_cannot_be_is_refused(
