@@ -196,7 +196,7 @@ def test_steps_back_are_taken_as_the_system_takes_them(linked: Path) -> None:
         ("prior: none-such.json", "search.prior", "there is no such file"),
         ("prior: model", "search.prior", "there is no such file"),
         ("prior: 7", "search.prior", "must be a text"),
-        ("prior: {version: x}", "search.prior", "must be a text"),
+        ("prior: {version: x}", "search.prior.log_worth", "or else taught"),
     ],
 )
 def test_a_prior_that_is_not_there_is_named(
