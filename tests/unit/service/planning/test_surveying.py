@@ -17,7 +17,7 @@ from service.planning.study_results import StudyResults
 from service.planning.surveying import TRIES
 from service.storage.clock import Now
 from service.storage.tables import WorkerRow
-from tests.unit.service.driver import Service, holding, measurement, score, study
+from tests.unit.service.driver import ON_BOTH, Service, holding, measurement, score, study
 
 STEPS, VECTORS = 10, 12
 SURVEY = {"steps": STEPS, "vectors": VECTORS}
@@ -66,6 +66,7 @@ def learned(service: Service, identity: str) -> StudyResults:
     return results
 
 
+@ON_BOTH
 @pytest.mark.slow
 def test_a_study_surveys_searches_and_ends_as_any_other(service: Service) -> None:
     identity = submit(service)
@@ -163,6 +164,7 @@ def test_a_search_trial_brings_no_scores(service: Service) -> None:
     assert answer.status_code == 422
 
 
+@ON_BOTH
 def test_a_report_counts_once_and_a_late_one_not_at_all(service: Service) -> None:
     identity = submit(service)
     lost = service.claim()
@@ -217,6 +219,7 @@ def test_a_worker_of_before_gets_no_survey_but_what_else_there_is(service: Servi
     assert view(service, surveying)["state"] == "surveying"
 
 
+@ON_BOTH
 def test_with_workers_of_before_alone_a_study_goes_on_without_it(service: Service) -> None:
     identity = submit(service)
     assert claim_of_before(service) is None
@@ -230,6 +233,7 @@ def test_with_workers_of_before_alone_a_study_goes_on_without_it(service: Servic
     assert "survey" not in lease
 
 
+@ON_BOTH
 def test_who_can_run_it_is_waited_for_but_not_for_ever(service: Service) -> None:
     service.submit(name="other")
     busy = service.claim("busy")
@@ -250,6 +254,7 @@ def be_away(service: Service, worker: str) -> None:
         session.execute(gone.values(last_seen=Now() - 86_400.0))
 
 
+@ON_BOTH
 @pytest.mark.parametrize("how", ["expired", "released"])
 def test_one_that_was_taken_and_given_back_is_not_waited_for_without_end(
     service: Service, how: str
