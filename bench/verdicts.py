@@ -231,16 +231,17 @@ def show(rows: Sequence[Mapping[str, float | str]], trials: int) -> None:
             str(row["setting"]),
             str(count),
             f"{row['gain']:.2f}",
-            _percent(int(row["better"]), count),
-            _percent(int(row["worse"]), count),
-            _percent(int(row["covered"]), int(row["compared"])),
+            percent(int(row["better"]), count),
+            percent(int(row["worse"]), count),
+            percent(int(row["covered"]), int(row["compared"])),
             f"{row['seeds']:.1f}",
             f"{row['trials']:.1f}",
         )
     Console(width=120).print(table)
 
 
-def _percent(hits: int, count: int) -> str:
+def percent(hits: int, count: int) -> str:
+    """A share with its 95 % interval, for a table."""
     share, low, high = rate(hits, count)
     return f"{100 * share:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
 

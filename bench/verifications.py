@@ -42,7 +42,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy import special
 
-from bench.verdicts import rate
+from bench.verdicts import percent
 from perfmodel.arrays import Floats
 from perfmodel.evidence.arms import Arms, Controls
 from perfmodel.evidence.fresh_seeds import FreshSeeds
@@ -332,14 +332,9 @@ def show(rows: Sequence[dict[str, float | str]]) -> None:
         table.add_column(column, justify="right")
     for one in rows:
         count = int(one["studies"])
-        shares = [_percent(int(one[name]), count) for name in ("claimed", "before", "covered")]
+        shares = [percent(int(one[name]), count) for name in ("claimed", "before", "covered")]
         table.add_row(str(one["case"]), str(count), *shares, f"{one['seeds']:.1f}")
     Console(width=120).print(table)
-
-
-def _percent(hits: int, count: int) -> str:
-    share, low, high = rate(hits, count)
-    return f"{100 * share:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def main() -> None:
