@@ -130,15 +130,25 @@ class Posterior:
     def predict(self, vectors: Sequence[RankVector]) -> tuple[Floats, Floats]:
         """Mean and standard deviation of the noiseless score, ``(n,)`` each, score units."""
         rows = self._directions(vectors)
-        mean = self.fit.measurements.centre + rows @ self.gaussian.mean
-        return mean, np.sqrt(self.gaussian.variances(rows) / INFORMATION)
+        return self._mean(rows), np.sqrt(self.gaussian.variances(rows) / INFORMATION)
+
+    def means(self, vectors: Sequence[RankVector]) -> Floats:
+        """The mean alone, ``(n,)``: of many vectors the deviation takes longest."""
+        return self._mean(self._directions(vectors))
+
+    def _mean(self, rows: Floats) -> Floats:
+        return np.asarray(self.fit.measurements.centre + rows @ self.gaussian.mean)
 
     def difference(self, first: RankVector, second: RankVector) -> tuple[float, float]:
         """Mean and standard deviation of the first's noiseless score minus the second's."""
-        rows = self._directions([first, second])
-        change = rows[:1] - rows[1:]
-        variance = self.gaussian.variances(change)
-        return float((change @ self.gaussian.mean)[0]), float(np.sqrt(variance[0] / INFORMATION))
+        mean, std = self.gains([first], second)
+        return float(mean[0]), float(std[0])
+
+    def gains(self, vectors: Sequence[RankVector], over: RankVector) -> tuple[Floats, Floats]:
+        """The same of each of ``vectors`` minus ``over``, ``(n,)`` each."""
+        rows = self._directions([*vectors, over])
+        change = rows[:-1] - rows[-1]
+        return change @ self.gaussian.mean, np.sqrt(self.gaussian.variances(change) / INFORMATION)
 
     def _directions(self, vectors: Sequence[RankVector]) -> Floats:
         """Rows at the highest fidelity and on the home seed, ``(n, p + g)``."""

@@ -185,6 +185,16 @@ class GaussianProcess:
         std = np.sqrt(self.amplitude * np.maximum(variance, 0.0))
         return self.mean + rows @ self.targets, std
 
+    def gains(self, features: Floats, over: Floats) -> tuple[Floats, Floats]:
+        """The same of what ``features``, ``(m, d)``, score above ``over``, ``(1, d)``."""
+        known = self.kernel(features, self.features) @ self.whiten
+        base = self.kernel(over, self.features) @ self.whiten
+        between = self.kernel(features, over)[:, 0]
+        prior = self.kernel.diagonal(features) + self.kernel.diagonal(over) - 2.0 * between
+        variance = prior - ((known - base) ** 2).sum(axis=1)
+        std = np.sqrt(self.amplitude * np.maximum(variance, 0.0))
+        return (known - base) @ self.targets, std
+
     def believing(self, features: Floats) -> "GaussianProcess":
         """As if trials at ``features``, ``(m, d)``, had scored just as predicted.
 

@@ -5,12 +5,12 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from perfmodel.additive.posterior import Posterior
-from perfmodel.allocation.feasible import is_feasible
 from perfmodel.allocation.grid import on_grid
 from perfmodel.arrays import Floats
 from perfmodel.reasons import moves
 from perfmodel.state import ModelState
-from perfmodel.strategies.observed import Observed
+from perfmodel.strategies.caution import cautious, lacking
+from perfmodel.strategies.observed import Observed, scored_vectors
 from perfmodel.strategies.swap import Swap
 from rankspace import Proposal, RankVector
 
@@ -87,19 +87,21 @@ class Additive:
         return state.posterior.predict(vectors)
 
     def leaders(self, state: ModelState, count: int) -> tuple[RankVector, ...]:
-        """The model's optimum over the whole space, then the best feasible tried by its mean."""
-        if state.posterior is None:
+        """The model's optimum over the whole space, then the best feasible tried by its mean.
+
+        The first of them that is safe by ``cautious`` leads, or uniform.
+        """
+        posterior, uniform = state.posterior, state.setup.uniform
+        if posterior is None:
             return Observed().leaders(state, count)
-        optimum = state.setup.allocator.best(on_grid(state.posterior.mean_tables()))
-        if count == 1:
-            return (optimum,)
-        seen = dict.fromkeys(o.rank_vector for o in state.scored)
-        tried = [v for v in seen if v != optimum and is_feasible(state.space, v)]
-        if not tried:
-            return (optimum,)
-        mean, _ = state.posterior.predict(tried)
-        order = np.argsort(-mean, kind="stable")
-        return (optimum, *(tried[at] for at in order))[:count]
+        optimum = state.setup.allocator.best(on_grid(posterior.mean_tables()))
+        tried = [vector for vector in scored_vectors(state) if vector != optimum]
+        order = np.argsort(-posterior.means(tried), kind="stable") if tried else ()
+        ahead = (optimum, *(tried[at] for at in order))
+        known = lacking(posterior, state.scored, uniform, float(posterior.means([uniform])[0]))
+        return cautious(ahead, uniform, lambda these: posterior.gains(these, uniform), known)[
+            :count
+        ]
 
     def economy(self, state: ModelState) -> RankVector | None:
         """Bisect the budget for the cheapest optimum predicted not to be worse than uniform."""

@@ -5,19 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from perfmodel.additive.levelled import Levelled
 from perfmodel.additive.posterior import Posterior
 from perfmodel.allocation.grid import on_grid
 from perfmodel.allocation.lattice import Lattice
 from perfmodel.arrays import Floats, Integers
 from perfmodel.state import ModelState
-from perfmodel.strategies.blending.levelled import Levelled
 from perfmodel.strategies.blending.process import Process
 from perfmodel.strategies.blending.review import Review, due
 from perfmodel.strategies.memory import put, remembered, take
 from rankspace import Observation, RankVector
-
-CAUTION = 1.0
-"""Standard deviations by which the answer must be predicted above uniform's own score."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +25,11 @@ class Beliefs:
         posterior: Of the additive model.
         process: On the same trials.
         review: Who foretells better.
-        trials: What the process learned.
     """
 
     posterior: Posterior
     process: Process
     review: Review
-    trials: Levelled
 
     @classmethod
     def of(cls, state: ModelState) -> "Beliefs | None":
@@ -48,7 +43,7 @@ class Beliefs:
         posterior, review = state.posterior, reviewed(state)
         assert posterior is not None
         trials = Levelled.of(posterior, state.scored)
-        return cls(posterior, review.process.on(trials), review, trials)
+        return cls(posterior, review.process.on(trials), review)
 
     @property
     def weight(self) -> float:
@@ -57,26 +52,20 @@ class Beliefs:
 
     def predict(self, vectors: Sequence[RankVector]) -> tuple[Floats, Floats]:
         """Mean and standard deviation of the noiseless score under the mixture, ``(n,)`` each."""
-        (ours, our_std), (theirs, their_std) = (
-            self.posterior.predict(vectors),
-            self.process.predict(tuple(vectors)),
-        )
-        share = self.weight
+        return self._mixed(self.posterior.predict(vectors), self.process.predict(vectors))
+
+    def gains(self, vectors: Sequence[RankVector], over: RankVector) -> tuple[Floats, Floats]:
+        """The same of what each of ``vectors`` scores above ``over``, ``(n,)`` each."""
+        return self._mixed(self.posterior.gains(vectors, over), self.process.gains(vectors, over))
+
+    def _mixed(
+        self, mine: tuple[Floats, Floats], other: tuple[Floats, Floats]
+    ) -> tuple[Floats, Floats]:
+        (ours, our_std), (theirs, their_std), share = mine, other, self.weight
         mean = share * ours + (1.0 - share) * theirs
         inside = share * our_std**2 + (1.0 - share) * their_std**2
         between = share * (1.0 - share) * (ours - theirs) ** 2
         return mean, np.sqrt(inside + between)
-
-    def is_safe(self, vector: RankVector, uniform: RankVector) -> bool:
-        """Whether ``vector`` is predicted, with caution, above what uniform is and has scored.
-
-        Its own trials say more of uniform than models do that may fit it ill: the design begins
-        with it, far from where the search ends.
-        """
-        mean, std = self.predict([vector, uniform])
-        known = self.trials.score_of(uniform)
-        level = float(mean[1]) if known is None else max(float(mean[1]), known)
-        return bool(mean[0] - CAUTION * std[0] >= level)
 
     def additive_optimum(self, state: ModelState) -> RankVector:
         """The optimum of the additive model's mean."""

@@ -10,6 +10,7 @@ from perfmodel.reasons import moves
 from perfmodel.state import ModelState
 from perfmodel.strategies.additive import Additive, planned_vector
 from perfmodel.strategies.blending.beliefs import Beliefs
+from perfmodel.strategies.caution import cautious, lacking
 from perfmodel.strategies.gp import improvement
 from perfmodel.strategies.memory import remembered
 from perfmodel.strategies.observed import scored_vectors
@@ -64,18 +65,19 @@ class Blend:
     def leaders(self, state: ModelState, count: int) -> tuple[RankVector, ...]:
         """What both models together believe best, of their optima, the best trials and uniform.
 
-        Uniform leads where the first of them is not safely better (``Beliefs.is_safe``).
+        The first of them that is safe by ``cautious`` leads, or uniform.
         """
         beliefs = Beliefs.of(state)
         if beliefs is None:
             return Additive().leaders(state, count)
-        known = [*_optima(state, beliefs), *_best_tried(state, beliefs), state.setup.uniform]
+        uniform = state.setup.uniform
+        known = [*_optima(state, beliefs), *_best_tried(state, beliefs), uniform]
         distinct = list(dict.fromkeys(known))
-        order = ordered(beliefs.predict(distinct)[0])
-        ahead = [distinct[at] for at in order]
-        if not beliefs.is_safe(ahead[0], state.setup.uniform):
-            ahead = list(dict.fromkeys((state.setup.uniform, *ahead)))
-        return tuple(ahead[:count])
+        mean, _ = beliefs.predict(distinct)
+        ahead = [distinct[at] for at in ordered(mean)]
+        predicted = float(mean[distinct.index(uniform)])
+        less = lacking(beliefs.posterior, state.scored, uniform, predicted)
+        return cautious(ahead, uniform, lambda these: beliefs.gains(these, uniform), less)[:count]
 
     def economy(self, state: ModelState) -> RankVector | None:
         """What the additive model offers, unless both together expect it to be worse."""

@@ -1,14 +1,15 @@
 """The process of ``blend``: a Gaussian process on levelled trials, with Student's tails."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from perfmodel.additive.levelled import Levelled
 from perfmodel.additive.noise import TAILS
 from perfmodel.allocation.lattice import Lattice
 from perfmodel.arrays import Floats, Integers
 from perfmodel.regressors.gaussian_process import GaussianProcess
-from perfmodel.strategies.blending.levelled import Levelled
 from perfmodel.strategies.gp import BEND
 from perfmodel.strategies.training_set import MinMaxScaling
 from rankspace import RankVector, SearchSpace
@@ -53,14 +54,20 @@ class Process:
             regressor = self.regressor.on(features, trials.scores, trials.loudness / trust)
         return Process(self.scaling, regressor, trials.centre, trials.unit)
 
-    def believing(self, vectors: "tuple[RankVector, ...]") -> "Process":
+    def believing(self, vectors: Sequence[RankVector]) -> "Process":
         """As if trials of ``vectors`` had scored just as predicted."""
         told = self.regressor.believing(bent(self.scaling(vectors)))
         return Process(self.scaling, told, self.centre, self.unit)
 
-    def predict(self, vectors: "tuple[RankVector, ...]") -> tuple[Floats, Floats]:
+    def predict(self, vectors: Sequence[RankVector]) -> tuple[Floats, Floats]:
         """Mean and standard deviation of the noiseless score, ``(n,)`` each, score units."""
         return self._raised(bent(self.scaling(vectors)))
+
+    def gains(self, vectors: Sequence[RankVector], over: RankVector) -> tuple[Floats, Floats]:
+        """The same of what each of ``vectors`` scores above ``over``."""
+        features = bent(self.scaling([*vectors, over]))
+        mean, std = self.regressor.gains(features[:-1], features[-1:])
+        return self.unit * mean, self.unit * std
 
     def predict_levels(self, lattice: Lattice, levels: Integers) -> tuple[Floats, Floats]:
         """The same of ``(n, d)`` levels."""

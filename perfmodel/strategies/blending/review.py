@@ -13,10 +13,10 @@ from perfmodel.additive.basis import Basis
 from perfmodel.additive.expectation_propagation import Sites, propagate
 from perfmodel.additive.fit import Fit, refit
 from perfmodel.additive.guard import limit
+from perfmodel.additive.levelled import Levelled, looked_at
 from perfmodel.additive.measurements import ANYWHERE
 from perfmodel.additive.posterior import Posterior
 from perfmodel.arrays import Floats, Integers
-from perfmodel.strategies.blending.levelled import Levelled, looked_at
 from perfmodel.strategies.blending.process import Process
 from rankspace import Observation, SearchSpace
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from perfmodel import ModelState, digest, leaders, learn, predict, propose, random_vectors, start
+from perfmodel.additive.levelled import ROWS, looked_at
 from perfmodel.arrays import Floats
 from perfmodel.strategies.blending.beliefs import Beliefs
-from perfmodel.strategies.blending.levelled import ROWS, looked_at
 from perfmodel.strategies.blending.review import LEAST, due
 from rankspace import Layer, Observation, RankVector, SearchSpace
 
