@@ -15,7 +15,7 @@ import numpy as np
 
 from perfmodel.additive.basis import Basis
 from perfmodel.additive.noise import NoiseModel
-from perfmodel.additive.standard import Standard
+from perfmodel.additive.standard import ALIKE, Standard
 from perfmodel.arrays import Flags, Floats, Integers
 from rankspace import Observation
 
@@ -30,9 +30,6 @@ SEEDS = 1.0
 
 PART = 4_096
 """Trials whose rows are in memory at a time."""
-
-ALIKE = 1e-6
-"""Spread of scores, relative to their size, below which they are all alike."""
 
 
 @dataclass(frozen=True)
@@ -165,9 +162,11 @@ class Measurements:
     @cached_property
     def targets(self) -> Floats:
         """Scores less their fidelity's median, outliers pulled in, ``(n,)``."""
-        floors = np.array([standard.floor for standard in self.standard])[self.levels]
-        centres = np.array([standard.centre for standard in self.standard])[self.levels]
-        return np.asarray(np.maximum(_scores(self.seen), floors) - centres)
+        scores, targets = _scores(self.seen), np.zeros(len(self.seen))
+        for level, standard in enumerate(self.standard):
+            mine = self.levels == level
+            targets[mine] = standard.above(scores[mine])
+        return targets
 
     def deviations(self, noise: NoiseModel) -> Floats:
         """Standard deviation of each trial's noise, ``(n,)``."""

@@ -15,6 +15,10 @@ LEAST_SCORES_FOR_OUTLIERS = 8
 """Scores below which nobody can say what is apart."""
 
 
+ALIKE = 1e-6
+"""Spread of scores, relative to their size, below which they are all alike: it is rounding."""
+
+
 @dataclass(frozen=True)
 class Standard:
     """Location of the scores.
@@ -22,14 +26,30 @@ class Standard:
     Attributes:
         centre: Median score.
         floor: Where outliers are pulled in to; minus infinity if there are none.
+        grain: Distance from the centre that counts as none: 0 unless all scores are alike.
     """
 
     centre: float
     floor: float
+    grain: float = 0.0
 
     @classmethod
     def of(cls, scores: Floats) -> "Standard":
-        return cls(float(np.median(scores)), _floor(scores))
+        centre, floor = float(np.median(scores)), _floor(scores)
+        grain = ALIKE * abs(centre)
+        alike = float(np.ptp(np.maximum(scores, floor))) <= grain
+        return cls(centre, floor, grain if alike else 0.0)
+
+    def above(self, scores: Floats) -> Floats:
+        """``scores`` less the centre, outliers pulled in, ``(n,)``."""
+        found = np.maximum(scores, self.floor) - self.centre
+        return np.where(np.abs(found) <= self.grain, 0.0, found)
+
+    def standardised(self, scores: Floats) -> tuple[Floats, float]:
+        """``above`` in units of the deviation, ``(n,)``, and that: 1 if all scores are alike."""
+        deviation = float(np.maximum(scores, self.floor).std())
+        unit = 1.0 if self.grain else deviation or 1.0
+        return self.above(scores) / unit, unit
 
 
 def _floor(scores: Floats) -> float:

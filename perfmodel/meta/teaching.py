@@ -120,10 +120,8 @@ def _rows(study: FinishedStudy) -> list[Row]:
 
 def _standardised(scored: Sequence[Observation]) -> list[Row]:
     scores = np.array([seen.score for seen in scored], dtype=np.float64)
-    standard = Standard.of(scores)
-    pulled = np.maximum(scores, standard.floor)
-    unit = (pulled - standard.centre) / (float(pulled.std()) or 1.0)
-    bounded = np.round(np.clip(unit, -MOST_DEVIATIONS, MOST_DEVIATIONS), DIGITS)
+    units, _ = Standard.of(scores).standardised(scores)
+    bounded = np.round(np.clip(units, -MOST_DEVIATIONS, MOST_DEVIATIONS), DIGITS)
     return [(s.rank_vector.ranks, score) for s, score in zip(scored, bounded.tolist(), strict=True)]
 
 

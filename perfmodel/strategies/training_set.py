@@ -67,10 +67,9 @@ class TrainingSet:
             return None
         scores = comparable_scores(state)
         standard = Standard.of(scores)
-        pulled = np.maximum(scores, standard.floor)
-        scale = float(pulled.std()) or 1.0
+        units, scale = standard.standardised(scores)
         vectors = tuple(seen.rank_vector for seen in state.scored)
-        return cls(scaling, vectors, (pulled - standard.centre) / scale, standard.centre, scale)
+        return cls(scaling, vectors, units, standard.centre, scale)
 
     def __len__(self) -> int:
         return len(self.vectors)

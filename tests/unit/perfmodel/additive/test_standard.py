@@ -18,3 +18,16 @@ def test_a_search_that_closes_in_keeps_its_first_scores() -> None:
 
 def test_few_scores_have_no_outliers() -> None:
     assert Standard.of(np.array([-1e9, 0.4, 0.5])).floor == -np.inf
+
+
+def test_scores_that_differ_by_rounding_are_all_alike() -> None:
+    rounding = 1e-10 * np.random.default_rng(0).standard_normal(12)
+    standard = Standard.of(2.5 + rounding)
+    units, unit = standard.standardised(2.5 + rounding)
+    assert (units == 0.0).all()
+    assert unit == 1.0
+    assert standard.above(np.array([2.6])) == pytest.approx(0.1, abs=1e-9)
+    apart = 2.5 + 1e6 * rounding
+    units, unit = Standard.of(apart).standardised(apart)
+    assert units.std() == pytest.approx(1.0)
+    assert unit == pytest.approx(apart.std())
