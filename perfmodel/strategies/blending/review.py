@@ -16,6 +16,7 @@ from perfmodel.additive.guard import limit
 from perfmodel.additive.levelled import Levelled, looked_at
 from perfmodel.additive.measurements import ANYWHERE
 from perfmodel.additive.posterior import Posterior
+from perfmodel.additive.standard import ALIKE
 from perfmodel.arrays import Floats, Integers
 from perfmodel.strategies.blending.process import Process
 from rankspace import Observation, SearchSpace
@@ -94,9 +95,12 @@ def left_out(fit: Fit, trials: Levelled, folds: list[Integers]) -> Floats:
 
 
 def _ratio(ours: Floats, theirs: Floats) -> float:
-    """Ratio of mean squares; how far off a diverged trial is counts for neither."""
+    """Ratio of mean squares; how far off a diverged trial is counts for neither.
+
+    1 where the process errs by nothing: the scores are all alike.
+    """
     worst = min(limit(ours), limit(theirs))
     mine, other = (float(np.mean(np.minimum(e**2, worst))) for e in (ours, theirs))
-    if not other > 0.0:
+    if other <= ALIKE**2:
         return 1.0
     return round(float(np.clip(mine / other, 1.0 / MOST, MOST)), 6)

@@ -4,6 +4,7 @@ import pytest
 from perfmodel import ModelState, learn, propose, random_vectors, start
 from perfmodel.additive.guard import left_out_errors
 from perfmodel.additive.guard import misleads as misleading
+from perfmodel.strategies.blending.beliefs import Beliefs
 from rankspace import Layer, Observation, SearchSpace
 
 SPACE = SearchSpace(
@@ -69,3 +70,39 @@ def test_diverged_trials_neither_convict_nor_acquit() -> None:
         errors[[3, 17]] = 130.0  # a sharp model is further off than the plain mean
     assert not misleading(good, scores, parameters)
     assert misleading(bad, scores, parameters)
+
+
+def test_where_most_scores_are_tied_all_of_them_count() -> None:
+    """No deviation can be told; what is kept must not be the tied ones alone."""
+    rng = np.random.default_rng(0)
+    scores, parameters = np.zeros(20), rng.standard_normal(20)
+    scores[:8] = 1.0 + 0.1 * rng.standard_normal(8)
+    close = scores - scores.mean() + 0.05 * rng.standard_normal(20)
+    assert not misleading(0.2 * close, scores, parameters)
+    assert misleading(3.0 * close, scores, parameters)
+
+
+def test_the_first_trials_of_a_search_that_has_closed_in_count_where_they_were_foreseen() -> None:
+    """The latest trials scatter like noise: about them alone no model is better than none."""
+    rng = np.random.default_rng(0)
+    early, late = rng.uniform(-40.0, -15.0, 12), 0.3 * rng.standard_normal(30)
+    scores, parameters = np.concatenate([early, late]), rng.standard_normal(42)
+    errors = 0.4 * rng.standard_normal(42)
+    assert not misleading(errors, scores, parameters)
+    assert misleading(errors[12:], scores[12:], parameters[12:])
+    assert misleading(np.where(scores < -10.0, -scores, errors), scores, parameters)
+
+
+def test_scores_that_differ_by_rounding_convict_nobody() -> None:
+    vectors = random_vectors(SPACE, 14, seed=13)
+    parity = (-1.0) ** np.array([sum(vector.ranks) for vector in vectors])
+    for strategy in ("additive", "blend"):
+        seen = [
+            Observation(vector, 2.5 + 1e-12 * sign)
+            for vector, sign in zip(vectors, parity.tolist(), strict=True)
+        ]
+        state = learn(start(SPACE, strategy=strategy, trials=40), seen)
+        assert not misleads(state)
+    beliefs = Beliefs.of(state)
+    assert beliefs is not None
+    assert beliefs.review.rho == 1.0
