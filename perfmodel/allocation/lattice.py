@@ -89,15 +89,10 @@ class Lattice:
         """
         levels = parents[np.arange(count) % len(parents)].copy()
         moves = 1 + rng.poisson(len(self.free) / LAYERS_PER_MOVE, count)
-        for move in range(int(moves.max(initial=0))):
-            acts = (moves > move)[:, None]
-            self._step(levels, acts & (levels < self.tops), 1, rng)
-            self._step(levels, acts & (levels > 0), -1, rng)
-        while (over := self._left(levels) < 0).any():
-            self._step(levels, over[:, None] & (levels > 0), -1, rng)
-        steps = np.diff(self.prices, axis=1, append=self.prices[:, -1:])
-        while (fits := self._affordable(levels, steps)).any():
-            self._step(levels, fits, 1, rng)
+        self._shift(levels, levels < self.tops, moves, 1, rng)
+        self._shift(levels, levels > 0, moves, -1, rng)
+        self._repair(levels, rng)
+        self._fill(levels, rng)
         return levels
 
     def climb(
@@ -123,23 +118,53 @@ class Lattice:
         Returns:
             Everything met, ``(n, d)``, and its worth, best first.
         """
-        met, values = start, worth(start)
+        met = np.empty((len(start) + rounds * count, start.shape[1]), dtype=np.int64)
+        values, known = np.empty(len(met)), 0
+        fresh = start
         for turn in range(rounds + 1):
-            order = ordered(values)
-            met, values = met[order], values[order]
+            place = slice(known, known := known + len(fresh))
+            met[place], values[place] = fresh, worth(fresh)
             if turn < rounds:
-                fresh = self.mutants(met[:beam], count, rng)
-                met = np.concatenate([met, fresh])
-                values = np.concatenate([values, worth(fresh)])
-        return met, values
+                best = ordered(values[:known])[:beam]
+                fresh = self.mutants(met[best], count, rng)
+        order = ordered(values)
+        return met[order], values[order]
 
     def _left(self, levels: Integers) -> Integers:
         return np.asarray(self.capacity - self.at(self.prices, levels).sum(axis=1), dtype=np.int64)
 
-    def _affordable(self, levels: Integers, steps: Integers) -> Flags:
-        """Which layers may rise, given the parameters of a step from each level, ``(d, R)``."""
-        dear = self.at(steps, levels) > self._left(levels)[:, None]
-        return np.asarray((levels < self.tops) & ~dear)
+    def _repair(self, levels: Integers, rng: np.random.Generator) -> None:
+        """Step down until each row is within the budget, in place."""
+        over = np.flatnonzero(self._left(levels) < 0)
+        while len(over):
+            rows = levels[over]
+            self._step(rows, rows > 0, -1, rng)
+            levels[over] = rows
+            over = over[self._left(rows) < 0]
+
+    def _fill(self, levels: Integers, rng: np.random.Generator) -> None:
+        """Step up as far as the budget goes, in place."""
+        filled = np.arange(len(levels))
+        steps = np.diff(self.prices, axis=1, append=self.prices[:, -1:])
+        while len(filled):
+            rows = levels[filled]
+            dear = self.at(steps, rows) > self._left(rows)[:, None]
+            may = (rows < self.tops) & ~dear
+            self._step(rows, may, 1, rng)
+            levels[filled] = rows
+            filled = filled[may.any(axis=1)]
+
+    def _shift(
+        self, levels: Integers, may: Flags, moves: Integers, by: int, rng: np.random.Generator
+    ) -> None:
+        """Step so many distinct random layers of each row, of those that may, in place."""
+        drawn = np.where(may, rng.random(levels.shape), np.inf)
+        most = min(int(moves.max(initial=0)), levels.shape[1] - 1)
+        layers = np.argpartition(drawn, most, axis=1)[:, : most + 1]
+        first = np.take_along_axis(drawn, layers, axis=1)
+        turns = first.argsort(axis=1).argsort(axis=1)
+        rows, turns = np.nonzero(np.isfinite(first) & (turns < moves[:, None]))
+        levels[rows, layers[rows, turns]] += by
 
     def _step(self, levels: Integers, may: Flags, by: int, rng: np.random.Generator) -> None:
         """Step one random layer of each row, of those that may, in place."""

@@ -8,6 +8,7 @@ from perfmodel.allocation.feasible import is_feasible
 from perfmodel.arrays import Floats
 from perfmodel.state import ModelState
 from perfmodel.strategies.comparable import comparable_scores
+from perfmodel.strategies.memory import once
 from rankspace import RankVector
 
 
@@ -47,8 +48,11 @@ class Observed:
 
 def scored_vectors(state: ModelState) -> list[RankVector]:
     """Feasible vectors with a score, in the order first tried."""
+    known: dict[RankVector, bool] = once(state, "feasible", dict)
     seen = dict.fromkeys(seen.rank_vector for seen in state.scored)
-    return [vector for vector in seen if is_feasible(state.space, vector)]
+    for vector in seen.keys() - known.keys():
+        known[vector] = is_feasible(state.space, vector)
+    return [vector for vector in seen if known[vector]]
 
 
 def _by_vector(state: ModelState) -> tuple[dict[RankVector, float], dict[RankVector, int]]:

@@ -70,14 +70,7 @@ class Blend:
         beliefs = Beliefs.of(state)
         if beliefs is None:
             return Additive().leaders(state, count)
-        uniform = state.setup.uniform
-        known = [*_optima(state, beliefs), *_best_tried(state, beliefs), uniform]
-        distinct = list(dict.fromkeys(known))
-        mean, _ = beliefs.predict(distinct)
-        ahead = [distinct[at] for at in ordered(mean)]
-        predicted = float(mean[distinct.index(uniform)])
-        less = lacking(beliefs.posterior, state.scored, uniform, predicted)
-        return cautious(ahead, uniform, lambda these: beliefs.gains(these, uniform), less)[:count]
+        return remembered(state, "leaders of blend", lambda: _leading(state, beliefs))[:count]
 
     def economy(self, state: ModelState) -> RankVector | None:
         """What the additive model offers, unless both together expect it to be worse."""
@@ -87,6 +80,16 @@ class Blend:
             return found
         mean, _ = beliefs.predict([found, state.setup.uniform])
         return found if mean[0] >= mean[1] else None
+
+
+def _leading(state: ModelState, beliefs: Beliefs) -> tuple[RankVector, ...]:
+    uniform, tried = state.setup.uniform, _best_tried(state, beliefs)
+    distinct = list(dict.fromkeys([*_optima(state, beliefs, tried), *tried, uniform]))
+    mean, _ = beliefs.predict(distinct)
+    ahead = [distinct[at] for at in ordered(mean)]
+    predicted = float(mean[distinct.index(uniform)])
+    less = lacking(beliefs.posterior, state.scored, uniform, predicted)
+    return cautious(ahead, uniform, lambda these: beliefs.gains(these, uniform), less)
 
 
 def _is_for_process(state: ModelState, beliefs: Beliefs, pending: Collection[RankVector]) -> bool:
@@ -150,12 +153,13 @@ def _best_of_process(state: ModelState, beliefs: Beliefs) -> tuple[RankVector, .
     return tuple(tried[at] for at in ordered(means)[:PARENTS])
 
 
-def _optima(state: ModelState, beliefs: Beliefs) -> tuple[RankVector, ...]:
+def _optima(
+    state: ModelState, beliefs: Beliefs, tried: Sequence[RankVector]
+) -> tuple[RankVector, ...]:
     """The additive model's exactly; the process's and the mixture's as far as climbing finds."""
     lattice, rng = state.setup.lattice, np.random.default_rng(state.seed)
     ours = beliefs.additive_optimum(state)
-    best = _best_tried(state, beliefs)[:PARENTS]
-    start = lattice.levels([ours, state.setup.uniform, *best])
+    start = lattice.levels([ours, state.setup.uniform, *tried[:PARENTS]])
     ends = [ours]
     for worth in (beliefs.process_mean(lattice), beliefs.mean(lattice)):
         met, _ = lattice.climb(start, worth, rng, rounds=3 * ROUNDS, count=MUTANTS)

@@ -74,12 +74,11 @@ def test_diverged_trials_neither_convict_nor_acquit() -> None:
 
 def test_where_most_scores_are_tied_all_of_them_count() -> None:
     """No deviation can be told; what is kept must not be the tied ones alone."""
-    rng = np.random.default_rng(0)
-    scores, parameters = np.zeros(20), rng.standard_normal(20)
-    scores[:8] = 1.0 + 0.1 * rng.standard_normal(8)
-    close = scores - scores.mean() + 0.05 * rng.standard_normal(20)
-    assert not misleading(0.2 * close, scores, parameters)
-    assert misleading(3.0 * close, scores, parameters)
+    parameters = np.random.default_rng(0).standard_normal(20)
+    scores = np.repeat([0.0, 1.0], [12, 8])
+    errors = np.where(scores > 0.0, 0.75, 0.05)  # of those apart it foresees but a quarter
+    assert not misleading(errors, scores, parameters)
+    assert misleading(1.3 * errors, scores, parameters)
 
 
 def test_the_first_trials_of_a_search_that_has_closed_in_count_where_they_were_foreseen() -> None:

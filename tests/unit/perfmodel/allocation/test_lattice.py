@@ -3,6 +3,7 @@ import pytest
 
 from perfmodel.allocation.lattice import Lattice
 from perfmodel.arrays import Floats, Integers
+from rankspace import Layer, SearchSpace
 from tests.contract.spaces import SPACES
 
 SEARCHED = [name for name in SPACES if SPACES[name]().free_layers]
@@ -22,6 +23,20 @@ def test_mutants_stay_within_the_budget_and_use_it(shape: str) -> None:
             if levels[at] < lattice.tops[at]:
                 prices = [space.price(layer, rank) for rank in space.options[layer]]
                 assert prices[levels[at] + 1] - prices[levels[at]] > left
+
+
+def test_as_many_layers_rise_as_fall_and_no_more_than_some() -> None:
+    """Where all layers cost the same nothing has to be repaired or filled."""
+    space = SearchSpace(tuple(Layer(str(at), 7) for at in range(160)), (0, 1, 2, 3, 4), 2 * 7 * 160)
+    lattice, rng = Lattice.of(space), np.random.default_rng(0)
+    mutants = lattice.mutants(lattice.levels([space.uniform()]), 200, rng)
+    change = mutants - 2
+    assert set(np.unique(change).tolist()) == {-1, 0, 1}
+    assert (change.sum(axis=1) == 0).all()
+    moves = (change > 0).sum(axis=1)
+    assert 7.0 < moves.mean() < 12.0  # 1 + 160 / 16, less where one layer both rises and falls
+    assert len(np.unique(moves)) > 5
+    assert (np.abs(change).sum(axis=0) > 0).all()
 
 
 @pytest.mark.parametrize("shape", SEARCHED)

@@ -117,6 +117,16 @@ def test_leaders_come_best_first_and_none_is_predicted_worse_than_uniform_ahead_
     assert mean[0] > mean[-1]
 
 
+def test_leaders_are_the_same_however_many_are_asked_for_and_follow_from_the_trials() -> None:
+    seen = told(adding_up(VECTORS), VECTORS)
+    state = state_of(seen)
+    found = leaders(state, 6)
+    assert [leaders(state, count) for count in range(1, 7)] == [found[:n] for n in range(1, 7)]
+    assert leaders(state_of(seen), 6) == found
+    better = Observation(random_vectors(SPACE, 1, seed=9)[0], 40.0)
+    assert leaders(learn(state, [better]), 6) == leaders(state_of([*seen, better]), 6) != found
+
+
 def whose(state: ModelState, count: int) -> list[bool]:
     """Whether the process proposed, trial by trial."""
     found = []

@@ -70,7 +70,7 @@ def summed(score_of_uniform: float, repeats: int = 1) -> ModelState:
     scores = [float(np.sqrt(vector.ranks) @ np.arange(6)) for vector in [*vectors, uniform]]
     seen = [Observation(v, s) for v, s in zip(vectors, scores, strict=False)]
     own = [Observation(uniform, scores[-1] + score_of_uniform)] * repeats
-    return learn(start(SPACE, trials=40), own + seen)
+    return learn(start(SPACE, trials=40), seen + own)
 
 
 def less_of(state: ModelState) -> float:
