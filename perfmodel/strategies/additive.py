@@ -96,8 +96,9 @@ class Additive:
             return Observed().leaders(state, count)
         optimum = state.setup.allocator.best(on_grid(posterior.mean_tables()))
         tried = [vector for vector in scored_vectors(state) if vector != optimum]
-        order = np.argsort(-posterior.means(tried), kind="stable") if tried else ()
-        ahead = (optimum, *(tried[at] for at in order))
+        if tried:
+            tried = [tried[at] for at in np.argsort(-posterior.means(tried), kind="stable")]
+        ahead = (optimum, *tried)
         known = lacking(posterior, state.scored, uniform, float(posterior.means([uniform])[0]))
         return cautious(ahead, uniform, lambda these: posterior.gains(these, uniform), known)[
             :count

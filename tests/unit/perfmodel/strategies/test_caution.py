@@ -93,10 +93,14 @@ def test_gains_are_those_of_the_joint_distribution() -> None:
     beliefs = Beliefs.of(learn(start(SPACE, strategy="blend", trials=40), state.observations))
     assert beliefs is not None
     vectors, uniform = random_vectors(SPACE, 5, seed=9), SPACE.uniform()
-    apart = (beliefs.posterior, beliefs.process, beliefs)
-    for model in apart:
-        mean, std = model.gains([*vectors, uniform], uniform)
-        both, _ = model.predict([*vectors, uniform])
+    ours, theirs = beliefs.posterior, beliefs.process
+    for gains_of, predict_of in (
+        (ours.gains, ours.predict),
+        (theirs.gains, theirs.predict),
+        (beliefs.gains, beliefs.predict),
+    ):
+        mean, std = gains_of([*vectors, uniform], uniform)
+        both, _ = predict_of([*vectors, uniform])
         assert mean == pytest.approx(both - both[-1], abs=1e-9)
         assert (std[:-1] > 0.0).all()
         assert std[-1] == pytest.approx(0.0, abs=1e-6)
