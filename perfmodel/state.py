@@ -197,14 +197,22 @@ class ModelState:
         vars(self)["posterior"] = known
         return True
 
+    def rest(self) -> None:
+        """Let go of what only the learning up to here needed; changes nothing but the memory."""
+        posterior = vars(self).get("posterior")
+        if posterior is not None:
+            vars(self).pop("_earlier", None)
+            vars(self)["posterior"] = posterior.at_rest()
+
     @property
     def size(self) -> int:
         """Bytes of memory, roughly: of trials (taught ones too), surveys, and what was learned."""
-        known = vars(self).get("posterior") or vars(self).get("_earlier")
+        known: dict[str, Posterior | None] = vars(self)
+        learned = (known.get("posterior"), known.get("_earlier"))
         layers, rows = len(self.space.layers), len(self.taught.vectors) if self.taught else 0
         own = (len(self.observations) + len(self.surveyed)) * (8 * layers + TRIAL_BYTES)
         taught = rows * (TAUGHT_BYTES * layers + TRIAL_BYTES)
-        return own + taught + (known.size if known else 0)
+        return own + taught + sum(one.size for one in learned if one)
 
     def kept_fit(self, known: int) -> bytes | None:
         """The last refit, if it is of at least ``known`` scores, as ``take_up`` reads it back."""

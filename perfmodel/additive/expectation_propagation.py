@@ -56,7 +56,7 @@ def propagate(
 def _with(sites: Sites, offsets: Floats, rows: Floats, targets: Floats) -> Gaussian:
     mean = np.concatenate([sites.mean, np.zeros(len(offsets))])
     variance = np.concatenate([sites.variance, offsets])
-    return Gaussian.conditioned(rows, targets, mean, variance)
+    return Gaussian(rows, targets, mean, variance)
 
 
 def _refined(

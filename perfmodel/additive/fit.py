@@ -72,6 +72,12 @@ class Fit:
         parts = (self.left_out, self.measurements.targets, self.measurements.parameters)
         return misleads(*(part[shared] for part in parts))
 
+    def within(self, larger: Gaussian) -> "Fit":
+        """An equal one whose Gaussian shares the memory of ``larger``, which it grew into."""
+        following = replace(self, gaussian=self.gaussian.within(larger))
+        vars(following)["misleads"] = self.misleads  # with the factor, which goes
+        return following
+
     def measured(self, one: Observation) -> tuple[Floats, float]:
         """Row and target of a further trial, in units of its noise."""
         rows, targets = self.measured_all((one,))

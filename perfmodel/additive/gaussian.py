@@ -24,23 +24,19 @@ class Gaussian:
         targets: ``(n,)``.
         prior_mean: ``(p,)``.
         prior_variance: Positive, ``(p,)``.
-        factor: Lower Cholesky factor of ``rows diag(variance) rows^T + 1``, ``(n, n)``.
     """
 
     rows: Floats
     targets: Floats
     prior_mean: Floats
     prior_variance: Floats
-    factor: Floats
 
-    @classmethod
-    def conditioned(
-        cls, rows: Floats, targets: Floats, prior_mean: Floats, prior_variance: Floats
-    ) -> "Gaussian":
-        covariance = (rows * prior_variance) @ rows.T
+    @cached_property
+    def factor(self) -> Floats:
+        """Lower Cholesky factor of ``rows diag(prior_variance) rows^T + 1``, ``(n, n)``."""
+        covariance = (self.rows * self.prior_variance) @ self.rows.T
         covariance[np.diag_indices_from(covariance)] += 1.0
-        factor = linalg.cholesky(covariance, lower=True, check_finite=False)
-        return cls(rows, targets, prior_mean, prior_variance, factor)
+        return np.asarray(linalg.cholesky(covariance, lower=True, check_finite=False))
 
     def extended(self, row: Floats, target: float) -> "Gaussian":
         """Condition on one more measurement: ``O(n p + n^2)``."""
@@ -51,18 +47,28 @@ class Gaussian:
         factor = np.zeros((count + 1, count + 1))
         factor[:count, :count] = self.factor
         factor[count, :count], factor[count, count] = border, corner
-        return Gaussian(
+        grown = Gaussian(
             np.concatenate([self.rows, row[None]]),
             np.append(self.targets, target),
             self.prior_mean,
             self.prior_variance,
-            factor,
         )
+        vars(grown)["factor"] = factor
+        return grown
+
+    def within(self, larger: "Gaussian") -> "Gaussian":
+        """An equal one in little memory: its rows are those that ``larger`` begins with, if so.
+
+        The factor is computed when it is asked for.
+        """
+        rows = larger.rows[: len(self.rows)]
+        rows = rows if np.array_equal(rows, self.rows) else self.rows
+        return Gaussian(rows, self.targets, self.prior_mean, self.prior_variance)
 
     @property
     def size(self) -> int:
-        """Bytes of memory that it takes."""
-        return self.rows.nbytes + self.factor.nbytes
+        """Bytes of memory that it takes: of the factor, if it was asked for."""
+        return self.rows.nbytes + (self.factor.nbytes if "factor" in vars(self) else 0)
 
     @cached_property
     def mean(self) -> Floats:

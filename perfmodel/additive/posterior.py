@@ -1,7 +1,7 @@
 """The Bayesian regression behind ``additive``, as of the trials seen so far."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -80,7 +80,7 @@ class Posterior:
             rows = np.concatenate([gaussian.rows, rows])
             targets = np.concatenate([gaussian.targets, targets])
             prior = gaussian.prior_mean, gaussian.prior_variance
-            gaussian, count = Gaussian.conditioned(*compressed(rows, targets), *prior), end
+            gaussian, count = Gaussian(*compressed(rows, targets), *prior), end
         for one in seen[count:]:
             gaussian = gaussian.extended(*self.fit.measured(one))
         return gaussian
@@ -91,11 +91,23 @@ class Posterior:
         due = (count for count in numbers if _is_due(self.fit, seen[count - 1], count))
         return self.advanced(seen[: next(due, len(seen))])
 
+    def at_rest(self) -> "Posterior":
+        """An equal one in about half the memory: of the refit it keeps what further trials need.
+
+        What else is asked of the refit's Gaussian takes a moment again.
+        """
+        if self.gaussian is self.fit.gaussian:
+            return self
+        return replace(self, fit=self.fit.within(self.gaussian))
+
     @property
     def size(self) -> int:
         """Bytes of memory that it takes, but for its trials."""
-        before = 0 if self.gaussian is self.fit.gaussian else self.fit.gaussian.size
-        return self.gaussian.size + before
+        mine, fitted = self.gaussian, self.fit.gaussian
+        if mine is fitted:
+            return mine.size
+        shared = fitted.rows.nbytes if np.may_share_memory(mine.rows, fitted.rows) else 0
+        return mine.size + fitted.size - shared
 
     @property
     def basis(self) -> Basis:

@@ -79,7 +79,7 @@ def _fit(arrays: Mapping[str, Any], measurements: Measurements) -> Fit:
         _noise(arrays, "noise"),
         _noise(arrays, "whitening"),
         Sites(arrays["site means"], arrays["site variances"]),
-        Gaussian.conditioned(*(arrays[f"gaussian {name}"] for name in _GAUSSIAN)),
+        Gaussian(*(arrays[f"gaussian {name}"] for name in _GAUSSIAN)),
     )
     vars(fit)["misleads"] = bool(arrays["misleads"])
     return fit

@@ -12,7 +12,7 @@ MEAN, VARIANCE = RNG.standard_normal(12), RNG.uniform(0.2, 3.0, 12)
 
 
 def given(count: int = 7) -> Gaussian:
-    return Gaussian.conditioned(ROWS[:count], TARGETS[:count], MEAN, VARIANCE)
+    return Gaussian(ROWS[:count], TARGETS[:count], MEAN, VARIANCE)
 
 
 def textbook() -> tuple[Floats, Floats]:

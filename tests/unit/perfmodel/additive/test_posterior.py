@@ -9,6 +9,7 @@ from perfmodel.additive.basis import Basis
 from perfmodel.additive.fit import Fit, refit
 from perfmodel.additive.measurements import SEEDS_TOLD_APART
 from perfmodel.additive.posterior import EAGER, Posterior
+from perfmodel.additive.stored_fit import dump
 from perfmodel.allocation.random_vectors import random_vectors
 from perfmodel.arrays import Floats
 from rankspace import Layer, Observation, RankVector, SearchSpace
@@ -297,3 +298,24 @@ def test_a_seed_of_its_own_for_every_trial_calls_for_no_refits(
 
 def test_a_layer_has_as_many_columns_as_a_submission_counts() -> None:
     assert BASIS.features([FRESH[0]]).shape[1] == COLUMNS * len(SPACE.layers)
+
+
+@pytest.mark.parametrize("fitted", [12, 100], ids=["few", "compressed"])
+def test_a_posterior_at_rest_says_the_same_in_half_the_memory(fitted: int) -> None:
+    known = seen(fitted + 3, 0.3)
+    grown = Posterior.after(refit(BASIS, known[:fitted], None))
+    for one in known[fitted:]:  # as between two refits
+        longer = grown.gaussian.extended(*grown.fit.measured(one))
+        grown = Posterior(grown.fit, longer, grown.count + 1)
+    rested, whole = grown.at_rest(), grown.gaussian
+    further = seen(1, 0.3, seed=5)[0]
+    assert rested.size < 0.6 * grown.size
+    assert rested.size == whole.rows.nbytes + whole.factor.nbytes
+    assert rested.fit.misleads == grown.fit.misleads
+    assert np.array_equal(
+        rested.gaussian.extended(*rested.fit.measured(further)).mean,
+        whole.extended(*grown.fit.measured(further)).mean,
+    )
+    assert np.array_equal(rested.fit.gaussian.factor, grown.fit.gaussian.factor)
+    assert np.array_equal(rested.fit.left_out, grown.fit.left_out)
+    assert dump(rested.fit) == dump(grown.fit)
