@@ -99,7 +99,9 @@ Make: TypeAlias = Callable[[str, str], Made[Any]]
 def _planned_here(
     settings: Settings, database: Database, listener: Listener, agenda: Agenda
 ) -> tuple[PlanningQueue, Make]:
-    planner = StudyPlanner(database, settings.active_worker_seconds, listener)
+    planner = StudyPlanner(
+        database, settings.active_worker_seconds, settings.planning_mebibytes << 20, listener
+    )
     planning = PlanningQueue(planner, agenda)
     return planning, looking(database, planner.known, planning.ask)
 

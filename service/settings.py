@@ -85,6 +85,7 @@ class Settings(BaseSettings):
     webhook_secret_file: Path | None = None
     shutdown_seconds: int = Field(default=3, ge=0)
     threads: int = Field(default=40, ge=4)
+    planning_mebibytes: int = Field(default=1024, ge=64)
     metrics_open: bool = False
     otel: bool = False
     log_format: Literal["auto", "json", "console"] = "auto"

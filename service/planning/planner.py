@@ -41,9 +41,6 @@ THREADS = 2
 """Studies planned at a time, of one project only one: what one project has planned, however long
 it takes, leaves a thread to the others."""
 
-OPEN_BYTES = 512 << 20
-"""What the open results of studies may take in memory, as far as their models and trials are it."""
-
 PLANNERS: Mapping[StudyState, Callable[[Snapshot], Plan]] = MappingProxyType(
     {
         StudyState.SURVEYING: plan_survey,
@@ -60,11 +57,21 @@ class StudyPlanner:
     Of several services on one database one at a time plans a study, whichever was asked; the others
     wait a moment, and then find nothing left to do, go on from there, or leave it to their next
     turn. Each keeps results of its own, and as they say the same, so do their proposals.
+
+    Args:
+        database: Where the studies are.
+        active_seconds: How long a worker counts after its last sign of life.
+        open_bytes: What the open results of studies may take in memory, as far as their models and
+            trials are it.
+        listener: Hears of what was done.
     """
 
-    def __init__(self, database: Database, active_seconds: float, listener: Listener) -> None:
+    def __init__(
+        self, database: Database, active_seconds: float, open_bytes: int, listener: Listener
+    ) -> None:
         self._database = database
         self._active_seconds = active_seconds
+        self._open_bytes = open_bytes
         self._listener = listener
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -120,6 +127,7 @@ class StudyPlanner:
             return False
         results.propose(1, ())
         self._keep_fit(results)
+        self._note(results)
         return True
 
     def _keep_fit(self, results: StudyResults) -> None:
@@ -128,6 +136,13 @@ class StudyPlanner:
             with self._database.writing() as session:
                 Studies(session).lock(results.id)
                 Fits(session).keep(results.id, content)
+
+    def _note(self, results: StudyResults) -> None:
+        """Say what is known now to whoever looks at it."""
+        results.rest()
+        with self._lock:
+            if results.id in self._results:
+                self._known[results.id] = results.known
 
     def _is_over(self, until: float) -> bool:
         return time.monotonic() >= until or self._stopping.is_set()
@@ -159,10 +174,8 @@ class StudyPlanner:
             return True
         planner = PLANNERS.get(snapshot.head.state)
         plan = planner(snapshot) if planner else Plan()
-        with self._lock:
-            if study in self._results:
-                self._known[study] = snapshot.results.known
         self._keep_fit(results)
+        self._note(results)
         if plan.is_empty:
             return False
         with self._database.writing() as session:
@@ -206,7 +219,7 @@ class StudyPlanner:
             sizes = {study: results.size for study, results in self._results.items()}
         total = sum(sizes.values())
         for study in [*sizes][:-THREADS]:
-            if total <= OPEN_BYTES:
+            if total <= self._open_bytes:
                 return
             if study != mine:
                 total -= sizes[study]

@@ -96,7 +96,7 @@ class StudyResults:
     control_scores: dict[RankVector, float | None] = field(default_factory=dict)
     later: list[Result] = field(default_factory=list)
     kept: bytes | None = None
-    kept_scores: int = 0
+    kept_scores: int = field(default=0, compare=False)
     is_warm: bool = False
     extensions: int = 0
     earlier: int = 0
@@ -184,6 +184,10 @@ class StudyResults:
         self.is_warm = True
         return made
 
+    def rest(self) -> None:
+        """Take as little memory as may be until there is something to do again."""
+        self.state.rest()
+
     def of(self, purpose: Purpose) -> tuple[Result, ...]:
         """Finished trials of survey, verification or recovery, in the order of acceptance."""
         return tuple(result for result in self.later if result.purpose is purpose)
@@ -195,12 +199,14 @@ class StudyResults:
                 return False
         if self.kept is not None and not self.state.take_up(self.kept):
             log.warning("a kept fit is not of these results, or damaged", study=self.id)
+        elif self.kept is not None:
+            self.kept_scores = self.scored  # it is there: the next one is of more
         self.kept = None
         return True
 
     def fit_to_keep(self) -> bytes | None:
         """The model's last refit, if it is of so many more results than the one kept before."""
-        known = max(LEAST_KEPT, int(KEPT_GROWTH * self.kept_scores))
+        known = max(LEAST_KEPT, 1 + int(KEPT_GROWTH * self.kept_scores))
         content = self.state.kept_fit(known)
         if content is None:
             return None

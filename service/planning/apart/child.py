@@ -101,7 +101,9 @@ def _serve(life: Connection, ends: list[Connection]) -> None:
     listener = Listener(*(partial(lines.tell, field.name) for field in fields(Listener)))
     database = Database(settings.url(), connections=CONNECTIONS, spare=0)
     database.watch_damage(listener.damaged)
-    planner = StudyPlanner(database, settings.active_worker_seconds, listener)
+    planner = StudyPlanner(
+        database, settings.active_worker_seconds, settings.planning_mebibytes << 20, listener
+    )
     calls: dict[str, Callable[..., Any]] = {
         "advance": planner.advance,
         "warm": planner.warm,

@@ -209,6 +209,8 @@ def test_a_restart_goes_on_from_what_was_learned(
     plain = _open(service, identity)
     assert late == plain
     assert late.propose(1, ()) == plain.propose(1, ())
+    assert late.fit_to_keep() is None  # it is kept already
+    assert plain.fit_to_keep() is not None
     service.work()
     assert _mismatches(service, identity) == ()
 
@@ -228,6 +230,16 @@ def test_a_damaged_fit_is_told_and_learned_anew(
     assert damaged == _open(service, identity)
 
 
+def test_what_is_open_and_looked_at_is_kept_once(service: Service) -> None:
+    identity = service.submit()
+    service.work(6)
+    service.sweep()
+    planner = service.app.state.runtime.planning._planner
+    known = vars(planner.known(identity).state)
+    assert known["posterior"] is vars(planner._results[identity].state)["posterior"]
+    assert "_earlier" not in known
+
+
 def test_results_that_take_too_much_memory_are_closed_and_opened_anew(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,7 +250,7 @@ def test_results_that_take_too_much_memory_are_closed_and_opened_anew(
     service.sweep()
     sizes = {study: results.size for study, results in planner._results.items()}
     assert min(sizes.values()) > 0
-    monkeypatch.setattr("service.planning.planner.OPEN_BYTES", min(sizes.values()) // 2)
+    monkeypatch.setattr(planner, "_open_bytes", min(sizes.values()) // 2)
     service.work()
     service.sweep()
     assert len(planner._results) == THREADS
