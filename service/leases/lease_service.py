@@ -24,6 +24,7 @@ from rankspace.lease import (
 from service.access.caller import WorkerIdentity
 from service.leases import workflow
 from service.leases.assignment import assignment
+from service.leases.choosing import Choice, choice
 from service.leases.inputs import OtherInputs
 from service.leases.plausibility import ImplausibleMeasurement
 from service.leases.repository import Leases
@@ -130,6 +131,21 @@ class LeaseService:
         surveys = protocol >= SURVEYS_SINCE
         with self._database.reading() as session:
             return Leases(session).has_work(worker, able, identity.project, surveys=surveys)
+
+    def choose(self, given: Claim, identity: WorkerIdentity, pending: Sequence[str]) -> Choice:
+        """Whose trial a claim would get, and on which of the ``pending`` plans that hangs.
+
+        ``pending``: studies with plans that this worker's results asked for, in that order.
+        """
+        able, surveys = given.capabilities, given.protocol >= SURVEYS_SINCE
+        with self._database.reading() as session:
+            leases = Leases(session)
+            held = leases.held_by(given.worker, identity.project)
+            if held is not None:
+                return Choice(held.study_id)
+            found = leases.next_one(given.worker, able, identity.project, surveys=surveys)
+            planned = leases.planned(pending, able) if pending else ()
+        return choice(found, pending, planned)
 
     def claim(self, given: Claim, identity: WorkerIdentity) -> Assignment | None:
         self._attend()  # or the claim would be taken for one from before a clock was set back

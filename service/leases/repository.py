@@ -3,16 +3,30 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, Boolean, bindparam, case, exists, insert, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    Boolean,
+    bindparam,
+    case,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from rankspace.lease import Capabilities
+from rankspace.study import ACTIVE
 from rankspace.trial import TRANSITIONS, Purpose, TrialState
+from service.leases.choosing import NextTrial, PlannedStudy
 from service.storage.attempts import end_attempts
 from service.storage.attendance import FENCE, hold_grace
 from service.storage.clock import Now
+from service.storage.documents import study_of
 from service.storage.scope import ALL
-from service.storage.tables import AttemptRow, ModelRow, StudyRow, TrialRow, table_of
+from service.storage.tables import AttemptRow, ModelRow, StudyRow, TrialRow, WatermarkRow, table_of
 from service.studies.repository import Studies
 from service.trials.repository import IS_CLAIMABLE, affected, changed, lock_trials
 from service.workers.bars import IS_BARRED
@@ -56,9 +70,32 @@ _LEFT_BEHIND = _HELD.join(AttemptRow, _CLAIMED).where(_IS_OF_ANOTHER)
 _FIRST = (TrialRow.priority.desc(), TrialRow.id)
 _RESIDENT = select(ModelRow.id).where(ModelRow.fingerprint == bindparam("resident"))
 _WAITED = TrialRow.created_at < Now() - PATIENCE_SECONDS
-_AT_HAND = case((or_(StudyRow.model_id.in_(_RESIDENT), _WAITED), 0), else_=1)
+_IS_LOADED = StudyRow.model_id.in_(_RESIDENT)
+_AT_HAND = case((or_(_IS_LOADED, _WAITED), 0), else_=1)
 _NEXT_STUDY = _FITTING.with_only_columns(TrialRow.study_id).order_by(_AT_HAND, *_FIRST).limit(1)
 _NEXT_IDLE_STUDY = _NEXT_STUDY.with_for_update(of=StudyRow, key_share=True, skip_locked=True)
+_NEXT_TRIAL = _NEXT_STUDY.with_only_columns(
+    TrialRow.study_id, StudyRow.project, _AT_HAND, TrialRow.priority
+)
+_UNFINISHED = (
+    select(func.count())
+    .where(TrialRow.study_id == StudyRow.id, TrialRow.state.in_(_OPEN))
+    .correlate(StudyRow)
+    .scalar_subquery()
+)
+_PLANNED = (
+    select(
+        StudyRow.document,
+        StudyRow.id,
+        StudyRow.project,
+        StudyRow.state,
+        case((_IS_LOADED, 0), else_=1),
+        func.coalesce(WatermarkRow.results, 0),
+        _UNFINISHED,
+    )
+    .outerjoin(WatermarkRow, WatermarkRow.study_id == StudyRow.id)
+    .where(StudyRow.id.in_(bindparam("studies", expanding=True)), StudyRow.state.in_(ACTIVE))
+)
 _NEXT = _FREE.where(TrialRow.study_id == bindparam("study")).order_by(*_FIRST).limit(1)
 _CLAIM = (
     update(TrialRow)
@@ -97,6 +134,22 @@ class Leases:
         given = {"worker": worker, "process": process, "project": project}
         return self._session.scalar(_LEFT_BEHIND, given)
 
+    def next_one(
+        self, worker: str, able: Capabilities | None, project: str, *, surveys: bool = True
+    ) -> NextTrial | None:
+        """The queued trial that is next for ``worker``, as ``lock_next_study`` finds it."""
+        given = _asked(worker, able, project, surveys=surveys)
+        found = self._session.execute(_NEXT_TRIAL, given).one_or_none()
+        if found is None:
+            return None
+        study, whose, to_load, priority = found
+        return NextTrial(study, whose, (to_load, -priority))
+
+    def planned(self, studies: Sequence[str], able: Capabilities | None) -> list[PlannedStudy]:
+        """Those of ``studies`` that go on by themselves."""
+        given = {"studies": studies, "resident": able.resident if able else None}
+        return [_planned(row) for row in self._session.execute(_PLANNED, given)]
+
     def lock_next_study(
         self, worker: str, able: Capabilities | None, project: str, *, surveys: bool = True
     ) -> str | None:
@@ -105,9 +158,7 @@ class Leases:
         One whose model is loaded there comes first, unless another has waited for long. Studies
         somebody is writing to at this moment are passed over, unless there is no other.
         """
-        resident = able.resident if able else None
-        given = {"worker": worker, "resident": resident, "project": project, "surveys": surveys}
-        given |= _needs(able)
+        given = _asked(worker, able, project, surveys=surveys)
         idle = self._session.scalar(_NEXT_IDLE_STUDY, given)
         if idle is not None:
             return idle
@@ -239,6 +290,21 @@ class Leases:
         first = update(AttemptRow).where(mine, AttemptRow.error.is_(None)).values(error=error)
         quiet = first.execution_options(synchronize_session=False)
         return changed(self._session.execute(quiet))
+
+
+def _planned(row: Sequence[Any]) -> PlannedStudy:
+    document, study, project, state, to_load, results, unfinished = row
+    budget = study_of(document).search.budget
+    return PlannedStudy(study, project, state, to_load, results, unfinished, budget)
+
+
+def _asked(
+    worker: str, able: Capabilities | None, project: str, *, surveys: bool
+) -> dict[str, Any]:
+    """Parameters of ``_NEXT_STUDY``."""
+    resident = able.resident if able else None
+    mine = {"worker": worker, "resident": resident, "project": project, "surveys": surveys}
+    return {**mine, **_needs(able)}
 
 
 def _needs(able: Capabilities | None) -> dict[str, Any]:

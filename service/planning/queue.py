@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
@@ -32,11 +32,19 @@ PROJECTS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class _Slice:
-    """What a thread does next: a study, and whether only to prepare its next proposal."""
+    """What a thread does next.
+
+    Attributes:
+        study: Which study.
+        project: Whose it is.
+        warms: Whether only its next proposal is prepared.
+        is_awaited: Whether a worker's result asked for it.
+    """
 
     study: str
     project: str
     warms: bool
+    is_awaited: bool
 
 
 class Planner(Protocol):
@@ -59,7 +67,9 @@ class PlanningQueue:
 
     Studies of different projects are planned side by side and in time slices: of the projects that
     wait, the one that had the least time lately is next. Of one project's studies every other one
-    is one whose worker waits, if there is any, however many came before it; the rest come in turn.
+    is the first that a worker's result asked for, if there is any, however many came before it; the
+    others are whichever waits longest. So what results ask for in a project is planned in the order
+    of the results, and nothing that is asked for later comes before it.
     """
 
     def __init__(self, planner: Planner, agenda: Agenda) -> None:
@@ -74,7 +84,7 @@ class PlanningQueue:
         self._busy: set[str] = set()
         self._projects: dict[str, str] = {}
         self._turns = Turns()
-        self._asked: OrderedDict[str, Future[None]] = OrderedDict()
+        self._asked: OrderedDict[str, dict[str, Future[None]]] = OrderedDict()
         self._threads: list[threading.Thread] = []
         self._closed = False
 
@@ -91,18 +101,19 @@ class PlanningQueue:
                 self._wake()
             if worker is not None:
                 self._awaited.add(study)
-                self._remember(worker, self._waiting[study])
+                self._remember(worker, study)
             return self._waiting[study]
 
-    def asked_by(self, worker: str) -> tuple[Future[None], ...]:
-        """What the worker's last result asked for, if that is not done."""
+    def asked_by(self, worker: str) -> Mapping[str, Future[None]]:
+        """What the worker's results asked for and is not done, by study, the first one first."""
         with self._changed:
-            asked = self._asked.pop(worker, None)
-        return (asked,) if asked is not None and not asked.done() else ()
+            asked = self._asked.get(worker, {})
+            return {study: future for study, future in asked.items() if not future.done()}
 
-    def _remember(self, worker: str, asked: Future[None]) -> None:
-        self._asked[worker] = asked
-        self._asked.move_to_end(worker)
+    def _remember(self, worker: str, study: str) -> None:
+        earlier = self._asked.pop(worker, {})
+        asked = {name: future for name, future in earlier.items() if not future.done()}
+        self._asked[worker] = {**asked, study: self._waiting[study]}
         while len(self._asked) > ASKERS:
             self._asked.popitem(last=False)
 
@@ -117,10 +128,13 @@ class PlanningQueue:
         """
         return tuple(self.ask(study) for study in self._agenda.news())
 
-    def under_way(self) -> tuple[Future[None], ...]:
-        """What was asked and is not done."""
+    def under_way(self, study: str | None = None) -> tuple[Future[None], ...]:
+        """What was asked and is not done; of one ``study``, or of all."""
         with self._changed:
-            return (*self._running.values(), *self._waiting.values())
+            places = self._running, self._waiting
+            if study is not None:
+                return tuple(place[study] for place in places if study in place)
+            return tuple(future for place in places for future in place.values())
 
     def warm_all(self) -> None:
         """Prepare every study's next proposal when nothing more urgent waits."""
@@ -218,7 +232,8 @@ class PlanningQueue:
             free = self._firsts(study for study in studies if self._is_free(study))
             project = self._turns.next(free)
             if project is not None:
-                return _Slice(free[project], project, warms)
+                study = free[project]
+                return _Slice(study, project, warms, not warms and study in self._awaited)
         return None
 
     def _firsts(self, studies: Iterable[str]) -> dict[str, str]:
@@ -227,13 +242,10 @@ class PlanningQueue:
         for study in studies:
             project = self._projects[study]
             first = found.setdefault(project, study)
-            if self._is_due(study, project) and not self._is_due(first, project):
+            is_due = study in self._awaited and project not in self._had_awaited
+            if is_due and first not in self._awaited:
                 found[project] = study
         return found
-
-    def _is_due(self, study: str, project: str) -> bool:
-        """Whether it is of the kind, awaited or not, that the project's last one was not of."""
-        return (study in self._awaited) != (project in self._had_awaited)
 
     def _is_free(self, study: str) -> bool:
         project = self._projects.get(study)
@@ -249,7 +261,7 @@ class PlanningQueue:
         return chosen
 
     def _note_kind(self, chosen: _Slice) -> None:
-        if chosen.study in self._awaited:
+        if chosen.is_awaited:
             self._awaited.discard(chosen.study)
             self._had_awaited.add(chosen.project)
         else:
@@ -276,6 +288,8 @@ class PlanningQueue:
             self._cold[chosen.study] = None
             self._cold.move_to_end(chosen.study, last=False)
             return
+        if chosen.is_awaited:
+            self._awaited.add(chosen.study)
         first = self._running.pop(chosen.study)
         later = self._waiting.setdefault(chosen.study, first)
         self._waiting.move_to_end(chosen.study, last=False)

@@ -15,6 +15,7 @@ from service.access.caller import Caller, Role, WorkerIdentity
 from service.leases.assignment import worded
 from service.leases.uploads import ArtifactFile
 from service.leases.workflow import check_protocol
+from service.planning import queue
 from service.planning.queue import settle
 from service.runtime import Runtime
 from service.web.auth import Identified, require
@@ -57,13 +58,13 @@ async def claim_trial(
 ) -> Response:
     """Lease the next trial, waiting up to ``wait`` seconds for one; 204 when there is none.
 
-    First it waits for the planning that its own last result caused, so that one worker always gets
-    the same trials, and a moment for that of others, so that most offers know most results.
+    First it waits for the planning that its own results caused, as far as that may change which
+    trial is next, so that one worker always gets the same trials; and a moment for what else is
+    planned of the next one's study, so that most offers know most results.
     """
     check_protocol(claim)
     await in_thread(_admit, runtime, caller, claim)
-    patience = await settle(runtime.planning.asked_by(claim.worker))
-    await settle(runtime.planning.under_way(), COURTESY_SECONDS)
+    patience = await _settled(runtime, caller, claim)
     assignment = await in_thread(_take, runtime, caller, claim)
     if assignment is None:
         asked = await in_thread(_ask_for_offers, runtime, caller, claim)
@@ -75,6 +76,19 @@ async def claim_trial(
     if assignment is None:
         return Response(status_code=204)
     return reply(worded(assignment, claim.protocol), 201)
+
+
+async def _settled(runtime: Runtime, caller: Caller, claim: Claim) -> float:
+    """Wait for the plans that the next trial hangs on; return the patience that is left."""
+    planning, patience = runtime.planning, queue.PATIENCE_SECONDS
+    while planning.under_way():
+        own = planning.asked_by(claim.worker) if patience > 0.0 else {}
+        choice = await in_thread(runtime.leases.choose, claim, caller.identity, tuple(own))
+        if not choice.hangs_on:
+            await settle(planning.under_way(choice.study), COURTESY_SECONDS)
+            break
+        patience = await settle([own[study] for study in choice.hangs_on], patience)
+    return patience
 
 
 def _admit(runtime: Runtime, caller: Caller, claim: Claim) -> None:

@@ -110,6 +110,35 @@ def test_a_study_whose_worker_waits_goes_before_others_of_its_project_in_turn(
     assert planner.slices == ["a/first", *(f"a/{name}" for name in names)]
 
 
+def test_what_results_ask_for_is_planned_in_their_order(
+    planner: Scripted, queue: PlanningQueue
+) -> None:
+    """Nothing of the project that is asked for later comes before, however many slices it takes."""
+    planner.held["a/first"] = threading.Event()
+    queue.ask("a/first", "w1")
+    wait_for(lambda: planner.slices)
+    asked = [queue.ask("a/second", "w1"), queue.ask("a/news"), queue.ask("a/third", "w1")]
+    assert list(queue.asked_by("w1")) == ["a/first", "a/second", "a/third"]
+    planner.left["a/second"] = 3
+    planner.held["a/first"].set()
+    for future in asked:
+        future.result(SECONDS)
+    assert planner.slices == ["a/first", *["a/second"] * 3, "a/news", "a/third"]
+    assert queue.asked_by("w1") == {}
+
+
+def test_who_asks_after_one_study_hears_of_that_alone(
+    planner: Scripted, queue: PlanningQueue
+) -> None:
+    planner.held["a/x"] = threading.Event()
+    running = queue.ask("a/x")
+    wait_for(lambda: planner.slices)
+    again, other = queue.ask("a/x"), queue.ask("a/y")
+    assert queue.under_way("a/x") == (running, again)
+    assert queue.under_way("a/y") == (other,)
+    assert queue.under_way("a/z") == ()
+
+
 def test_what_is_not_done_in_a_slice_lets_other_projects_go_first(
     planner: Scripted, queue: PlanningQueue
 ) -> None:
