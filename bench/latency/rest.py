@@ -239,10 +239,10 @@ def _model() -> dict[str, Any]:
     }
 
 
-def _score(ranks: Sequence[int], trial: int) -> float:
+def _score(ranks: Sequence[int], number: int) -> float:
     """Saturating utilities that differ by layer, and noise."""
     gain = sum((1 + at % 7) * math.log1p(rank) for at, rank in enumerate(ranks))
-    return -3.0 + 1e-4 * gain + 1e-3 * math.sin(12.9898 * trial)
+    return -3.0 + 1e-4 * gain + 1e-3 * math.sin(12.9898 * number)
 
 
 def write_history(home: Path, study: str, trials: int) -> None:
@@ -284,7 +284,7 @@ class _Finished:
 
     @property
     def score(self) -> float:
-        return _score(self.vector.ranks, self.trial)
+        return _score(self.vector.ranks, self.sequence)
 
     @property
     def trials(self) -> dict[str, Any]:
