@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 
@@ -59,6 +59,12 @@ ROUTERS = (
     page_routes.router,
 )
 
+ROUTES = APIRouter()
+"""All of them, included once: FastAPI prepares the routes of each inclusion anew at its first
+request, which takes longer than all else in the start of an application."""
+for _router in ROUTERS:
+    ROUTES.include_router(_router)
+
 
 def create_app(settings: Settings, *, plans_apart: bool = False) -> FastAPI:
     """Build the application; its database is migrated and tended from start-up to shutdown.
@@ -86,8 +92,7 @@ def create_app(settings: Settings, *, plans_apart: bool = False) -> FastAPI:
     app.state.housekeeping = _housekeeping(runtime)
     Threads.install(app, settings.threads)
     errors.install(app, ROUTERS)
-    for router in ROUTERS:
-        app.include_router(router)
+    app.router.routes.extend(ROUTES.routes)
     openapi.describe(app)
     app.mount("/static", StaticFiles(directory=Path(pages.__file__).parent / "static"))
     app.add_middleware(AuditTrail, database=runtime.database)
