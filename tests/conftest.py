@@ -6,6 +6,7 @@ processes that tests start.
 """
 
 import faulthandler
+import gc
 import os
 from collections.abc import Iterable
 
@@ -13,6 +14,9 @@ import pytest
 
 for library in ("OPENBLAS", "OMP", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
+gc.disable()
+"""Until all is imported and collected, hardly any of which is garbage."""
 
 EXIT_SECONDS = 60
 """What Python is given to end once the tests have: a thread of a failed test may wait for ever."""
@@ -24,6 +28,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "postgresql" in _parameters(item) or "postgres" in getattr(item, "fixturenames", ()):
             item.add_marker("postgresql")
     items.sort(key=_rank)
+
+
+def pytest_collection_finish() -> None:
+    """Have the collector look at what tests make, not at millions of objects that stay anyway."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_unconfigure() -> None:
