@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import update
-from starlette.testclient import TestClient
 
 from rankspace import Measurement, TrialState
 from rankspace.lease import PROTOCOL, WEIGHTS, Claim, Holding, Report
@@ -25,6 +25,7 @@ from service.storage.clock import Now
 from service.storage.scope import ALL
 from service.storage.tables import AttemptRow, EventRow, TrialRow
 from tests.services import free_port
+from tests.unit.service.in_process import InProcess
 from tests.waiting import wait_for
 
 ANYBODY = WorkerIdentity(ALL)
@@ -150,7 +151,7 @@ class Service:
     """A running application and the calls that tests repeat."""
 
     app: FastAPI
-    client: TestClient
+    client: httpx.Client
     directory: Path
 
     def key(self, role: str) -> dict[str, str]:
@@ -272,7 +273,13 @@ DONE = pytest.mark.begun("done")
 
 def start(directory: Path, *, plans_apart: bool = False, **changes: Any) -> Service:
     app = create_app(settings(directory, **changes), plans_apart=plans_apart)
-    return Service(app, TestClient(app), directory)
+    return Service(app, client_of(app), directory)
+
+
+def client_of(app: FastAPI, *, raises: bool = True) -> httpx.Client:
+    """A client that starts ``app`` when it is entered and stops it when it is left."""
+    transport = InProcess(app, raises=raises)
+    return httpx.Client(transport=transport, base_url="http://testserver", follow_redirects=True)
 
 
 @contextmanager

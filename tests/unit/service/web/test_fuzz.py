@@ -9,11 +9,18 @@ from typing import Any
 
 import pytest
 from sqlalchemy import update
-from starlette.testclient import TestClient
 
 from bench.bad_input.fuzzing import Door, damaged, faults
 from service.storage.tables import StudyRow
-from tests.unit.service.driver import Service, holding, model, outcome, start, study
+from tests.unit.service.driver import (
+    Service,
+    client_of,
+    holding,
+    model,
+    outcome,
+    start,
+    study,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -32,8 +39,8 @@ def service(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     directory = tmp_path_factory.mktemp("fuzz") / "data"
     shutil.copytree(migrated, directory)
     running = start(directory)
+    running.client = client_of(running.app, raises=False)
     with running.client:
-        running.client = TestClient(running.app, raise_server_exceptions=False)
         yield running
 
 
