@@ -47,6 +47,15 @@ ON_POSTGRESQL = pytest.mark.parametrize("directory", ["postgresql"], indirect=Tr
 ON_BOTH = pytest.mark.parametrize("directory", ["sqlite", "postgresql"], indirect=True)
 """For what the two may do differently, in a module that is above the database."""
 
+SEARCH = {
+    "ranks": [0, 1, 2, 4, 8],
+    "budget": {"parameters": "uniform:2", "trials": 24},
+    "trial": {"steps": 10},
+}
+"""A search that is long enough to learn something."""
+
+VERIFY = {"candidates": 1, "seeds": 4, "max_trials": 30}
+
 USEFUL = {"down_proj": 0.03, "v_proj": 0.012, "gate_proj": 0.004, "q_proj": 0.001}
 
 
@@ -223,7 +232,7 @@ class Service:
         return done
 
     def only_study(self) -> str:
-        """Identity of the study that a test marked ``DONE`` or ``RECOVERING`` begins with."""
+        """Identity of the study that a test marked with a beginning begins with."""
         (found,) = self.get("/v1/studies")["items"]
         return str(found["id"])
 
@@ -256,17 +265,25 @@ def until_recovery(service: Service) -> None:
     assert service.post(path, holding(assignment), "worker").status_code == 204
 
 
+def until_searched(service: Service) -> None:
+    service.submit(search=SEARCH, verify=VERIFY)
+    service.work(24)
+    service.sweep()
+
+
 def until_done(service: Service) -> None:
     service.submit()
     service.work()
 
 
 BEGINNINGS: dict[str, Callable[[Service], None]] = {
+    "searched": until_searched,
     "recovering": until_recovery,
     "done": until_done,
 }
 """What a data directory may begin with: the work is done once and copied."""
 
+SEARCHED = pytest.mark.begun("searched")
 RECOVERING = pytest.mark.begun("recovering")
 DONE = pytest.mark.begun("done")
 

@@ -20,16 +20,21 @@ from service.insights.front import known_front
 from service.storage.documents import plain_checked
 from service.storage.tables import TrialRow
 from service.web.routers import insights
-from tests.unit.service.driver import ON_BOTH, Service, measurement, outcome, price, score, start
+from tests.unit.service.driver import (
+    ON_BOTH,
+    SEARCH,
+    SEARCHED,
+    VERIFY,
+    Service,
+    measurement,
+    outcome,
+    price,
+    score,
+    start,
+)
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
-
-SEARCH = {
-    "ranks": [0, 1, 2, 4, 8],
-    "budget": {"parameters": "uniform:2", "trials": 24},
-    "trial": {"steps": 10},
-}
 
 
 def test_before_the_first_score_there_is_nothing_to_show(service: Service) -> None:
@@ -44,11 +49,11 @@ def test_before_the_first_score_there_is_nothing_to_show(service: Service) -> No
 
 
 @ON_BOTH
+@SEARCHED
 def test_predictions_are_judged_as_they_stood_when_the_trial_was_claimed(
     service: Service,
 ) -> None:
-    study = service.submit(search=SEARCH)
-    service.work(24)
+    study = service.only_study()
     found = decode(Calibration, service.get(f"/v1/studies/{study}/calibration"))
     trials = {
         trial["id"]: trial
@@ -86,9 +91,9 @@ def test_trials_cut_short_are_not_held_against_the_model(service: Service) -> No
 
 
 @ON_BOTH
+@SEARCHED
 def test_the_front_holds_what_nothing_beats_and_the_verdict_s_cheapest(service: Service) -> None:
-    study = service.submit(search=SEARCH)
-    service.work(24)
+    study = service.only_study()
     found = decode(Front, service.get(f"/v1/studies/{study}/front"))
     parameters = [point.parameters for point in found.points]
     means = [point.mean for point in found.points]
@@ -107,9 +112,9 @@ def test_the_front_holds_what_nothing_beats_and_the_verdict_s_cheapest(service: 
         assert list(verified.rank_vector.ranks) == verdict["cheapest_rank_vector"]["ranks"]
 
 
+@SEARCHED
 def test_the_noise_lies_in_its_interval_and_says_what_it_rests_on(service: Service) -> None:
-    study = service.submit(search=SEARCH)
-    service.work(24)
+    study = service.only_study()
     found = decode(Noise, service.get(f"/v1/studies/{study}/noise"))
     assert 0.0 < found.low < found.sd < found.high
     assert "24 scores" in found.source
@@ -227,16 +232,14 @@ def test_who_waits_for_the_planning_holds_nobody_up(
     assert set(asked) == {early}
 
 
-@ON_BOTH
+@SEARCHED
 @pytest.mark.parametrize(
     ("lost", "finding"), [(0.3, Finding.REFUTED), (-0.3, Finding.CONFIRMED)], ids=str
 )
 def test_what_the_verification_found_of_the_cheaper_vector_is_said(
     service: Service, lost: float, finding: Finding
 ) -> None:
-    study = service.submit(search=SEARCH, verify={"candidates": 1, "seeds": 4, "max_trials": 30})
-    service.work(24)
-    service.sweep()
+    study = service.only_study()
     promised = _front(service, study)
     assert promised.cheapest is not None
     assert not promised.checked
@@ -265,9 +268,9 @@ def test_what_the_verification_found_of_the_cheaper_vector_is_said(
     assert winner.comparison.gain == verdict["versus_uniform"]["gain"]
 
 
+@SEARCHED
 def test_while_its_intervals_are_too_narrow_a_front_says_no_error(service: Service) -> None:
-    study = service.submit(search=SEARCH)
-    service.work(24)
+    study = service.only_study()
     with service.app.state.runtime.database.writing() as session:
         session.execute(update(TrialRow).values(std=1e-9, mean=TrialRow.mean + 1.0))
     service.work(1, measure=score)
@@ -286,9 +289,6 @@ def test_who_knows_no_newer_fields_reads_what_says_nothing_in_them(service: Serv
     assert "age_seconds" not in service.get(f"/v1/studies/{study}/calibration")
 
 
-VERIFY = {"candidates": 1, "seeds": 4, "max_trials": 30}
-
-
 def _finish(service: Service, measure: Callable[[Any], float | None] = score) -> None:
     """Work until the planning finds nothing more to do."""
     while service.work(measure=measure):
@@ -300,13 +300,11 @@ def _extended(service: Service, study: str, **by: Any) -> None:
     assert answer.status_code == 200, answer.text
 
 
-@ON_BOTH
+@SEARCHED
 def test_what_was_found_stays_as_it_was_judged_until_an_extended_study_has_looked_again(
     service: Service,
 ) -> None:
-    study = service.submit(search=SEARCH, verify=VERIFY)
-    service.work(24)
-    service.sweep()
+    study = service.only_study()
     promised = _front(service, study).cheapest
     assert promised is not None
 

@@ -9,8 +9,7 @@ from rankspace.calibration import Calibration, Predicted, Trust
 from rankspace.front import Front, FrontPoint, Spot
 from service.web.pages import agreement, price
 from service.web.pages.axis import Axis
-from tests.unit.service.driver import Service
-from tests.unit.service.insights.test_insights import SEARCH
+from tests.unit.service.driver import SEARCH, Service
 from tests.waiting import wait_for
 
 
