@@ -1,6 +1,9 @@
 """Who breaks every trial, or reports what cannot be, gets no more of them."""
 
 import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +20,7 @@ from tests.unit.service.driver import (
     measurement,
     model,
     outcome,
+    start,
 )
 from tests.unit.service.telemetry.scraping import scrape
 
@@ -113,7 +117,6 @@ def test_bad_luck_shuts_out_at_most_one_of_ten(
     assert len(out) <= 1
 
 
-@ON_BOTH
 def test_half_of_the_workers_are_left(service: Service) -> None:
     """Whatever is wrong with most of them, it is no matter of single machines."""
     service.submit(search={**SEARCH, "budget": {"parameters": "uniform:2", "trials": 200}})
@@ -227,17 +230,27 @@ NONSENSE: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+@pytest.fixture(scope="module")
+def told(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service that is told all the nonsense, trial by trial of one study."""
+    running = start(Path(shutil.copytree(migrated, tmp_path_factory.mktemp("told") / "data")))
+    with running.client:
+        running.submit(search={**SEARCH, "budget": {"parameters": "uniform:2", "trials": 60}})
+        yield running
+
+
 @pytest.mark.parametrize(("changes", "field"), NONSENSE)
 def test_what_cannot_be_is_refused_and_the_trial_stays(
-    service: Service, changes: dict[str, Any], field: str
+    told: Service, changes: dict[str, Any], field: str
 ) -> None:
-    study = service.submit(search=SEARCH)
+    service, study = told, told.only_study()
     lease = service.claim()
     refused = _report(service, lease, **changes)
     assert (refused.status_code, refused.json()["error"]) == (422, "InvalidInput")
     assert refused.json()["detail"].startswith(f"{field} = ")
     assert refused.json()["hint"]
-    trial = service.get(f"/v1/studies/{study}/trials?limit=1")["items"][0]
+    trials = service.get(f"/v1/studies/{study}/trials?limit=1000")["items"]
+    (trial,) = [one for one in trials if one["id"] == lease["trial_id"]]
     assert (trial["state"], trial["worker"], trial["token"]) == ("running", "w1", 1)
     assert service.claim() == lease
     assert _report(service, lease).json() == {"status": "accepted"}
