@@ -27,6 +27,17 @@ from tests.waiting import wait_for
 
 MAX_CONNECTIONS = 200
 
+FOR_ITSELF: Mapping[str, str] = MappingProxyType(
+    {
+        "autovacuum": "off",
+        "full_page_writes": "off",
+        "max_wal_senders": "0",
+        "shared_buffers": "32MB",
+        "wal_level": "minimal",
+    }
+)
+"""Of a PostgreSQL that need not outlive its machine: half the work of copying a small database."""
+
 
 class Missing(Exception):
     """No program to run; the text says what to install."""
@@ -99,7 +110,8 @@ class Postgres(Server):
     """PostgreSQL on a free port of this machine; trusts whoever connects.
 
     Args:
-        syncs: Whether it waits for the disk. What it wrote outlives its own end without.
+        syncs: Whether it waits for the disk, as one in earnest does. What it wrote outlives its
+            own end without.
         environment: What it finds in its environment besides everything here.
     """
 
@@ -124,6 +136,7 @@ class Postgres(Server):
             "unix_socket_directories": self.home,
             "max_connections": MAX_CONNECTIONS,
             "fsync": "on" if self._syncs else "off",
+            **({} if self._syncs else FOR_ITSELF),
         }
         flags = [text for name, value in options.items() for text in ("-c", f"{name}={value}")]
         self._run(str(self._programs / "postgres"), "-D", str(self.home / "db"), *flags)
