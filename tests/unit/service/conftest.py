@@ -85,9 +85,9 @@ def migrated_postgres(postgres: Postgres, tmp_path_factory: pytest.TempPathFacto
 
 
 _ABOVE = """
-    access artifacts audit bad_input browser candidates data_counts extension fresh
+    access artifacts audit bad_input bars browser candidates data_counts extension fresh
     full_matrices fuzz hints inputs insights joining knowledge limits listings malformed
-    metrics origin pages paper plots prefix projects quarantine racing restart server sockets
+    metrics news origin pages paper plots prefix projects quarantine racing restart server sockets
     streams study_control study_results study_run submission surveying texts threads tracing
     webhooks
 """
@@ -98,7 +98,8 @@ ABOVE_THE_DATABASE = frozenset(f"test_{name}" for name in _ABOVE.split())
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what needs a database on both kinds, unless the test chose one itself."""
     chosen = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
-    if "directory" in metafunc.fixturenames and "directory" not in chosen:
+    is_chosen = any(name == "directory" or "directory" in name[:1] for name in chosen)
+    if "directory" in metafunc.fixturenames and not is_chosen:
         is_above = metafunc.module.__name__.rpartition(".")[2] in ABOVE_THE_DATABASE
         kinds = ["sqlite"] if is_above else ["sqlite", "postgresql"]
         metafunc.parametrize("directory", kinds, indirect=True)

@@ -6,7 +6,7 @@ from sqlalchemy import update
 
 from service.storage.tables import BarRow
 from service.workers.bars import TRIES
-from tests.unit.service.driver import Service, holding, score
+from tests.unit.service.driver import ON_BOTH, Service, holding, score
 
 REASON = "recipe.data.train = '/absent': cannot be read; put it where this worker can open it"
 
@@ -50,6 +50,7 @@ def test_a_worker_that_cannot_open_one_study_gets_trials_of_the_others(service: 
     assert service.claim("w2")["study_id"] == closed
 
 
+@ON_BOTH
 def test_a_study_that_its_only_worker_cannot_open_pauses_and_says_why(service: Service) -> None:
     study = service.submit()
     for number in range(TRIES):
@@ -97,6 +98,7 @@ def test_a_bad_worker_does_not_pause_what_others_can_open(service: Service) -> N
     assert _view(service, study)["state"] == "searching"
 
 
+@ON_BOTH
 def test_most_of_the_workers_that_are_there_pause_a_study(service: Service) -> None:
     """The one that is left has opened none of its trials."""
     busy = service.submit(name="busy")

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from service.storage.clock import Now
 from service.storage.tables import AttemptRow, AttendanceRow, TrialRow
-from tests.unit.service.driver import Service, holding, measurement, start
+from tests.unit.service.driver import ON_SQLITE, Service, holding, measurement, start
 
 HOUR = 3600.0
 
@@ -46,12 +46,14 @@ def test_a_good_result_is_taken(service: Service, lease: dict[str, Any]) -> None
     assert 0.0 <= _seconds(service) < HOUR
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("noticed")
 def test_a_failure_is_answered(service: Service, lease: dict[str, Any]) -> None:
     assert service.report(lease, None).json() == {"status": "accepted"}
     assert 0.0 <= _seconds(service) < HOUR
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("noticed")
 def test_a_trial_can_be_given_back(service: Service, lease: dict[str, Any]) -> None:
     path = f"/v1/leases/{lease['trial_id']}/release"

@@ -16,7 +16,15 @@ from service.storage.db import Database
 from service.studies.repository import Studies
 from service.trials.planned import PlannedTrial
 from service.trials.repository import Trials
-from tests.unit.service.driver import ANYBODY, Service, holding, measurement, score, start
+from tests.unit.service.driver import (
+    ANYBODY,
+    ON_SQLITE,
+    Service,
+    holding,
+    measurement,
+    score,
+    start,
+)
 from tests.waiting import wait_for
 
 
@@ -129,12 +137,14 @@ def test_release_costs_no_attempt_and_may_be_repeated(service: Service) -> None:
     assert service.claim("w2")["trial_id"] == lease["trial_id"]
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("change", [{"worker": "w2"}, {"token": 2}, {"token": 99}])
 def test_only_the_holder_may_report(service: Service, change: dict[str, Any]) -> None:
     service.submit()
     assert service.report(service.claim(), -2.5, **change).status_code == 409
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("verb", ["heartbeat", "report", "release"])
 def test_a_trial_of_another_study_is_not_found(service: Service, verb: str) -> None:
     """Databases number their trials alike; what a worker holds of another one stays with it."""
@@ -311,6 +321,7 @@ def test_a_restart_in_quarantine_gives_the_trial_to_others(service: Service) -> 
     assert _claim_as(service, "c", "w2").json()["trial_id"] == lease["trial_id"]
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("process", ["", "x" * 65, "a\n"])
 def test_a_process_is_a_short_text(service: Service, process: str) -> None:
     refused = _claim_as(service, process)
@@ -318,12 +329,14 @@ def test_a_process_is_a_short_text(service: Service, process: str) -> None:
     assert refused.json()["detail"].startswith("process = ")
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("protocol", [LEAST_PROTOCOL - 1, PROTOCOL + 1])
 def test_another_protocol_is_refused(service: Service, protocol: int) -> None:
     answer = service.post("/v1/leases", {"worker": "w1", "protocol": protocol}, "worker")
     assert (answer.status_code, answer.json()["error"]) == (426, "UnsupportedVersion")
 
 
+@ON_SQLITE
 def test_a_worker_of_protocol_1_is_still_served(service: Service) -> None:
     """Word for word what it sends; only the numbers are this trial's."""
     service.submit()

@@ -13,7 +13,7 @@ from service.storage.clock import Now
 from service.storage.tables import WatermarkRow, WorkerRow
 from service.studies.candidates import add_candidate
 from service.studies.workflow import cancel, pause, resume
-from tests.unit.service.driver import ANYBODY, Service, holding, score
+from tests.unit.service.driver import ANYBODY, ON_BOTH, Service, holding, score
 
 
 def test_only_what_looks_otherwise_is_news() -> None:
@@ -101,6 +101,7 @@ def test_whatever_happens_is_news_once(
     assert agenda.news() == []
 
 
+@ON_BOTH
 def test_a_worker_more_than_count_and_a_study_that_is_over_are_no_news(service: Service) -> None:
     study = service.submit()
     for number in range(5):
@@ -113,6 +114,7 @@ def test_a_worker_more_than_count_and_a_study_that_is_over_are_no_news(service: 
     assert agenda.news() == []
 
 
+@ON_BOTH
 def test_workers_that_are_gone_are_news(service: Service) -> None:
     study = service.submit()
     for number in range(3):

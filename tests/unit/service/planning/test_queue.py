@@ -11,7 +11,7 @@ import pytest
 from service.planning.planner import THREADS
 from service.planning.queue import PlanningQueue
 from service.studies.repository import Studies
-from tests.unit.service.driver import Service
+from tests.unit.service.driver import ON_SQLITE, Service
 from tests.waiting import wait_for
 
 SECONDS = 30.0
@@ -200,6 +200,7 @@ def test_the_threads_outlive_a_database_that_cannot_tell_projects(
     assert planning.is_alive
 
 
+@ON_SQLITE
 def test_memory_that_ran_out_fails_no_study(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from service.planning.replay import replay
 from service.storage.tables import AttendanceRow
-from tests.unit.service.driver import ON_BOTH, Service, holding, score, start
+from tests.unit.service.driver import Service, holding, score, start
 
 pytestmark = pytest.mark.slow
 
@@ -99,7 +99,6 @@ def test_absence_of_the_service_is_not_held_against_workers(tmp_path: Path) -> N
         assert second.post(path, holding(lease), "worker").status_code == 200
 
 
-@ON_BOTH
 def test_a_study_that_cannot_go_on_fails_visibly(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

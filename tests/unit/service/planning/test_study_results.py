@@ -48,7 +48,6 @@ def _failing(ran: list[Any]) -> Any:
     return search[2] if len(search) > 2 else None
 
 
-@ON_BOTH
 @pytest.mark.slow
 def test_a_ledger_that_grew_equals_one_that_is_opened_late(service: Service) -> None:
     identity = service.submit(verify=CONTROLLED)
@@ -177,7 +176,6 @@ def test_what_the_prior_said_once_holds_although_another_one_is_shipped(
     assert _mismatches(service, identity) == ()
 
 
-@ON_BOTH
 def test_a_study_of_before_the_schema_knew_of_contexts_goes_on(service: Service) -> None:
     identity = service.submit()
     service.work(2)

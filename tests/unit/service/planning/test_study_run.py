@@ -366,7 +366,6 @@ def test_withdrawing_deletes_only_what_is_an_offer(service: Service) -> None:
         assert Trials(session).withdraw([claimed, own, *offers, 999]) == tuple(offers)
 
 
-@ON_BOTH
 def test_no_vector_runs_twice_with_one_seed(service: Service) -> None:
     """Own candidates meet open offers, and in so small a space the controls meet both."""
     search = study()["search"] | {"ranks": [0, 2, 4], "granularity": "block"}
@@ -380,7 +379,6 @@ def test_no_vector_runs_twice_with_one_seed(service: Service) -> None:
     assert len(_plain(trials)) == len(trials) == 14
 
 
-@ON_BOTH
 def test_own_candidates_never_push_the_search_over_its_budget(service: Service) -> None:
     """Nobody plans here: what is withdrawn is withdrawn in the same transaction."""
     identity = service.submit()

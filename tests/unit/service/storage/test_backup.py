@@ -19,6 +19,11 @@ from service.storage.tables import AttemptRow, AttendanceRow, Base, TrialRow
 from tests.services import Postgres
 from tests.unit.service.driver import Service, holding, start
 
+AND_BACK = pytest.mark.parametrize(
+    ("directory", "empty"), [("sqlite", "postgresql"), ("postgresql", "sqlite")], indirect=True
+)
+"""From each database to the other: what is read knows nothing of what it is written to."""
+
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
@@ -41,6 +46,7 @@ def _rows(database: Database) -> dict[str, list[tuple[object, ...]]]:
         }
 
 
+@AND_BACK
 def test_everything_comes_back(service: Service, empty: str, tmp_path: Path) -> None:
     service.submit()
     service.work(4)
@@ -54,6 +60,7 @@ def test_everything_comes_back(service: Service, empty: str, tmp_path: Path) -> 
     restored.close()
 
 
+@AND_BACK
 def test_a_study_goes_on_in_the_other_database(
     service: Service, empty: str, tmp_path: Path
 ) -> None:
@@ -70,6 +77,7 @@ def test_a_study_goes_on_in_the_other_database(
         assert moved.get(f"/v1/studies/{study}")["state"] == "done"
 
 
+@AND_BACK
 def test_who_claimed_after_the_backup_is_fenced_out(
     service: Service, empty: str, tmp_path: Path
 ) -> None:
@@ -125,6 +133,7 @@ def test_a_database_with_rows_is_left_alone(service: Service, tmp_path: Path) ->
     assert _rows(database) == before
 
 
+@AND_BACK
 def test_a_file_that_is_cut_off_restores_nothing(
     service: Service, empty: str, tmp_path: Path
 ) -> None:
@@ -158,6 +167,7 @@ def test_a_backup_is_not_written_over(service: Service, tmp_path: Path) -> None:
     assert file.read_bytes() == b"precious"
 
 
+@AND_BACK
 def test_the_command_says_which_keys_are_good_again_and_its_files_are_its_owner_s(
     service: Service, tmp_path: Path, empty: str
 ) -> None:

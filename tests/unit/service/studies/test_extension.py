@@ -34,7 +34,6 @@ def _mismatches(service: Service, identity: str) -> Any:
 
 
 @DONE
-@ON_BOTH
 def test_more_trials_are_searched_and_verified_on_seeds_nobody_has_seen(service: Service) -> None:
     identity = service.only_study()
     before = service.get(f"/v1/studies/{identity}")

@@ -155,7 +155,6 @@ def _verified(trials: Sequence[Any]) -> set[int]:
     return {trial["seed"] for trial in trials if trial["purpose"] == "verify"}
 
 
-@ON_BOTH
 def test_one_more_answer_to_the_same_results_rests_on_fresh_seeds_and_says_so(
     service: Service,
 ) -> None:
