@@ -13,6 +13,7 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from sqlalchemy import update
 
 from rankspace import Measurement, TrialState
@@ -59,6 +60,21 @@ VERIFY = {"candidates": 1, "seeds": 4, "max_trials": 30}
 USEFUL = {"down_proj": 0.03, "v_proj": 0.012, "gate_proj": 0.004, "q_proj": 0.001}
 
 
+class Given(Settings):
+    """Settings that are all given: reading the environment is most of what making them takes."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
 def settings(directory: Path, **changes: Any) -> Settings:
     values: dict[str, Any] = {
         "data_directory": directory,
@@ -73,7 +89,7 @@ def settings(directory: Path, **changes: Any) -> Settings:
     }
     if (address := directory / DATABASE_URL).exists():
         values["database_url"] = address.read_text()
-    return Settings(**{**values, **changes})
+    return Given(**{**values, **changes})
 
 
 def model(blocks: int = 3, path: str = "/models/tiny") -> dict[str, Any]:
