@@ -14,7 +14,7 @@ from rankspace import Layer, Observation, SearchSpace
 
 LAYERS = tuple(Layer(f"{i}", 3 + i, i // 2, "qv"[i % 2]) for i in range(8))
 SPACE = SearchSpace(LAYERS, (0, 1, 2, 4), 2 * sum(layer.parameters_per_rank for layer in LAYERS))
-KNOWN, MORE = 90, 25
+KNOWN, MORE = 40, 12
 
 
 def _history() -> list[Observation]:
