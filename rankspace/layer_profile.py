@@ -1,6 +1,8 @@
 """LayerProfile: what pruning did to one layer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from rankspace.wire import LATER
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,9 @@ class LayerProfile:
         reconstruction_error: ``||Y_dense - Y_pruned||^2 / ||Y_dense||^2`` of the block's output,
             as in LoSA (arXiv 2502.14816), each model fed its own hidden states; None without
             the dense model.
+        explained: Share of its input's variance over tokens along each of the first principal
+            components, falling, 0 beyond the input's dimensions; empty if unknown. Matrices that
+            are fed the same have the same.
     """
 
     name: str
@@ -29,3 +34,4 @@ class LayerProfile:
     gradient_norm: float
     effective_rank: float
     reconstruction_error: float | None = None
+    explained: tuple[float, ...] = field(default=(), metadata=LATER)

@@ -12,6 +12,7 @@ from pruning.container.architecture import check_positions
 from pruning.container.assembly import blocks_of, matrix_of
 from pruning.container.container import LoadedModel
 from pruning.profiling.gradients import count_runs, measure_gradients
+from pruning.profiling.input_spectrum import InputSpectra, components_for
 from pruning.profiling.reconstruction import reconstruction_errors
 from pruning.progress import OnProgress, Steps
 from rankspace.layer_profile import LayerProfile
@@ -25,6 +26,7 @@ def profile(
     windows: torch.Tensor,
     dense: LoadedModel | None = None,
     *,
+    components: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> tuple[LayerProfile, ...]:
     """Measure every matrix of the decoder blocks, in the order of the model.
@@ -33,22 +35,26 @@ def profile(
         loaded: The pruned model; left as it was.
         windows: Token ids, ``(samples, length)``.
         dense: The model it was pruned from, for the reconstruction errors.
+        components: Of each matrix's input, whose shares of its variance are kept; 0 for none,
+            None for as many as ``input_spectrum.components_for`` says.
         on_progress: Called after each window of each pass, and after each matrix's effective
             rank, which takes longest in large models.
 
     Raises:
-        InvalidInput: ``dense`` is another model, the loss is not finite, or the windows are longer
-            than the model is made for.
+        InvalidInput: ``dense`` is another model, the loss is not finite, the windows are longer
+            than the model is made for, or there are not so many ``components``.
     """
     check_positions("length", windows.shape[1], loaded.model.config.to_dict())
     matrices = _matrices(loaded)
+    spectra = InputSpectra(components_for(len(matrices), windows.numel(), components))
     passes = len(windows) * (2 if dense else 1) + count_runs(matrices, windows)
     step = Steps(passes + len(matrices), on_progress)
-    norms = _measure_norms(loaded.model, matrices, windows, step)
-    gradient_norms = {
+    gradient_norms = {  # first: it refuses a model whose numbers are none
         name: _relative_norm(gradient.mean, matrices[name].weight)
         for name, gradient in measure_gradients(loaded.model, matrices, windows, step=step)
     }
+    norms = _measure_inputs(loaded.model, matrices, windows, spectra, step)
+    explained = spectra.explained()
     errors = reconstruction_errors(loaded, dense, windows, step) if dense else {}
     ranks = _effective_ranks(matrices, step)
     dense_sizes = _dense_sizes(loaded, dense)
@@ -62,6 +68,7 @@ def profile(
             gradient_norm=gradient_norms[matrix.name],
             effective_rank=ranks[matrix.name],
             reconstruction_error=errors.get(matrix.block),
+            explained=explained.get(matrix.name, ()),
         )
         for matrix in loaded.description.matrices
     )
@@ -105,10 +112,11 @@ def _matrices(loaded: LoadedModel) -> dict[str, nn.Linear]:
 
 
 @torch.no_grad()
-def _measure_norms(
+def _measure_inputs(
     model: PreTrainedModel,
     matrices: Mapping[str, nn.Linear],
     windows: torch.Tensor,
+    spectra: InputSpectra,
     step: Callable[[], None],
 ) -> Norms:
     inputs = dict.fromkeys(matrices, 0.0)
@@ -119,6 +127,7 @@ def _measure_norms(
             # Every window has the same number of entries, so means of means are means.
             inputs[name] += float(arguments[0].float().square().mean()) / len(windows)
             outputs[name] += float(output.float().square().mean()) / len(windows)
+            spectra.add(name, arguments[0])
 
         return hook
 

@@ -25,6 +25,14 @@ def profile(
     samples: Annotated[int, typer.Option(help="Calibration sequences.")] = 10,
     length: Annotated[int, typer.Option(help="Tokens per sequence.")] = 64,
     seed: Annotated[int, typer.Option(help="Which sequences.")] = 42,
+    components: Annotated[
+        int | None,
+        typer.Option(
+            help="Principal components of each input, for EVA's ranks as a control: as many as the "
+            "highest rank of a study, 0 for none. Left out: 64, fewer of very many matrices. "
+            "Steadier with more samples."
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1.")] = "cpu",
     save: Annotated[bool, typer.Option(help="Keep them in pruned.json of the model.")] = True,
     json_: Json = False,
@@ -33,8 +41,10 @@ def profile(
     from pruning.container.architecture import check_positions
     from pruning.container.container import load_contents, write_profiles
     from pruning.container.contents import survey
+    from pruning.container.structure import MODULES
     from pruning.container.tokenizer import read_tokenizer
     from pruning.profiling.calibration_text import CalibrationText, check_text, draw_windows
+    from pruning.profiling.input_spectrum import components_for
     from pruning.profiling.profile import profile as run
     from tuning.device import device_named
 
@@ -46,10 +56,12 @@ def profile(
     contents, before = survey(model), survey(dense) if dense else None
     check_positions("length", length, contents.architecture.config)
     windows = draw_windows(calibration, read_tokenizer(contents))
+    matrices = len(contents.structure.blocks) * len(MODULES)
+    kept = components_for(matrices, windows.numel(), components)
     loaded = load_contents(contents, device=place)
     original = load_contents(before, device=place) if before else None
     with counted("measuring", samples) as advance:
-        profiles = run(loaded, windows, original, on_progress=advance)
+        profiles = run(loaded, windows, original, components=kept, on_progress=advance)
     emit(json_, profiles, lambda: profile_table(profiles))  # before a full disk may lose an hour
     if save:
         write_profiles(model, profiles)

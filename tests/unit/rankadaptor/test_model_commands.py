@@ -70,6 +70,7 @@ def test_where_nothing_can_be_kept_nothing_is_measured(
         (("--length", "9999"), "length = 9999"),
         (("--samples", "9999"), "calibration.text = "),
         (("--dense", "/nowhere"), "model = '/nowhere'"),
+        (("--components", "9999"), "components = 9999"),
     ],
 )
 def test_a_profile_that_cannot_be_is_refused_before_weights_are_read(

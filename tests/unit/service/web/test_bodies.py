@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from pruning.profiling.input_spectrum import components_for
 from rankspace.errors import TooManyRequests, Unreachable, UnreadableInput
 from service.settings import KIB, MIB
 from service.web import body_limit
@@ -46,7 +47,10 @@ def test_nothing_is_made_of_a_body_with_very_many_values(repeated: bytes) -> Non
 def test_the_largest_model_has_no_more_values_than_may_be() -> None:
     matrix = model()["matrices"][0]
     numbers = ("depth", "kept", "input_norm", "output_norm", "gradient_norm", "effective_rank")
-    profile = {"name": "x", **dict.fromkeys(numbers, 0.5), "reconstruction_error": None}
+    explained = [0.5] * components_for(MAX_ITEMS, tokens=640)
+    profile = {"name": "x", **dict.fromkeys(numbers, 0.5), "reconstruction_error": None} | {
+        "explained": explained
+    }
     whole = {**model(), "matrices": [matrix] * MAX_ITEMS, "profiles": [profile] * MAX_ITEMS}
     raw = httpx.Request("POST", "http://x", json=whole).read()
     assert parse(raw) == whole
