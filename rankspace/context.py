@@ -1,13 +1,13 @@
 """Context: what a study holds fixed, as far as other studies can be compared by it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from rankspace.granularity import owned_names
 from rankspace.layer_profile import LayerProfile
 from rankspace.pruned_model import PrunedModel
 from rankspace.search_space import Layer, SearchSpace
-from rankspace.study import Study
+from rankspace.study import Control, Study
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Context:
         sequence_length: Tokens per example.
         alpha_per_rank: LoRA alpha divided by rank.
         profiles: One per layer of the search space, in its order; empty if not all are known.
+            ``explained`` is there for a study whose controls need it, to its highest rank.
     """
 
     architecture: str = ""
@@ -46,14 +47,22 @@ def context_of(model: PrunedModel, study: Study, space: SearchSpace) -> Context:
         examples=recipe.batch.examples,
         sequence_length=recipe.sequence_length,
         alpha_per_rank=recipe.alpha_per_rank,
-        profiles=layer_profiles(model, space),
+        profiles=layer_profiles(model, space, _components(study, space)),
     )
 
 
-def layer_profiles(model: PrunedModel, space: SearchSpace) -> tuple[LayerProfile, ...]:
+def _components(study: Study, space: SearchSpace) -> int:
+    """How much of the spectra is kept with the study: they are longer than all else of it."""
+    return max(space.ranks) if Control.EVA in study.verify.controls else 0
+
+
+def layer_profiles(
+    model: PrunedModel, space: SearchSpace, components: int = 0
+) -> tuple[LayerProfile, ...]:
     """One profile per layer of ``space``; a block's is the mean over its matrices.
 
-    Matrices count by their parameters per rank. Empty if a layer has no profiled matrix.
+    Matrices count by their parameters per rank. Empty if a layer has no profiled matrix. Of
+    ``explained`` it has the first ``components``, or as many as are known of all its matrices.
     """
     costs = {matrix.name: matrix.parameters_per_rank for matrix in model.matrices}
     profiled = {profile.name: profile for profile in model.profiles if profile.name in costs}
@@ -63,14 +72,17 @@ def layer_profiles(model: PrunedModel, space: SearchSpace) -> tuple[LayerProfile
         mine = [profiled[name] for name in owned[layer.name]]
         if not mine:
             return ()
-        found.append(_mean(layer, mine, [costs[profile.name] for profile in mine]))
+        cut = [replace(profile, explained=profile.explained[:components]) for profile in mine]
+        found.append(_mean(layer, cut, [costs[profile.name] for profile in mine]))
     return tuple(found)
 
 
 def _mean(layer: Layer, profiles: Sequence[LayerProfile], weights: Sequence[int]) -> LayerProfile:
-    def average(name: str) -> float:
-        values = [float(getattr(profile, name)) for profile in profiles]
+    def mean(values: Iterable[float]) -> float:
         return sum(w * v for w, v in zip(weights, values, strict=True)) / sum(weights)
+
+    def average(name: str) -> float:
+        return mean(float(getattr(profile, name)) for profile in profiles)
 
     has_error = all(profile.reconstruction_error is not None for profile in profiles)
     return LayerProfile(
@@ -82,4 +94,5 @@ def _mean(layer: Layer, profiles: Sequence[LayerProfile], weights: Sequence[int]
         gradient_norm=average("gradient_norm"),
         effective_rank=average("effective_rank"),
         reconstruction_error=average("reconstruction_error") if has_error else None,
+        explained=tuple(map(mean, zip(*(one.explained for one in profiles), strict=False))),
     )

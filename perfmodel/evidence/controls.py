@@ -3,7 +3,9 @@
 A searched vector that does not beat them is not worth its search.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
 from types import MappingProxyType
 
 import numpy as np
@@ -39,7 +41,7 @@ def held(control: Control, space: SearchSpace, vector: RankVector) -> float:
     The allowed ranks bound what one kind can take: with few of them much of the budget, or most of
     it, goes to the rest. 1 for a control that is no kind of matrix.
     """
-    if control is Control.LARGEST_GRADIENT:
+    if control in (Control.LARGEST_GRADIENT, Control.EVA):
         return 1.0
     mine = (
         space.price(at, rank)
@@ -71,11 +73,69 @@ def _largest_gradient(_: Control, space: SearchSpace, context: Context) -> RankV
     return RankVector(tuple(ranks))
 
 
+@dataclass(frozen=True, slots=True)
+class _Raise:
+    """From one rank a layer may take to the next one.
+
+    Attributes:
+        layer: Index.
+        below: The rank before.
+        rank: The rank after.
+        explained: Share of the input's variance along the components it adds, their mean; never
+            above that of the raise before, which rounding could put behind it.
+    """
+
+    layer: int
+    below: int
+    rank: int
+    explained: float
+
+
+def _eva(_: Control, space: SearchSpace, context: Context) -> RankVector | None:
+    """Rank where the inputs' principal components explain most, as EVA distributes it.
+
+    EVA (Paischer et al. 2024, arXiv 2410.07170) takes components in the order of their explained
+    variance, of whichever matrix, until a number of ranks is spent, and of no matrix more than
+    ``rho`` times the mean. Here they are taken until the parameters are spent, and the highest
+    allowed rank stands for ``rho``. Where ranks are left out the components between come together,
+    by their mean. Of equal ones, as of matrices that are fed the same, the lower rank comes first,
+    then the first of the model. What does not fit is left out, with all that follows of its layer,
+    and the order gone on with. Fixed layers are paid for and left as they are.
+    """
+    if not is_explained(space, context):
+        return None
+    ranks = list(space.cheapest().ranks)
+    left = space.max_parameters - space.parameters(space.cheapest())
+    order = sorted(_raises(space, context), key=lambda one: (-one.explained, one.rank, one.layer))
+    for one in order:
+        price = space.price(one.layer, one.rank) - space.price(one.layer, one.below)
+        if ranks[one.layer] == one.below and price <= left:
+            ranks[one.layer] = one.rank
+            left -= price
+    return RankVector(tuple(ranks))
+
+
+def is_explained(space: SearchSpace, context: Context) -> bool:
+    """Whether the explained variance is known up to each layer's highest rank."""
+    return len(context.profiles) == len(space.layers) and all(
+        len(context.profiles[at].explained) >= space.choices(at)[-1] for at in space.free_layers
+    )
+
+
+def _raises(space: SearchSpace, context: Context) -> Iterator[_Raise]:
+    for at in space.free_layers:
+        explained, worth = context.profiles[at].explained, 1.0
+        for below, rank in pairwise(space.choices(at)):
+            worth = min(worth, sum(explained[below:rank]) / (rank - below))
+            yield _Raise(at, below, rank, worth)
+
+
 _MAKERS: Mapping[Control, Callable[[Control, SearchSpace, Context], RankVector | None]]
 _MAKERS = MappingProxyType(
     {
         Control.O_PROJ: _one_kind,
         Control.DOWN_PROJ: _one_kind,
         Control.LARGEST_GRADIENT: _largest_gradient,
+        Control.EVA: _eva,
     }
 )

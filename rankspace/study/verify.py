@@ -21,6 +21,7 @@ class Control(StrEnum):
     O_PROJ = "o_proj"  # the same rank on every attention output, as much as the budget allows
     DOWN_PROJ = "down_proj"  # likewise on every FFN output
     LARGEST_GRADIENT = "largest-gradient"  # one matrix, the one with the largest gradient
+    EVA = "eva"  # EVA's ranks: where the inputs' principal components explain most
 
 
 @dataclass(frozen=True, slots=True)

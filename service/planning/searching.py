@@ -234,7 +234,9 @@ def _control_vectors(snapshot: Snapshot) -> dict[str, RankVector]:
 
 
 def _called(control: Control, share: float) -> str:
-    """Its name; with the share that lies on it where that is less than half."""
+    """Its name; with what it leaves out, or the share that lies on it where less than half does."""
+    if control is Control.EVA:
+        return f"{control.value} (its ranks, not its initialisation)"
     if share >= MAIN:
         return control.value
     return f"{control.value} (holds {share:.0%} of the parameters, the rest is even)"

@@ -261,17 +261,30 @@ def _check_controls(study: Study, space: SearchSpace, context: Context) -> None:
     """Say now what a verification could not run, in hours."""
     for index, control in enumerate(study.verify.controls):
         if control_vector(control, space, context) is None:
-            problem = "cannot be made: no layer of that kind has a choice of ranks"
-            fix = "leave it out, or search one rank per weight matrix"
-            if control is Control.LARGEST_GRADIENT:
-                problem = "cannot be made: the model's profiles do not tell the gradients"
-                fix = "run 'rankadaptor profile MODEL --text FILE' first, or leave it out"
+            problem, fix = _lacking(control, space)
+            problem = f"cannot be made: {problem}"
             raise InvalidInput(f"verify.controls[{index}]", control.value, problem, fix=fix)
     peak = study.recipe.optimizer.learning_rate
     for index, rate in enumerate(study.verify.rates):
         if not 0.0 < rate * peak < math.inf:
             problem = f"times the learning rate {peak:g} is no number to train with"
             raise InvalidInput(f"verify.rates[{index}]", rate, problem, fix="leave it out")
+
+
+def _lacking(control: Control, space: SearchSpace) -> tuple[str, str]:
+    """Why ``control`` cannot be made, and what to do."""
+    profile = "run 'rankadaptor profile MODEL --text FILE' first, or leave it out"
+    if control is Control.LARGEST_GRADIENT:
+        return "the model's profiles do not tell the gradients", profile
+    if control is Control.EVA:
+        most = max((space.choices(at)[-1] for at in space.free_layers), default=0)
+        again = f"'rankadaptor profile MODEL --text FILE --components {most}'"
+        return (
+            f"the model's profiles do not tell the explained variance of its inputs to rank {most}",
+            f"run {again} (with --dense if it was profiled so), or leave it out",
+        )
+    fix = "leave it out, or search one rank per weight matrix"
+    return "no layer of that kind has a choice of ranks", fix
 
 
 def _check_candidates(candidates: int) -> None:

@@ -16,7 +16,15 @@ from service.planning.replay import replay
 from service.planning.searching import FUTILE, LOOK_AHEAD
 from service.storage.tables import EventRow
 from service.trials.repository import Trials
-from tests.unit.service.driver import ON_BOTH, Service, holding, measurement, score, study
+from tests.unit.service.driver import (
+    ON_BOTH,
+    Service,
+    holding,
+    measurement,
+    model,
+    score,
+    study,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -172,10 +180,30 @@ def test_controls_and_rates_are_run_told_and_counted(service: Service) -> None:
     assert "controls" in json.loads(stored.answer)
 
 
+def test_evas_ranks_are_run_and_called_ranks_only(service: Service) -> None:
+    numbers = dict.fromkeys(("depth", "kept", "input_norm", "output_norm"), 0.5)
+    profiles = [
+        {"name": matrix["name"], **numbers, "gradient_norm": 0.1, "effective_rank": 0.5}
+        | {"explained": [0.1 / (1 + at)] * 64}
+        for at, matrix in enumerate(model()["matrices"])
+    ]
+    assert service.post("/v1/models", {**model(), "profiles": profiles}).status_code == 201
+    verify = {**study()["verify"], "controls": ["eva"]}
+    identity = service.post("/v1/studies", study(verify=verify)).json()["id"]
+    trials = service.work()
+    (control,) = service.get(f"/v1/studies/{identity}")["verdict"]["controls"]
+    assert control["name"] == "eva (its ranks, not its initialisation)"
+    assert control["comparison"]["seeds"] == 3
+    assert control["rank_vector"]["ranks"] == [8, 8, 8, 1] + [0] * 8
+    run = [t["rank_vector"]["ranks"] for t in trials if t["purpose"] == "verify"]
+    assert run.count(control["rank_vector"]["ranks"]) == 3
+
+
 @pytest.mark.parametrize(
     ("verify", "named"),
     [
         ({"controls": ["largest-gradient"]}, "verify.controls[0]"),
+        ({"controls": ["down_proj", "eva"]}, "verify.controls[1]"),
         ({"controls": ["down_proj", "down_proj"]}, "verify.controls"),
         ({"rates": [0.0]}, "verify.rates[0]"),
         ({"rates": [1e308]}, "verify.rates[0]"),
