@@ -1,4 +1,4 @@
-"""What a matrix is fed, as few directions: against SVD and by hand."""
+"""What a matrix is fed, as few directions: against SVD, by hand, and as peft's EVA sees it."""
 
 from pathlib import Path
 from typing import Any
@@ -7,6 +7,8 @@ import pytest
 import torch
 from peft.utils.incremental_pca import IncrementalPCA
 
+from bench.eva import Spending, our_ranks, peft_ranks
+from pruning.container import container
 from pruning.container.assembly import blocks_of, matrix_of
 from pruning.container.container import LoadedModel
 from pruning.container.structure import MODULES, matrix_name
@@ -141,6 +143,15 @@ def test_a_model_whose_numbers_are_none_is_refused_by_its_loss(
         matrix_of(blocks_of(loaded.model)[0], "down_proj").weight.fill_(float("inf"))
     with pytest.raises(InvalidInput, match="its loss on the calibration text"):
         profile(loaded, draw_windows(CalibrationText(text, 2, 16), loaded.tokenizer))
+
+
+def test_the_ranks_are_those_that_peft_gives_on_the_same_tokens(stories: Path) -> None:
+    """At one parameter a rank, and all ranks allowed: peft counts ranks, not parameters."""
+    model, spending = container.load(stories), Spending(rank=3, rho=2)
+    windows = draw_windows(CalibrationText(stories / "sample.txt", 8, 64), model.tokenizer)
+    theirs = peft_ranks(model, windows, spending)
+    assert len(set(theirs.values())) > 3
+    assert our_ranks(profile(model, windows), spending) == theirs
 
 
 def test_the_shares_are_those_of_pefts_own_pca() -> None:
