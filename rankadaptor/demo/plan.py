@@ -26,7 +26,7 @@ verify:
   seeds: 5
   max_trials: 44
   random_control: true         # as many random vectors, to see what chance alone finds
-  controls: [o_proj, down_proj, largest-gradient]   # and what needs no search at all
+  controls: [o_proj, down_proj, largest-gradient, eva]   # and what needs no search at all
   rates: [0.33, 1, 3]          # does the gain hang on the learning rate?
 recover: {{steps: {recover_steps}}}
 """
