@@ -26,13 +26,22 @@ Url = Annotated[
 File = Annotated[Path, typer.Argument(help="A file that ends in .jsonl.gz.")]
 
 
+RULES_OF_TODAY = "0010"
+"""Schema from which on a service beside another one plans verifications on the same seeds."""
+
+
 @app.command()
 def upgrade(database_url: Url = None) -> None:
-    """Bring the schema to this program's; running workers and services may go on meanwhile."""
+    """Bring the schema to this program's; workers go on meanwhile.
+
+    So do services of schema 0010 and later, until they are replaced. Stop older ones first.
+    """
     from service.storage import schema
 
     with _database(database_url) as database:
         before = schema.revision(database)
+        if before is not None and before < RULES_OF_TODAY:
+            out.print(f"services of schema {before} must not go on: stop them now")
         schema.upgrade(database)
         out.print(f"schema {before or 'none'} -> {schema.revision(database)}")
 

@@ -65,7 +65,7 @@ def _open(url: str) -> Database:
 
 def _finished(session: Session, row: StudyRow) -> FinishedStudy:
     model = model_of(Models(session).get(row.model_id).document)
-    study, space = study_of(row.document), space_of(row.space)
+    study, space = study_of(row), space_of(row.space)
     return FinishedStudy(
         name=f"{row.name} ({row.id})",
         space=space,

@@ -19,7 +19,7 @@ def known_calibration(session: Session, row: StudyRow, state: ModelState) -> Cal
 
 def _results(session: Session, row: StudyRow) -> list[Result]:
     """Scored search trials that ran all their steps on the shared seed, in order of acceptance."""
-    search = study_of(row.document).search
+    search = study_of(row).search
     steps = ObservationRow.measurement["steps"].as_integer()
     said = (TrialRow.id, TrialRow.mean, TrialRow.std)
     columns = (*said, ObservationRow.score, TrialRow.noise, steps)

@@ -18,7 +18,7 @@ from service.trials.surveys import order_of
 
 def assignment(session: Session, trial: TrialRow, settings: Settings) -> Assignment:
     study_row = session.get_one(StudyRow, trial.study_id)
-    study = study_of(study_row.document)
+    study = study_of(study_row)
     model = model_of(session.get_one(ModelRow, study_row.model_id).document)
     space = space_of(study_row.space)
     layers, vector = per_matrix(space, trial.rank_vector)

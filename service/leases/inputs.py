@@ -9,9 +9,8 @@ from sqlalchemy.orm import Session
 from rankspace import Measurement
 from rankspace.errors import Conflict, InvalidInput
 from rankspace.recipe import Inputs
-from service.storage.documents import study_of, write_study
 from service.studies.inputs import measured_on
-from service.studies.repository import Studies
+from service.studies.repository import Studies, change
 from service.trials.repository import Trials
 
 _AGAIN = "put back what the study began with, or submit a new study"
@@ -41,14 +40,14 @@ def agree(session: Session, study: str, measured: Measurement) -> None:
         InvalidInput: They are no hashes, or no version.
     """
     stated = _stated(measured)
-    submitted = study_of(Studies(session).document(study))
+    submitted = Studies(session).study(study)
     known = measured_on(session, study, submitted.inputs)
     differing = known.differing(stated)
     if differing:
         raise _other(differing[0], known, stated)
     whole = known.completed(stated)
     if whole != submitted.inputs and not Trials(session).has_score(study):
-        Studies(session).rewrite(study, write_study(replace(submitted, inputs=whole)))
+        change(Studies(session).locked(study), replace(submitted, inputs=whole))
 
 
 def _stated(measured: Measurement) -> Inputs:

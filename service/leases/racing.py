@@ -19,9 +19,9 @@ from perfmodel.evidence import racing
 from perfmodel.evidence.racing import Advice, Curve, Finished
 from rankspace import Purpose
 from rankspace.lease import Action
-from service.storage.documents import space_of, study_of
+from service.storage.documents import space_of
 from service.storage.events import Events
-from service.storage.tables import AttemptRow, ObservationRow, StudyRow, TrialRow
+from service.storage.tables import AttemptRow, ObservationRow, TrialRow
 from service.studies.repository import Studies
 
 NEWEST = 128
@@ -142,9 +142,8 @@ def _is_spared(session: Session, rules: _Rules, trial: TrialRow) -> bool:
 
 
 def _rules(session: Session, study: str) -> _Rules:
-    found = select(StudyRow.document, StudyRow.space).where(StudyRow.id == study)
-    document, space = session.execute(found).one()
-    search = study_of(document).search
+    studies = Studies(session)
+    search, space = studies.study(study).search, studies.space(study)
     return _Rules(
         seed=search.seed,
         steps=search.trial.steps,
@@ -155,8 +154,7 @@ def _rules(session: Session, study: str) -> _Rules:
 
 def _trials(session: Session, study: str) -> int:
     """Of the search in all, those of extensions included."""
-    document = session.scalars(select(StudyRow.document).where(StudyRow.id == study)).one()
-    return study_of(document).search.budget.trials
+    return Studies(session).study(study).search.budget.trials
 
 
 def _catch_up(session: Session, race: _Race, rules: _Rules, study: str) -> None:

@@ -24,7 +24,7 @@ from service.leases.choosing import NextTrial, PlannedStudy
 from service.storage.attempts import end_attempts
 from service.storage.attendance import FENCE, hold_grace
 from service.storage.clock import Now
-from service.storage.documents import study_of
+from service.storage.documents import present_study
 from service.storage.scope import ALL
 from service.storage.tables import AttemptRow, ModelRow, StudyRow, TrialRow, WatermarkRow, table_of
 from service.studies.repository import Studies
@@ -85,6 +85,7 @@ _UNFINISHED = (
 )
 _PLANNED = (
     select(
+        StudyRow.request,
         StudyRow.document,
         StudyRow.id,
         StudyRow.project,
@@ -293,8 +294,8 @@ class Leases:
 
 
 def _planned(row: Sequence[Any]) -> PlannedStudy:
-    document, study, project, state, to_load, results, unfinished = row
-    budget = study_of(document).search.budget
+    request, document, study, project, state, to_load, results, unfinished = row
+    budget = present_study(request, document).search.budget
     return PlannedStudy(study, project, state, to_load, results, unfinished, budget)
 
 

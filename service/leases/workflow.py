@@ -32,7 +32,7 @@ from service.leases.interim import merged
 from service.leases.plausibility import SCORE, SECONDS, Bounds, ImplausibleMeasurement
 from service.leases.racing import advise
 from service.leases.repository import Leases
-from service.storage.documents import space_of, study_of
+from service.storage.documents import space_of
 from service.storage.events import Events
 from service.storage.tables import AttemptRow, TrialRow
 from service.studies.inputs import are_asked_for
@@ -113,7 +113,7 @@ def _is_barred_as_too_old(session: Session, study: str, given: Claim) -> bool:
     """
     if given.protocol >= INPUTS_SINCE:
         return False
-    if not are_asked_for(study_of(Studies(session).document(study)).inputs):
+    if not are_asked_for(Studies(session).study(study).inputs):
         return False
     spoken = f"speaks lease protocol {given.protocol}, in which results do not say what they were"
     _bar(session, study, given.worker, f"{spoken} measured on; upgrade the worker")

@@ -14,7 +14,7 @@ from service.storage.documents import (
     context_of,
     earlier_of,
     space_of,
-    study_of,
+    submitted_of,
     taught_of,
 )
 from service.storage.events import Event, Events
@@ -64,7 +64,7 @@ def replay(session: Session, study: str) -> tuple[Mismatch, ...]:
         NotFound: There is no such study.
     """
     row = Studies(session).get(study)
-    submitted, space = study_of(row.submitted or row.document), space_of(row.space)
+    submitted, space = submitted_of(row), space_of(row.space)
     context, belief = context_of(row.context), belief_of(row.belief)
     given, taught = earlier_of(row.earlier), taught_of(row.earlier)
     tape = _Tape(submitted, first_state(space, submitted.search, context, belief, given, taught))

@@ -24,6 +24,7 @@ from service.storage.documents import (
     earlier_of,
     space_of,
     study_of,
+    submitted_of,
     taught_of,
 )
 from service.studies.repository import Studies
@@ -109,10 +110,10 @@ class StudyResults:
             NotFound: There is no such study.
         """
         row = Studies(session).get(study)
-        document, space = study_of(row.document), space_of(row.space)
+        document, space = study_of(row), space_of(row.space)
         context, belief = context_of(row.context), belief_of(row.belief)
         given, taught = earlier_of(row.earlier), taught_of(row.earlier)
-        submitted = study_of(row.submitted or row.document)
+        submitted = submitted_of(row)
         state = first_state(space, submitted.search, context, belief, given, taught)
         more = document.search.budget.trials - submitted.search.budget.trials
         return cls(

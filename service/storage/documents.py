@@ -1,9 +1,7 @@
 """Stored JSON documents read back as vocabulary values. Texts never change, so they are kept."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Any
 
 from perfmodel.additive.belief import Belief
@@ -20,9 +18,10 @@ from rankspace import (
 from rankspace.front import Checked
 from rankspace.observation import DataCounts, Taught, TextLosses
 from rankspace.recipe import Inputs
-from rankspace.study import StrategyName, Verify
 from rankspace.wire import decode, encode, only, pack, unpack
+from service.storage.older_form import JUDGED_BY, read_older
 from service.storage.readings import Readings
+from service.storage.tables import StudyRow
 
 RETIRED = {"spread": 0.0, "noise": None}
 """Fields of a belief that no strategy ever read. They are still written: a service of the version
@@ -32,11 +31,6 @@ MODEL_CHARACTERS = 8 << 20
 """Of the descriptions that are kept: what is made of them takes a dozen times as many bytes."""
 
 
-BESIDE = ("inputs", "paper")
-"""Fields of a study that came after its first release. What a service of before writes of a study
-lacks the preset's name then, and has all that it set."""
-
-
 @dataclass(frozen=True, slots=True)
 class Earlier:
     """Results of another study that one begins with, in the order the model learns them."""
@@ -44,38 +38,19 @@ class Earlier:
     observations: tuple[Observation, ...]
 
 
-STAND_INS: Mapping[StrategyName, StrategyName] = MappingProxyType(
-    {StrategyName.BLEND: StrategyName.ADDITIVE}
-)
-"""What a service of the version before proposes by, on the same database during an upgrade, where
-it does not know the study's strategy: it would fail the study."""
-
-
 def write(value: Any) -> str:
     return json.dumps(pack(value), separators=(",", ":"))
 
 
-JUDGED_BY = ("margin", "least_gain", "controls", "rates")
-"""Fields of ``verify`` that are stored beside it, with their defaults: these are fixed when a study
-is submitted, whatever later releases take for them."""
+def write_request(study: Study) -> str:
+    """All of a study as it is submitted; nobody rewrites it.
 
-
-def write_study(study: Study) -> str:
-    """Put the fields of ``BESIDE`` beside the rest, where a service of before does not look.
-
-    On the same database during an upgrade it would refuse a study with a field it does not know,
-    and likewise one with a strategy that came later, which has a stand-in there. What its verdict
-    is judged by lies beside it, too.
+    What its verdict is judged by is fixed with it, so that is written also where it says nothing:
+    later releases may take something else for it.
     """
     packed = pack(study)
-    value = packed["value"]
-    packed |= {name: value.pop(name) for name in BESIDE if name in value}
-    packed["judged_by"] = {name: encode(getattr(study.verify, name)) for name in JUDGED_BY}
-    for name in JUDGED_BY:
-        value["verify"].pop(name, None)
-    if stand_in := STAND_INS.get(study.search.strategy):
-        packed["strategy"] = study.search.strategy.value
-        value["search"]["strategy"] = stand_in.value
+    judged_by = {name: encode(getattr(study.verify, name)) for name in JUDGED_BY}
+    packed["value"]["verify"] |= judged_by
     return json.dumps(packed, separators=(",", ":"))
 
 
@@ -84,17 +59,47 @@ def write_belief(belief: Belief) -> str:
     return json.dumps({**packed, "value": {**packed["value"], **RETIRED}}, separators=(",", ":"))
 
 
+def study_of(row: StudyRow) -> Study:
+    """A study as it is by now, extensions and what became known of its inputs included."""
+    return present_study(row.request, row.document)
+
+
+def submitted_of(row: StudyRow) -> Study:
+    """A study as it was before anybody extended it; what became known of its inputs included."""
+    if row.request is None:
+        return read_older(row.submitted or row.document)
+    return replace(read_request(row.request), inputs=study_of(row).inputs)
+
+
+def present_study(request: str | None, document: str) -> Study:
+    """Read a study as it is by now.
+
+    Args:
+        request: What was submitted, all of it; None where a service of before schema 0012 stored
+            the study.
+        document: The older form of the study, which says what has changed since: search trials,
+            fresh seeds and inputs. Whatever else it says, or has lost, counts for nothing.
+    """
+    return read_older(document) if request is None else _changed(f"{request}\n{document}")
+
+
 @Readings
-def study_of(document: str) -> Study:
-    packed = json.loads(document)
-    value, inputs = packed.get("value"), packed.get("inputs")
-    if beside := packed.get("judged_by"):  # studies of before have none
-        value = {**value, "verify": {**value["verify"], **only(Verify, beside)}}
-    if "strategy" in packed:
-        value = {**value, "search": {**value["search"], "strategy": packed["strategy"]}}
-    study = unpack(Study, {**packed, "value": value})
-    study = replace(study, paper=packed.get("paper", False))
-    return replace(study, inputs=decode(Inputs, inputs, "inputs")) if inputs else study
+def read_request(request: str) -> Study:
+    return unpack(Study, json.loads(request))
+
+
+@Readings
+def _changed(lines: str) -> Study:
+    request, _, document = lines.partition("\n")
+    study, said = read_request(request), json.loads(document)
+    search, verify = said["value"]["search"], said["value"]["verify"]
+    budget = replace(study.search.budget, trials=search["budget"]["trials"])
+    return replace(
+        study,
+        search=replace(study.search, budget=budget),
+        verify=replace(study.verify, seeds=verify["seeds"], max_trials=verify["max_trials"]),
+        inputs=study.inputs.completed(decode(Inputs, said.get("inputs", {}), "inputs")),
+    )
 
 
 @Readings

@@ -100,18 +100,21 @@ class StudyRow(Base):
     """A study and its stage.
 
     ``stage`` is how far it has come and ``state`` what is shown: the same, unless the study is
-    paused, cancelled or failed. ``retries`` counts how often a failed one was resumed. ``space``
-    and ``model_path`` never change after submission; no more do ``context``, ``belief``, what the
+    paused, cancelled or failed. ``retries`` counts how often a failed one was resumed. ``request``
+    is all that was submitted; services of before schema 0012 store none. Neither it nor ``space``
+    and ``model_path`` ever change after submission; no more do ``context``, ``belief``, what the
     prior said then, and ``earlier``, the results it began with, of the study ``origin``, which may
     be gone. These are read when its results are opened. ``looks_before`` counts the answers that
     were seen of those results before its own first one. Each of ``extensions`` changed
-    ``document``, and so does the first result that states the inputs if nobody did before;
-    ``submitted`` is what it was before the first extension, and ``checked`` what the verifications
-    before the last one found. ``controls`` is what its verification runs beside the ``arms``; one
-    of before has none. ``answer`` is all of the ``verdict``, which says what a service of the
-    version before can read of it. ``counts`` is what the data came to, as the first worker says
-    that says so. ``note`` is what a person should know of how it was searched. A worker must have
-    ``gpu_memory_gib`` and know ``architecture``, empty in studies of before.
+    ``document``, and so does the first result that states the inputs if nobody did before: it is
+    the study in the form that services of before read (``older_form``), and of it only what can
+    change is read. ``submitted``, which only they read, is what it was before the first extension,
+    and ``checked`` what the verifications before the last one found. ``controls`` is what its
+    verification runs beside the ``arms``; one of before has none. ``answer`` is all of the
+    ``verdict``, which says what a service of the version before can read of it. ``counts`` is what
+    the data came to, as the first worker says that says so. ``note`` is what a person should know
+    of how it was searched. A worker must have ``gpu_memory_gib`` and know ``architecture``, empty
+    in studies of before.
     """
 
     __tablename__ = "studies"
@@ -122,6 +125,7 @@ class StudyRow(Base):
     model_id: Mapped[str] = mapped_column(ForeignKey("models.id"))
     model_path: Mapped[str] = mapped_column(Text)
     name: Mapped[str] = mapped_column(Text)
+    request: Mapped[str | None] = mapped_column(Text)
     document: Mapped[str] = mapped_column(Text)
     space: Mapped[str] = mapped_column(Text)
     context: Mapped[str | None] = mapped_column(Text, deferred=True)

@@ -29,7 +29,7 @@ def add_candidate(
         Conflict: The search is over, its budget is used up, or the key was used for another vector.
     """
     row = Studies(session).locked(study_id)
-    study = study_of(row.document)
+    study = study_of(row)
     space_of(row.space).check(vector)
     known = None if key is None else _queued(session, study_id, vector, key)
     if known is not None:

@@ -76,7 +76,7 @@ def original(session: Session, row: StudyRow) -> Study:
     Its model is named by identity where its path is another model's by now, and a prior of its own
     by what it said: its file was never here.
     """
-    study = study_of(row.document)
+    study = study_of(row)
     named = Models(session).named(row.project, study.model)
     is_same = named is not None and named.id == row.model_id
     study = study if is_same else replace(study, model=row.model_id)

@@ -16,13 +16,12 @@ from service.storage.documents import (
     plain_checked,
     space_of,
     study_of,
-    write_study,
 )
 from service.storage.events import Events
 from service.storage.tables import StudyRow
 from service.studies.candidates import add_candidate
 from service.studies.findings import findings_of
-from service.studies.repository import Studies, enter, require
+from service.studies.repository import Studies, change, enter, require
 from service.studies.tally import Tally, tallies
 from service.studies.time_limit import counted, limit_seconds
 from service.trials.repository import Trials
@@ -55,8 +54,8 @@ def extend(session: Session, study: str, by: Extension, key: str | None) -> Stud
     row.checked = encode(
         [*map(plain_checked, findings_of(session, row))]
     )  # before what they rest on is replaced
-    row.submitted = row.submitted or row.document
-    row.document = write_study(document)
+    row.submitted = row.submitted or row.document  # services of before begin the search with it
+    change(row, document)
     before = {purpose.value: ran.begun(purpose) for purpose in ANEW}
     row.extensions = [
         *_extensions(row),
@@ -80,11 +79,11 @@ def call_off(session: Session, row: StudyRow) -> int:
     Returns:
         Search trials that it has left, which the study has no more.
     """
-    study, (*before, last) = study_of(row.document), _extensions(row)
+    study, (*before, last) = study_of(row), _extensions(row)
     budget = study.search.budget
     kept: int = max(budget.trials - last["trials"], Trials(session).taken(row.id))
     search = replace(study.search, budget=replace(budget, trials=kept))
-    row.document = write_study(replace(study, search=search))
+    change(row, replace(study, search=search))
     row.extensions = [*before, {**last, "called_off": True}]
     return budget.trials - kept
 
@@ -121,7 +120,7 @@ def _is_known(session: Session, row: StudyRow, by: Extension, key: str) -> bool:
 
 
 def _checked(row: StudyRow, by: Extension, ran: Tally) -> Study:
-    study = study_of(row.document)
+    study = study_of(row)
     extensions = len(_extensions(row))
     if row.looks_before + extensions >= MOST:
         began = f" and began with results that have {row.looks_before} answers elsewhere"

@@ -43,7 +43,7 @@ def _found_now(session: Session, row: StudyRow) -> tuple[Checked, ...] | None:
     arms = arms_of(row.arms)
     if arms is None:
         return None
-    study, looks = study_of(row.document), row.looks_before + len(row.extensions or ())
+    study, looks = study_of(row), row.looks_before + len(row.extensions or ())
     return checked(
         arms,
         verified(session, row.id),

@@ -73,7 +73,7 @@ class Origin:
         row = Studies(session).get(study, scope)
         layers = space_of(row.space).layers
         too_many = MOST_RANKS // len(layers) + 1
-        found = study_of(row.document)
+        found = study_of(row)
         return cls(
             id=study,
             study=replace(found, inputs=measured_on(session, study, found.inputs)),

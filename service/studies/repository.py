@@ -6,8 +6,11 @@ from typing import Any, TypeVarTuple
 from sqlalchemy import Select, bindparam, delete, insert, select, tuple_, update
 from sqlalchemy.orm import Session
 
+from rankspace import Study
 from rankspace.errors import Conflict, NotFound
 from rankspace.study import ACTIVE, STAGES, StudyState, sources
+from service.storage.documents import present_study, submitted_of, write_request
+from service.storage.older_form import write_older
 from service.storage.scope import EVERYTHING, Scope
 from service.storage.tables import StudyRow, WatermarkRow, table_of
 from service.trials.repository import changed
@@ -69,14 +72,11 @@ class Studies:
         """The document of the search space alone."""
         return self._session.scalars(select(StudyRow.space).where(StudyRow.id == study)).one()
 
-    def document(self, study: str) -> str:
-        """What was submitted, as it is at this moment."""
-        return self._session.scalars(select(StudyRow.document).where(StudyRow.id == study)).one()
-
-    def rewrite(self, study: str, document: str) -> None:
-        """Put what became known of its inputs into the document of a locked study."""
-        mine = update(StudyRow).where(StudyRow.id == study)
-        self._session.execute(mine.values(document=document))
+    def study(self, study: str) -> Study:
+        """The study as it is at this moment."""
+        found = select(StudyRow.request, StudyRow.document).where(StudyRow.id == study)
+        request, document = self._session.execute(found).one()
+        return present_study(request, document)
 
     def keep_counts(self, study: str, counts: Any) -> None:
         """Note what its data came to, once: every result is measured on the same."""
@@ -138,6 +138,16 @@ def enter(row: StudyRow, state: StudyState) -> None:
     row.state = state.value
     if state in STAGES:
         row.stage = state.value
+
+
+def change(row: StudyRow, study: Study) -> None:
+    """Note what has become of a locked study: search trials, fresh seeds, inputs.
+
+    What was submitted stays as it is. Of a study that a service of before stored it is kept from
+    now on, before one of them rewrites it.
+    """
+    row.request = row.request or write_request(submitted_of(row))
+    row.document = write_older(study)
 
 
 def go_back(row: StudyRow) -> None:

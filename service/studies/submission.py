@@ -25,13 +25,14 @@ from service.storage.db import Database
 from service.storage.documents import (
     Earlier,
     model_of,
-    study_of,
+    submitted_of,
     write,
     write_belief,
     write_earlier,
-    write_study,
+    write_request,
 )
 from service.storage.events import Events
+from service.storage.older_form import write_older
 from service.storage.scope import DEFAULT_PROJECT, Scope
 from service.storage.tables import ModelRow, StudyRow
 from service.studies.clone import Cloned
@@ -108,7 +109,8 @@ def checked(
         row.origin, row.looks_before = origin.id, origin.looks
         kept = replace(kept, inputs=kept.inputs.completed(origin.study.inputs))
     row.earlier = write_earlier(earlier, _taught(space, study.search))
-    row.document, row.space, row.idempotency_key = write_study(kept), write(space), key
+    row.request, row.document = write_request(kept), write_older(kept)
+    row.space, row.idempotency_key = write(space), key
     row.gpu_memory_gib, row.architecture = study.gpu_memory_gib, described.architecture
     row.context, row.belief = write(context), write_belief(belief) if belief else None
     first = StudyState.SURVEYING if study.search.survey else StudyState.SEARCHING
@@ -213,7 +215,7 @@ def _earlier(
     row = Studies(session).by_idempotency_key(project, key) if key else None
     if row is None:
         return None
-    stored = _submitted(row)
+    stored = submitted_of(row)
     sent = _kept(_as_then(session, row, stored, study))
     if not _is_same(stored, sent) or row.origin != origin:
         raise used_for_another(row)
@@ -232,11 +234,6 @@ def _is_same(stored: Study, sent: Study) -> bool:
     """Whether they are one study: what is known of its inputs grows after it was sent."""
     apart = stored.inputs.differing(sent.inputs)
     return not apart and replace(stored, inputs=sent.inputs) == sent
-
-
-def _submitted(row: StudyRow) -> Study:
-    """As it was before anybody extended it."""
-    return study_of(row.submitted or row.document)
 
 
 def _model(session: Session, name: str, project: str) -> ModelRow:

@@ -86,7 +86,7 @@ def views(session: Session, rows: Sequence[StudyRow], active_seconds: float) -> 
 def _view(
     session: Session, row: StudyRow, tally: Tally, workers: int, bars: Sequence[BarRow]
 ) -> StudyView:
-    study, space = study_of(row.document), space_of(row.space)
+    study, space = study_of(row), space_of(row.space)
     stage, uniform = StudyState(row.stage), space.uniform()
     counts = progress(study, stage, tally, begun_before(row))
     is_active = row.state in ACTIVE

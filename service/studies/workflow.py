@@ -45,7 +45,7 @@ def resume(session: Session, study: str) -> StudyRow:
         row.retries += int(row.state == StudyState.FAILED)
         row.error = None
         enter(row, StudyState(row.stage))
-        keep_within(session, study, study_of(row.document).search.budget.trials)
+        keep_within(session, study, study_of(row).search.budget.trials)
         Events(session).record("resumed", study)
     elif row.state == StudyState.DONE:
         hint = "extend it, with more trials or with fresh seeds for another verification"
@@ -90,7 +90,7 @@ def delete(session: Session, study: str) -> None:
 
 def _check_retry(session: Session, row: StudyRow) -> None:
     """A search that used all its trials and has not one score can only fail again."""
-    trials, budget = Trials(session), study_of(row.document).search.budget.trials
+    trials, budget = Trials(session), study_of(row).search.budget.trials
     is_failed_search = row.state == StudyState.FAILED and row.stage == StudyState.SEARCHING
     if is_failed_search and trials.all_failed(row.id, budget):
         hint = f"submit a new study once the cause is mended: {row.error}"

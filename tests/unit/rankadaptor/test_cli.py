@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -14,6 +15,8 @@ from rankadaptor.study_view import studies_table, study_details
 from rankspace import errors
 from rankspace.observation import DataCounts
 from rankspace.wire import encode
+from service.storage import schema
+from service.storage.db import Database
 
 runner = CliRunner()
 
@@ -165,6 +168,25 @@ def test_a_path_that_cannot_be_used_is_an_error_of_ours(
     said = capsys.readouterr().err
     assert "cannot be " in said
     assert "fix:" in said
+
+
+@pytest.mark.parametrize(
+    ("before", "must_stop"), [(None, False), ("0009", True), ("0010", False), ("0011", False)]
+)
+def test_services_that_must_not_go_on_are_named_before_the_upgrade(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, before: str | None, must_stop: bool
+) -> None:
+    monkeypatch.setenv("RANKADAPTOR_DATA_DIRECTORY", str(tmp_path))
+    database = Database(f"sqlite:///{tmp_path / 'd.sqlite'}")
+    if before is not None:
+        command.upgrade(schema.configuration(database.engine), before)
+    database.close()
+    given = ["db", "upgrade", "--database-url", f"sqlite:///{tmp_path / 'd.sqlite'}"]
+    told = runner.invoke(cli.app, given)
+    assert told.exit_code == 0
+    first = told.output.splitlines()[0]
+    assert (first == f"services of schema {before} must not go on: stop them now") is must_stop
+    assert f"schema {before or 'none'} -> " in told.output
 
 
 def test_a_study_without_an_end_that_can_be_told_says_how_far_it_can() -> None:

@@ -8,7 +8,8 @@ import pytest
 from rankspace.lease import INPUTS_SINCE, PROTOCOL, Claim
 from rankspace.recipe import UNSTATED_READING, Inputs
 from rankspace.wire import encode
-from service.storage.documents import study_of, write_study
+from service.storage.documents import study_of
+from service.storage.older_form import write_older
 from service.studies.repository import Studies
 from tests.unit.service.driver import ON_BOTH, Service, measurement, model, score, study
 
@@ -86,9 +87,8 @@ def test_results_of_before_are_joined_by_none_that_were_read_otherwise(service: 
     study_id = service.submit()
     report(service, claim_of_before(service).json(), "old")
     with service.app.state.runtime.database.writing() as session:
-        studies = Studies(session)  # as a service of before left it
-        before = replace(study_of(studies.document(study_id)), inputs=Inputs())
-        studies.rewrite(study_id, write_study(before))
+        row = Studies(session).locked(study_id)  # as a service of before left it
+        row.request, row.document = None, write_older(replace(study_of(row), inputs=Inputs()))
     lease = service.claim("new")
     assert lease["inputs"] == OLD  # by which the worker gives it back before it trains
     refused = report(service, lease, "new", **stating(A, B))

@@ -148,7 +148,7 @@ def test_a_study_keeps_its_context_and_what_the_shipped_prior_said(service: Serv
     with service.app.state.runtime.database.reading() as session:
         row = Studies(session).get(identity)
         described = model_of(session.get_one(ModelRow, row.model_id).document)
-        submitted, space = study_of(row.document), space_of(row.space)
+        submitted, space = study_of(row), space_of(row.space)
     assert state.context == context_of(described, submitted, space)
     assert len(state.context.profiles) == len(space.layers)
     assert shipped_prior() is not None

@@ -1,7 +1,6 @@
 """Stored documents and columns that earlier versions wrote are read as they meant them."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,18 +9,14 @@ from perfmodel.additive.belief import Belief
 from rankspace.errors import InvalidInput
 from rankspace.observation import DataCounts
 from rankspace.rank_vector import RankVector
-from rankspace.recipe import Data, Inputs, Recipe
-from rankspace.study import StrategyName, Study
 from rankspace.verdict import Answer
-from rankspace.wire import encode, unpack
+from rankspace.wire import encode
 from service.storage.documents import (
     arms_of,
     belief_of,
     counts_of,
-    study_of,
     verdict_of,
     write_belief,
-    write_study,
 )
 
 OLD_BELIEF = (
@@ -101,48 +96,7 @@ def test_a_service_of_the_version_before_finds_the_fields_it_demands() -> None:
     assert value == {"log_worth": [0.25, -0.25], "prior": "", "spread": 0.0, "noise": None}
 
 
-STUDY = Study("s", "/m", Recipe(Data("t.jsonl")))
-A, B = "a" * 64, "b" * 64
-
-
-@pytest.mark.parametrize("inputs", [Inputs(), Inputs(A), Inputs(A, B), Inputs(A, B, 2)])
-def test_a_study_comes_back_with_its_inputs(inputs: Inputs) -> None:
-    study = replace(STUDY, inputs=inputs)
-    assert study_of(write_study(study)) == study
-
-
-def test_a_service_of_the_version_before_reads_a_study_of_today() -> None:
-    """It shares the database during an upgrade, and refuses fields that it does not know."""
-    document = json.loads(write_study(replace(STUDY, inputs=Inputs(A, B), paper="paper-1")))
-    assert not {"inputs", "paper"} & set(document["value"])
-    assert unpack(Study, document) == STUDY
-
-
-@pytest.mark.parametrize("paper", [False, "paper-1", "of a later release"])
-def test_a_study_comes_back_with_its_preset(paper: bool | str) -> None:
-    study = replace(STUDY, paper=paper)
-    assert study_of(write_study(study)) == study
-
-
 def test_counts_of_a_later_release_are_read_without_what_it_added() -> None:
     counts = DataCounts(9, 1, 2, 3, 4, 2, 2, 6, 5, 7)
     assert counts_of({**encode(counts), "later": 1}) == counts
     assert counts_of(None) is None
-
-
-def test_a_study_of_the_version_before_says_nothing_of_its_inputs() -> None:
-    document = json.loads(write_study(STUDY))
-    del document["inputs"]
-    assert study_of(json.dumps(document)) == STUDY
-
-
-def test_a_strategy_that_came_later_has_a_stand_in_where_the_version_before_looks() -> None:
-    study = Study(name="s", model="m", recipe=Recipe(data=Data(train="t.jsonl")))
-    study = replace(study, search=replace(study.search, strategy=StrategyName.BLEND))
-    document = json.loads(write_study(study))
-    assert document["value"]["search"]["strategy"] == "additive"
-    assert study_of(write_study(study)) == study
-    for strategy in (StrategyName.ADDITIVE, StrategyName.GP):
-        other = replace(study, search=replace(study.search, strategy=strategy))
-        assert "strategy" not in json.loads(write_study(other))
-        assert study_of(write_study(other)).search.strategy is strategy

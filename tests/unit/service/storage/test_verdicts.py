@@ -1,14 +1,11 @@
 """A verdict is stored twice: all of it, and what a service of the version before reads."""
 
-import json
 from dataclasses import replace
 
 from rankspace import Comparison, RankVector, Verdict
-from rankspace.study import Study
 from rankspace.verdict import Answer, Controlled, RatePoint, Rates
-from rankspace.wire import decode, encode
-from service.storage.documents import plain_verdict, study_of, verdict_of, write_study
-from tests.unit.service.driver import study
+from rankspace.wire import encode
+from service.storage.documents import plain_verdict, verdict_of
 
 UNIFORM = RankVector((2, 2))
 VERSUS = Comparison(0.1, 0.05, 0.15, 6, Answer.BETTER, 0, worst=-0.01, texts=64, least_gain=0.01)
@@ -51,16 +48,3 @@ def test_all_of_it_is_read_unless_the_version_before_has_written_a_newer_one() -
 
 def test_what_a_later_version_says_beside_is_passed_over() -> None:
     assert verdict_of(encode(plain_verdict(VERDICT)), {**encode(VERDICT), "later": 1}) == VERDICT
-
-
-def test_what_a_verdict_is_judged_by_is_fixed_beside_the_document() -> None:
-    given = decode(Study, study(verify={"margin": 0.5, "least_gain": 0.25}))
-    document = write_study(given)
-    assert study_of(document) == given
-    assert "margin" not in encode(plain_of(document))
-    assert '"margin":0.01' in write_study(decode(Study, study()))
-
-
-def plain_of(document: str) -> object:
-    """What the version before reads of ``verify``."""
-    return json.loads(document)["value"]["verify"]

@@ -11,7 +11,8 @@ from rankspace import Observation
 from rankspace.recipe import UNSTATED_READING, Inputs
 from service.planning.replay import replay
 from service.planning.study_results import StudyResults
-from service.storage.documents import belief_of, study_of, write_study
+from service.storage.documents import belief_of, study_of
+from service.storage.older_form import write_older
 from service.studies.repository import Studies
 from tests.unit.service.driver import ON_BOTH, Service, model, score, start, study
 
@@ -379,9 +380,9 @@ def test_results_of_before_stay_with_what_they_were_read_by(service: Service) ->
     first = _origin(service)
     service.work(1)
     with service.app.state.runtime.database.writing() as session:
-        studies = Studies(session)  # as a service of before left it
-        before = replace(study_of(studies.document(first)), inputs=Inputs(ONE, OTHER))
-        studies.rewrite(first, write_study(before))
+        row = Studies(session).locked(first)  # as a service of before left it
+        before = replace(study_of(row), inputs=Inputs(ONE, OTHER))
+        row.request, row.document = None, write_older(before)
     refused = _begin(service, first, inputs={"reading": 2})
     assert "inputs.reading is 1 there and 2 here" in refused.json()["detail"]
     begun = _begin(service, first)

@@ -1,0 +1,95 @@
+"""What was submitted is read whole; the older form beside it is for services of before."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rankspace.errors import InvalidInput
+from rankspace.recipe import Data, Inputs, Recipe
+from rankspace.study import Control, Extension, StrategyName, Study, Verify
+from rankspace.wire import unpack
+from service.storage.documents import present_study, write_request
+from service.storage.older_form import JUDGED_BY, read_older, write_older
+
+STUDY = Study("s", "/m", Recipe(Data("t.jsonl")))
+A, B = "a" * 64, "b" * 64
+LATER = replace(
+    STUDY,
+    search=replace(STUDY.search, strategy=StrategyName.BLEND),
+    verify=Verify(margin=0.5, least_gain=0.25, controls=(Control.O_PROJ,), rates=(3.0,)),
+    inputs=Inputs(A, B, 2),
+    paper="paper-1",
+)
+"""With all that came later."""
+
+
+def forgetful(document: str) -> dict[str, Any]:
+    """What a service of before knows of a document, which it keeps of what it rewrites."""
+    packed = json.loads(document)
+    return {name: packed[name] for name in ("wire", "value")}
+
+
+@pytest.mark.parametrize("study", [STUDY, LATER, replace(STUDY, inputs=Inputs(A))])
+def test_a_study_comes_back_in_either_form(study: Study) -> None:
+    assert present_study(write_request(study), write_older(study)) == study
+    assert present_study(None, write_older(study)) == read_older(write_older(study)) == study
+
+
+def test_a_service_of_before_meets_no_field_and_no_strategy_that_it_does_not_know() -> None:
+    said = forgetful(write_older(LATER))
+    assert not {"inputs", "paper"} & said["value"].keys()
+    assert not {*JUDGED_BY} & said["value"]["verify"].keys()
+    assert said["value"]["search"]["strategy"] == "additive"
+    assert unpack(Study, said) == STUDY
+
+
+@pytest.mark.parametrize("strategy", [StrategyName.ADDITIVE, StrategyName.GP])
+def test_strategies_that_it_knows_have_no_stand_in(strategy: StrategyName) -> None:
+    study = replace(STUDY, search=replace(STUDY.search, strategy=strategy))
+    assert json.loads(write_older(study)).keys() == {"wire", "value", "inputs", "judged_by"}
+    assert read_older(write_older(study)).search.strategy is strategy
+
+
+def test_what_a_service_of_before_has_rewritten_has_lost_nothing() -> None:
+    left = json.dumps(forgetful(write_older(LATER)))
+    assert read_older(left) == STUDY
+    assert present_study(write_request(LATER), left) == LATER
+
+
+def test_what_it_has_changed_counts() -> None:
+    by = Extension(trials=5, seeds=20)
+    extended = LATER.extended(by)
+    assert extended.verify.max_trials > LATER.verify.max_trials
+    left = json.dumps(forgetful(write_older(extended)))
+    assert present_study(write_request(LATER), left) == extended
+
+
+def test_inputs_that_became_known_complete_those_that_were_submitted() -> None:
+    submitted = replace(LATER, inputs=Inputs(A))
+    known = write_older(replace(submitted, inputs=Inputs(A, B, 2)))
+    assert present_study(write_request(submitted), known) == LATER
+
+
+def test_what_a_verdict_is_judged_by_is_written_also_where_nobody_said_anything() -> None:
+    """Whatever later releases take for it."""
+    said = json.loads(write_request(STUDY))["value"]["verify"]
+    assert {name: said[name] for name in JUDGED_BY} == {
+        "margin": 0.01,
+        "least_gain": None,
+        "controls": [],
+        "rates": [],
+    }
+    assert json.loads(write_older(STUDY))["judged_by"] == {name: said[name] for name in JUDGED_BY}
+
+
+def test_a_study_of_before_says_nothing_of_its_inputs() -> None:
+    assert read_older(json.dumps(forgetful(write_older(STUDY)))) == STUDY
+
+
+def test_an_unknown_field_of_what_was_submitted_is_an_error() -> None:
+    packed = json.loads(write_request(STUDY))
+    packed["value"]["later"] = 1
+    with pytest.raises(InvalidInput, match="later = 1: unknown field"):
+        present_study(json.dumps(packed), write_older(STUDY))
