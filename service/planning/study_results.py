@@ -36,8 +36,14 @@ log = structlog.get_logger(__name__)
 PART = 2_000
 """Results read at once."""
 
+FITTED = (StrategyName.ADDITIVE, StrategyName.BLEND)
+"""Strategies that fit the additive model anyway, which says what a trial's noise is."""
+
 LEAST_KEPT, KEPT_GROWTH = 100, 1.05
 """Scores from which on a refit is kept for a restart, and how many more the next one is of."""
+
+GROUP_BYTES = 72
+"""Of a group of held-out texts in a result: its loss and how many tokens, as Python keeps them."""
 
 LARGEST_KEPT = 32 << 20
 """Bytes of a refit beyond which it is learned anew rather than kept."""
@@ -140,10 +146,10 @@ class StudyResults:
     def noise(self) -> float | None:
         """What the model takes one trial's noise for; None before two trials have a score.
 
-        And for strategies whose predictions come of another model: fitting this one beside, with
-        every proposal, would hold up the planning.
+        And for strategies whose predictions come of another model alone: fitting this one beside,
+        with every proposal, would hold up the planning.
         """
-        if self.state.strategy is not StrategyName.ADDITIVE:
+        if self.state.strategy not in FITTED:
             return None
         found = noise_estimate(self.state)
         return None if found is None else found.sd
@@ -152,7 +158,8 @@ class StudyResults:
     def size(self) -> int:
         """Bytes of memory, roughly."""
         others = (self.controls + len(self.later)) * 8 * len(self.space.layers)
-        return self.state.size + others
+        groups = sum(len(one.texts.losses) for one in self.later if one.texts)
+        return self.state.size + others + GROUP_BYTES * groups
 
     def catch_up(self, session: Session, until: float = math.inf) -> bool:
         """Read what was accepted since the last time.

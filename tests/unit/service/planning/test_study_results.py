@@ -1,6 +1,7 @@
 """What a step knows of finished trials: the same after any restart, and in the replay."""
 
 import dataclasses
+import sys
 from typing import Any
 
 import pytest
@@ -8,16 +9,17 @@ import structlog
 from sqlalchemy import delete, select, text, update
 
 from perfmodel.meta.shipped import shipped_prior
-from rankspace import Purpose, Study
+from rankspace import Purpose, RankVector, Study
 from rankspace.context import context_of
+from rankspace.observation import TextLosses
 from rankspace.wire import decode
 from service.planning.planner import THREADS
 from service.planning.replay import replay
 from service.planning.study_results import StudyResults
 from service.storage.documents import model_of, space_of, study_of
-from service.storage.tables import EventRow, FitRow, ModelRow
+from service.storage.tables import EventRow, FitRow, ModelRow, TrialRow
 from service.studies.repository import Studies
-from service.trials.results import fidelity
+from service.trials.results import Result, fidelity
 from tests.unit.service.driver import ON_BOTH, Service, measurement, model, outcome, score, study
 
 pytestmark = pytest.mark.slow
@@ -68,6 +70,31 @@ def test_a_ledger_that_grew_equals_one_that_is_opened_late(service: Service) -> 
     assert grown.search_seconds > 0.0
     assert len(grown.later) == len(ran) - 14
     assert grown.state.to_bytes() == _open(service, identity).state.to_bytes()
+
+
+def test_losses_by_text_count_in_the_size(service: Service) -> None:
+    results = _open(service, service.submit())
+    before = results.size
+    losses = tuple(1000.0 + index for index in range(5_000))
+    texts = TextLosses(losses, tuple(range(1_000, 6_000)))
+    result = Result(1, 1, Purpose.VERIFY, RankVector(()), 0, -3.0, texts, 10, 1.0, None)
+    results.later.append(result)
+    held = sum(sys.getsizeof(one) for one in (*losses, losses, *texts.tokens, texts.tokens))
+    assert 0.9 * held < results.size - before < 1.2 * held
+
+
+@pytest.mark.parametrize(("strategy", "is_kept"), [("blend", True), ("gp", False)])
+def test_the_noise_of_predictions_is_kept_where_the_additive_model_is_fitted_anyway(
+    service: Service, strategy: str, is_kept: bool
+) -> None:
+    budget = {"parameters": "uniform:2", "trials": 16}
+    service.submit(search={**study()["search"], "strategy": strategy, "budget": budget})
+    service.work(16)
+    with service.app.state.runtime.database.reading() as session:
+        proposed = select(TrialRow.noise).where(TrialRow.mean.is_not(None))
+        kept = session.scalars(proposed).all()
+    assert len(kept) > 3
+    assert any(noise is not None for noise in kept) is is_kept
 
 
 def test_the_best_control_is_the_first_with_the_highest_score(service: Service) -> None:
