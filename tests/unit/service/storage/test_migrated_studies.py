@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
@@ -69,7 +70,7 @@ def add(database: Database, **documents: tuple[str, str | None]) -> None:
             connection.execute(text(STUDY), values)
 
 
-def stored(database: Database, name: str, columns: str = "request, document") -> tuple[str, ...]:
+def stored(database: Database, name: str, columns: str = "request, document") -> tuple[Any, ...]:
     with database.engine.connect() as connection:
         found = text(f"SELECT {columns} FROM studies WHERE id = :id")
         return tuple(connection.execute(found, {"id": name}).one())
