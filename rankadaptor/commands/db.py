@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rankadaptor.screen import out
+from rankspace.errors import Conflict
 
 if TYPE_CHECKING:
     from service.storage.db import Database
@@ -26,22 +27,31 @@ Url = Annotated[
 File = Annotated[Path, typer.Argument(help="A file that ends in .jsonl.gz.")]
 
 
+Stopped = Annotated[
+    bool,
+    typer.Option(
+        "--services-stopped",
+        help="No service runs on a database of before schema 0010, which is upgraded only then.",
+    ),
+]
+
 RULES_OF_TODAY = "0010"
-"""Schema from which on a service beside another one plans verifications on the same seeds."""
+"""Schema from which on a service knows the rates of trials and the seeds of verifications."""
 
 
 @app.command()
-def upgrade(database_url: Url = None) -> None:
+def upgrade(database_url: Url = None, services_stopped: Stopped = False) -> None:
     """Bring the schema to this program's; workers go on meanwhile.
 
-    So do services of schema 0010 and later, until they are replaced. Stop older ones first.
+    Services of schema 0011 and later go on until they are replaced; one of 0010 cannot read studies
+    with a survey. Those of before 0010 are stopped first.
     """
     from service.storage import schema
 
     with _database(database_url) as database:
         before = schema.revision(database)
-        if before is not None and before < RULES_OF_TODAY:
-            out.print(f"services of schema {before} must not go on: stop them now")
+        if before is not None and not services_stopped:
+            _check_rules(before)
         schema.upgrade(database)
         out.print(f"schema {before or 'none'} -> {schema.revision(database)}")
 
@@ -98,6 +108,21 @@ def _database(url: str | None) -> Iterator["Database"]:
             yield database
         finally:
             database.close()
+
+
+def _check_rules(schema: str) -> None:
+    """Refuse to change the schema under services that go by other rules.
+
+    Raises:
+        Conflict: Those of ``schema`` do.
+    """
+    if schema < RULES_OF_TODAY:
+        raise Conflict(
+            f"the database has schema {schema}: beside services of this version, those of that one "
+            "would run trials of verify.rates at the recipe's learning rate, plan verifications on "
+            "other seeds and rewrite studies without what they do not know",
+            hint="stop them, then run: rankadaptor db upgrade --services-stopped",
+        )
 
 
 def _tell(counts: dict[str, int], what: str) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
+from alembic.command import upgrade
 from rich.console import Console
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from rankadaptor import cli
 from rankadaptor.exit_codes import ExitCode, exit_code
@@ -170,23 +170,41 @@ def test_a_path_that_cannot_be_used_is_an_error_of_ours(
     assert "fix:" in said
 
 
+def _upgrade_from(directory: Path, before: str | None, *more: str) -> tuple[Result, str | None]:
+    """What the command says of a database of that schema, and the schema it has then."""
+    database = Database(f"sqlite:///{directory / 'd.sqlite'}")
+    if before is not None:
+        upgrade(schema.configuration(database.engine), before)
+    given = ["db", "upgrade", "--database-url", f"sqlite:///{directory / 'd.sqlite'}"]
+    told = runner.invoke(cli.app, [*given, *more])
+    after = schema.revision(database)
+    database.close()
+    return told, after
+
+
 @pytest.mark.parametrize(
-    ("before", "must_stop"), [(None, False), ("0009", True), ("0010", False), ("0011", False)]
+    ("before", "more"),
+    [(None, ()), ("0009", ("--services-stopped",)), ("0010", ()), ("0011", ())],
 )
-def test_services_that_must_not_go_on_are_named_before_the_upgrade(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, before: str | None, must_stop: bool
+def test_the_schema_is_upgraded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, before: str | None, more: tuple[str, ...]
 ) -> None:
     monkeypatch.setenv("RANKADAPTOR_DATA_DIRECTORY", str(tmp_path))
-    database = Database(f"sqlite:///{tmp_path / 'd.sqlite'}")
-    if before is not None:
-        command.upgrade(schema.configuration(database.engine), before)
-    database.close()
-    given = ["db", "upgrade", "--database-url", f"sqlite:///{tmp_path / 'd.sqlite'}"]
-    told = runner.invoke(cli.app, given)
+    told, after = _upgrade_from(tmp_path, before, *more)
     assert told.exit_code == 0
-    first = told.output.splitlines()[0]
-    assert (first == f"services of schema {before} must not go on: stop them now") is must_stop
-    assert f"schema {before or 'none'} -> " in told.output
+    assert told.output == f"schema {before or 'none'} -> {after}\n"
+    assert after != before
+
+
+def test_the_schema_stays_under_services_that_go_by_other_rules(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("RANKADAPTOR_DATA_DIRECTORY", str(tmp_path))
+    told, after = _upgrade_from(tmp_path, "0009")
+    assert after == "0009"
+    assert isinstance(told.exception, errors.Conflict)
+    assert "at the recipe's learning rate" in told.exception.detail
+    assert told.exception.hint.endswith("rankadaptor db upgrade --services-stopped")
 
 
 def test_a_study_without_an_end_that_can_be_told_says_how_far_it_can() -> None:
