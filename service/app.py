@@ -149,6 +149,7 @@ def _housekeeping(runtime: Runtime) -> Housekeeping:
         runtime.leases,
         runtime.planning,
         runtime.artifacts,
+        runtime.database,
         runtime.settings.housekeeping_seconds,
     )
     runtime.metrics.watch_housekeeping(lambda: time.time() - housekeeping.age)

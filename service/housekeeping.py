@@ -11,6 +11,8 @@ from service.allocation import give_back
 from service.leases.lease_service import LeaseService
 from service.leases.uploads import ArtifactTransfer
 from service.planning.queue import PATIENCE_SECONDS, PlanningQueue
+from service.storage.db import Database
+from service.studies.requests import keep_requests
 
 log = structlog.get_logger(__name__)
 
@@ -22,7 +24,8 @@ CATCH_UP_SECONDS = 2.0
 """How often the database is asked for what another process did, or died of."""
 
 TIDY_SECONDS = 30.0
-"""How often memory that is free is given back, and files nobody will need are deleted."""
+"""How often memory that is free is given back, files nobody will need are deleted, and what was
+submitted is kept of studies that a service of before stored."""
 
 
 class Housekeeping:
@@ -33,11 +36,13 @@ class Housekeeping:
         leases: LeaseService,
         planning: PlanningQueue,
         artifacts: ArtifactTransfer,
+        database: Database,
         interval: float,
     ) -> None:
         self._leases = leases
         self._artifacts = artifacts
         self._planning = planning
+        self._database = database
         self._interval = interval
         self._succeeded_at = time.monotonic()
         self._caught_up_at = -math.inf
@@ -47,6 +52,7 @@ class Housekeeping:
         self._thread = threading.Thread(target=self._work, name="housekeeping", daemon=True)
 
     def start(self) -> None:
+        keep_requests(self._database)
         self.sweep(PATIENCE_SECONDS)  # claims wait for the rest
         self._planning.warm_all()
         self._succeeded_at = time.monotonic()
@@ -85,6 +91,7 @@ class Housekeeping:
         if time.monotonic() - self._tidied_at >= TIDY_SECONDS:
             give_back()
             self._artifacts.tidy()
+            keep_requests(self._database)
             self._tidied_at = time.monotonic()
 
     def _work(self) -> None:

@@ -143,11 +143,18 @@ def enter(row: StudyRow, state: StudyState) -> None:
 def change(row: StudyRow, study: Study) -> None:
     """Note what has become of a locked study: search trials, fresh seeds, inputs.
 
-    What was submitted stays as it is. Of a study that a service of before stored it is kept from
-    now on, before one of them rewrites it.
+    What was submitted stays as it is.
+    """
+    keep_request(row)
+    row.document = write_older(study)
+
+
+def keep_request(row: StudyRow) -> None:
+    """Keep what was submitted of a locked study that a service of before stored.
+
+    Whatever one of them rewrites from then on, the study loses nothing.
     """
     row.request = row.request or write_request(submitted_of(row))
-    row.document = write_older(study)
 
 
 def go_back(row: StudyRow) -> None:

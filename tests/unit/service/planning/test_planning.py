@@ -17,6 +17,8 @@ from rankspace.wire import decode
 from service.housekeeping import Housekeeping
 from service.planning import planner, queue
 from service.planning.plan import Plan
+from service.storage.db import Database
+from service.storage.schema import upgrade
 from service.storage.tables import WorkerRow
 from service.studies.candidates import add_candidate
 from service.studies.workflow import pause
@@ -247,11 +249,14 @@ class _Idle:
     def warm_all(self) -> None: ...
 
 
-def test_housekeeping_survives_whatever_happens() -> None:
+def test_housekeeping_survives_whatever_happens(tmp_path: Path) -> None:
     leases: Any = _Broken()
     idle: Any = _Idle()
-    housekeeping = Housekeeping(leases, idle, idle, 0.01)
+    database = Database(f"sqlite:///{tmp_path / 'd.sqlite'}")
+    upgrade(database)
+    housekeeping = Housekeeping(leases, idle, idle, database, 0.01)
     housekeeping.start()
     wait_for(lambda: leases.turns >= 5)
     assert housekeeping.is_alive
     housekeeping.stop()
+    database.close()

@@ -8,7 +8,7 @@ import pytest
 
 from rankspace.errors import InvalidInput
 from rankspace.recipe import Data, Inputs, Recipe
-from rankspace.study import Control, Extension, StrategyName, Study, Verify
+from rankspace.study import Control, Extension, StrategyName, Study, Survey, Verify
 from rankspace.wire import unpack
 from service.storage.documents import present_study, write_request
 from service.storage.older_form import JUDGED_BY, read_older, write_older
@@ -43,6 +43,26 @@ def test_a_service_of_before_meets_no_field_and_no_strategy_that_it_does_not_kno
     assert not {*JUDGED_BY} & said["value"]["verify"].keys()
     assert said["value"]["search"]["strategy"] == "additive"
     assert unpack(Study, said) == STUDY
+
+
+OF_STUDY = {"name", "model", "recipe", "search", "verify", "recover", "gpu_memory_gib"}
+OF_SEARCH = {"ranks", "granularity", "fixed", "budget", "trial", "strategy", "prior", "seed"}
+OF_VERIFY = {"candidates", "seeds", "max_trials", "random_control"}
+"""All that services of schemas 0009 and 0010 look for within a study; what else there is, these
+refuse."""
+
+
+@pytest.mark.parametrize(("survey", "refused"), [(None, set()), (Survey(), {"survey"})])
+def test_a_service_of_schema_0010_refuses_a_survey_and_nothing_else(
+    survey: Survey | None, refused: set[str]
+) -> None:
+    """It does so rather than search without one; and no study without a survey names it."""
+    study = replace(LATER, search=replace(STUDY.search, survey=survey))
+    said = forgetful(write_older(study))["value"]
+    assert said.keys() <= OF_STUDY
+    assert said["verify"].keys() <= OF_VERIFY
+    assert said["search"].keys() - OF_SEARCH == refused
+    assert present_study(write_request(study), write_older(study)) == study
 
 
 @pytest.mark.parametrize("strategy", [StrategyName.ADDITIVE, StrategyName.GP])

@@ -2,11 +2,18 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import pytest
+import structlog
 from sqlalchemy import text
 
-from tests.unit.service.driver import Service, study
+from rankspace.recipe import Inputs
+from service import housekeeping
+from service.studies.requests import keep_requests
+from tests.unit.service.driver import Service, measurement, score, start, study
+from tests.waiting import wait_for
 
 A, B = "a" * 64, "b" * 64
 LATER: Mapping[str, Any] = {
@@ -20,6 +27,8 @@ LATER: Mapping[str, Any] = {
     },
 }
 """What a service of schema 0009 knows nothing of."""
+
+STATED = {"data": A, "tokenizer": B, "reading": 2}
 
 STATE_INPUTS = "UPDATE studies SET document = :document WHERE id = :id"
 EXTEND = (
@@ -47,7 +56,10 @@ def execute(service: Service, statement: str, study_id: str, event: str, **value
 
 
 def forgotten(document: str, trials: int = 0, **beside: Any) -> str:
-    """As a service of schema 0009 writes it: the inputs lay beside then, and nothing else."""
+    """As a service of schema 0009 writes it: the inputs lay beside then, and nothing else.
+
+    By hand, after what that release wrote: it is not here to run.
+    """
     packed = json.loads(document)
     packed["value"]["search"]["budget"]["trials"] += trials
     kept = {name: packed[name] for name in ("wire", "value", "inputs")}
@@ -76,9 +88,8 @@ def test_inputs_that_it_writes_down_cost_the_study_nothing(service: Service) -> 
     study_id = service.submit(**LATER)
     before = seen(service, study_id)
     _, document, _ = documents(service, study_id)
-    stated = {"data": A, "tokenizer": B, "reading": 2}
-    execute(service, STATE_INPUTS, study_id, "done", document=forgotten(document, inputs=stated))
-    assert seen(service, study_id) == {**before, "inputs": stated}
+    execute(service, STATE_INPUTS, study_id, "done", document=forgotten(document, inputs=STATED))
+    assert seen(service, study_id) == {**before, "inputs": STATED}
     assert before["verify"]["margin"] == 0.5
     assert before["search"]["strategy"] == "blend"
 
@@ -111,6 +122,67 @@ def test_a_key_still_finds_what_it_has_extended(service: Service) -> None:
     assert service.client.post("/v1/studies", json=sent, headers=headers).json()["id"] == first
     other = {**sent, "verify": {**LATER["verify"], "margin": 0.25}}
     assert service.client.post("/v1/studies", json=other, headers=headers).status_code == 409
+
+
+def test_nobody_rewrites_what_was_submitted(service: Service) -> None:
+    study_id = service.submit(**LATER)
+    path = f"/v1/studies/{study_id}"
+    kept = documents(service, study_id).request
+    while lease := service.claim():
+        measured = {**measurement(score(lease), lease), "versions": Inputs(A, B, 2).stated()}
+        service.report(lease, score(lease), measurement=measured)
+    assert seen(service, study_id)["inputs"] == STATED
+    assert service.post(f"{path}/extend", {"trials": 2}).status_code == 200
+    assert documents(service, study_id).request == kept
+    assert service.post(f"{path}/cancel").status_code == 200
+    assert seen(service, study_id)["search"]["budget"]["trials"] == 7
+    assert documents(service, study_id).request == kept
+    keep_requests(service.app.state.runtime.database)
+    assert documents(service, study_id).request == kept
+
+
+def test_what_it_submits_is_kept_before_any_other_rewrites_it(service: Service) -> None:
+    lost, extended, ours = (service.submit(**LATER) for _ in range(3))
+    whole = documents(service, lost)
+    database = service.app.state.runtime.database
+    for study_id in (lost, extended):
+        execute(service, SUBMIT, study_id, "submitted", document=whole.document)
+    extend_as_before(service, extended)
+    keep_requests(database)
+    for study_id in (lost, extended, ours):
+        assert json.loads(documents(service, study_id).request) == json.loads(whole.request)
+    before = seen(service, lost)
+    execute(service, STATE_INPUTS, lost, "done", document=forgotten(whole.document))
+    assert seen(service, lost) == before
+
+
+def test_it_is_kept_at_our_start_and_by_housekeeping(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = start(directory)
+    with service.client:
+        study_id = service.submit()
+        request, document, _ = documents(service, study_id)
+        execute(service, SUBMIT, study_id, "submitted", document=document)
+    monkeypatch.setattr(housekeeping, "TIDY_SECONDS", 0.0)
+    service = start(directory, housekeeping_seconds=0.05)
+    with service.client:
+        assert documents(service, study_id).request == request
+        execute(service, SUBMIT, study_id, "submitted", document=document)
+        wait_for(lambda: documents(service, study_id).request == request)
+
+
+def test_a_study_that_cannot_be_read_keeps_nobody_from_the_rest(service: Service) -> None:
+    broken, readable = service.submit(), service.submit()
+    _, document, _ = documents(service, readable)
+    unreadable = json.dumps({**json.loads(document), "wire": 0})
+    execute(service, SUBMIT, broken, "submitted", document=unreadable)
+    execute(service, SUBMIT, readable, "submitted", document=document)
+    with structlog.testing.capture_logs() as logs:
+        keep_requests(service.app.state.runtime.database)
+    assert [one["study"] for one in logs if one["event"] == "study cannot be read"] == [broken]
+    assert documents(service, broken).request is None
+    assert documents(service, readable).request is not None
 
 
 def test_what_it_submits_is_kept_from_our_first_change_on(service: Service) -> None:
