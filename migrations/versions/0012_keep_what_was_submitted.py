@@ -5,6 +5,7 @@ did not know them lost them when it rewrote the document.
 """
 
 import json
+import logging
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,6 +15,14 @@ revision = "0012"
 down_revision = "0011"
 branch_labels = None
 depends_on = None
+
+log = logging.getLogger(__name__)
+
+OVER = ("done", "cancelled")
+"""States of studies whose verdict, if any, stands."""
+
+MOST_NAMED = 20
+"""Studies that one message names."""
 
 BESIDE = ("inputs", "paper")
 JUDGED_BY = {"margin": 0.01, "least_gain": None, "controls": [], "rates": []}
@@ -27,21 +36,30 @@ def upgrade() -> None:
     """Fill in what was submitted; the documents stay as they are, for services of before.
 
     What such a service took from an extended study's document is taken from what the document was
-    before.
+    before. What else one had taken is gone, and what is left counts as submitted.
     """
     op.add_column("studies", sa.Column("request", sa.Text(), nullable=True))
     connection = op.get_bind()
-    studies = connection.execute(sa.text("SELECT id, document, submitted FROM studies")).all()
+    found = sa.text("SELECT id, state, document, submitted FROM studies ORDER BY created_at, id")
     fill = sa.text("UPDATE studies SET request = :request WHERE id = :id")
-    for study, document, submitted in studies:
-        request = _request(json.loads(document), json.loads(submitted or document))
-        if request is not None:
-            connection.execute(fill, {"id": study, "request": _text(request)})
+    unjudged = []
+    for study, state, *documents in connection.execute(found).all():
+        document, submitted = (json.loads(text or documents[0]) for text in documents)
+        request = _request(document, submitted)
+        if request is None:
+            continue
+        connection.execute(fill, {"id": study, "request": _text(request)})
+        if state not in OVER and "judged_by" not in {**document, **submitted}:
+            unjudged.append(study)
+    if unjudged:
+        _tell(unjudged)
 
 
 def downgrade() -> None:
     """Put back into the documents what services of before have lost of them."""
     connection = op.get_bind()
+    if connection.dialect.name == "postgresql":  # what is changed meanwhile would be lost
+        op.execute("LOCK TABLE studies IN ACCESS EXCLUSIVE MODE")
     found = sa.text("SELECT id, request, document, submitted FROM studies")
     change = sa.text(
         "UPDATE studies SET document = :document, submitted = :submitted WHERE id = :id"
@@ -54,6 +72,19 @@ def downgrade() -> None:
             new = {"id": study, "document": document, "submitted": submitted}
             connection.execute(change, new)
     op.drop_column("studies", "request")
+
+
+def _tell(studies: list[str]) -> None:
+    """Say whose verdicts, yet to come, may be judged by less than was submitted."""
+    named = ", ".join(studies[:MOST_NAMED]) + (", …" if len(studies) > MOST_NAMED else "")
+    log.warning(
+        "%d studies that are not over do not say by what they are judged (verify.margin, "
+        "least_gain, controls, rates): a service of before schema 0010 stored them, or took it "
+        "from them. They are judged as if nobody had said anything of it, and what else lay beside "
+        "(paper, the strategy blend) may be gone as well: %s",
+        len(studies),
+        named,
+    )
 
 
 def _text(packed: dict[str, Any]) -> str:

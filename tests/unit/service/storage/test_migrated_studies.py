@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from service.storage.db import Database
 from service.storage.documents import present_study, read_request, write_request
 from service.storage.older_form import read_older, write_older
 from tests.services import Postgres
+from tests.waiting import wait_for
 
 PLAIN = Study("s", "/m", Recipe(Data("t.jsonl")))
 LATER = replace(
@@ -38,9 +40,10 @@ STUDY = (
     "state, stage, retries, created_at) VALUES (:id, 'default', 'md', '/m', 's', :document, "
     ":submitted, '{}', 'done', 'done', 0, 1.0)"
 )
+OF_POSTGRES = ["postgresql"]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", *OF_POSTGRES])
 def before(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """A database of schema 0011 with a model."""
     if request.param == "sqlite":
@@ -58,7 +61,7 @@ def before(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]
 
 
 def forgotten(study: Study) -> str:
-    """As a service of schema 0009 rewrites it."""
+    """As a service of schema 0009 rewrites it: by hand, after what that release wrote."""
     packed = json.loads(write_older(study))
     return json.dumps({name: packed[name] for name in ("wire", "value", "inputs")})
 
@@ -135,3 +138,53 @@ def test_a_study_that_a_service_of_before_stored_stays_in_its_form(before: Datab
     add(before, st=(forgotten(PLAIN), None))
     command.downgrade(config, "0011")
     assert stored(before, "st", "document") == (forgotten(PLAIN),)
+
+
+def test_studies_whose_verdict_may_be_judged_by_less_than_was_submitted_are_named(
+    before: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    lost, whole = forgotten(LATER), write_older(LATER)
+    add(before, lost=(lost, None), back=(lost, whole), whole=(whole, None), over=(lost, None))
+    with before.engine.begin() as connection:
+        under_way = "UPDATE studies SET state = 'searching' WHERE id <> 'over'"
+        connection.execute(text(under_way))
+    schema.upgrade(before)
+    (said,) = (one.getMessage() for one in caplog.records if one.levelname == "WARNING")
+    assert said.startswith("1 studies that are not over")
+    assert said.endswith(": lost")
+
+
+def test_nothing_is_said_where_nothing_can_be_lost(
+    before: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    add(before, whole=(write_older(LATER), None))
+    with before.engine.begin() as connection:
+        connection.execute(text("UPDATE studies SET state = 'searching'"))
+    schema.upgrade(before)
+    assert [one for one in caplog.records if one.levelname == "WARNING"] == []
+
+
+@pytest.mark.parametrize("before", OF_POSTGRES, indirect=True)
+def test_a_downgrade_waits_for_whoever_writes_to_a_study(before: Database) -> None:
+    """SQLite has one writer anyway."""
+    schema.upgrade(before)
+    add(before, st=(write_older(LATER), write_older(LATER)))
+    request = text("UPDATE studies SET request = :request")
+    with before.engine.begin() as connection:
+        connection.execute(request, {"request": write_request(LATER)})
+    with ThreadPoolExecutor(1) as pool:
+        with before.engine.begin() as connection:
+            extend = text("UPDATE studies SET document = :document")
+            connection.execute(extend, {"document": write_older(EXTENDED)})
+            config = schema.configuration(before.engine)
+            downgrade = pool.submit(command.downgrade, config, "0011")
+            wait_for(lambda: _waits(before))
+        downgrade.result()
+    (document,) = stored(before, "st", "document")
+    assert read_older(document) == EXTENDED
+
+
+def _waits(database: Database) -> bool:
+    """Whether anybody waits for a lock."""
+    with database.engine.connect() as connection:
+        return bool(connection.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))
