@@ -4,6 +4,18 @@ from dataclasses import dataclass, field
 
 from rankspace.wire import LATER
 
+COMPONENTS = 64
+"""Principal components of which a profile tells the share, unless asked otherwise: most studies
+allow no higher rank."""
+MOST_SHARES = 40_000
+"""Of a model's profiles in all. A model is registered in one request: of 20,000 matrices, the
+most there may be, what it says besides takes 7.4 of the 8 MiB that the service reads."""
+
+
+def most_components(matrices: int) -> int:
+    """How many components there is room for in the profile of each of ``matrices``."""
+    return max(0, MOST_SHARES // matrices - 1)  # the name of the field takes room as well
+
 
 @dataclass(frozen=True, slots=True)
 class LayerProfile:

@@ -6,13 +6,13 @@ import torch
 from torch import nn
 
 from rankspace.errors import InvalidInput
+from rankspace.layer_profile import COMPONENTS, most_components
 
-COMPONENTS = 64
-"""Ratios kept of a matrix unless asked otherwise: most studies allow no higher rank."""
-MOST_VALUES = 80_000
-"""Of a model's profiles in all. A model is registered in one request, and what it says besides is
-up to 300,000 values of the 400,000 that the service reads."""
-
+LEAST_KEPT = 2 * COMPONENTS
+"""Rows of an input's basis. Twice as many as are asked for, as peft takes, are few where few are
+asked for: of an input without any structure the first of one component comes out a fifth too low.
+With so many rows the shares are up to an eighth too low for such an input, and a tenth where they
+fall with the square root; the ranks that are made of them hardly move."""
 NOTHING = 1e-12
 """A share below it is what rounding leaves of float32 inputs."""
 
@@ -28,9 +28,9 @@ def components_for(matrices: int, tokens: int, asked: int | None = None) -> int:
     Raises:
         InvalidInput: There are fewer than ``asked``.
     """
-    room, seen = MOST_VALUES // matrices - 1, tokens - 1
+    room, seen = most_components(matrices), tokens - 1
     if asked is None:
-        return max(0, min(COMPONENTS, room, seen))
+        return min(COMPONENTS, room, seen)
     if asked < 0 or asked > min(room, seen):
         problem = f"must be 0 to {min(room, seen):,}: there are {tokens:,} tokens to see them in"
         fix = "give a longer text and more samples"
@@ -61,9 +61,8 @@ class InputSpectrum:
 
     def add(self, inputs: torch.Tensor) -> None:
         """Look at ``inputs``, ``(n, d_in)``, every one of them text."""
-        for part in torch.split(
-            inputs.detach(), self._kept
-        ):  # time grows with the square of a part
+        # In parts no longer than the basis: time grows with the square of a part.
+        for part in torch.split(inputs.detach(), self._kept):
             self._add(part)
 
     def _add(self, inputs: torch.Tensor) -> None:
@@ -106,8 +105,8 @@ class InputSpectra:
         if not self._components:
             return
         if self._latest is None or self._latest[0] is not inputs:
-            # Twice as many as are asked for, as peft takes: what a batch drops is then small.
-            spectrum = self._spectra.setdefault(name, InputSpectrum(2 * self._components))
+            kept = max(2 * self._components, LEAST_KEPT)
+            spectrum = self._spectra.setdefault(name, InputSpectrum(kept))
             spectrum.add(inputs.flatten(0, -2))
             self._latest = (inputs, name)
         self._leaders[name] = self._latest[1]
@@ -143,4 +142,4 @@ def _components(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _rounded(share: float) -> float:
     """To six figures: so that profiles stay short, and what is only rounding is none."""
-    return float(f"{share:.6g}") if share > NOTHING else 0.0
+    return float(f"{min(share, 1.0):.6g}") if share > NOTHING else 0.0

@@ -14,13 +14,13 @@ from pruning.container.container import LoadedModel
 from pruning.container.structure import MODULES, matrix_name
 from pruning.profiling.calibration_text import CalibrationText, draw_windows
 from pruning.profiling.input_spectrum import (
-    MOST_VALUES,
     InputSpectra,
     InputSpectrum,
     components_for,
 )
 from pruning.profiling.profile import profile
 from rankspace.errors import InvalidInput
+from rankspace.layer_profile import MOST_SHARES
 
 
 def tokens(count: int, width: int) -> torch.Tensor:
@@ -57,6 +57,22 @@ def test_many_tokens_are_kept_in_few_rows_and_nearly_as_exactly() -> None:
     assert spectrum.explained(8) == pytest.approx(by_svd(inputs)[:8].tolist(), rel=2e-3)
 
 
+@pytest.mark.parametrize(("power", "least"), [(0.0, 0.86), (0.5, 0.9)], ids=["flat", "falling"])
+def test_shares_of_inputs_without_structure_are_an_eighth_too_low_at_most(
+    power: float, least: float
+) -> None:
+    width = 512
+    drawn = torch.randn(1_280, width, generator=torch.Generator().manual_seed(0))
+    inputs = drawn * torch.arange(1, width + 1) ** (-power / 2)
+    exact = by_svd(inputs)
+    for components in (1, 64):
+        spectra = InputSpectra(components)
+        for part in torch.split(inputs, 64):
+            spectra.add("x", part)
+        told = torch.tensor(spectra.explained()["x"]) / exact[:components]
+        assert least < float(told.min()) <= float(told.max()) < 1.0
+
+
 def test_a_direction_is_seen_beside_one_that_holds_a_million_times_more() -> None:
     inputs = torch.zeros(64, 8)
     inputs[:, 0] = 1000.0 * torch.randn(64, generator=torch.Generator().manual_seed(1))
@@ -86,12 +102,12 @@ def test_what_rounding_leaves_of_a_direction_is_nothing() -> None:
 def test_so_many_components_are_kept_as_there_is_room_for() -> None:
     assert components_for(224, 640) == 64
     assert components_for(224, 33) == 32
-    assert components_for(20_000, 640) == 3
-    assert components_for(MOST_VALUES, 640) == 0
+    assert components_for(20_000, 640) == 1
+    assert components_for(2 * MOST_SHARES, 640) == 0
     assert components_for(224, 640, 128) == 128
     with pytest.raises(InvalidInput, match=r"components.*31.*32 tokens"):
         components_for(224, 32, 32)
-    with pytest.raises(InvalidInput, match=r"0 to 79, for 1,000 matrices"):
+    with pytest.raises(InvalidInput, match=r"0 to 39, for 1,000 matrices"):
         components_for(1_000, 640, 80)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from pruning.profiling.input_spectrum import components_for
 from rankspace.errors import TooManyRequests, Unreachable, UnreadableInput
-from service.settings import KIB, MIB
+from service.settings import KIB, MIB, Settings
 from service.web import body_limit
 from service.web.bodies import MAX_ITEMS, parse
 from service.web.body_limit import CALL_BYTES, FREE_BYTES, Kept
@@ -44,16 +44,19 @@ def test_nothing_is_made_of_a_body_with_very_many_values(repeated: bytes) -> Non
     assert most < MIB
 
 
-def test_the_largest_model_has_no_more_values_than_may_be() -> None:
-    matrix = model()["matrices"][0]
+def test_the_largest_model_is_no_longer_than_may_be() -> None:
+    components = components_for(MAX_ITEMS, tokens=640)
+    assert components
+    name = "model.layers.2856.self_attn.q_proj"
+    matrix = {**model()["matrices"][0], "name": name, "block": 2856, "d_in": 28672, "d_out": 8192}
     numbers = ("depth", "kept", "input_norm", "output_norm", "gradient_norm", "effective_rank")
-    explained = [0.5] * components_for(MAX_ITEMS, tokens=640)
-    profile = {"name": "x", **dict.fromkeys(numbers, 0.5), "reconstruction_error": None} | {
-        "explained": explained
+    profile = {"name": name, **dict.fromkeys((*numbers, "reconstruction_error"), 1 / 15)} | {
+        "explained": [0.000123456] * components
     }
     whole = {**model(), "matrices": [matrix] * MAX_ITEMS, "profiles": [profile] * MAX_ITEMS}
     raw = httpx.Request("POST", "http://x", json=whole).read()
     assert parse(raw) == whole
+    assert len(raw) < Settings().max_model_bytes
 
 
 def test_keys_share_what_is_kept_and_give_it_back() -> None:
