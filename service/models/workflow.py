@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from sqlalchemy.orm import Session
 
-from rankspace import Matrix, PrunedModel
+from rankspace import LayerProfile, Matrix, PrunedModel
 from rankspace.errors import InvalidInput
 from service.access.keys import random_text
 from service.models.repository import Models
@@ -18,6 +18,8 @@ from service.storage.tables import ModelRow
 MAX_WIDTH = 2**31
 MAX_PATH = 4096
 MAX_NAME = 512
+ROUNDING = 1e-3
+"""What shares of one whole may exceed it by: they are sums of float32, told to six figures."""
 
 LONGEST: Mapping[str, int] = MappingProxyType({"fingerprint": 128, "architecture": 100})
 
@@ -80,6 +82,7 @@ def check(model: PrunedModel) -> None:
         names.add(matrix.name)
     for index, profile in enumerate(model.profiles):
         _check_name(f"profiles[{index}].name", profile.name)
+        _check_explained(f"profiles[{index}].explained", profile)
 
 
 def _check_texts(model: PrunedModel) -> None:
@@ -120,3 +123,19 @@ def _check_matrix(field: str, matrix: Matrix) -> None:
         raise InvalidInput(field, shape, "is too large", fix=f"at most {MAX_WIDTH} on a side")
     if matrix.block < 0:
         raise InvalidInput(f"{field}.block", matrix.block, "is negative", fix="count from 0")
+
+
+def _check_explained(field: str, profile: LayerProfile) -> None:
+    """Ranks are given in the order of these shares, and a study runs for hours with them."""
+    fix = "profile the model anew: rankadaptor profile"
+    before = 1.0
+    for index, share in enumerate(profile.explained):
+        if not 0.0 <= share <= 1.0:
+            raise InvalidInput(f"{field}[{index}]", share, "is no share, of 0 to 1", fix=fix)
+        if share > before:
+            problem = f"is more than the one before, {before:g}"
+            raise InvalidInput(f"{field}[{index}]", share, problem, fix=fix)
+        before = share
+    if sum(profile.explained) > 1.0 + ROUNDING:
+        problem = "are more than the whole variance"
+        raise InvalidInput(field, sum(profile.explained), problem, fix=fix)

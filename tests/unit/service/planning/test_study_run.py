@@ -184,7 +184,7 @@ def test_evas_ranks_are_run_and_called_ranks_only(service: Service) -> None:
     numbers = dict.fromkeys(("depth", "kept", "input_norm", "output_norm"), 0.5)
     profiles = [
         {"name": matrix["name"], **numbers, "gradient_norm": 0.1, "effective_rank": 0.5}
-        | {"explained": [0.1 / (1 + at)] * 64}
+        | {"explained": [0.01 / (1 + at)] * 64}
         for at, matrix in enumerate(model()["matrices"])
     ]
     assert service.post("/v1/models", {**model(), "profiles": profiles}).status_code == 201

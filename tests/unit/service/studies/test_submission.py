@@ -108,16 +108,38 @@ def test_a_matrix_that_comes_twice_is_refused(service: Service) -> None:
     assert f"matrices[{len(described['matrices']) - 1}].name" in answer.json()["detail"]
 
 
+def profiled(described: dict[str, Any], *explained: list[float]) -> dict[str, Any]:
+    """With profiles of its first matrices."""
+    numbers = ("depth", "kept", "input_norm", "output_norm", "gradient_norm", "effective_rank")
+    profile = {**dict.fromkeys(numbers, 1.0), "reconstruction_error": None}
+    matrices = zip(described["matrices"], explained, strict=False)
+    profiles = [profile | {"name": one["name"], "explained": known} for one, known in matrices]
+    return described | {"profiles": profiles}
+
+
 def test_names_of_profiles_are_capped(service: Service) -> None:
-    profile = {
-        **dict.fromkeys(("depth", "kept", "input_norm", "output_norm"), 1.0),
-        **dict.fromkeys(("gradient_norm", "effective_rank"), 1.0),
-        "name": LONG,
-        "reconstruction_error": None,
-    }
-    answer = service.post("/v1/models", model() | {"profiles": [profile]})
+    described = profiled(model(), [])
+    described["profiles"][0]["name"] = LONG
+    answer = service.post("/v1/models", described)
     assert answer.status_code == 422
     assert "profiles[0].name" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("explained", "said"),
+    [
+        ([0.5, -0.1], "explained[1] = -0.1"),
+        ([1.2], "explained[0] = 1.2"),
+        ([0.3, 0.2, 0.3], "explained[2] = 0.3: is more than the one before, 0.2"),
+        ([0.6, 0.6], "explained = 1.2: are more than the whole variance"),
+    ],
+)
+def test_shares_that_are_none_are_refused(
+    service: Service, explained: list[float], said: str
+) -> None:
+    answer = service.post("/v1/models", profiled(model(), [0.4, 0.0], explained))
+    assert answer.status_code == 422
+    assert f"profiles[1].{said}" in answer.json()["detail"]
 
 
 def test_a_verification_of_very_many_candidates_is_refused(service: Service) -> None:
