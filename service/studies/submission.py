@@ -13,6 +13,7 @@ from rankspace import Context, SearchSpace, Study
 from rankspace.context import context_of
 from rankspace.errors import Conflict, InvalidInput, nearest
 from rankspace.granularity import search_space
+from rankspace.layer_profile import COMPONENTS, most_components
 from rankspace.observation import Taught
 from rankspace.presets.paper import expanded, repeated
 from rankspace.rank_vector import MOST_RANK
@@ -98,7 +99,7 @@ def checked(
     _check_survey(study.search)
     space = search_space(described, study.recipe.modules, study.search)
     context = context_of(described, study, space)
-    _check_controls(study, space, context)
+    _check_controls(study, space, context, len(described.matrices))
     belief = _belief(space, study.search, context)
     row = StudyRow(id=f"st_{random_text(10)}", model_id=model.id, name=study.name)
     row.project, row.model_path = model.project, model.path
@@ -254,11 +255,11 @@ def _check_visible(field: str, name: str) -> None:
         raise InvalidInput(field, name, problem, fix="leave it out")
 
 
-def _check_controls(study: Study, space: SearchSpace, context: Context) -> None:
+def _check_controls(study: Study, space: SearchSpace, context: Context, matrices: int) -> None:
     """Say now what a verification could not run, in hours."""
     for index, control in enumerate(study.verify.controls):
         if control_vector(control, space, context) is None:
-            problem, fix = _lacking(control, space)
+            problem, fix = _lacking(control, space, matrices)
             problem = f"cannot be made: {problem}"
             raise InvalidInput(f"verify.controls[{index}]", control.value, problem, fix=fix)
     peak = study.recipe.optimizer.learning_rate
@@ -268,20 +269,29 @@ def _check_controls(study: Study, space: SearchSpace, context: Context) -> None:
             raise InvalidInput(f"verify.rates[{index}]", rate, problem, fix="leave it out")
 
 
-def _lacking(control: Control, space: SearchSpace) -> tuple[str, str]:
+def _lacking(control: Control, space: SearchSpace, matrices: int) -> tuple[str, str]:
     """Why ``control`` cannot be made, and what to do."""
     profile = "run 'rankadaptor profile MODEL --text FILE' first, or leave it out"
     if control is Control.LARGEST_GRADIENT:
         return "the model's profiles do not tell the gradients", profile
     if control is Control.EVA:
         most = max((space.choices(at)[-1] for at in space.free_layers), default=0)
-        again = f"'rankadaptor profile MODEL --text FILE --components {most}'"
-        return (
-            f"the model's profiles do not tell the explained variance of its inputs to rank {most}",
-            f"run {again} (with --dense if it was profiled so), or leave it out",
-        )
+        problem = "the model's profiles do not tell the explained variance of its inputs"
+        return f"{problem} to rank {most}", _explaining(most, most_components(matrices))
     fix = "leave it out, or search one rank per weight matrix"
     return "no layer of that kind has a choice of ranks", fix
+
+
+def _explaining(most: int, room: int) -> str:
+    """How to have ``most`` components in the profiles, each of which has ``room`` for so many."""
+    if most > room:
+        return f"leave it out, or search ranks to {room}: a profile of this model holds no more"
+    asked = f" --components {most}" if most > COMPONENTS else ""
+    return (
+        f"run 'rankadaptor profile MODEL --text FILE{asked}' with the options it was profiled with"
+        f", on more than {most} tokens, and register the model anew: POST /v1/models; or leave it "
+        "out"
+    )
 
 
 def _check_candidates(candidates: int) -> None:

@@ -142,6 +142,29 @@ def test_shares_that_are_none_are_refused(
     assert f"profiles[1].{said}" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize(
+    ("blocks", "highest", "said"),
+    [
+        (3, 8, "--text FILE' with the options it was profiled with, on more than 8 tokens, and"),
+        (3, 100, "--text FILE --components 100' with the options"),
+        (300, 100, "search ranks to 32: "),
+    ],
+)
+def test_evas_ranks_without_shares_are_refused_with_what_gives_them(
+    service: Service, blocks: int, highest: int, said: str
+) -> None:
+    described = model(blocks)
+    wide = [matrix | {"d_in": 128, "d_out": 128} for matrix in described["matrices"]]
+    assert service.post("/v1/models", described | {"matrices": wide}).status_code == 201
+    search = study()["search"] | {"ranks": [0, 1, 2, highest]}
+    verify = study()["verify"] | {"controls": ["eva"]}
+    answer = service.post("/v1/studies", study(search=search, verify=verify))
+    assert answer.status_code == 422
+    assert f"to rank {highest}" in answer.json()["detail"]
+    assert said in answer.json()["hint"]
+    assert ("register the model anew: POST /v1/models" in answer.json()["hint"]) == (blocks == 3)
+
+
 def test_a_verification_of_very_many_candidates_is_refused(service: Service) -> None:
     assert service.post("/v1/models", model()).status_code == 201
     verify = {"candidates": 101, "seeds": 3, "max_trials": 100_000}
