@@ -100,7 +100,9 @@ def _eva(_: Control, space: SearchSpace, context: Context) -> RankVector | None:
     allowed rank stands for ``rho``. Where ranks are left out the components between come together,
     by their mean. Of equal ones, as of matrices that are fed the same, the lower rank comes first,
     then the first of the model. What does not fit is left out, with all that follows of its layer,
-    and the order gone on with. Fixed layers are paid for and left as they are.
+    and the order gone on with. Components that explain nothing come last and are bought all the
+    same where the budget is not spent: every control spends it. Fixed layers are paid for and left
+    as they are.
     """
     if not is_explained(space, context):
         return None
