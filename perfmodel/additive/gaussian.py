@@ -59,10 +59,11 @@ class Gaussian:
     def within(self, larger: "Gaussian") -> "Gaussian":
         """An equal one in little memory: its rows are those that ``larger`` begins with, if so.
 
-        The factor is computed when it is asked for.
+        Else they are its own, and hold no larger array. The factor is computed when asked for.
         """
         rows = larger.rows[: len(self.rows)]
-        rows = rows if np.array_equal(rows, self.rows) else self.rows
+        if not np.array_equal(rows, self.rows):
+            rows = self.rows if self.rows.base is None else self.rows.copy()
         return Gaussian(rows, self.targets, self.prior_mean, self.prior_variance)
 
     @property

@@ -43,3 +43,13 @@ def test_draws_have_the_moments() -> None:
     drawn = np.stack([given().sample(rng) for _ in range(20_000)])
     assert drawn.mean(axis=0) == pytest.approx(mean, abs=0.05)
     assert np.cov(drawn.T) == pytest.approx(covariance, abs=0.1)
+
+
+def test_an_equal_one_within_another_holds_no_larger_array() -> None:
+    whole = given()
+    inside = given(3).within(whole)
+    assert np.shares_memory(inside.rows, whole.rows)
+    outside = inside.within(Gaussian(ROWS[::-1], TARGETS, MEAN, VARIANCE))
+    assert np.array_equal(outside.rows, ROWS[:3])
+    assert outside.rows.base is None
+    assert outside.within(Gaussian(ROWS[::-1], TARGETS, MEAN, VARIANCE)).rows is outside.rows
