@@ -47,7 +47,8 @@ def load(blob: bytes, basis: Basis, seen: tuple[Observation, ...], home: int) ->
         mine = seen[:count]
         if (version, seed) != (VERSION, home) or arrays["trials"].tobytes() != _digest(mine):
             return None
-        return _fit(arrays, Measurements.of(basis, mine, home))
+        fit = _fit(arrays, Measurements.of(basis, mine, home))
+        return fit if _holds(fit.gaussian) else None
     except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile):
         return None
 
@@ -83,6 +84,15 @@ def _fit(arrays: Mapping[str, Any], measurements: Measurements) -> Fit:
     )
     vars(fit)["misleads"] = bool(arrays["misleads"])
     return fit
+
+
+def _holds(gaussian: Gaussian) -> bool:
+    """Whether all its numbers are finite; ValueError where they cannot be computed with.
+
+    Its factor stays: further trials ask for it.
+    """
+    given = all(np.isfinite(getattr(gaussian, name)).all() for name in _GAUSSIAN)
+    return given and bool(np.isfinite(gaussian.mean).all())
 
 
 def _noise(arrays: Mapping[str, Any], which: str) -> NoiseModel:

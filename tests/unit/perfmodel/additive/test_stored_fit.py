@@ -1,6 +1,7 @@
 """A refit kept for a restart: the same proposals from it as from the whole history."""
 
 import io
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from perfmodel import ModelState, learn, propose, random_vectors, start
 from perfmodel.additive import stored_fit
 from perfmodel.additive.basis import Basis
 from perfmodel.additive.fit import Fit, refit
+from perfmodel.arrays import Floats
 from rankspace import Layer, Observation, SearchSpace
 
 LAYERS = tuple(Layer(f"{i}", 3 + i, i // 2, "qv"[i % 2]) for i in range(8))
@@ -91,7 +93,15 @@ def test_a_fit_of_other_trials_is_learned_anew(kept: bytes, change: str) -> None
 
 def _without(content: bytes, name: str) -> bytes:
     with np.load(io.BytesIO(content)) as stored:
-        arrays: dict[str, Any] = {n: stored[n] for n in stored.files if n != name}
+        return _saved({n: stored[n] for n in stored.files if n != name})
+
+
+def _with(content: bytes, name: str, change: Callable[[Floats], Floats]) -> bytes:
+    with np.load(io.BytesIO(content)) as stored:
+        return _saved({**stored, name: change(stored[name])})
+
+
+def _saved(arrays: Mapping[str, Any]) -> bytes:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     return buffer.getvalue()
@@ -106,6 +116,11 @@ def _without(content: bytes, name: str) -> bytes:
         lambda kept: kept[:200] + bytes(200) + kept[400:],
         lambda kept: _without(kept, "shares"),
         lambda kept: _without(kept, "head"),
+        lambda kept: _with(kept, "gaussian rows", lambda rows: rows * np.nan),
+        lambda kept: _with(kept, "gaussian rows", lambda rows: rows[:, :-1]),
+        lambda kept: _with(kept, "gaussian targets", lambda targets: targets + np.inf),
+        lambda kept: _with(kept, "gaussian prior_mean", lambda mean: mean + np.inf),
+        lambda kept: _with(kept, "gaussian prior_variance", lambda variance: -variance),
     ],
 )
 def test_a_damaged_fit_is_as_good_as_none(whole: ModelState, kept: bytes, damage: Any) -> None:
