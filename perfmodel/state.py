@@ -214,6 +214,12 @@ class ModelState:
         taught = rows * (TAUGHT_BYTES * layers + TRIAL_BYTES)
         return own + taught + sum(one.size for one in learned if one)
 
+    @property
+    def fitted(self) -> int:
+        """Scores that the last refit is of; 0 before there is one."""
+        posterior = vars(self).get("posterior") or vars(self).get("_earlier")
+        return len(posterior.fit.measurements.seen) if posterior else 0
+
     def kept_fit(self, known: int) -> bytes | None:
         """The last refit, if it is of at least ``known`` scores, as ``take_up`` reads it back."""
         posterior = vars(self).get("posterior")

@@ -82,7 +82,7 @@ class StudyResults:
         control_scores: Theirs by vector; None where it failed.
         later: Finished trials of survey, verification and recovery.
         kept: A refit of earlier, to go on from, until the results are read.
-        kept_scores: Scores there were when one was last kept.
+        kept_scores: Scores that the one is of that was last kept.
         is_warm: Whether the model has proposed, so that the next proposal is quick.
         extensions: How often the study had been extended.
         earlier: Results it began with, which the model knows beside its own.
@@ -208,7 +208,7 @@ class StudyResults:
         if self.kept is not None and not self.state.take_up(self.kept):
             log.warning("a kept fit is not of these results, or damaged", study=self.id)
         elif self.kept is not None:
-            self.kept_scores = self.scored  # it is there: the next one is of more
+            self.kept_scores = self.state.fitted  # it is there: the next one is of more
         self.kept = None
         return True
 
@@ -218,7 +218,7 @@ class StudyResults:
         content = self.state.kept_fit(known)
         if content is None:
             return None
-        self.kept_scores = self.scored
+        self.kept_scores = self.state.fitted
         return content if len(content) <= LARGEST_KEPT else None
 
     def _hear(self, session: Session, results: Sequence[Result]) -> None:

@@ -1,9 +1,11 @@
 """What a step knows of finished trials: the same after any restart, and in the replay."""
 
 import dataclasses
+import io
 import sys
 from typing import Any
 
+import numpy as np
 import pytest
 import structlog
 from sqlalchemy import delete, select, text, update
@@ -238,6 +240,29 @@ def test_a_restart_goes_on_from_what_was_learned(
     assert plain.fit_to_keep() is not None
     service.work()
     assert _mismatches(service, identity) == ()
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_the_kept_refit_grows_with_the_results_also_where_they_are_closed_in_between(
+    service: Service, monkeypatch: pytest.MonkeyPatch, closed: bool
+) -> None:
+    monkeypatch.setattr("service.planning.study_results.LEAST_KEPT", 4)
+    search = study()["search"] | {"budget": {"parameters": "uniform:2", "trials": 12}}
+    identity = service.submit(search=search)
+    kept = []
+    for _ in range(8):
+        service.work(1)
+        service.sweep()
+        if closed:
+            service.app.state.runtime.planning._planner._close(identity)
+        kept.append(_kept_scores(service))
+    assert kept == [0, 0, 0, 4, 5, 6, 7, 8]
+
+
+def _kept_scores(service: Service) -> int:
+    with service.app.state.runtime.database.reading() as session:
+        content = session.scalar(select(FitRow.content))
+    return 0 if content is None else int(np.load(io.BytesIO(content))["head"][1])
 
 
 def test_a_damaged_fit_is_told_and_learned_anew(
