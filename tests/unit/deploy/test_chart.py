@@ -46,6 +46,12 @@ def test_the_values_are_those_the_schema_describes() -> None:
     jsonschema.validate(VALUES, SCHEMA)
 
 
+def test_the_memory_asked_for_holds_twice_what_open_studies_may_take() -> None:
+    asked = VALUES["service"]["resources"]["requests"]["memory"]
+    open_studies = VALUES["settings"].get("planning_mebibytes", Settings().planning_mebibytes)
+    assert int(asked.removesuffix("Gi")) * 1024 >= 2 * open_studies
+
+
 @pytest.mark.parametrize(
     ("path", "value"),
     [
