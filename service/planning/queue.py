@@ -100,9 +100,15 @@ class PlanningQueue:
                 self._waiting[study] = Future()
                 self._wake()
             if worker is not None:
-                self._awaited.add(study)
+                self._await(study)
                 self._remember(worker, study)
             return self._waiting[study]
+
+    def _await(self, study: str) -> None:
+        """Queue it as of now: a place it had without a result is before those of earlier ones."""
+        if study not in self._awaited:
+            self._waiting.move_to_end(study)
+            self._awaited.add(study)
 
     def asked_by(self, worker: str) -> Mapping[str, Future[None]]:
         """What the worker's results asked for and is not done, by study, the first one first."""
@@ -282,17 +288,19 @@ class PlanningQueue:
     def _again(self, chosen: _Slice) -> None:
         """Queue the rest before others of its project; who waits for it goes on waiting.
 
-        What a study has learned so far stays open until it is done: one per thread is enough.
+        What a study has learned so far stays open until it is done: one per thread is enough. Only
+        where nobody's result had asked for it, and one has meanwhile, that result's place counts.
         """
         if chosen.warms:
             self._cold[chosen.study] = None
             self._cold.move_to_end(chosen.study, last=False)
             return
-        if chosen.is_awaited:
-            self._awaited.add(chosen.study)
         first = self._running.pop(chosen.study)
         later = self._waiting.setdefault(chosen.study, first)
-        self._waiting.move_to_end(chosen.study, last=False)
+        if chosen.is_awaited or chosen.study not in self._awaited:
+            self._waiting.move_to_end(chosen.study, last=False)
+        if chosen.is_awaited:
+            self._awaited.add(chosen.study)
         if later is not first:
             later.add_done_callback(lambda _: first.set_result(None))
 

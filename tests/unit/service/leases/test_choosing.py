@@ -16,12 +16,16 @@ from service.planning import planner, queue
 from service.planning.plan import Plan
 from service.planning.snapshot import Snapshot
 from tests.unit.service.driver import Service, score
+from tests.waiting import wait_for
 
 ANSWER_SECONDS = 30.0
 """Who has no answer by then, on however busy a machine, waits for something."""
 
 LATE_SECONDS = 0.1
 """How much later than the next claims a plan comes."""
+
+LONG = {"budget": {"parameters": "uniform:2", "trials": 40}, "trial": {"steps": 10}}
+"""A search far from its end."""
 
 NEXT = NextTrial("b", "p", (1, 0))
 FAR = PlannedStudy("a", "p", "searching", 1, 10, 1, Budget("uniform:2", trials=10 + UNLEARNED + 2))
@@ -84,8 +88,7 @@ def _patched(monkeypatch: pytest.MonkeyPatch, before: Callable[[], object]) -> N
 def test_a_claim_of_another_study_s_trial_waits_for_no_plan(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    long = {"budget": {"parameters": "uniform:2", "trials": 40}, "trial": {"steps": 10}}
-    first, second = (service.submit(name=name, search=long) for name in "ab")
+    first, second = (service.submit(name=name, search=LONG) for name in "ab")
     lease, go_on = service.claim(), threading.Event()
     _patched(monkeypatch, go_on.wait)
     assert lease["study_id"] == first
@@ -127,3 +130,46 @@ def test_one_worker_gets_the_same_trials_however_late_the_plans_are(
 
     assert _trials(service, disturbed) == expected
     assert max(ahead) > 1
+
+
+def _hold(service: Service, monkeypatch: pytest.MonkeyPatch, held: str) -> threading.Event:
+    """Have the plans of one study wait until the event is set, as it is now."""
+    real, go_on = planner.PLANNERS, threading.Event()
+    go_on.set()
+
+    def late(snapshot: Snapshot) -> Plan:
+        if snapshot.results.id == held:
+            go_on.wait(ANSWER_SECONDS)
+        return real[snapshot.head.state](snapshot)
+
+    monkeypatch.setattr(planner, "PLANNERS", MappingProxyType(dict.fromkeys(real, late)))
+    monkeypatch.setattr(queue, "PATIENCE_SECONDS", 4 * ANSWER_SECONDS)
+    return go_on
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("looks", [False, True])
+def test_one_worker_gets_the_same_trials_whenever_housekeeping_looks(
+    service: Service, monkeypatch: pytest.MonkeyPatch, looks: bool
+) -> None:
+    """It looks while the third study is planned, and finds the first two, whose trials run on."""
+    planning, given = service.app.state.runtime.planning, ""
+    names = {service.submit(name=name, search=LONG): name for name in "abcd"}
+
+    def given_next() -> str:
+        lease = service.claim()
+        service.report(lease, score(lease))
+        return names[lease["study_id"]]
+
+    given = given_next() + given_next()
+    wait(planning.under_way())
+    go_on = _hold(service, monkeypatch, held=next(s for s, name in names.items() if name == "c"))
+    go_on.clear()
+    given += given_next()
+    wait_for(lambda: planning._running)
+    if looks:
+        assert planning.ask_news()
+    given += given_next() + given_next()
+    go_on.set()
+    given += "".join(given_next() for _ in range(5))
+    assert given == "abcdabcdab"

@@ -106,7 +106,7 @@ def test_a_study_whose_worker_waits_goes_before_others_of_its_project_in_turn(
     planner.held["a/first"].set()
     for future in (*others, *awaited):
         future.result(SECONDS)
-    names = ["3", "0", "awaited 0", "1", "awaited 1", "2"]
+    names = ["awaited 0", "0", "awaited 1", "1", "3", "2"]
     assert planner.slices == ["a/first", *(f"a/{name}" for name in names)]
 
 
@@ -125,6 +125,36 @@ def test_what_results_ask_for_is_planned_in_their_order(
         future.result(SECONDS)
     assert planner.slices == ["a/first", *["a/second"] * 3, "a/news", "a/third"]
     assert queue.asked_by("w1") == {}
+
+
+def test_a_place_of_before_its_result_is_no_result_s(
+    planner: Scripted, queue: PlanningQueue
+) -> None:
+    planner.held["a/first"] = threading.Event()
+    queue.ask("a/first", "w1")
+    wait_for(lambda: planner.slices)
+    queue.ask("a/x")
+    asked = [queue.ask("a/b", "w1"), queue.ask("a/x", "w1")]
+    planner.held["a/first"].set()
+    for future in asked:
+        future.result(SECONDS)
+    assert planner.slices == ["a/first", "a/b", "a/x"]
+
+
+@pytest.mark.parametrize("first", ["w1", None])
+def test_a_slice_that_no_result_asked_for_gives_a_later_one_no_place(
+    planner: Scripted, queue: PlanningQueue, first: str | None
+) -> None:
+    planner.held["a/x"] = threading.Event()
+    planner.left["a/x"] = 3
+    begun = queue.ask("a/x", first)
+    wait_for(lambda: planner.slices)
+    asked = [begun, queue.ask("a/b", "w1"), queue.ask("a/x", "w1")]
+    planner.held["a/x"].set()
+    for future in asked:
+        future.result(SECONDS)
+    one, other = ["a/x"] * 3, ["a/x", "a/b", "a/x", "a/x"]
+    assert planner.slices == ([*one, "a/b"] if first else other)
 
 
 def test_who_asks_after_one_study_hears_of_that_alone(
