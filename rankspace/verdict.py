@@ -126,6 +126,86 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True)
+class RecoveredPair:
+    """Scores on one seed after the whole recipe; None where the recovery failed."""
+
+    seed: int
+    uniform: float | None
+    winner: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeVerdict:
+    """The winner against uniform ranks after the whole recipe, on data no trial was chosen by.
+
+    Attributes:
+        comparison: Paired seed by seed; None where fewer than two pairs scored.
+        pairs: What was recovered, and what it scored.
+        uniform_score: Mean of uniform over the pairs that scored; None without any.
+        winner_score: Mean of the winner, likewise.
+        pruned_score: Of the pruned model as it is, on the same texts; None where that failed.
+    """
+
+    comparison: Comparison | None
+    pairs: tuple[RecoveredPair, ...]
+    uniform_score: float | None
+    winner_score: float | None
+    pruned_score: float | None = None
+
+    @property
+    def answer(self) -> Answer:
+        """Of the comparison; nothing is shown without one."""
+        return self.comparison.answer if self.comparison else Answer.NO_DIFFERENCE_SHOWN
+
+    @property
+    def sentence(self) -> str:
+        """What the answer means, and what an open one is due to."""
+        found = self.comparison
+        if found is None or found.seeds < LEAST_PAIRS:
+            scored = found.seeds if found else self._scored
+            return (
+                f"The whole recipe is not judged: {scored} of {len(self.pairs)} seeds scored both "
+                f"the winner and uniform ranks, and fewer than {LEAST_PAIRS} pairs claim nothing. "
+                "Mend what failed, then extend the study with fresh seeds."
+            )
+        return RECIPE_SENTENCES[found.answer] + self._doubt(found)
+
+    def _doubt(self, found: Comparison) -> str:
+        if found.answer is not Answer.NO_DIFFERENCE_SHOWN:
+            return ""
+        if found.is_small:
+            least = found.least_gain
+            return f" They lead, by no more than the least relevant gain of {least:.4f} for sure."
+        return (
+            f" {found.seeds} pairs leave {found.seeds - 1} degrees of freedom, which shows only "
+            "what is large beside the noise; more verify.recipe_seeds see more."
+        )
+
+    @property
+    def _scored(self) -> int:
+        return sum(one.uniform is not None and one.winner is not None for one in self.pairs)
+
+
+RECIPE_SENTENCES: Mapping[Answer, str] = MappingProxyType(
+    {
+        Answer.BETTER: "After the whole recipe the searched ranks are better than uniform ranks.",
+        Answer.NO_DIFFERENCE_SHOWN: "After the whole recipe they cannot be told from uniform "
+        "ranks.",
+        Answer.WORSE: "After the whole recipe the searched ranks are worse than uniform ranks.",
+    }
+)
+
+
+AGAINST: Mapping[Answer, str] = MappingProxyType(
+    {
+        Answer.BETTER: "The trials show no gain, the whole recipe shows one.",
+        Answer.WORSE: "The trials could not tell, the whole recipe ends with a loss.",
+    }
+)
+"""What a whole recipe says against trials that were not ``better``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The study's result; every score was measured on held-out data no trial was chosen by.
 
@@ -159,6 +239,8 @@ class Verdict:
             in verdicts of before.
         controls: The winner against vectors that need no search, as ``verify.controls`` has them.
         rates: The winner and uniform at other learning rates, if ``verify.rates`` asks for it.
+        recipe: The winner and uniform after the whole recipe, if ``verify.at`` asks for it; None
+            until then, and where the winner is uniform itself.
     """
 
     answer: Answer
@@ -182,6 +264,56 @@ class Verdict:
     luck: float = field(default=0.0, metadata=LATER)
     controls: tuple[Controlled, ...] = field(default=(), metadata=LATER)
     rates: Rates | None = field(default=None, metadata=LATER)
+    recipe: RecipeVerdict | None = field(default=None, metadata=LATER)
+
+    @property
+    def recovered(self) -> RankVector:
+        """What the adapter to export is of.
+
+        What the whole recipe shows counts before what the trials show: the winner if it is better,
+        uniform if the winner is worse. Else the cheapest vector that is not worse in the trials;
+        uniform where that is without any adapter: it leaves nothing to train or export.
+        """
+        found = self.recipe.answer if self.recipe else Answer.NO_DIFFERENCE_SHOWN
+        shown = self.answer if found is Answer.NO_DIFFERENCE_SHOWN else found
+        if shown is Answer.BETTER:
+            return self.best_rank_vector
+        cheapest = self.cheapest_rank_vector
+        if found is Answer.WORSE or not any(cheapest.ranks):
+            return self.uniform_rank_vector
+        return cheapest
+
+    @property
+    def contradiction(self) -> str:
+        """What the whole recipe says against the trials, to be said first; empty if nothing."""
+        if self.recipe is None or self.recipe.answer is self.answer:
+            return ""
+        if self.answer is Answer.BETTER:
+            if self.recipe.answer is Answer.WORSE:
+                return "The gain does not last the whole recipe: uniform ranks end ahead."
+            return "The gain of the trials is not shown to last the whole recipe."
+        return AGAINST.get(self.recipe.answer, "")
+
+    @property
+    def is_better(self) -> bool:
+        """Whether it says better, and the whole recipe too where it was judged."""
+        lasts = self.recipe is None or self.recipe.answer is Answer.BETTER
+        return lasts and self.answer is Answer.BETTER
+
+    def awaited(self, at: str, *, is_over: bool) -> str:
+        """Why the whole recipe is not judged that ``verify.at`` asks for; empty if nothing lacks.
+
+        Args:
+            at: As the study has it.
+            is_over: Whether the study has ended, so that nothing more comes of this.
+        """
+        if at != "recipe" or self.recipe is not None:
+            return ""
+        if self.best_rank_vector == self.uniform_rank_vector:
+            return "The winner is uniform ranks themselves: the whole recipe compares nothing."
+        if is_over:
+            return "The study ended before the whole recipe was judged."
+        return "The whole recipe is still to be judged; this answer is of the trials alone."
 
     @property
     def sentence(self) -> str:

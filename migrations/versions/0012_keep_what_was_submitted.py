@@ -25,7 +25,14 @@ MOST_NAMED = 20
 """Studies that one message names."""
 
 BESIDE = ("inputs", "paper")
-JUDGED_BY = {"margin": 0.01, "least_gain": None, "controls": [], "rates": []}
+JUDGED_BY = {
+    "margin": 0.01,
+    "least_gain": None,
+    "controls": [],
+    "rates": [],
+    "at": "trial",
+    "recipe_seeds": 3,
+}
 """What a verdict is judged by that nobody said anything of."""
 
 STAND_INS = {"blend": "additive"}

@@ -15,6 +15,7 @@ MAX_WORTH = 20.0
 MOST_NATS = 100.0  # of what counts as a difference: guessing among a million tokens costs 14
 LEAST_RATE, MOST_RATE = 1e-3, 1e3
 MOST_RATES = 10
+MOST_RECIPE_SEEDS = 50  # two full fine-tunes each
 MAX_SURVEY_STEPS = 1_000_000
 LEAST_SURVEYED, MAX_SURVEYED = 8, 500
 MOST_CANDIDATES = 100

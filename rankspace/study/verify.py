@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Literal
 
 from rankspace.errors import InvalidInput
 from rankspace.study.bounds import (
@@ -9,9 +10,11 @@ from rankspace.study.bounds import (
     MAX_TRIALS,
     MOST_RATE,
     MOST_RATES,
+    MOST_RECIPE_SEEDS,
     within,
     within_nats,
 )
+from rankspace.verdict import LEAST_PAIRS
 from rankspace.wire import LATER
 
 
@@ -42,6 +45,11 @@ class Verify:
         controls: Vectors that need no search, each verified against the winner at equal parameters.
         rates: Multiples of the recipe's learning rate at which the winner and uniform run on one
             seed, beside the recipe's own.
+        at: ``trial`` judges on trials of ``search.trial.steps``. ``recipe`` does so too, and then
+            recovers the winner and uniform with the whole recipe, paired seed by seed, and says
+            whether the gain lasts. That costs two full fine-tunes per seed.
+        recipe_seeds: Fresh seeds of those, if ``at`` is ``recipe``. Three leave 2 degrees of
+            freedom: a wide interval, which shows only what is large beside the noise.
     """
 
     candidates: int = 3
@@ -52,6 +60,8 @@ class Verify:
     least_gain: float | None = field(default=None, metadata=LATER)
     controls: tuple[Control, ...] = field(default=(), metadata=LATER)
     rates: tuple[float, ...] = field(default=(), metadata=LATER)
+    at: Literal["trial", "recipe"] = field(default="trial", metadata=LATER)
+    recipe_seeds: int = field(default=3, metadata=LATER)
 
     def __post_init__(self) -> None:
         within(1, MAX_TRIALS, "candidates", self.candidates)
@@ -59,6 +69,7 @@ class Verify:
         within(1, MAX_TRIALS, "max_trials", self.max_trials)
         within_nats("margin", self.margin, fix="use 0.01")
         within_nats("least_gain", self.least_gain or 0.0, fix="leave it out")
+        within(LEAST_PAIRS, MOST_RECIPE_SEEDS, "recipe_seeds", self.recipe_seeds)
         self._check_beside()
         least = self.least_trials()
         if self.max_trials < least:
@@ -121,6 +132,13 @@ class Verify:
         random = CHOOSING_SEEDS * (self.candidates - 1) if self.random_control else 0
         first = self.look_rounds(self._choosing, self._judging)[0]
         return random + len(self.controls) * first + 2 * len(self.other_rates)
+
+    def recoveries(self) -> int:
+        """Full fine-tunes, at least: that of the winner, or the pairs with uniform it is one of.
+
+        And, beside the pairs, one look at the pruned model as it is, which trains nothing.
+        """
+        return 1 + 2 * self.recipe_seeds if self.at == "recipe" else 1
 
     @property
     def _choosing(self) -> int:

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, delete, or_, select
+from sqlalchemy import ColumnElement, bindparam, case, delete, or_, select
 from sqlalchemy.orm import Session
 
-from rankspace import Purpose, TrialState
+from rankspace import Purpose, TrialState, Verdict
 from rankspace.trial import FINISHED
 from service.artifacts.store import Claimed
 from service.storage.tables import ArtifactRow, AttemptRow, TrialRow
@@ -22,6 +22,14 @@ _OVER = (
     .join(AttemptRow, AttemptRow.trial_id == TrialRow.id)
     .where(TrialRow.id.in_(bindparam("trials", expanding=True)), _IS_OVER)
 )
+
+
+def _wanted(verdict: Verdict | None) -> tuple[ColumnElement[int], ...]:
+    """The order in which recovered vectors are exported."""
+    if verdict is None:
+        return ()
+    mine = TrialRow.rank_vector == verdict.recovered
+    return (case((mine, 0), (TrialRow.rank_vector != verdict.uniform_rank_vector, 1), else_=2),)
 
 
 class Artifacts:
@@ -58,16 +66,21 @@ class Artifacts:
             found += [claimed for claimed in some if claimed in over]
         return found
 
-    def export(self, study: str) -> Sequence[ArtifactRow]:
-        """Files of the study's latest successful recovery, uploaded by the claim that finished."""
+    def export(self, study: str, verdict: Verdict | None) -> Sequence[ArtifactRow]:
+        """Files of the latest adapter of what ``verdict`` stands for.
+
+        While there is none of it, of the latest searched vector, as before an extension; all of
+        them uploaded by the claim that finished.
+        """
         latest = (
             select(TrialRow.id)
             .where(
                 TrialRow.study_id == study,
                 TrialRow.purpose == Purpose.RECOVER,
                 TrialRow.state == TrialState.DONE,
+                TrialRow.keep_adapter,
             )
-            .order_by(TrialRow.id.desc())
+            .order_by(*_wanted(verdict), TrialRow.id.desc())
             .limit(1)
             .scalar_subquery()
         )

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from rankspace import Assignment, Purpose, RankVector, SearchSpace
+from rankspace import Assignment, Purpose, RankVector, SearchSpace, Study
 from rankspace.granularity import per_matrix
 from rankspace.lease import INPUTS_SINCE, TEXTS_SINCE, SurveyOrder
 from rankspace.trial import Split
@@ -41,9 +41,15 @@ def assignment(session: Session, trial: TrialRow, settings: Settings) -> Assignm
         lease_seconds=settings.lease_seconds,
         heartbeat_seconds=settings.heartbeat_seconds,
         inputs=measured_on(session, trial.study_id, study.inputs),
-        texts=trial.purpose == Purpose.VERIFY and trial.split == Split.FINAL,
+        texts=trial.split == Split.FINAL and trial.purpose in _judging(study),
         survey=_survey(space, trial) if trial.purpose == Purpose.SURVEY else None,
     )
+
+
+def _judging(study: Study) -> tuple[Purpose, ...]:
+    """Trials whose scores an interval is made of, which allows for the sampling of texts."""
+    both = (Purpose.VERIFY, Purpose.RECOVER)
+    return both if study.verify.at == "recipe" else (Purpose.VERIFY,)
 
 
 def _survey(space: SearchSpace, trial: TrialRow) -> SurveyOrder | None:

@@ -14,6 +14,7 @@ from service.artifacts.repository import Artifacts
 from service.artifacts.store import ArtifactStore, Claimed, Upload, check_name
 from service.leases.workflow import check_holder
 from service.storage.db import Database
+from service.storage.documents import verdict_of
 from service.storage.tables import ArtifactRow
 from service.studies.repository import Studies
 
@@ -165,8 +166,9 @@ class ArtifactTransfer:
 
     def _rows(self, study: str) -> list[ArtifactRow]:
         with self._database.reading() as session:
-            state = Studies(session).get(study).state
-            rows = list(Artifacts(session).export(study))
+            head = Studies(session).get(study)
+            state, verdict = head.state, verdict_of(head.verdict, head.answer)
+            rows = list(Artifacts(session).export(study, verdict))
         if not rows:
             raise Conflict(
                 f"study {study} is {state} and has no export", hint="wait until it is done"

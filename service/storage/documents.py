@@ -202,6 +202,7 @@ def plain_verdict(verdict: Verdict) -> Verdict:
         luck=0.0,
         controls=(),
         rates=None,
+        recipe=None,
     )
 
 

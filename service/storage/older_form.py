@@ -25,7 +25,7 @@ from service.storage.readings import Readings
 BESIDE = ("inputs", "paper")
 """Fields of a study that came after its first release."""
 
-JUDGED_BY = ("margin", "least_gain", "controls", "rates")
+JUDGED_BY = ("margin", "least_gain", "controls", "rates", "at", "recipe_seeds")
 """Fields of ``verify`` that came later; all of them are written, whatever they say."""
 
 STAND_INS: Mapping[StrategyName, StrategyName] = MappingProxyType(

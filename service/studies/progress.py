@@ -39,7 +39,10 @@ class Progress:
 def progress(
     study: Study, stage: StudyState, tally: Tally, before: Mapping[str, int]
 ) -> dict[Purpose, Progress]:
-    """Count by purpose; ``before`` are those that ran before the study was last extended."""
+    """Count by purpose; ``before`` are those that ran before the study was last extended.
+
+    Where the winner comes out as uniform itself there are fewer recoveries than planned.
+    """
     return {
         purpose: _progress(purpose, study, stage, tally, before.get(purpose, 0))
         for purpose in Purpose
@@ -76,7 +79,7 @@ def _planned(purpose: Purpose, study: Study, stage: StudyState, have: int, befor
         Purpose.SEARCH: trials,
         Purpose.CONTROL: trials if verify.random_control else 0,
         Purpose.VERIFY: max(before + verify.planned_trials() + verify.control_trials(), have),
-        Purpose.RECOVER: before + 1,
+        Purpose.RECOVER: max(before + verify.recoveries(), have),
     }
     return have if past[purpose] else planned[purpose]
 
@@ -99,7 +102,14 @@ def remaining_seconds(
     if not counts[Purpose.RECOVER].left:
         return left, left
     recovery = _recovery_seconds(study, tally, short)
-    return left, None if recovery is None else left + recovery
+    trained = min(counts[Purpose.RECOVER].left, _most_trained(study))
+    rounds = -(-trained // workers)  # each worker runs one at a time
+    return left, None if recovery is None else left + rounds * recovery
+
+
+def _most_trained(study: Study) -> int:
+    """Recoveries that train: the look at the pruned model comes last and takes no time."""
+    return max(study.verify.recoveries() - 1, 1)
 
 
 def _recovery_seconds(study: Study, tally: Tally, short: float) -> float | None:

@@ -90,6 +90,7 @@ def _view(
     stage, uniform = StudyState(row.stage), space.uniform()
     counts = progress(study, stage, tally, begun_before(row))
     is_active = row.state in ACTIVE
+    verdict = verdict_of(row.verdict, row.answer)
     before_recovery, at_end = (
         remaining_seconds(study, counts, tally, workers) if is_active else (None, None)
     )
@@ -106,8 +107,8 @@ def _view(
         progress={purpose.value: count for purpose, count in counts.items()},
         best=tally.best,
         uniform_score=Trials(session).first_score(row.id, uniform),
-        verdict=verdict_of(row.verdict, row.answer),
-        export_ready=bool(Artifacts(session).export(row.id)),
+        verdict=verdict,
+        export_ready=bool(Artifacts(session).export(row.id, verdict)),
         workers_active=workers,
         barred=tuple(
             Barred(bar.worker, bar.tries, bar.reason, timestamp(bar.until)) for bar in bars

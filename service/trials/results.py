@@ -29,6 +29,7 @@ class Result:
         error: Why it failed.
         rate: Factor on the recipe's learning rate.
         died: Whether it was given up after losing its workers.
+        kept: Whether its adapter was to be uploaded, and was if it has a score.
     """
 
     sequence: int
@@ -43,6 +44,7 @@ class Result:
     error: str | None
     rate: float = 1.0
     died: bool = False
+    kept: bool = False
 
     def observation(self, study: Study) -> Observation:
         """See it as the performance model does."""
@@ -88,6 +90,7 @@ _AFTER = (
         TrialRow.error,
         TrialRow.rate,
         TrialRow.state == TrialState.DEAD.value,
+        TrialRow.keep_adapter,
     )
     .join(TrialRow, TrialRow.id == ObservationRow.trial_id)
     .where(

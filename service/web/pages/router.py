@@ -30,13 +30,13 @@ from service.storage.scope import EVERYTHING, Scope
 from service.storage.tables import StudyRow
 from service.studies.repository import Studies
 from service.studies.revision import Revision, revision_of, revision_of_page
-from service.studies.view import view, views
+from service.studies.view import StudyView, view, views
 from service.trials.repository import Trials
 from service.web.auth import Reader, admit_stranger
 from service.web.browser import check_origin, clear_cookie, cookie, set_cookie
 from service.web.pages import agreement, price
 from service.web.pages.charts import HEIGHT, WIDTH, curve, grid, strip
-from service.web.pages.words import duration, percent, verdict_words
+from service.web.pages.words import duration, percent, recovered_losses, verdict_words
 from service.web.routers.shared import Service
 from service.web.threads import in_thread
 
@@ -142,8 +142,18 @@ def _shown(runtime: Runtime, session: Session, row: StudyRow) -> dict[str, Any]:
         "space": space,
         "curve": curve(trials.search_scores(row.id), shown.uniform_score),
         "trials": trials.newest(row.id, LISTED),
-        "words": verdict_words(shown.verdict) if shown.verdict else (),
+        **_judged(shown),
     }
+
+
+def _judged(shown: StudyView) -> dict[str, Any]:
+    """What it may claim, in words, and what was recovered to say so."""
+    verdict = shown.verdict
+    if verdict is None:
+        return {"words": (), "recovered": ()}
+    awaited = verdict.awaited(shown.study.verify.at, is_over=shown.state in OVER)
+    recovered = recovered_losses(verdict.recipe) if verdict.recipe else ()
+    return {"words": verdict_words(verdict, awaited), "recovered": recovered}
 
 
 def _predicted(front: Front | None, calibration: Calibration | None) -> dict[str, Any]:

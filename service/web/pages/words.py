@@ -2,14 +2,44 @@
 
 from rankspace import Comparison, Verdict
 from rankspace.study import MOST_NATS
-from rankspace.verdict import Controlled
+from rankspace.verdict import Controlled, RecipeVerdict
 
 
-def verdict_words(verdict: Verdict) -> tuple[str, ...]:
-    """Say what the study may claim, one sentence each."""
+def verdict_words(verdict: Verdict, awaited: str = "") -> tuple[str, ...]:
+    """Say what the study may claim, one sentence each; what contradicts it first.
+
+    Args:
+        verdict: What was found.
+        awaited: Why the whole recipe is not judged, where somebody asked for it.
+    """
+    first = filter(None, (verdict.contradiction, awaited))
     caveat = (verdict.caveat,) if verdict.caveat else ()
     beside = (*_against_random(verdict), *_against_controls(verdict), *_at_rates(verdict))
-    return (_against_uniform(verdict), *caveat, *beside, _cheapest(verdict))
+    answers = (_against_uniform(verdict), *_after_recipe(verdict))
+    return (*first, *answers, *caveat, *beside, _cheapest(verdict))
+
+
+def _after_recipe(verdict: Verdict) -> tuple[str, ...]:
+    """The line of its own that the whole recipe has."""
+    if verdict.recipe is None:
+        return ()
+    found = verdict.recipe.comparison
+    return (f"{verdict.recipe.sentence} {_interval(found) if found else ''}".rstrip(),)
+
+
+def recovered_losses(recipe: RecipeVerdict) -> tuple[tuple[str, str, str], ...]:
+    """Rows of what was recovered: what it is, its held-out loss, and that on each seed."""
+    uniform = [one.uniform for one in recipe.pairs]
+    winner = [one.winner for one in recipe.pairs]
+    return (
+        ("pruned", _loss(recipe.pruned_score), ""),
+        ("uniform, recovered", _loss(recipe.uniform_score), ", ".join(map(_loss, uniform))),
+        ("winner, recovered", _loss(recipe.winner_score), ", ".join(map(_loss, winner))),
+    )
+
+
+def _loss(score: float | None) -> str:
+    return "failed" if score is None else f"{-score:.4f}"
 
 
 def _against_controls(verdict: Verdict) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ from rich.console import Console
 from rankadaptor.verdict_view import verdict_view
 from rankspace import Comparison, Layer, RankVector, SearchSpace, Verdict
 from rankspace.study import MOST_NATS
-from rankspace.verdict import Answer, Controlled
-from service.web.pages.words import verdict_words
+from rankspace.verdict import Answer, Controlled, RecipeVerdict, RecoveredPair
+from service.web.pages.words import recovered_losses, verdict_words
 
 SPACE = SearchSpace((Layer("a", 10, 0, "o_proj"), Layer("b", 10, 1, "o_proj")), (0, 2, 4), 40)
 UNIFORM = RankVector((2, 2))
@@ -76,3 +76,41 @@ def printed(verdict: Verdict) -> str:
     console = Console(width=160, record=True, file=io.StringIO())
     console.print(verdict_view(verdict, SPACE))
     return console.export_text()
+
+
+LOST = Comparison(-0.2, -0.3, -0.1, 3, Answer.WORSE)
+PAIRS = (RecoveredPair(11, -2.5, -2.7), RecoveredPair(12, -2.6, None))
+RECIPE = RecipeVerdict(LOST, PAIRS, -2.5, -2.7, -5.5)
+
+
+def test_what_the_whole_recipe_says_against_the_trials_comes_first() -> None:
+    lost = replace(VERDICT, recipe=RECIPE)
+    first, of_trials, of_recipe, *_ = verdict_words(lost)
+    assert first == lost.contradiction != ""
+    assert "better than uniform ranks at the same budget" in of_trials
+    assert of_recipe.startswith("After the whole recipe the searched ranks are worse")
+    assert "over 3 paired seeds" in of_recipe
+    told = [line for line in printed(lost).splitlines() if line.strip()]
+    assert told[0].strip() == lost.contradiction
+    assert told[1].startswith("better. ")
+    assert told[2].startswith("worse. After the whole recipe")
+
+
+def test_the_losses_of_what_was_recovered_are_shown_one_by_one() -> None:
+    assert recovered_losses(RECIPE) == (
+        ("pruned", "5.5000", ""),
+        ("uniform, recovered", "2.5000", "2.5000, 2.6000"),
+        ("winner, recovered", "2.7000", "2.7000, failed"),
+    )
+    lines = printed(replace(VERDICT, recipe=RECIPE)).splitlines()
+    rows = {line.split("  ")[1].strip(): line.split()[-3:] for line in lines if "recovered" in line}
+    assert rows == {
+        "uniform, recovered": ["2.5000", "2.5000", "2.6000"],
+        "winner, recovered": ["2.7000", "2.7000", "failed"],
+    }
+
+
+def test_a_recipe_that_is_still_to_be_judged_is_said_before_the_answer() -> None:
+    lacks = VERDICT.awaited("recipe", is_over=False)
+    assert verdict_words(VERDICT, lacks)[0] == lacks
+    assert verdict_words(VERDICT)[0] != lacks

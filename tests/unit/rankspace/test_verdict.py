@@ -1,0 +1,107 @@
+"""What a verdict stands for when the whole recipe says something of its own."""
+
+from dataclasses import replace
+
+import pytest
+
+from rankspace import Comparison, RankVector, Verdict
+from rankspace.verdict import Answer, RecipeVerdict
+from rankspace.wire import decode, encode
+
+BETTER, OPEN, WORSE = Answer.BETTER, Answer.NO_DIFFERENCE_SHOWN, Answer.WORSE
+BEST, CHEAP, UNIFORM = RankVector((4, 0)), RankVector((1, 1)), RankVector((2, 2))
+NOTHING = RankVector((0, 0))
+
+
+def _versus(answer: Answer) -> Comparison:
+    return Comparison(0.1, 0.05, 0.15, 3, answer)
+
+
+def _verdict(answer: Answer, recipe: Answer | None = None) -> Verdict:
+    judged = recipe and RecipeVerdict(_versus(recipe), (), -3.0, -2.9)
+    return Verdict(
+        answer=answer,
+        versus_uniform=_versus(answer),
+        best_rank_vector=BEST,
+        best_score=-3.0,
+        best_parameters=40,
+        uniform_rank_vector=UNIFORM,
+        uniform_score=-3.1,
+        uniform_parameters=40,
+        versus_random=None,
+        cheapest_rank_vector=CHEAP,
+        cheapest_parameters=20,
+        versus_uniform_cheapest=None,
+        margin=0.01,
+        trials=40,
+        recipe=judged,
+    )
+
+
+@pytest.mark.parametrize(
+    ("trials", "recipe", "exported"),
+    [
+        (BETTER, None, BEST),
+        (OPEN, None, CHEAP),
+        (WORSE, None, CHEAP),
+        (BETTER, BETTER, BEST),
+        (BETTER, OPEN, BEST),
+        (BETTER, WORSE, UNIFORM),
+        (OPEN, BETTER, BEST),
+        (OPEN, OPEN, CHEAP),
+        (OPEN, WORSE, UNIFORM),
+        (WORSE, BETTER, BEST),
+    ],
+)
+def test_what_is_exported(trials: Answer, recipe: Answer | None, exported: RankVector) -> None:
+    assert _verdict(trials, recipe).recovered == exported
+
+
+def test_a_vector_without_adapters_leaves_nothing_to_export() -> None:
+    assert replace(_verdict(OPEN), cheapest_rank_vector=NOTHING).recovered == UNIFORM
+
+
+@pytest.mark.parametrize(
+    ("trials", "recipe", "said"),
+    [
+        (BETTER, WORSE, "does not last the whole recipe"),
+        (BETTER, OPEN, "not shown to last"),
+        (OPEN, BETTER, "the whole recipe shows one"),
+        (WORSE, BETTER, "the whole recipe shows one"),
+        (OPEN, WORSE, "ends with a loss"),
+    ],
+)
+def test_what_contradicts_the_trials_is_said(trials: Answer, recipe: Answer, said: str) -> None:
+    assert said in _verdict(trials, recipe).contradiction
+
+
+@pytest.mark.parametrize(
+    ("trials", "recipe"), [(BETTER, None), (BETTER, BETTER), (OPEN, OPEN), (WORSE, OPEN)]
+)
+def test_what_does_not_contradict_them_is_no_headline(
+    trials: Answer, recipe: Answer | None
+) -> None:
+    assert _verdict(trials, recipe).contradiction == ""
+
+
+def test_it_is_better_only_if_the_whole_recipe_does_not_take_it_back() -> None:
+    assert _verdict(BETTER).is_better
+    assert _verdict(BETTER, BETTER).is_better
+    assert not _verdict(BETTER, OPEN).is_better
+    assert not _verdict(OPEN, BETTER).is_better
+
+
+def test_why_the_whole_recipe_is_not_judged_is_said_where_it_was_asked_for() -> None:
+    found = _verdict(BETTER)
+    assert found.awaited("trial", is_over=False) == ""
+    assert "still to be judged" in found.awaited("recipe", is_over=False)
+    assert "ended before" in found.awaited("recipe", is_over=True)
+    same = replace(found, best_rank_vector=UNIFORM)
+    assert "compares nothing" in same.awaited("recipe", is_over=True)
+    assert _verdict(BETTER, WORSE).awaited("recipe", is_over=True) == ""
+
+
+def test_a_verdict_of_before_is_written_as_before() -> None:
+    assert "recipe" not in encode(_verdict(BETTER))
+    whole = _verdict(BETTER, WORSE)
+    assert decode(Verdict, encode(whole)) == whole
