@@ -16,7 +16,7 @@ from rich.progress import (
 
 from rankadaptor.client import Client
 from rankadaptor.screen import err
-from rankadaptor.study_view import PURPOSES, finished, remark, whole_time_left
+from rankadaptor.study_view import PURPOSES, finished, of_trials, remark, whole_time_left
 from rankspace.errors import TooManyRequests, Unreachable
 from rankspace.study import OVER, StudyState
 
@@ -133,4 +133,6 @@ def _remark(view: dict[str, Any]) -> str:
     if barred := view.get("barred"):
         workers = ", ".join(str(one["worker"]) for one in barred)
         return f"{workers}: cannot run its trials; why: rankadaptor status {view['id']}"
+    if view["state"] == StudyState.RECOVERING and (said := of_trials(view)):
+        return said
     return ": ".join(filter(None, [view["error"] or view.get("note"), remark(view)]))

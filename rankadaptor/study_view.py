@@ -9,8 +9,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from rankadaptor.verdict_view import answer_lines
+from rankspace import Verdict
 from rankspace.observation import DataCounts
-from rankspace.study import ACTIVE, StudyState
+from rankspace.study import ACTIVE, OVER, StudyState
 from rankspace.wire import decode, only
 
 PURPOSES = ("survey", "search", "control", "verify", "recover")
@@ -50,6 +52,8 @@ def study_details(study: dict[str, Any]) -> RenderableType:
         lines.append(
             f"best so far {study['best']['score']:.4f}, uniform {_score(study['uniform_score'])}"
         )
+    if study.get("verdict"):
+        lines += [*_verdict(study)]
     count = study["workers_active"]
     workers = f"{count} active worker{'' if count == 1 else 's'}"
     lines.append(", ".join(filter(None, [workers, whole_time_left(study)])))
@@ -65,6 +69,29 @@ def _history(study: dict[str, Any]) -> Iterator[str]:
     extended = study.get("extensions", 0)
     if extended:
         yield f"extended {'once' if extended == 1 else f'{extended} times'}"
+
+
+def _verdict(study: dict[str, Any]) -> Iterator[Text]:
+    """What it claims so far; in an extended study that goes on, its answer of before."""
+    found = decode(Verdict, only(Verdict, study["verdict"]))
+    if study["state"] not in OVER and study.get("extensions", 0) > found.extensions:
+        yield Text("extended since this answer:", style="yellow")
+    yield from answer_lines(found, awaited(study, found))
+
+
+def of_trials(study: dict[str, Any]) -> str:
+    """The answer there is while the whole recipe is still to be judged; empty otherwise."""
+    if not study.get("verdict"):
+        return ""
+    found = decode(Verdict, only(Verdict, study["verdict"]))
+    lacks = awaited(study, found)
+    return f"{found.answer}. {lacks}" if lacks else ""
+
+
+def awaited(study: dict[str, Any], verdict: Verdict) -> str:
+    """Why the whole recipe is not judged, where the study asks for it."""
+    at = study["study"]["verify"].get("at", "trial")  # left out where it is the default
+    return verdict.awaited(at, is_over=study["state"] in OVER)
 
 
 def remark(study: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from rankadaptor.rank_map import rank_map
 from rankspace import Comparison, SearchSpace, Verdict
-from rankspace.verdict import Answer, Rates
+from rankspace.verdict import Answer, Rates, RecipeVerdict
 
 STYLES = {
     Answer.BETTER: "bold green",
@@ -18,14 +18,61 @@ STYLES = {
 }
 
 
-def verdict_view(verdict: Verdict, space: SearchSpace) -> RenderableType:
-    headline = Text.assemble(
-        (f"{verdict.answer.value}. ", STYLES[verdict.answer]), verdict.sentence
-    )
+def verdict_view(
+    verdict: Verdict, space: SearchSpace, *, awaited: str = "", dense: float | None = None
+) -> RenderableType:
+    """All of it.
+
+    Args:
+        verdict: What was found.
+        space: Where.
+        awaited: Why the whole recipe is not judged, where somebody asked for it.
+        dense: Held-out loss of the model before pruning, where it is known.
+    """
     picture = rank_map(space, verdict.best_rank_vector, "ranks by block")
     caveat = [Text(verdict.caveat)] if verdict.caveat else []
-    tables = (_comparisons(verdict), "", _vectors(verdict), "", *_rates(verdict.rates), picture)
-    return Group(headline, *caveat, "", *tables)
+    recovered = (_recovered(verdict.recipe, dense), "") if verdict.recipe else ()
+    tables = (_comparisons(verdict), "", _vectors(verdict), "", *recovered, *_rates(verdict.rates))
+    return Group(*answer_lines(verdict, awaited), *caveat, "", *tables, picture)
+
+
+def answer_lines(verdict: Verdict, awaited: str = "") -> Iterator[Text]:
+    """What it says, the whole recipe on a line of its own, and first of all what contradicts it."""
+    if verdict.contradiction:
+        yield Text(verdict.contradiction, style="bold red")
+    yield _answer(verdict.answer, verdict.sentence)
+    if verdict.recipe:
+        yield _answer(verdict.recipe.answer, verdict.recipe.sentence)
+    if awaited:
+        yield Text(awaited, style="yellow")
+
+
+def _answer(answer: Answer, sentence: str) -> Text:
+    return Text.assemble((f"{answer.value}. ", STYLES[answer]), sentence)
+
+
+def _recovered(recipe: RecipeVerdict, dense: float | None) -> Table:
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title="held-out loss in nats after the whole recipe",
+        title_style="bold",
+        title_justify="left",
+    )
+    for column in ("", "mean", *(f"seed {at}" for at in range(1, len(recipe.pairs) + 1))):
+        table.add_column(column, justify="left" if not column else "right")
+    if dense is not None:
+        table.add_row("dense", f"{dense:.4f}")
+    table.add_row("pruned", _loss(recipe.pruned_score))
+    for label, mean, scores in (
+        ("uniform, recovered", recipe.uniform_score, [one.uniform for one in recipe.pairs]),
+        ("winner, recovered", recipe.winner_score, [one.winner for one in recipe.pairs]),
+    ):
+        table.add_row(label, _loss(mean), *map(_loss, scores))
+    return table
+
+
+def _loss(score: float | None) -> str:
+    return "failed" if score is None else f"{-score:.4f}"
 
 
 def _rates(rates: Rates | None) -> Iterator[RenderableType]:
@@ -57,6 +104,11 @@ def _comparisons(verdict: Verdict) -> Table:
     for column in ("", "gain", "95 % interval", "asked", "worst seed", "seeds", "answer"):
         table.add_column(column, justify="left" if not column else "right")
     _add(table, "winner − uniform", verdict.versus_uniform)
+    if verdict.recipe:
+        label = "winner − uniform, whole recipe"
+        if verdict.recipe.comparison is None:
+            table.add_row(label, "", "", "", "", "", "failed")
+        _add(table, label, verdict.recipe.comparison)
     _add(table, "winner − best random", verdict.versus_random)
     for control in verdict.controls:
         label = f"winner − {control.name}"

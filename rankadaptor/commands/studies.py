@@ -9,10 +9,10 @@ from rich.text import Text
 from rankadaptor.commands.options import Json, StudyId, Url, connect
 from rankadaptor.exit_codes import ExitCode
 from rankadaptor.screen import emit, err
-from rankadaptor.study_view import studies_table, study_details
+from rankadaptor.study_view import awaited, studies_table, study_details
+from rankadaptor.verdict_report import write_report
 from rankadaptor.verdict_view import verdict_view
 from rankspace.study import OVER
-from rankspace.verdict import Answer
 
 
 def status(
@@ -35,7 +35,11 @@ def status(
 def verdict(
     study: StudyId,
     require_better: Annotated[
-        bool, typer.Option(help=f"Exit with {int(ExitCode.NOT_BETTER)} unless it says better.")
+        bool,
+        typer.Option(
+            help=f"Exit with {int(ExitCode.NOT_BETTER)} unless it says better, after the whole "
+            "recipe too if the study judges that."
+        ),
     ] = False,
     url: Url = None,
     json_: Json = False,
@@ -46,8 +50,9 @@ def verdict(
         space = client.space(study)
     if view["state"] not in OVER and view.get("extensions", 0) > result.extensions:
         err.print(Text("the study was extended and goes on: this is its answer of before"))
-    emit(json_, result, lambda: verdict_view(result, space))
-    if require_better and result.answer is not Answer.BETTER:
+    lacks = awaited(view, result)
+    emit(json_, result, lambda: verdict_view(result, space, awaited=lacks))
+    if require_better and (lacks or not result.is_better):
         raise typer.Exit(ExitCode.NOT_BETTER)
 
 
@@ -57,9 +62,12 @@ def export(
     url: Url = None,
     json_: Json = False,
 ) -> None:
-    """Download the recovered adapter, ready for PeftModel.from_pretrained."""
+    """Download the recovered adapter, ready for PeftModel.from_pretrained, and its verdict."""
     with connect(url) as client:
-        files = client.export(study, to)
+        view, result = client.study(study), client.verdict(study)
+        files = [*client.export(study, to), write_report(to, view, result)]
+    if view["state"] not in OVER:
+        err.print(Text("the study goes on: another adapter may take the place of this one"))
     emit(json_, [str(file) for file in files], lambda: "\n".join(map(str, files)))
 
 

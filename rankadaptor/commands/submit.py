@@ -132,8 +132,36 @@ def _summary(study: Study, space: SearchSpace) -> RenderableType:
         f"at most {space.max_parameters:,} trainable parameters "
         f"(uniform rank {max(uniform.ranks)} uses {space.parameters(uniform):,}), "
         f"{study.search.budget.trials} trials of {study.search.trial.steps} steps{_full(space)}"
-        f"{_preset(study)}"
+        f"{_after(study)}{_preset(study)}"
     )
+
+
+def _after(study: Study) -> str:
+    """What the search is followed by, in trials: at the whole recipe that is most of the cost."""
+    verify, short = study.verify, study.search.trial.steps
+    judged = verify.planned_trials() + verify.control_trials()
+    random = "as many of random vectors, " if verify.random_control else ""
+    then = f"\nthen {random}{judged} or more trials of {short} steps to verify, and {_whole(study)}"
+    if verify.at == "trial":
+        return f"{then} once"
+    pairs = 2 * verify.recipe_seeds
+    both = f"winner and uniform on {verify.recipe_seeds} seeds"
+    return f"{then} {pairs} times: {both}{_worth(study, pairs)}"
+
+
+def _whole(study: Study) -> str:
+    """How long a recovery is."""
+    steps, epochs = study.recover.steps, study.recover.epochs
+    length = f"{steps:,} steps" if steps else f"{epochs} epoch{'' if epochs == 1 else 's'}"
+    return f"the whole recipe ({length})"
+
+
+def _worth(study: Study, pairs: int) -> str:
+    """Their steps, in search trials; only a worker knows how many an epoch has."""
+    if not study.recover.steps:
+        return ""
+    steps = pairs * study.recover.steps
+    return f", {steps:,} steps or as many as {steps / study.search.trial.steps:.3g} search trials"
 
 
 def _preset(study: Study) -> str:

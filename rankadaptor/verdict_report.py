@@ -1,0 +1,79 @@
+"""VERDICT.md: what an adapter is worth, to lie beside it; known only after it was uploaded."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rankadaptor.study_view import awaited
+from rankspace import Comparison, Verdict
+from rankspace.errors import InvalidInput
+
+NAME = "VERDICT.md"
+
+
+def write_report(directory: Path, study: dict[str, Any], verdict: Verdict) -> Path:
+    """Write ``NAME`` into ``directory``; return where it is.
+
+    Args:
+        directory: Where the adapter lies.
+        study: The study's view.
+        verdict: Its verdict.
+
+    Raises:
+        InvalidInput: It cannot be written there.
+    """
+    path = directory / NAME
+    text = "\n\n".join((f"# Verdict of study {study['name']}", *_lines(study, verdict)))
+    try:
+        path.unlink(missing_ok=True)  # a link there is replaced, and not written through
+        path.write_text(f"{text}\n", encoding="utf-8")
+    except OSError as error:
+        problem = f"cannot be written: {error.strerror or error}"
+        raise InvalidInput("to", str(path), problem, fix="name a directory of your own") from error
+    return path
+
+
+def _lines(study: dict[str, Any], verdict: Verdict) -> Iterator[str]:
+    if verdict.contradiction:
+        yield f"**{verdict.contradiction}**"
+    if lacks := awaited(study, verdict):
+        yield lacks
+    yield f"Of the trials: **{verdict.answer}**. {verdict.sentence}"
+    yield _numbers(verdict.versus_uniform)
+    if verdict.recipe:
+        yield f"Of the whole recipe: **{verdict.recipe.answer}**. {verdict.recipe.sentence}"
+    if verdict.recipe and verdict.recipe.comparison:
+        yield _numbers(verdict.recipe.comparison)
+        yield _losses(verdict)
+    if verdict.caveat:
+        yield verdict.caveat
+    yield f"The adapter is of {_exported(verdict)}."
+
+
+def _numbers(found: Comparison) -> str:
+    lost = f" ({found.failed} more failed)" if found.failed else ""
+    return (
+        f"Winner minus uniform: {found.gain:+.4f} nats, 95 % interval {found.ci_low:+.4f} to "
+        f"{found.ci_high:+.4f}, over {found.seeds} paired seeds{lost}."
+    )
+
+
+def _losses(verdict: Verdict) -> str:
+    assert verdict.recipe is not None
+    rows = (
+        ("pruned", verdict.recipe.pruned_score),
+        ("uniform, recovered", verdict.recipe.uniform_score),
+        ("winner, recovered", verdict.recipe.winner_score),
+    )
+    told = (f"| {name} | {'failed' if s is None else f'{-s:.4f}'} |" for name, s in rows)
+    return "\n".join(("| | held-out loss, mean over the seeds |", "|---|---|", *told))
+
+
+def _exported(verdict: Verdict) -> str:
+    if verdict.recovered == verdict.best_rank_vector:
+        return "the winner"
+    if verdict.recovered == verdict.uniform_rank_vector:
+        return "uniform ranks, not of the winner"
+    return "the cheapest vector that is not worse in the trials, not of the winner" + (
+        "; the whole recipe was judged for the winner only" if verdict.recipe else ""
+    )

@@ -1,0 +1,125 @@
+"""What ``status``, ``watch`` and an export say of a verdict at the whole recipe."""
+
+import io
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from rankadaptor.commands.submit import _after
+from rankadaptor.study_view import of_trials, study_details
+from rankadaptor.verdict_report import NAME, write_report
+from rankspace import Comparison, RankVector, Study, Verdict
+from rankspace.errors import InvalidInput
+from rankspace.recipe import Data, Recipe
+from rankspace.study import Recover, Search, TrialRun, Verify
+from rankspace.verdict import Answer, RecipeVerdict
+from rankspace.wire import encode
+
+GAIN = Comparison(0.1, 0.05, 0.15, 5, Answer.BETTER)
+LOSS = Comparison(-0.2, -0.3, -0.1, 3, Answer.WORSE)
+VERDICT = Verdict(
+    answer=Answer.BETTER,
+    versus_uniform=GAIN,
+    best_rank_vector=RankVector((4, 0)),
+    best_score=-3.0,
+    best_parameters=40,
+    uniform_rank_vector=RankVector((2, 2)),
+    uniform_score=-3.1,
+    uniform_parameters=40,
+    versus_random=None,
+    cheapest_rank_vector=RankVector((1, 1)),
+    cheapest_parameters=20,
+    versus_uniform_cheapest=None,
+    margin=0.01,
+    trials=40,
+)
+LOST = replace(VERDICT, recipe=RecipeVerdict(LOSS, (), -2.5, -2.7, -5.5))
+
+
+def _study(verdict: Verdict, state: str, at: str = "recipe") -> dict[str, Any]:
+    return {
+        "id": "st_1",
+        "name": "s",
+        "state": state,
+        "error": None,
+        "best": None,
+        "eta_seconds": None,
+        "uniform_score": None,
+        "workers_active": 1,
+        "progress": {},
+        "study": {"verify": {"at": at}},
+        "verdict": encode(verdict),
+    }
+
+
+def _status(study: dict[str, Any]) -> str:
+    console = Console(width=2000, record=True, file=io.StringIO())
+    console.print(study_details(study))
+    return console.export_text()
+
+
+def test_status_has_a_line_for_the_trials_and_one_for_the_recipe_and_the_loss_first() -> None:
+    said = _status(_study(LOST, "done"))
+    first = said.index("does not last the whole recipe")
+    assert first < said.index("better. The searched") < said.index("worse. After the whole recipe")
+
+
+def test_status_and_watch_say_that_the_recipe_is_still_to_be_judged() -> None:
+    waiting = _study(VERDICT, "recovering")
+    assert "still to be judged" in _status(waiting)
+    assert of_trials(waiting).startswith("better. The whole recipe is still to be judged")
+    assert of_trials(_study(LOST, "done")) == ""
+    assert "judged" not in _status(_study(VERDICT, "recovering", at="trial"))
+    assert "ended before" in _status(_study(VERDICT, "cancelled"))
+
+
+def test_an_export_tells_that_it_is_not_of_the_winner(tmp_path: Path) -> None:
+    path = write_report(tmp_path, _study(LOST, "done"), LOST)
+    text = path.read_text()
+    assert path == tmp_path / NAME
+    assert text.index("**The gain does not last") < text.index("Of the trials: **better**")
+    assert "Of the whole recipe: **worse**" in text
+    assert "| winner, recovered | 2.7000 |" in text
+    assert "The adapter is of uniform ranks, not of the winner." in text
+    open_ = replace(VERDICT, answer=Answer.NO_DIFFERENCE_SHOWN)
+    assert (
+        "of the cheapest vector that"
+        in write_report(tmp_path, _study(open_, "done"), open_).read_text()
+    )
+
+
+def test_a_link_in_the_way_is_replaced_and_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("mine")
+    (tmp_path / NAME).symlink_to(tmp_path / "precious")
+    write_report(tmp_path, _study(VERDICT, "done", at="trial"), VERDICT)
+    assert (tmp_path / "precious").read_text() == "mine"
+    assert not (tmp_path / NAME).is_symlink()
+
+
+def test_a_report_that_cannot_be_written_is_an_error_of_ours(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="cannot be written"):
+        write_report(tmp_path / "nowhere", _study(VERDICT, "done"), VERDICT)
+
+
+def test_the_check_says_what_the_whole_recipe_costs() -> None:
+    study = Study(
+        "s",
+        "m",
+        Recipe(Data("t")),
+        search=Search(trial=TrialRun(40)),
+        verify=Verify(at="recipe"),
+        recover=Recover(steps=200),
+    )
+    said = _after(study)
+    assert "the whole recipe (200 steps) 6 times: winner and uniform on 3 seeds" in said
+    assert "1,200 steps or as many as 30 search trials" in said
+    in_epochs = replace(
+        study, recover=Recover(epochs=1), verify=Verify(max_trials=40, random_control=True)
+    )
+    once = _after(in_epochs)
+    assert once.endswith("and the whole recipe (1 epoch) once")
+    assert "as many of random vectors" in once
+    assert "search trials" not in _after(replace(study, recover=Recover(epochs=2)))
