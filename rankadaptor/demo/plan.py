@@ -28,6 +28,7 @@ verify:
   random_control: true         # as many random vectors, to see what chance alone finds
   controls: [o_proj, down_proj, largest-gradient, eva]   # and what needs no search at all
   rates: [0.33, 1, 3]          # does the gain hang on the learning rate?
+  at: recipe                   # does it last the whole recipe? winner and uniform, 3 seeds each
 recover: {{steps: {recover_steps}}}
 """
 
@@ -42,7 +43,7 @@ class DemoPlan:
         ratio: Share of heads and channels removed from them.
         trials: Search trials; as many random ones run beside them as a control.
         trial_steps: Enough to tell vectors apart, few enough for minutes in all.
-        recover_steps: The full fine-tune of the winner.
+        recover_steps: The full fine-tunes of the winner and of uniform.
         workers: Processes of one thread each.
     """
 

@@ -25,12 +25,13 @@ from rankadaptor.demo.base_model import cached_base_model
 from rankadaptor.demo.corpus import Corpus, standard_library
 from rankadaptor.demo.plan import DemoPlan
 from rankadaptor.demo.processes import service, workers
-from rankadaptor.demo.reload_check import reloaded_loss
+from rankadaptor.demo.reload_check import held_out_loss, reloaded_loss
 from rankadaptor.following import follow
 from rankadaptor.progress import counted
 from rankadaptor.pruning_view import pruning_table
 from rankadaptor.screen import err
 from rankadaptor.study_file import read_study
+from rankadaptor.verdict_report import write_report
 from rankadaptor.verdict_view import verdict_view
 from rankspace import PrunedModel, SearchSpace, Study, Verdict
 from rankspace.errors import InvalidInput, RankspaceError
@@ -47,11 +48,15 @@ class DemoFailed(RankspaceError):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the demo found, for the screen and for ``verdict.json``."""
+    """What the demo found, for the screen and for ``verdict.json``.
+
+    Losses are those of the final held-out half, in nats per token.
+    """
 
     verdict: Verdict
     space: SearchSpace
     adapter: Path
+    dense_loss: float
     recovered_loss: float
     reloaded_loss: float
     seconds: float
@@ -66,11 +71,15 @@ class Outcome:
             "seeds": gain.seeds,
             "uniform_score": self.verdict.uniform_score,
             "best_rank_vector": list(self.verdict.best_rank_vector.ranks),
+            "uniform_rank_vector": list(self.verdict.uniform_rank_vector.ranks),
             "best_parameters": self.verdict.best_parameters,
             "uniform_parameters": self.verdict.uniform_parameters,
             "trials": self.verdict.trials,
             "controls": encode(self.verdict.controls),
             "rates": encode(self.verdict.rates),
+            "recipe": encode(self.verdict.recipe),
+            "contradiction": self.verdict.contradiction,
+            "dense_loss": self.dense_loss,
             "adapter_dir": str(self.adapter),
             "recovered_loss": self.recovered_loss,
             "reloaded_loss": self.reloaded_loss,
@@ -92,7 +101,10 @@ def run_demo(output: Path, plan: DemoPlan) -> Outcome:
     study = _prune(base, corpus, plan, output)
     with service(output / "service", output / "logs") as client:
         verdict, space, recovered = _search(client, study, plan, output)
-    outcome = _outcome(study, verdict, space, recovered, output, time.monotonic() - started)
+    dense = held_out_loss(study, base)
+    again = _reloaded(study, recovered, output)
+    seconds = time.monotonic() - started
+    outcome = Outcome(verdict, space, output / "adapter", dense, recovered, again, seconds)
     (output / "verdict.json").write_text(json.dumps(outcome.as_json(), indent=2) + "\n")
     return outcome
 
@@ -101,9 +113,9 @@ def closing(outcome: Outcome, output: Path) -> RenderableType:
     """What stays on the screen at the end."""
     return Group(
         "",
-        verdict_view(outcome.verdict, outcome.space),
+        verdict_view(outcome.verdict, outcome.space, dense=outcome.dense_loss),
         "",
-        f"held-out loss after full recovery {outcome.recovered_loss:.4f}; the exported adapter, "
+        f"held-out loss of the exported adapter's recovery {outcome.recovered_loss:.4f}; the file, "
         f"loaded anew with plain PEFT, gives {outcome.reloaded_loss:.4f}",
         _places(outcome, output),
         Text(f"{outcome.seconds:.0f} seconds in all", style="dim"),
@@ -199,7 +211,8 @@ def _search(
         f"{view['id']} searches one rank per weight matrix with at most "
         f"{view['parameters']['maximum']:,} trainable parameters: what uniform rank 1 costs. "
         f"Each trial is a short fine-tune by one of {plan.workers} worker processes. Then the "
-        "best vectors meet uniform ranks on fresh seeds and fresh held-out text.",
+        "best vectors meet uniform ranks on fresh seeds and fresh held-out text, and the winner "
+        f"does so once more through the whole recipe of {plan.recover_steps} steps.",
         f"Watch it in a browser (the link works once): {client.login_url()}",
     )
     with workers(plan.workers, client.url, output / "service", output / "logs") as processes:
@@ -212,26 +225,30 @@ def _search(
     if view["state"] != StudyState.DONE:
         raise DemoFailed(f"the study ended as {view['state']}: {view['error']}")
     client.export(view["id"], output / "adapter")
-    return client.verdict(view["id"]), client.space(view["id"]), _recovered_loss(client, view["id"])
+    verdict = client.verdict(view["id"])
+    write_report(output / "adapter", view, verdict)
+    recovered = _recovered_loss(client, view["id"], verdict)
+    return verdict, client.space(view["id"]), recovered
 
 
-def _recovered_loss(client: Client, study_id: str) -> float:
-    (trial,) = [t for t in client.trials(study_id) if t["purpose"] == "recover"]
-    return float(trial["measurement"]["loss"])
+def _recovered_loss(client: Client, study_id: str, verdict: Verdict) -> float:
+    """Of the export: the first that was recovered of its vector, whose adapter is kept."""
+    mine = list(verdict.recovered.ranks)
+    recovered = (t for t in client.trials(study_id) if t["purpose"] == "recover")
+    scored = [t for t in recovered if t["rank_vector"] == mine and t["measurement"]]
+    return float(min(scored, key=lambda t: int(t["id"]))["measurement"]["loss"])
 
 
-def _outcome(
-    study: Study,
-    verdict: Verdict,
-    space: SearchSpace,
-    recovered: float,
-    output: Path,
-    seconds: float,
-) -> Outcome:
+def _reloaded(study: Study, recovered: float, output: Path) -> float:
+    """The loss of the exported adapter, loaded anew.
+
+    Raises:
+        DemoFailed: It is not what the worker reported.
+    """
     again = reloaded_loss(study, output / "adapter")
     if abs(again - recovered) > RELOAD_TOLERANCE:
         raise DemoFailed(f"the adapter gives a loss of {again}, the worker reported {recovered}")
-    return Outcome(verdict, space, output / "adapter", recovered, again, seconds)
+    return again
 
 
 def _say(title: str, *paragraphs: str) -> None:

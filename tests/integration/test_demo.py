@@ -27,6 +27,8 @@ KEYS = {
     "uniform_parameters",
     "trials",
     "adapter_dir",
+    "recipe",
+    "dense_loss",
 }
 
 
@@ -42,7 +44,11 @@ def test_the_demo_ends_with_a_verdict_and_an_adapter_that_reproduces_its_loss(
     assert found["best_parameters"] <= found["uniform_parameters"]
     assert found["trials"] == SMALL.trials
     assert abs(found["reloaded_loss"] - found["recovered_loss"]) <= RELOAD_TOLERANCE
+    if found["best_rank_vector"] != found["uniform_rank_vector"]:
+        assert [len(found["recipe"]["pairs"]), found["recipe"]["comparison"]["seeds"]] == [3, 3]
+        assert found["recipe"]["pruned_score"] < -1.0
     adapter = Path(found["adapter_dir"])
+    assert "Of the trials" in (adapter / "VERDICT.md").read_text()
     assert {file.name for file in adapter.iterdir()} >= {
         "adapter_config.json",
         "adapter_model.safetensors",
