@@ -24,7 +24,7 @@ def held_out_loss(study: Study, model: Path, adapter: Path | None = None) -> flo
     dataset = prepare(study.recipe.data, study.recipe.sequence_length, loaded.tokenizer)
     held_out = dataset.held_out[Split.FINAL]
     if adapter is None:
-        return mean_loss(loaded.model.eval(), held_out, torch.device("cpu"))
+        return mean_loss(loaded.model, held_out, torch.device("cpu"))
     with warnings.catch_warnings():
         # peft 0.21 asks transformers 5.23 by a name that version 6 will drop.
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)

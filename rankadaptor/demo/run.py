@@ -115,7 +115,7 @@ def closing(outcome: Outcome, output: Path) -> RenderableType:
         "",
         verdict_view(outcome.verdict, outcome.space, dense=outcome.dense_loss),
         "",
-        f"held-out loss of the exported adapter's recovery {outcome.recovered_loss:.4f}; the file, "
+        f"held-out loss after full recovery {outcome.recovered_loss:.4f}; the exported adapter, "
         f"loaded anew with plain PEFT, gives {outcome.reloaded_loss:.4f}",
         _places(outcome, output),
         Text(f"{outcome.seconds:.0f} seconds in all", style="dim"),

@@ -10,7 +10,7 @@ from rankspace.errors import InvalidInput
 from rankspace.granularity import search_space
 from rankspace.presets.paper import NEWEST, PRESETS, check_given, expanded, sentence, whole_blocks
 from rankspace.recipe import Data, Recipe
-from rankspace.study import Budget, Granularity, Search, StrategyName, Survey
+from rankspace.study import Budget, Granularity, Search, StrategyName, Survey, Verify
 from rankspace.wire import decode, encode
 
 MODULES = ("q_proj", "down_proj")
@@ -55,6 +55,15 @@ def test_what_it_does_not_set_is_the_study_s() -> None:
     own = Search(budget=Budget("uniform:4", trials=9), seed=3, prior="none")
     search = expanded(replace(PAPER, search=own), MODEL).search
     assert (search.budget, search.seed, search.prior) == (own.budget, 3, "none")
+
+
+def test_its_verdict_may_be_of_the_whole_recipe() -> None:
+    own = replace(PAPER, verify=Verify(at="recipe", recipe_seeds=4))
+    study = expanded(own, MODEL)
+    assert study.verify == own.verify
+    assert study.verify.recoveries() == 9
+    assert decode(Study, encode(study)) == study
+    assert "recipe_seeds" not in encode(expanded(PAPER, MODEL))["verify"]
 
 
 def test_it_is_expanded_once_and_means_the_same_when_more_is_known_of_the_model() -> None:

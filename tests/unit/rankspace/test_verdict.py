@@ -18,7 +18,7 @@ def _versus(answer: Answer) -> Comparison:
 
 
 def _verdict(answer: Answer, recipe: Answer | None = None) -> Verdict:
-    judged = recipe and RecipeVerdict(_versus(recipe), (), -3.0, -2.9)
+    judged = None if recipe is None else RecipeVerdict(_versus(recipe), (), -3.0, -2.9)
     return Verdict(
         answer=answer,
         versus_uniform=_versus(answer),
