@@ -18,7 +18,14 @@ A, B = "a" * 64, "b" * 64
 LATER = replace(
     STUDY,
     search=replace(STUDY.search, strategy=StrategyName.BLEND),
-    verify=Verify(margin=0.5, least_gain=0.25, controls=(Control.O_PROJ,), rates=(3.0,)),
+    verify=Verify(
+        margin=0.5,
+        least_gain=0.25,
+        controls=(Control.O_PROJ,),
+        rates=(3.0,),
+        at="recipe",
+        recipe_seeds=4,
+    ),
     inputs=Inputs(A, B, 2),
     paper="paper-1",
 )
@@ -100,6 +107,8 @@ def test_what_a_verdict_is_judged_by_is_written_also_where_nobody_said_anything(
         "least_gain": None,
         "controls": [],
         "rates": [],
+        "at": "trial",
+        "recipe_seeds": 3,
     }
     assert json.loads(write_older(STUDY))["judged_by"] == {name: said[name] for name in JUDGED_BY}
 
