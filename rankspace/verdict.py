@@ -168,22 +168,38 @@ class RecipeVerdict:
                 f"the winner and uniform ranks, and fewer than {LEAST_PAIRS} pairs claim nothing. "
                 "Mend what failed, then extend the study with fresh seeds."
             )
-        return RECIPE_SENTENCES[found.answer] + self._doubt(found)
+        if found.answer is Answer.NO_DIFFERENCE_SHOWN:
+            return self._withheld(found) or RECIPE_SENTENCES[found.answer] + _doubt(found)
+        return RECIPE_SENTENCES[found.answer]
 
-    def _doubt(self, found: Comparison) -> str:
-        if found.answer is not Answer.NO_DIFFERENCE_SHOWN:
+    def _withheld(self, found: Comparison) -> str:
+        """What the pairs show that scored, where who leads failed on others; empty otherwise."""
+        lost = [(one.winner is None, one.uniform is None) for one in self.pairs]
+        if found.ci_low > found.least_gain:
+            who, rival, failed = "the searched ranks", "uniform ranks", lost.count((True, False))
+        elif found.ci_high < 0.0:
+            who, rival, failed = "uniform ranks", "the searched ranks", lost.count((False, True))
+        else:
             return ""
-        if found.is_small:
-            least = found.least_gain
-            return f" They lead, by no more than the least relevant gain of {least:.4f} for sure."
         return (
-            f" {found.seeds} pairs leave {found.seeds - 1} degrees of freedom, which shows only "
-            "what is large beside the noise; more verify.recipe_seeds see more."
+            f"After the whole recipe {who} lead where both scored, but failed on {failed} of "
+            f"{len(self.pairs)} seeds on which {rival} did not: so no lead is claimed."
         )
 
     @property
     def _scored(self) -> int:
         return sum(one.uniform is not None and one.winner is not None for one in self.pairs)
+
+
+def _doubt(found: Comparison) -> str:
+    """Why it cannot be told."""
+    if found.is_small:
+        least = found.least_gain
+        return f" They lead, by no more than the least relevant gain of {least:.4f} for sure."
+    return (
+        f" {found.seeds} pairs leave {found.seeds - 1} degrees of freedom, which shows only "
+        "what is large beside the noise; more verify.recipe_seeds see more."
+    )
 
 
 RECIPE_SENTENCES: Mapping[Answer, str] = MappingProxyType(
@@ -270,18 +286,16 @@ class Verdict:
     def recovered(self) -> RankVector:
         """What the adapter to export is of.
 
-        What the whole recipe shows counts before what the trials show: the winner if it is better,
-        uniform if the winner is worse. Else the cheapest vector that is not worse in the trials;
-        uniform where that is without any adapter: it leaves nothing to train or export.
+        Where the whole recipe was judged, one of the two it compared: the winner if either line
+        says better and the recipe does not say worse, else uniform. Else the winner if it is
+        better in the trials, or the cheapest vector that is not worse in them; uniform where that
+        is without any adapter: it leaves nothing to train or export.
         """
-        found = self.recipe.answer if self.recipe else Answer.NO_DIFFERENCE_SHOWN
-        shown = self.answer if found is Answer.NO_DIFFERENCE_SHOWN else found
-        if shown is Answer.BETTER:
+        answers = (self.answer, self.recipe.answer if self.recipe else self.answer)
+        if Answer.BETTER in answers and answers[-1] is not Answer.WORSE:
             return self.best_rank_vector
-        cheapest = self.cheapest_rank_vector
-        if found is Answer.WORSE or not any(cheapest.ranks):
-            return self.uniform_rank_vector
-        return cheapest
+        is_trained = any(self.cheapest_rank_vector.ranks) and self.recipe is None
+        return self.cheapest_rank_vector if is_trained else self.uniform_rank_vector
 
     @property
     def contradiction(self) -> str:
@@ -336,7 +350,7 @@ class Verdict:
             yield (
                 f"The study {self._history}: this answer rests on fresh seeds alone, and its "
                 "interval is wider because it is one more look. A false 'better' among all the "
-                "answers is at most 5 % probable."
+                f"answers {self._of_lines}is at most 5 % probable."
             )
         if self.earlier and self.versus_random is not None:
             yield (
@@ -348,6 +362,11 @@ class Verdict:
                 "Nobody stated what data its results were measured on: those of before it was "
                 "extended may be on others."
             )
+
+    @property
+    def _of_lines(self) -> str:
+        """Each line spends its own error."""
+        return "of each line, the trials' and the whole recipe's, " if self.recipe else ""
 
     @property
     def _history(self) -> str:

@@ -12,6 +12,10 @@ because of it. So a verification after another rests on fresh seeds alone, whate
 said, and has half the error of the one before: however often a study goes on, all the intervals
 together miss with at most 10 %, and ``better`` is false among all the answers with at most 5 %.
 
+All of that is of one line. The whole recipe, where it is judged, is a second line beside that of
+the trials and spends as much once more: ``better`` is false on either with at most 10 %. What is
+exported may follow the recipe's line alone.
+
 Source: Lan & DeMets (1983), alpha spending, by fixed parts; repeated confidence intervals, Jennison
 & Turnbull (1989); the joint distribution by quasi-Monte Carlo, Roberts (2018), the R sequence.
 """

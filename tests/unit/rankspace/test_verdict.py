@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from rankspace import Comparison, RankVector, Verdict
-from rankspace.verdict import Answer, RecipeVerdict
+from rankspace.verdict import Answer, RecipeVerdict, RecoveredPair
 from rankspace.wire import decode, encode
 
 BETTER, OPEN, WORSE = Answer.BETTER, Answer.NO_DIFFERENCE_SHOWN, Answer.WORSE
@@ -48,7 +48,8 @@ def _verdict(answer: Answer, recipe: Answer | None = None) -> Verdict:
         (BETTER, OPEN, BEST),
         (BETTER, WORSE, UNIFORM),
         (OPEN, BETTER, BEST),
-        (OPEN, OPEN, CHEAP),
+        (OPEN, OPEN, UNIFORM),
+        (WORSE, OPEN, UNIFORM),
         (OPEN, WORSE, UNIFORM),
         (WORSE, BETTER, BEST),
     ],
@@ -82,6 +83,49 @@ def test_what_does_not_contradict_them_is_no_headline(
     trials: Answer, recipe: Answer | None
 ) -> None:
     assert _verdict(trials, recipe).contradiction == ""
+
+
+def _paired(*pairs: tuple[float | None, float | None], low: float, high: float) -> RecipeVerdict:
+    told = tuple(RecoveredPair(at, *pair) for at, pair in enumerate(pairs))
+    found = Comparison((low + high) / 2, low, high, 3, OPEN, failed=len(pairs) - 3)
+    return RecipeVerdict(found, told, -2.5, -2.0)
+
+
+LEADS = 3 * [(-2.5, -2.0)]
+TRAILS = 3 * [(-2.0, -2.5)]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [
+        (
+            _paired(*LEADS, (-2.5, None), (None, None), low=0.4, high=0.6),
+            "the searched ranks lead where both scored, but failed on 1 of 5 seeds on which "
+            "uniform ranks did not",
+        ),
+        (
+            _paired(*TRAILS, (None, -2.5), (None, -2.5), low=-0.6, high=-0.4),
+            "uniform ranks lead where both scored, but failed on 2 of 5 seeds on which the "
+            "searched ranks did not",
+        ),
+    ],
+)
+def test_an_answer_that_is_withheld_for_a_failure_says_whose(
+    recipe: RecipeVerdict, said: str
+) -> None:
+    assert said in recipe.sentence
+    assert "degrees" not in recipe.sentence
+    assert "cannot be told" not in recipe.sentence
+
+
+def test_what_scatters_too_much_is_not_blamed_on_a_failure() -> None:
+    assert "degrees" in _paired(*LEADS, (-2.5, None), low=-0.1, high=0.6).sentence
+
+
+def test_the_error_of_all_answers_is_said_of_each_line() -> None:
+    assert "all the answers is at most" in replace(_verdict(BETTER), extensions=1).caveat
+    both = replace(_verdict(BETTER, BETTER), extensions=1).caveat
+    assert "of each line, the trials' and the whole recipe's, is at most 5 %" in both
 
 
 def test_it_is_better_only_if_the_whole_recipe_does_not_take_it_back() -> None:
