@@ -133,6 +133,6 @@ def _remark(view: dict[str, Any]) -> str:
     if barred := view.get("barred"):
         workers = ", ".join(str(one["worker"]) for one in barred)
         return f"{workers}: cannot run its trials; why: rankadaptor status {view['id']}"
-    if view["state"] == StudyState.RECOVERING and (said := of_trials(view)):
-        return said
-    return ": ".join(filter(None, [view["error"] or view.get("note"), remark(view)]))
+    trouble = ": ".join(filter(None, [view["error"] or view.get("note"), remark(view)]))
+    known = of_trials(view) if view["state"] == StudyState.RECOVERING else ""
+    return "\n".join(filter(None, [trouble, known]))

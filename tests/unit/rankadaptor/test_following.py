@@ -9,7 +9,9 @@ from rankadaptor import following
 from rankadaptor.client import Client
 from rankadaptor.following import AWAY, follow
 from rankspace.errors import NotFound, Unreachable
+from rankspace.wire import encode
 from tests.unit.rankadaptor.listener import Answer, Stranger, in_json
+from tests.unit.rankadaptor.test_verdict_report import VERDICT
 
 PATH = "/v1/studies/st_1"
 NO_WORKER = "no worker: start one with rankadaptor worker"
@@ -79,6 +81,18 @@ def test_a_study_that_paused_by_itself_says_why(
     follow(client, "st_1")
     cannot = "gpu-0: cannot run its trials; why: rankadaptor status st_1"
     assert _said(capsys) == [cannot, f"nobody can open it: {PAUSED}"]
+
+
+def test_what_holds_it_up_is_said_while_the_whole_recipe_is_judged_too(
+    other: Stranger, client: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = {"study": {"verify": {"at": "recipe"}}, "verdict": encode(VERDICT)}
+    idle = view("recovering", workers_active=0, note="no survey", **asked)
+    other.answers = Script(idle, view("done"))
+    follow(client, "st_1")
+    first, *second = _said(capsys)
+    assert first == f"no survey: {NO_WORKER}"
+    assert " ".join(second).startswith("better. The whole recipe is still to be judged")
 
 
 @pytest.mark.parametrize("away", [BAD_GATEWAY, RESTARTING])
