@@ -39,10 +39,7 @@ class Progress:
 def progress(
     study: Study, stage: StudyState, tally: Tally, before: Mapping[str, int]
 ) -> dict[Purpose, Progress]:
-    """Count by purpose; ``before`` are those that ran before the study was last extended.
-
-    Where the winner comes out as uniform itself there are fewer recoveries than planned.
-    """
+    """Count by purpose; ``before`` are those that ran before the study was last extended."""
     return {
         purpose: _progress(purpose, study, stage, tally, before.get(purpose, 0))
         for purpose in Purpose
@@ -72,7 +69,9 @@ def _planned(purpose: Purpose, study: Study, stage: StudyState, have: int, befor
         Purpose.SEARCH: stage not in SEARCHES,
         Purpose.CONTROL: stage not in SEARCHES,
         Purpose.VERIFY: stage in (StudyState.RECOVERING, StudyState.DONE),
-        Purpose.RECOVER: stage is StudyState.DONE,
+        # All recoveries are queued at once: fewer where the winner comes out as uniform itself.
+        Purpose.RECOVER: stage is StudyState.DONE
+        or (stage is StudyState.RECOVERING and have > before),
     }
     planned = {
         Purpose.SURVEY: int(study.search.survey is not None),
