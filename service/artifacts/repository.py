@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, bindparam, case, delete, or_, select
+from sqlalchemy import bindparam, delete, or_, select, true
 from sqlalchemy.orm import Session
 
 from rankspace import Purpose, TrialState, Verdict
@@ -22,14 +22,6 @@ _OVER = (
     .join(AttemptRow, AttemptRow.trial_id == TrialRow.id)
     .where(TrialRow.id.in_(bindparam("trials", expanding=True)), _IS_OVER)
 )
-
-
-def _wanted(verdict: Verdict | None) -> tuple[ColumnElement[int], ...]:
-    """The order in which recovered vectors are exported."""
-    if verdict is None:
-        return ()
-    mine = TrialRow.rank_vector == verdict.recovered
-    return (case((mine, 0), (TrialRow.rank_vector != verdict.uniform_rank_vector, 1), else_=2),)
 
 
 class Artifacts:
@@ -66,12 +58,17 @@ class Artifacts:
             found += [claimed for claimed in some if claimed in over]
         return found
 
-    def export(self, study: str, verdict: Verdict | None) -> Sequence[ArtifactRow]:
-        """Files of the latest adapter of what ``verdict`` stands for.
+    def export(
+        self, study: str, verdict: Verdict | None, *, is_paired: bool
+    ) -> Sequence[ArtifactRow]:
+        """Files of the latest adapter, uploaded by the claim that finished.
 
-        While there is none of it, of the latest searched vector, as before an extension; all of
-        them uploaded by the claim that finished.
+        In an extended study it is of before until there is another. Where recoveries ``is_paired``,
+        rivals keep adapters too: there it is the latest of what ``verdict`` stands for.
         """
+        if verdict is None:
+            return ()
+        mine = TrialRow.rank_vector == verdict.recovered
         latest = (
             select(TrialRow.id)
             .where(
@@ -79,8 +76,9 @@ class Artifacts:
                 TrialRow.purpose == Purpose.RECOVER,
                 TrialRow.state == TrialState.DONE,
                 TrialRow.keep_adapter,
+                mine if is_paired else true(),
             )
-            .order_by(*_wanted(verdict), TrialRow.id.desc())
+            .order_by(TrialRow.id.desc())
             .limit(1)
             .scalar_subquery()
         )

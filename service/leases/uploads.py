@@ -1,12 +1,14 @@
 """Uploads and exports: the store's files and the table's rows, kept together."""
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 
 import structlog
 from fastapi.concurrency import run_in_threadpool
+from sqlalchemy.orm import Session
 
+from rankspace import RankVector
 from rankspace.errors import Conflict, InvalidInput, NotFound
 from rankspace.lease import Holding
 from service.access.caller import WorkerIdentity
@@ -14,8 +16,8 @@ from service.artifacts.repository import Artifacts
 from service.artifacts.store import ArtifactStore, Claimed, Upload, check_name
 from service.leases.workflow import check_holder
 from service.storage.db import Database
-from service.storage.documents import verdict_of
-from service.storage.tables import ArtifactRow
+from service.storage.documents import study_of, verdict_of
+from service.storage.tables import ArtifactRow, TrialRow
 from service.studies.repository import Studies
 
 CHUNK = 1 << 20
@@ -37,9 +39,11 @@ class ArtifactFile:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """Files of the recovered adapter."""
+    """Files of the recovered adapter, and what it is of."""
 
     files: tuple[ArtifactFile, ...]
+    trial: int
+    rank_vector: RankVector
 
 
 class ArtifactTransfer:
@@ -135,13 +139,16 @@ class ArtifactTransfer:
             raise
 
     def export(self, study: str) -> Export:
-        """List the study's files.
+        """List the study's files, and say of which trial they are.
 
         Raises:
             Conflict: There is no export yet.
         """
-        rows = self._rows(study)
-        return Export(tuple(ArtifactFile(row.name, row.bytes, row.sha256) for row in rows))
+        with self._database.reading() as session:
+            rows = _rows(session, study)
+            trial = session.get_one(TrialRow, rows[0].trial_id)
+            files = tuple(ArtifactFile(row.name, row.bytes, row.sha256) for row in rows)
+            return Export(files, trial.id, trial.rank_vector)
 
     def read(self, study: str, name: str) -> tuple[ArtifactFile, Iterator[bytes]]:
         """Open one file of the export.
@@ -149,7 +156,8 @@ class ArtifactTransfer:
         Raises:
             NotFound: The export has no such file.
         """
-        row = next((row for row in self._rows(study) if row.name == name), None)
+        with self._database.reading() as session:
+            row = next((row for row in _rows(session, study) if row.name == name), None)
         if row is None:
             raise NotFound(f"the export has no file {name!r}", hint="list the export first")
         file = self._store.open(study, row.trial_id, row.token, name)
@@ -164,13 +172,13 @@ class ArtifactTransfer:
     def forget(self, study: str) -> None:
         self._store.forget(study)
 
-    def _rows(self, study: str) -> list[ArtifactRow]:
-        with self._database.reading() as session:
-            head = Studies(session).get(study)
-            state, verdict = head.state, verdict_of(head.verdict, head.answer)
-            rows = list(Artifacts(session).export(study, verdict))
-        if not rows:
-            raise Conflict(
-                f"study {study} is {state} and has no export", hint="wait until it is done"
-            )
-        return rows
+
+def _rows(session: Session, study: str) -> Sequence[ArtifactRow]:
+    head = Studies(session).get(study)
+    verdict = verdict_of(head.verdict, head.answer)
+    is_paired = study_of(head).verify.at == "recipe"
+    rows = Artifacts(session).export(study, verdict, is_paired=is_paired)
+    if not rows:
+        detail = f"study {study} is {head.state} and has no export"
+        raise Conflict(detail, hint="wait until it is done")
+    return rows

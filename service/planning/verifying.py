@@ -20,23 +20,46 @@ MOST = 200
 
 
 def plan_verification(snapshot: Snapshot) -> Plan:
-    arms = snapshot.head.arms
-    assert arms is not None  # the turn to this stage chose them
     try:
-        step = next_step(
-            arms,
-            _scored(snapshot),
-            snapshot.study.verify,
-            snapshot.seeds,
-            space=snapshot.space,
-            trials=snapshot.results.searched,
-            controls=snapshot.head.controls or NO_CONTROLS,
-        )
+        step = _next_step(snapshot)
     except TrialFailed as error:
         return Plan(turn=Turn(StudyState.FAILED, error=error.detail))
     if isinstance(step, Verdict):
-        return Plan(turn=Turn(StudyState.RECOVERING, verdict=_with_history(snapshot, step)))
+        told = None if has_earlier(snapshot) else step
+        return Plan(turn=Turn(StudyState.RECOVERING, verdict=told))
     return Plan(queued=_missing(snapshot, step))
+
+
+def has_earlier(snapshot: Snapshot) -> bool:
+    """Whether an answer of before stands until the whole recipe is judged anew.
+
+    What that says decides what is exported, and the answer of the trials alone cannot replace it.
+    """
+    verdict, at = snapshot.head.verdict, snapshot.study.verify.at
+    return at == "recipe" and verdict is not None and verdict.extensions < snapshot.head.extensions
+
+
+def trials_verdict(snapshot: Snapshot) -> Verdict:
+    """The answer of the trials: as the turn to the recovery brought it, or derived once more."""
+    told = snapshot.head.verdict
+    found = _next_step(snapshot) if told is None or has_earlier(snapshot) else told
+    assert isinstance(found, Verdict)  # the verification is over
+    return found
+
+
+def _next_step(snapshot: Snapshot) -> Verdict | Sequence[Run]:
+    arms = snapshot.head.arms
+    assert arms is not None  # the turn to this stage chose them
+    step = next_step(
+        arms,
+        _scored(snapshot),
+        snapshot.study.verify,
+        snapshot.seeds,
+        space=snapshot.space,
+        trials=snapshot.results.searched,
+        controls=snapshot.head.controls or NO_CONTROLS,
+    )
+    return _with_history(snapshot, step) if isinstance(step, Verdict) else step
 
 
 def _with_history(snapshot: Snapshot, verdict: Verdict) -> Verdict:

@@ -89,7 +89,7 @@ def _view(
     study, space = study_of(row), space_of(row.space)
     stage, uniform = StudyState(row.stage), space.uniform()
     counts = progress(study, stage, tally, begun_before(row))
-    is_active = row.state in ACTIVE
+    is_active, is_paired = row.state in ACTIVE, study.verify.at == "recipe"
     verdict = verdict_of(row.verdict, row.answer)
     before_recovery, at_end = (
         remaining_seconds(study, counts, tally, workers) if is_active else (None, None)
@@ -108,7 +108,7 @@ def _view(
         best=tally.best,
         uniform_score=Trials(session).first_score(row.id, uniform),
         verdict=verdict,
-        export_ready=bool(Artifacts(session).export(row.id, verdict)),
+        export_ready=bool(Artifacts(session).export(row.id, verdict, is_paired=is_paired)),
         workers_active=workers,
         barred=tuple(
             Barred(bar.worker, bar.tries, bar.reason, timestamp(bar.until)) for bar in bars

@@ -3,12 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
+from scipy import stats
 from sqlalchemy import text
 
 from perfmodel.evidence.fresh_seeds import FreshSeeds
+from perfmodel.evidence.looks import error_after
 from rankspace.lease import Claim
 from rankspace.wire import encode
+from service.planning.recovering import TRIES
 from service.planning.replay import replay
 from tests.unit.service.driver import ON_BOTH, Service, holding, score, study
 
@@ -59,13 +63,17 @@ def _work(
     """As ``Service.work``; each adapter says which trial it is of."""
     done: list[Any] = []
     while len(done) < trials and (lease := service.claim()):
-        value = measure(lease)
-        if lease["keep_adapter"] and value is not None:
-            service.upload(lease, str(lease["trial_id"]).encode())
-        answer = service.report(lease, value, upload=False)
-        assert answer.json() == {"status": "accepted"}, answer.text
+        _report(service, lease, measure)
         done.append(lease)
     return done
+
+
+def _report(service: Service, lease: Any, measure: Callable[[Any], float | None] = score) -> None:
+    value = measure(lease)
+    if lease["keep_adapter"] and value is not None:
+        service.upload(lease, str(lease["trial_id"]).encode())
+    answer = service.report(lease, value, upload=False)
+    assert answer.json() == {"status": "accepted"}, answer.text
 
 
 @ON_BOTH
@@ -142,6 +150,14 @@ def test_a_diverging_uniform_leaves_the_recipe_open_and_the_study_done(service: 
     assert view["export_ready"]
 
 
+def test_the_least_relevant_gain_is_asked_of_the_recipe_too(service: Service) -> None:
+    identity = service.submit(verify={**AT_RECIPE, "least_gain": 1.0})
+    _work(service, score)
+    found = service.get(f"/v1/studies/{identity}/verdict")["recipe"]["comparison"]
+    assert (found["least_gain"], found["answer"]) == (1.0, "no difference shown")
+    assert found["ci_low"] > 0
+
+
 def test_a_winner_that_diverges_on_the_kept_seed_is_recovered_on_one_that_scored(
     service: Service,
 ) -> None:
@@ -149,7 +165,8 @@ def test_a_winner_that_diverges_on_the_kept_seed_is_recovered_on_one_that_scored
 
     def measure(one: Any) -> float | None:
         is_kept = one["keep_adapter"] and one["seed"] == FIRST and _ranks(one) != UNIFORM
-        return None if is_kept else score(one)
+        is_again = one["keep_adapter"] and one["seed"] != FIRST
+        return None if is_kept else score(one) - is_again
 
     ran = _recoveries(_work(service, _recovering(measure)))
     assert len(ran) == 8
@@ -157,7 +174,10 @@ def test_a_winner_that_diverges_on_the_kept_seed_is_recovered_on_one_that_scored
     assert (last["keep_adapter"], last["seed"]) == (True, FreshSeeds(0).recovery(1))
     view = service.get(f"/v1/studies/{identity}")
     assert view["state"] == "done"
-    assert view["verdict"]["recipe"]["comparison"]["failed"] == 1
+    recipe = view["verdict"]["recipe"]
+    assert recipe["comparison"]["failed"] == 1
+    assert recipe["pairs"][0]["winner"] is None
+    assert recipe["pairs"][1]["winner"] == pytest.approx(score(last))  # of its first run
     assert _exported(service, identity) == last["trial_id"]
 
 
@@ -169,11 +189,44 @@ def test_a_winner_that_never_recovers_fails_the_study_which_tells_and_can_be_res
     view = service.get(f"/v1/studies/{identity}")
     assert (view["state"], view["stage"]) == ("failed", "recovering")
     assert "the loss is NaN" in view["error"]
+    assert "full recovery of the winner failed" in view["error"]
     assert view["verdict"]["recipe"]["comparison"] is None
-    service.post(f"/v1/studies/{identity}/resume")
-    (again,) = _work(service, score)
-    assert (again["keep_adapter"], _ranks(again) == UNIFORM) == (True, False)
-    assert service.get(f"/v1/studies/{identity}")["state"] == "done"
+    assert not view["export_ready"]  # uniform's is not what the verdict stands for
+    fresh = FreshSeeds(0).recovery(4)
+    for number in (3, 4):  # the seeds of the pairs would diverge once more
+        service.post(f"/v1/studies/{identity}/resume")
+        (again,) = _work(service, lambda one: score(one) if one["seed"] == fresh else None)
+        assert (again["keep_adapter"], _ranks(again) == UNIFORM) == (True, False)
+        assert again["seed"] == FreshSeeds(0).recovery(number)
+    view = service.get(f"/v1/studies/{identity}")
+    assert view["state"] == "done"
+    assert view["verdict"]["recipe"]["pairs"][0]["winner"] is None
+    export = service.get(f"/v1/studies/{identity}/export")
+    assert export["trial"] == again["trial_id"]
+    assert export["rank_vector"] == view["verdict"]["best_rank_vector"]
+
+
+@pytest.mark.parametrize(("deaths", "lost"), [(TRIES - 1, 0), (TRIES, 1)])
+def test_a_recovery_that_dies_is_run_again_on_its_seed_as_often_as_may_be(
+    service: Service, deaths: int, lost: int
+) -> None:
+    identity = service.submit(verify=AT_RECIPE)
+    while (lease := service.claim()) and lease["purpose"] != "recover":
+        service.report(lease, score(lease))
+    dying, trials = _ranks(lease), set[int]()
+    while lease:
+        is_it = lease["seed"] == FIRST and _ranks(lease) == dying
+        if is_it and len(trials | {lease["trial_id"]}) <= deaths:
+            trials.add(lease["trial_id"])
+            service.let_leases_run_out()
+            service.sweep()
+        else:
+            _report(service, lease)
+        lease = service.claim()
+    view = service.get(f"/v1/studies/{identity}")
+    assert (view["state"], view["progress"]["recover"]["failed"]) == ("done", deaths)
+    assert view["verdict"]["recipe"]["comparison"]["failed"] == lost
+    assert view["export_ready"]
 
 
 def test_a_recovery_survives_its_worker_and_the_service(service: Service) -> None:
@@ -224,6 +277,74 @@ def test_cancelled_between_the_recoveries_it_says_that_the_recipe_was_not_judged
     assert "ended before the whole recipe was judged" in page
 
 
+def test_what_is_not_what_the_verdict_stands_for_is_never_exported(service: Service) -> None:
+    """Uniform's recovery ends before that of the winner, which then never does."""
+    identity = service.submit(verify=AT_RECIPE)
+    while (lease := service.claim()) and lease["purpose"] != "recover":
+        service.report(lease, score(lease))
+    other = service.claim("w2")
+    assert (_ranks(other), other["keep_adapter"]) == (UNIFORM, True)
+    service.upload(other, b"uniform", worker="w2")
+    service.report(other, score(other), upload=False, worker="w2")
+    path = f"/v1/studies/{identity}"
+    assert not service.get(path)["export_ready"]
+    service.post(f"{path}/cancel")
+    assert not service.get(path)["export_ready"]
+    answer = service.client.get(f"{path}/export", headers=service.key("admin"))
+    assert answer.status_code == 409
+
+
+def test_a_winner_that_is_uniform_itself_plans_one_recovery(service: Service) -> None:
+    search = {**study()["search"], "strategy": "uniform"}
+    identity = service.submit(verify=AT_RECIPE, search=search)
+    while (lease := service.claim()) and lease["purpose"] != "recover":
+        is_uniform = _ranks(lease) == UNIFORM
+        service.report(lease, -2.0 - (not is_uniform) + 0.01 * (lease["seed"] % 7))
+    view = service.get(f"/v1/studies/{identity}")
+    assert view["verdict"]["best_rank_vector"]["ranks"] == UNIFORM
+    assert view["progress"]["recover"]["planned"] == 1
+
+
+def _lose_after_all(service: Service) -> tuple[str, Any, int]:
+    """A study that is done: better in the trials, worse after the whole recipe."""
+    identity = service.submit(verify=AT_RECIPE)
+    _work(service, _recovering(_lost))
+    first = service.get(f"/v1/studies/{identity}/verdict")
+    return identity, first, _exported(service, identity)
+
+
+def test_the_answer_of_before_stands_until_the_recipe_is_judged_anew(service: Service) -> None:
+    identity, first, exported = _lose_after_all(service)
+    path = f"/v1/studies/{identity}"
+    service.post(f"{path}/extend", {"seeds": 3})
+    while (lease := service.claim()) and lease["purpose"] != "recover":
+        service.report(lease, score(lease))
+    _report(service, lease)  # the winner's adapter is there, too
+    view = service.get(path)
+    assert (view["state"], view["verdict"]) == ("recovering", first)
+    assert _exported(service, identity) == exported
+    service.post(f"{path}/cancel")
+    view = service.get(path)
+    assert (view["state"], view["verdict"]) == ("done", first)
+    assert _exported(service, identity) == exported
+
+
+def test_an_extension_whose_recovery_fails_leaves_the_answer_of_before(service: Service) -> None:
+    identity, first, _ = _lose_after_all(service)
+    path = f"/v1/studies/{identity}"
+    service.post(f"{path}/extend", {"seeds": 3})
+    _work(service, _recovering(lambda one: score(one) if _ranks(one) == UNIFORM else None))
+    view = service.get(path)
+    assert (view["state"], view["verdict"]) == ("failed", first)
+    assert service.get(f"{path}/export")["rank_vector"]["ranks"] == UNIFORM
+    service.post(f"{path}/resume")
+    (again,) = _work(service, score)
+    view = service.get(path)
+    assert (view["state"], view["verdict"]["extensions"]) == ("done", 1)
+    assert view["verdict"]["recipe"]["comparison"] is None
+    assert _exported(service, identity) == again["trial_id"]
+
+
 def test_an_extension_judges_the_recipe_anew_on_seeds_of_its_own(service: Service) -> None:
     identity = service.submit(verify=AT_RECIPE)
     _work(service, score)
@@ -238,6 +359,12 @@ def test_an_extension_judges_the_recipe_anew_on_seeds_of_its_own(service: Servic
     again, before = view["verdict"]["recipe"], first["recipe"]
     assert {one["seed"] for one in again["pairs"]} == seeds
     assert again["pairs"] != before["pairs"]
+    assert view["verdict"]["extensions"] == 1
+    gains = [one["winner"] - one["uniform"] for one in again["pairs"]]
+    sure = 1.0 - error_after(1)
+    interval = stats.t.interval(sure, 2, np.mean(gains), stats.sem(gains))
+    found = again["comparison"]
+    assert (found["ci_low"], found["ci_high"]) == pytest.approx(interval)
     assert _exported(service, identity) == ran[0]["trial_id"]
 
 
