@@ -9,11 +9,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from rankspace import RankVector
 from rankspace.errors import InvalidInput, Unreachable, UnsupportedVersion
 from rankspace.lease import ADAPTER_FILES
 from rankspace.wire import decode, only
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_HINT = "is it the right service? Else install the same version of rankadaptor on both sides"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,28 @@ class ListedFile:
             raise InvalidInput("sha256", self.sha256, "is no SHA-256", fix="64 hexadecimal digits")
 
 
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """A downloaded adapter: where its files lie, and its ranks, if the service tells them."""
+
+    paths: tuple[Path, ...]
+    rank_vector: RankVector | None
+
+
+def vector_of(answer: Any) -> RankVector | None:
+    """Read from the list of an export what it is of.
+
+    Raises:
+        UnsupportedVersion: It is no rank vector.
+    """
+    told = answer.get("rank_vector")
+    try:
+        return None if told is None else decode(RankVector, told, "rank_vector")
+    except InvalidInput as error:
+        problem = f"the service's list of files is not taken: {error.detail}"
+        raise UnsupportedVersion(problem, hint=_HINT) from error
+
+
 def listed(answer: Any) -> tuple[ListedFile, ...]:
     """Read the list of an export.
 
@@ -52,8 +76,7 @@ def listed(answer: Any) -> tuple[ListedFile, ...]:
             raise InvalidInput("files", entries, "has a name twice", fix="one of each")
     except InvalidInput as error:
         problem = f"the service's list of files is not taken: {error.detail}"
-        hint = "is it the right service? Else install the same version of rankadaptor on both sides"
-        raise UnsupportedVersion(problem, hint=hint) from error
+        raise UnsupportedVersion(problem, hint=_HINT) from error
     return files
 
 

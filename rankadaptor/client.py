@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
-from rankadaptor.adapter_download import listed, placed, receive
+from rankadaptor.adapter_download import Adapter, listed, placed, receive, vector_of
 from rankspace import PrunedModel, RankVector, SearchSpace, Study, Verdict
 from rankspace.calibration import Calibration, Noise
 from rankspace.errors import RankspaceError, Unreachable, revive
@@ -173,7 +173,7 @@ class Client:
         """
         return _read(Noise, self._json("GET", f"/v1/studies/{study_id}/noise"))
 
-    def export(self, study_id: str, directory: Path) -> list[Path]:
+    def export(self, study_id: str, directory: Path) -> Adapter:
         """Download the recovered adapter into ``directory``, all of it or nothing.
 
         Raises:
@@ -182,12 +182,13 @@ class Client:
             InvalidInput: ``directory`` cannot be written.
         """
         route = f"/v1/studies/{study_id}/export"
-        files = listed(self._json("GET", route))
+        listing = self._json("GET", route)
+        files, rank_vector = listed(listing), vector_of(listing)
         with placed(files, directory) as draft:
             for file in files:
                 with self._answer("GET", f"{route}/{file.name}") as answer:
                     receive(file, answer.iter_raw(), draft / file.name)
-        return [directory / file.name for file in files]
+        return Adapter(tuple(directory / file.name for file in files), rank_vector)
 
     def workers(self) -> Iterator[JSON]:
         return self._pages("/v1/workers")

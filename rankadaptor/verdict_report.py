@@ -5,25 +5,28 @@ from pathlib import Path
 from typing import Any
 
 from rankadaptor.study_view import awaited
-from rankspace import Comparison, Verdict
+from rankspace import Comparison, RankVector, Verdict
 from rankspace.errors import InvalidInput
 
 NAME = "VERDICT.md"
 
 
-def write_report(directory: Path, study: dict[str, Any], verdict: Verdict) -> Path:
+def write_report(
+    directory: Path, study: dict[str, Any], verdict: Verdict, exported: RankVector | None
+) -> Path:
     """Write ``NAME`` into ``directory``; return where it is.
 
     Args:
         directory: Where the adapter lies.
         study: The study's view.
         verdict: Its verdict.
+        exported: Ranks of the adapter; None where the service does not tell.
 
     Raises:
         InvalidInput: It cannot be written there.
     """
     path = directory / NAME
-    text = "\n\n".join((f"# Verdict of study {study['name']}", *_lines(study, verdict)))
+    text = "\n\n".join((f"# Verdict of study {study['name']}", *_lines(study, verdict, exported)))
     try:
         path.unlink(missing_ok=True)  # a link there is replaced, and not written through
         path.write_text(f"{text}\n", encoding="utf-8")
@@ -33,7 +36,7 @@ def write_report(directory: Path, study: dict[str, Any], verdict: Verdict) -> Pa
     return path
 
 
-def _lines(study: dict[str, Any], verdict: Verdict) -> Iterator[str]:
+def _lines(study: dict[str, Any], verdict: Verdict, exported: RankVector | None) -> Iterator[str]:
     if verdict.contradiction:
         yield f"**{verdict.contradiction}**"
     if lacks := awaited(study, verdict):
@@ -47,7 +50,7 @@ def _lines(study: dict[str, Any], verdict: Verdict) -> Iterator[str]:
         yield _losses(verdict)
     if verdict.caveat:
         yield verdict.caveat
-    yield f"The adapter is of {_exported(verdict)}."
+    yield f"The adapter is of {_exported(verdict, exported)}."
 
 
 def _numbers(found: Comparison) -> str:
@@ -69,11 +72,13 @@ def _losses(verdict: Verdict) -> str:
     return "\n".join(("| | held-out loss, mean over the seeds |", "|---|---|", *told))
 
 
-def _exported(verdict: Verdict) -> str:
-    if verdict.recovered == verdict.best_rank_vector:
+def _exported(verdict: Verdict, vector: RankVector | None) -> str:
+    if vector is None:
+        return "ranks that the service is too old to tell; adapter_config.json has them"
+    if vector == verdict.best_rank_vector:
         return "the winner"
-    if verdict.recovered == verdict.uniform_rank_vector:
+    if vector == verdict.uniform_rank_vector:
         return "uniform ranks, not of the winner"
-    return "the cheapest vector that is not worse in the trials, not of the winner" + (
-        "; the whole recipe was judged for the winner only" if verdict.recipe else ""
-    )
+    if vector == verdict.cheapest_rank_vector:
+        return "the cheapest vector that is not worse in the trials, not of the winner"
+    return "a vector of another answer of the study, not of this winner"

@@ -13,6 +13,7 @@ from rankadaptor.study_view import awaited, studies_table, study_details
 from rankadaptor.verdict_report import write_report
 from rankadaptor.verdict_view import verdict_view
 from rankspace.study import OVER
+from rankspace.wire import encode
 
 
 def status(
@@ -51,7 +52,8 @@ def verdict(
     if view["state"] not in OVER and view.get("extensions", 0) > result.extensions:
         err.print(Text("the study was extended and goes on: this is its answer of before"))
     lacks = awaited(view, result)
-    emit(json_, result, lambda: verdict_view(result, space, awaited=lacks))
+    told = {**encode(result), "awaited": lacks}
+    emit(json_, told, lambda: verdict_view(result, space, awaited=lacks))
     if require_better and (lacks or not result.is_better):
         raise typer.Exit(ExitCode.NOT_BETTER)
 
@@ -65,7 +67,8 @@ def export(
     """Download the recovered adapter, ready for PeftModel.from_pretrained, and its verdict."""
     with connect(url) as client:
         view, result = client.study(study), client.verdict(study)
-        files = [*client.export(study, to), write_report(to, view, result)]
+        adapter = client.export(study, to)
+        files = [*adapter.paths, write_report(to, view, result, adapter.rank_vector)]
     if view["state"] not in OVER:
         err.print(Text("the study goes on: another adapter may take the place of this one"))
     emit(json_, [str(file) for file in files], lambda: "\n".join(map(str, files)))

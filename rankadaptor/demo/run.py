@@ -224,9 +224,9 @@ def _search(
         view = follow(client, view["id"], also=look_after)
     if view["state"] != StudyState.DONE:
         raise DemoFailed(f"the study ended as {view['state']}: {view['error']}")
-    client.export(view["id"], output / "adapter")
+    adapter = client.export(view["id"], output / "adapter")
     verdict = client.verdict(view["id"])
-    write_report(output / "adapter", view, verdict)
+    write_report(output / "adapter", view, verdict, adapter.rank_vector)
     recovered = _recovered_loss(client, view["id"], verdict)
     return verdict, client.space(view["id"]), recovered
 

@@ -11,6 +11,7 @@ import pytest
 
 from rankadaptor.adapter_download import ListedFile, receive
 from rankadaptor.client import Client
+from rankspace import RankVector
 from rankspace.errors import InvalidInput, RankspaceError, Unreachable, UnsupportedVersion
 from rankspace.lease import ADAPTER_FILES, CONFIG, NOTE, WEIGHTS
 from tests.unit.rankadaptor.listener import Stranger, in_json
@@ -48,8 +49,9 @@ def everything(directory: Path) -> set[str]:
 
 
 def test_an_adapter_arrives_whole(client: Client, tmp_path: Path) -> None:
-    files = client.export(STUDY, tmp_path / "deep" / "adapter")
-    assert {file.name: file.read_bytes() for file in files} == CONTENT
+    adapter = client.export(STUDY, tmp_path / "deep" / "adapter")
+    assert {file.name: file.read_bytes() for file in adapter.paths} == CONTENT
+    assert adapter.rank_vector is None  # an older service
     assert everything(tmp_path / "deep" / "adapter") == set(ADAPTER_FILES)
 
 
@@ -116,7 +118,18 @@ def test_a_later_service_may_say_more_of_a_file(
     client: Client, other: Stranger, tmp_path: Path
 ) -> None:
     listing(other, {**entry(CONFIG, CONTENT[CONFIG]), "made_at": "today"})
-    assert client.export(STUDY, tmp_path) == [tmp_path / CONFIG]
+    assert client.export(STUDY, tmp_path).paths == (tmp_path / CONFIG,)
+
+
+def test_the_ranks_of_the_adapter_are_read_from_the_same_answer(
+    client: Client, other: Stranger, tmp_path: Path
+) -> None:
+    ranks = {"files": [entry(CONFIG, CONTENT[CONFIG])], "rank_vector": {"ranks": [2, 0]}}
+    other.answers[ROUTE] = in_json(ranks)
+    assert client.export(STUDY, tmp_path).rank_vector == RankVector((2, 0))
+    other.answers[ROUTE] = in_json(ranks | {"rank_vector": {"ranks": [-1]}})
+    with pytest.raises(UnsupportedVersion, match="rank_vector"):
+        client.export(STUDY, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,9 @@ def test_the_python_client_downloads_the_export(
     with Client("http://testserver", "unused") as client:
         client.close()
         monkeypatch.setattr(client, "_http", service.client)
-        (file,) = client.export(identity, tmp_path / "adapter")
+        adapter = client.export(identity, tmp_path / "adapter")
+        assert adapter.rank_vector == client.verdict(identity).recovered
+    (file,) = adapter.paths
     assert file.read_bytes() == b"weights"
 
 
