@@ -63,12 +63,7 @@ def _numbers(found: Comparison) -> str:
 
 def _losses(verdict: Verdict) -> str:
     assert verdict.recipe is not None
-    rows = (
-        ("pruned", verdict.recipe.pruned_score),
-        ("uniform, recovered", verdict.recipe.uniform_score),
-        ("winner, recovered", verdict.recipe.winner_score),
-    )
-    told = (f"| {name} | {'failed' if s is None else f'{-s:.4f}'} |" for name, s in rows)
+    told = (f"| {name} | {mean} |" for name, mean, _ in verdict.recipe.losses)
     return "\n".join(("| | held-out loss, mean over the seeds |", "|---|---|", *told))
 
 

@@ -62,17 +62,9 @@ def _recovered(recipe: RecipeVerdict, dense: float | None) -> Table:
         table.add_column(column, justify="left" if not column else "right")
     if dense is not None:
         table.add_row("dense", f"{dense:.4f}")
-    table.add_row("pruned", _loss(recipe.pruned_score))
-    for label, mean, scores in (
-        ("uniform, recovered", recipe.uniform_score, [one.uniform for one in recipe.pairs]),
-        ("winner, recovered", recipe.winner_score, [one.winner for one in recipe.pairs]),
-    ):
-        table.add_row(label, _loss(mean), *map(_loss, scores))
+    for label, mean, seeds in recipe.losses:
+        table.add_row(label, mean, *seeds)
     return table
-
-
-def _loss(score: float | None) -> str:
-    return "failed" if score is None else f"{-score:.4f}"
 
 
 def _rates(rates: Rates | None) -> Iterator[RenderableType]:

@@ -153,6 +153,17 @@ class RecipeVerdict:
     pruned_score: float | None = None
 
     @property
+    def losses(self) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+        """What was scored, its mean held-out loss in nats, and that on each seed, as text."""
+        uniform = tuple(_loss(one.uniform) for one in self.pairs)
+        winner = tuple(_loss(one.winner) for one in self.pairs)
+        return (
+            ("pruned", _loss(self.pruned_score), ()),
+            ("uniform, recovered", _loss(self.uniform_score), uniform),
+            ("winner, recovered", _loss(self.winner_score), winner),
+        )
+
+    @property
     def answer(self) -> Answer:
         """Of the comparison; nothing is shown without one."""
         return self.comparison.answer if self.comparison else Answer.NO_DIFFERENCE_SHOWN
@@ -200,6 +211,10 @@ def _doubt(found: Comparison) -> str:
         f" {found.seeds} pairs leave {found.seeds - 1} degrees of freedom, which shows only "
         "what is large beside the noise; more verify.recipe_seeds see more."
     )
+
+
+def _loss(score: float | None) -> str:
+    return "failed" if score is None else f"{-score:.4f}"
 
 
 RECIPE_SENTENCES: Mapping[Answer, str] = MappingProxyType(

@@ -29,17 +29,7 @@ def _after_recipe(verdict: Verdict) -> tuple[str, ...]:
 
 def recovered_losses(recipe: RecipeVerdict) -> tuple[tuple[str, str, str], ...]:
     """Rows of what was recovered: what it is, its held-out loss, and that on each seed."""
-    uniform = [one.uniform for one in recipe.pairs]
-    winner = [one.winner for one in recipe.pairs]
-    return (
-        ("pruned", _loss(recipe.pruned_score), ""),
-        ("uniform, recovered", _loss(recipe.uniform_score), ", ".join(map(_loss, uniform))),
-        ("winner, recovered", _loss(recipe.winner_score), ", ".join(map(_loss, winner))),
-    )
-
-
-def _loss(score: float | None) -> str:
-    return "failed" if score is None else f"{-score:.4f}"
+    return tuple((name, mean, ", ".join(seeds)) for name, mean, seeds in recipe.losses)
 
 
 def _against_controls(verdict: Verdict) -> tuple[str, ...]:
