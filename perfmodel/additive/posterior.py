@@ -9,6 +9,7 @@ import numpy as np
 from perfmodel.additive.basis import Basis
 from perfmodel.additive.fit import Fit, compressed, refit
 from perfmodel.additive.gaussian import Gaussian
+from perfmodel.additive.measurements import PART
 from perfmodel.additive.noise import INFORMATION, NoiseEstimate
 from perfmodel.arrays import Floats
 from rankspace import Observation, RankVector
@@ -146,7 +147,9 @@ class Posterior:
 
     def means(self, vectors: Sequence[RankVector]) -> Floats:
         """The mean alone, ``(n,)``: of many vectors the deviation takes longest."""
-        return self._mean(self._directions(vectors))
+        parts = range(0, len(vectors), PART)
+        means = [self._mean(self._directions(vectors[at : at + PART])) for at in parts]
+        return np.concatenate(means) if means else np.zeros(0)
 
     def _mean(self, rows: Floats) -> Floats:
         return np.asarray(self.fit.measurements.centre + rows @ self.gaussian.mean)

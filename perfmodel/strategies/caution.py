@@ -18,6 +18,9 @@ from rankspace import Observation, RankVector
 CAUTION = 1.0
 """Standard deviations of the gain over uniform by which it must exceed what is lacking."""
 
+BLOCK = 256
+"""Vectors whose gains are computed at once: of very many, the first ones nearly always decide."""
+
 Gains: TypeAlias = Callable[[Sequence[RankVector]], tuple[Floats, Floats]]
 """Mean and standard deviation, ``(n,)`` each, of what vectors score above uniform."""
 
@@ -36,10 +39,21 @@ def cautious(
     """
     if not lacking > 0.0:
         return tuple(ahead)
-    mean, std = gains(ahead)
-    safe = np.flatnonzero(mean - CAUTION * std >= lacking)
-    leader = ahead[safe[0]] if len(safe) else uniform
+    leader = _first_safe(ahead, gains, lacking) or uniform
     return tuple(dict.fromkeys((leader, *ahead)))
+
+
+def _first_safe(ahead: Sequence[RankVector], gains: Gains, lacking: float) -> RankVector | None:
+    """Look block by block, until one has no vector whose mean gains enough: none behind has."""
+    for begin in range(0, len(ahead), BLOCK):
+        block = ahead[begin : begin + BLOCK]
+        mean, std = gains(block)
+        safe = np.flatnonzero(mean - CAUTION * std >= lacking)
+        if len(safe):
+            return block[int(safe[0])]
+        if not (mean >= lacking).any():
+            return None
+    return None
 
 
 def lacking(

@@ -11,7 +11,7 @@ from perfmodel.additive.posterior import Posterior
 from perfmodel.allocation.grid import on_grid
 from perfmodel.arrays import Floats
 from perfmodel.strategies.blending.beliefs import Beliefs
-from perfmodel.strategies.caution import cautious, lacking
+from perfmodel.strategies.caution import BLOCK, cautious, lacking
 from rankspace import Layer, Observation, RankVector, SearchSpace
 
 EVEN, BOLD, TIMID = RankVector((2, 2)), RankVector((4, 0)), RankVector((3, 1))
@@ -128,3 +128,18 @@ def test_the_posterior_orders_by_the_mean_that_it_predicts() -> None:
     assert isinstance(posterior, Posterior)
     vectors = random_vectors(SPACE, 5, seed=9)
     assert posterior.means(vectors) == pytest.approx(posterior.predict(vectors)[0], abs=1e-12)
+
+
+def test_of_very_many_vectors_no_more_are_looked_at_than_decide() -> None:
+    ahead = [RankVector((at // 256, at % 256)) for at in range(5 * BLOCK)]
+    asked: list[int] = []
+
+    def falling(vectors: Sequence[RankVector]) -> tuple[Floats, Floats]:
+        asked.append(len(vectors))
+        means = np.array([3.0 - ahead.index(vector) / BLOCK for vector in vectors])
+        return means, np.full(len(vectors), 1.5)
+
+    assert cautious(ahead, EVEN, falling, 1.0)[0] == ahead[0]
+    assert asked == [BLOCK]
+    assert cautious(ahead, EVEN, falling, 2.1)[0] == EVEN  # the second block's means are too low
+    assert asked == [BLOCK, BLOCK, BLOCK]
