@@ -1,7 +1,8 @@
 """From a described model to its search space, and from a rank vector back to its matrices."""
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import NoReturn
@@ -278,25 +279,28 @@ def _ceiling(space: SearchSpace, budget: Budget) -> int:
             f"rank {rank} is not among the ranks {list(space.ranks)}",
             fix=f"add {rank} to search.ranks, or name one of them",
         )
-    costs = {rank: space.parameters(space.constant(rank)) for rank in space.ranks if rank > 0}
-    if not costs:
+    ranks = [rank for rank in space.ranks if rank > 0]
+    if not ranks:
         raise InvalidInput(
             "search.ranks", list(space.ranks), "has no rank above 0", fix="use [0, 2, 4, 8]"
         )
-    allowed = [cost for r, cost in costs.items() if _is_within(budget, r, cost)]
-    if not allowed:
-        lowest = min(costs)
+    found = _highest_within(budget, ranks, space.cost_of_constant)
+    if found is None:
+        least = space.cost_of_constant(ranks[0])
         raise BudgetTooSmall(
             BUDGET,
             budget.parameters,
-            f"uniform rank {lowest}, the smallest there is to compare with, "
-            f"needs {costs[lowest]:,} parameters",
-            fix=f"allow at least {costs[lowest]}, or add a lower rank to search.ranks",
+            f"uniform rank {ranks[0]}, the smallest there is to compare with, "
+            f"needs {least:,} parameters",
+            fix=f"allow at least {least}, or add a lower rank to search.ranks",
         )
-    return max(allowed)
+    return space.cost_of_constant(found)
 
 
-def _is_within(budget: Budget, rank: int, cost: int) -> bool:
+def _highest_within(budget: Budget, ranks: Sequence[int], cost: Callable[[int], int]) -> int | None:
+    """The highest of ``ranks``, which rise above 0, that ``budget`` allows everywhere."""
     if isinstance(budget.parameters, int):
-        return cost <= budget.parameters
-    return rank == budget.uniform_rank()
+        affordable = bisect_right(ranks, budget.parameters, key=cost)
+        return ranks[affordable - 1] if affordable else None
+    rank = budget.uniform_rank()
+    return rank if rank in ranks else None

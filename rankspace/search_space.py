@@ -1,5 +1,6 @@
 """SearchSpace: the layers, the ranks allowed on each, and the parameter ceiling."""
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -192,8 +193,12 @@ class SearchSpace:
 
         A layer that cannot use the rank has all that it can use.
         """
-        fitting = [rank for rank in self.ranks if self.affords(self.constant(rank))]
-        return self.constant(max(fitting))
+        affordable = bisect_right(self.ranks, self.max_parameters, key=self.cost_of_constant)
+        return self.constant(self.ranks[affordable - 1])
+
+    def cost_of_constant(self, rank: int) -> int:
+        """Trainable parameters of ``constant(rank)``; they rise with the rank."""
+        return self.parameters(self.constant(rank))
 
     def price(self, index: int, rank: int) -> int:
         """Trainable parameters of layer ``index`` at ``rank``."""
