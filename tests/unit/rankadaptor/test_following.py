@@ -11,7 +11,7 @@ from rankadaptor.following import AWAY, follow
 from rankspace.errors import NotFound, Unreachable
 from rankspace.wire import encode
 from tests.unit.rankadaptor.listener import Answer, Stranger, in_json
-from tests.unit.rankadaptor.test_verdict_report import VERDICT
+from tests.verdicts import VERDICT
 
 PATH = "/v1/studies/st_1"
 NO_WORKER = "no worker: start one with rankadaptor worker"

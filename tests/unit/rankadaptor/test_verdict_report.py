@@ -21,25 +21,9 @@ from rankspace.study import Recover, Search, TrialRun, Verify
 from rankspace.verdict import Answer, RecipeVerdict
 from rankspace.wire import encode
 from tests.unit.rankadaptor.listener import Stranger, in_json
+from tests.verdicts import VERDICT
 
-GAIN = Comparison(0.1, 0.05, 0.15, 5, Answer.BETTER)
 LOSS = Comparison(-0.2, -0.3, -0.1, 3, Answer.WORSE)
-VERDICT = Verdict(
-    answer=Answer.BETTER,
-    versus_uniform=GAIN,
-    best_rank_vector=RankVector((4, 0)),
-    best_score=-3.0,
-    best_parameters=40,
-    uniform_rank_vector=RankVector((2, 2)),
-    uniform_score=-3.1,
-    uniform_parameters=40,
-    versus_random=None,
-    cheapest_rank_vector=RankVector((1, 1)),
-    cheapest_parameters=20,
-    versus_uniform_cheapest=None,
-    margin=0.01,
-    trials=40,
-)
 LOST = replace(VERDICT, recipe=RecipeVerdict(LOSS, (), -2.5, -2.7, -5.5))
 
 

@@ -7,9 +7,9 @@ import pytest
 from rankspace import Comparison, RankVector, Verdict
 from rankspace.verdict import Answer, RecipeVerdict, RecoveredPair
 from rankspace.wire import decode, encode
+from tests.verdicts import CHEAPEST, UNIFORM, VERDICT, WINNER
 
 BETTER, OPEN, WORSE = Answer.BETTER, Answer.NO_DIFFERENCE_SHOWN, Answer.WORSE
-BEST, CHEAP, UNIFORM = RankVector((4, 0)), RankVector((1, 1)), RankVector((2, 2))
 NOTHING = RankVector((0, 0))
 
 
@@ -19,39 +19,23 @@ def _versus(answer: Answer) -> Comparison:
 
 def _verdict(answer: Answer, recipe: Answer | None = None) -> Verdict:
     judged = None if recipe is None else RecipeVerdict(_versus(recipe), (), -3.0, -2.9)
-    return Verdict(
-        answer=answer,
-        versus_uniform=_versus(answer),
-        best_rank_vector=BEST,
-        best_score=-3.0,
-        best_parameters=40,
-        uniform_rank_vector=UNIFORM,
-        uniform_score=-3.1,
-        uniform_parameters=40,
-        versus_random=None,
-        cheapest_rank_vector=CHEAP,
-        cheapest_parameters=20,
-        versus_uniform_cheapest=None,
-        margin=0.01,
-        trials=40,
-        recipe=judged,
-    )
+    return replace(VERDICT, answer=answer, versus_uniform=_versus(answer), recipe=judged)
 
 
 @pytest.mark.parametrize(
     ("trials", "recipe", "exported"),
     [
-        (BETTER, None, BEST),
-        (OPEN, None, CHEAP),
-        (WORSE, None, CHEAP),
-        (BETTER, BETTER, BEST),
-        (BETTER, OPEN, BEST),
+        (BETTER, None, WINNER),
+        (OPEN, None, CHEAPEST),
+        (WORSE, None, CHEAPEST),
+        (BETTER, BETTER, WINNER),
+        (BETTER, OPEN, WINNER),
         (BETTER, WORSE, UNIFORM),
-        (OPEN, BETTER, BEST),
+        (OPEN, BETTER, WINNER),
         (OPEN, OPEN, UNIFORM),
         (WORSE, OPEN, UNIFORM),
         (OPEN, WORSE, UNIFORM),
-        (WORSE, BETTER, BEST),
+        (WORSE, BETTER, WINNER),
     ],
 )
 def test_what_is_exported(trials: Answer, recipe: Answer | None, exported: RankVector) -> None:

@@ -8,28 +8,12 @@ from scipy import stats
 
 from perfmodel.evidence.recoveries import recipe_verdict, recoveries
 from perfmodel.evidence.scores import Run, Scored, scores_of
-from rankspace import Comparison, RankVector, Verdict
+from rankspace import RankVector
 from rankspace.verdict import Answer, RecipeVerdict
+from tests.verdicts import UNIFORM, VERDICT, WINNER
 
-UNIFORM, WINNER, NONE = RankVector((2, 2)), RankVector((4, 0)), RankVector((0, 0))
+NONE = RankVector((0, 0))
 SEEDS = (11, 12, 13)
-VERSUS = Comparison(0.1, 0.05, 0.15, 5, Answer.BETTER)
-VERDICT = Verdict(
-    answer=Answer.BETTER,
-    versus_uniform=VERSUS,
-    best_rank_vector=WINNER,
-    best_score=-3.0,
-    best_parameters=40,
-    uniform_rank_vector=UNIFORM,
-    uniform_score=-3.1,
-    uniform_parameters=40,
-    versus_random=None,
-    cheapest_rank_vector=UNIFORM,
-    cheapest_parameters=40,
-    versus_uniform_cheapest=None,
-    margin=0.01,
-    trials=40,
-)
 
 
 def _scores(gains: list[float | None], pruned: float | None = -5.0) -> list[Scored]:

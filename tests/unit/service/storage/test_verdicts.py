@@ -2,30 +2,18 @@
 
 from dataclasses import replace
 
-from rankspace import Comparison, RankVector, Verdict
-from rankspace.verdict import Answer, Controlled, RatePoint, Rates
+from rankspace.verdict import Controlled, RatePoint, Rates
 from rankspace.wire import encode
 from service.storage.documents import plain_verdict, verdict_of
+from tests import verdicts
 
-UNIFORM = RankVector((2, 2))
-VERSUS = Comparison(0.1, 0.05, 0.15, 6, Answer.BETTER, 0, worst=-0.01, texts=64, least_gain=0.01)
-VERDICT = Verdict(
-    answer=Answer.BETTER,
+VERSUS = replace(verdicts.VERSUS, worst=-0.01, texts=64, least_gain=0.01)
+VERDICT = replace(
+    verdicts.VERDICT,
     versus_uniform=VERSUS,
-    best_rank_vector=RankVector((4, 0)),
-    best_score=-3.0,
-    best_parameters=40,
-    uniform_rank_vector=UNIFORM,
-    uniform_score=-3.1,
-    uniform_parameters=40,
     versus_random=VERSUS,
-    cheapest_rank_vector=UNIFORM,
-    cheapest_parameters=40,
-    versus_uniform_cheapest=None,
-    margin=0.01,
-    trials=40,
     luck=0.02,
-    controls=(Controlled("o_proj", UNIFORM, 40, VERSUS),),
+    controls=(Controlled("o_proj", verdicts.UNIFORM, 40, VERSUS),),
     rates=Rates((RatePoint(3.0, -3.0, None),), "said", 1.0),
 )
 LATER = {"luck", "worst", "texts", "least_gain", "controls", "rates"}

@@ -6,30 +6,14 @@ from dataclasses import replace
 from rich.console import Console
 
 from rankadaptor.verdict_view import verdict_view
-from rankspace import Comparison, Layer, RankVector, SearchSpace, Verdict
+from rankspace import Comparison, Layer, SearchSpace, Verdict
 from rankspace.study import MOST_NATS
 from rankspace.verdict import Answer, Controlled, RecipeVerdict, RecoveredPair
 from service.web.pages.words import recovered_losses, verdict_words
+from tests import verdicts
 
 SPACE = SearchSpace((Layer("a", 10, 0, "o_proj"), Layer("b", 10, 1, "o_proj")), (0, 2, 4), 40)
-UNIFORM = RankVector((2, 2))
-VERSUS = Comparison(0.1, 0.05, 0.15, 6, Answer.BETTER)
-VERDICT = Verdict(
-    answer=Answer.BETTER,
-    versus_uniform=VERSUS,
-    best_rank_vector=RankVector((4, 0)),
-    best_score=-3.0,
-    best_parameters=40,
-    uniform_rank_vector=UNIFORM,
-    uniform_score=-3.1,
-    uniform_parameters=40,
-    versus_random=VERSUS,
-    cheapest_rank_vector=UNIFORM,
-    cheapest_parameters=40,
-    versus_uniform_cheapest=None,
-    margin=0.01,
-    trials=40,
-)
+VERDICT = replace(verdicts.VERDICT, versus_random=verdicts.VERSUS)
 
 
 def words(verdict: Verdict) -> str:
@@ -66,7 +50,7 @@ def test_a_lead_that_is_too_small_is_not_called_no_lead() -> None:
 
 
 def test_a_control_that_failed_is_said_to_have_failed() -> None:
-    failed = replace(VERDICT, controls=(Controlled("o_proj", UNIFORM, 40, None),))
+    failed = replace(VERDICT, controls=(Controlled("o_proj", verdicts.UNIFORM, 40, None),))
     assert "Against o_proj, which needs no search: failed" in words(failed)
     line = next(line for line in printed(failed).splitlines() if "o_proj" in line)
     assert line.split()[-1] == "failed"
