@@ -1,6 +1,7 @@
 """Bring the database to the schema this program was written for."""
 
 import sqlite3
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -54,10 +55,10 @@ def upgrade(database: Database) -> None:
         UnsupportedVersion: The database was written by a newer program.
     """
     with database.alone("migrate"):
-        config = configuration(database.engine)
-        current, head = revision(database), _head(config)
-        if current == head:
+        current = revision(database)
+        if current == _head():
             return
+        config = configuration(database.engine)
         if current is not None:
             _check_known(config, current)
             _copy_aside(database.engine, current)
@@ -70,7 +71,7 @@ def check(database: Database) -> None:
     Raises:
         UnsupportedVersion: The database is older or newer.
     """
-    current, head = revision(database), _head(configuration(database.engine))
+    current, head = revision(database), _head()
     if current == head:
         return
     _check_known(configuration(database.engine), current or "")
@@ -81,7 +82,7 @@ def check(database: Database) -> None:
 
 
 def is_current(database: Database) -> bool:
-    return revision(database) == _head(configuration(database.engine))
+    return revision(database) == _head()
 
 
 def revision(database: Database) -> str | None:
@@ -90,8 +91,10 @@ def revision(database: Database) -> str | None:
         return MigrationContext.configure(connection).get_current_revision()
 
 
-def _head(config: Config) -> str | None:
-    return ScriptDirectory.from_config(config).get_current_head()
+@cache
+def _head() -> str | None:
+    """Identity of the newest migration; to find it, Alembic runs the files of all of them."""
+    return ScriptDirectory(str(migrations())).get_current_head()
 
 
 def _check_known(config: Config, revision: str) -> None:
