@@ -21,14 +21,17 @@ MUTANTS: Mapping[str, tuple[tuple[str, str, str], ...]] = MappingProxyType(
         "no token check": (
             (
                 LEASES,
-                "TrialRow.token == token, TrialRow.state.in_(states)",
-                "TrialRow.state.in_(states)",
+                '_TRIALS.c.token == bindparam("held")',
+                '_TRIALS.c.token >= bindparam("held")',
             ),
         ),
         "no primary key": (
             (WORKFLOW, 'attempt.outcome in ("done", "failed")', "False"),
-            (LEASES, "return tuple(old for old, following", "return tuple(old for old, _"),
-            (LEASES, " in TRANSITIONS.items() if state in following)", " in TRANSITIONS.items())"),
+            (
+                LEASES,
+                "_from(*(old for old, following in TRANSITIONS.items() if state in following))",
+                "_from(*TRANSITIONS)",
+            ),
             (
                 MIGRATION,
                 "def upgrade() -> None:\n",

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import exists, func, or_, select, update
+from sqlalchemy import bindparam, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from rankspace.errors import Conflict, NotFound, Unauthenticated
@@ -29,6 +29,7 @@ _FORM = re.compile(rf"({PREFIX}_([a-z2-7]{{8}})_([a-z2-7]{{32}}))(?:_([0-9a-f]{{
 
 IS_LIVE = KeyRow.revoked_at.is_(None) & or_(KeyRow.expires_at.is_(None), KeyRow.expires_at > Now())
 _IS_USED_ANEW = or_(KeyRow.last_used_at.is_(None), KeyRow.last_used_at < Now() - USE_SECONDS)
+_SHOWN = select(KeyRow, IS_LIVE, _IS_USED_ANEW).where(KeyRow.id == bindparam("identity"))
 
 
 def random_text(length: int) -> str:
@@ -154,12 +155,8 @@ class Keys:
             Unauthenticated: Malformed, unknown, revoked or expired; the answer does not say which.
         """
         identity, sent, is_whole = parsed(_FORM, key)
-        found = select(KeyRow, IS_LIVE, _IS_USED_ANEW).where(KeyRow.id == identity)
-        row, is_live, is_used_anew = self._session.execute(found).one_or_none() or (
-            None,
-            None,
-            None,
-        )
+        found = self._session.execute(_SHOWN, {"identity": identity}).one_or_none()
+        row, is_live, is_used_anew = found or (None, None, None)
         expected = row.digest if row else digest("")
         matches = hmac.compare_digest(sent, expected)
         if row is None or not (is_whole and matches and is_live):

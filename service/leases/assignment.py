@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from rankspace import Assignment, Purpose, RankVector, SearchSpace, Study
@@ -10,17 +11,30 @@ from rankspace.lease import INPUTS_SINCE, TEXTS_SINCE, SurveyOrder
 from rankspace.trial import Split
 from rankspace.wire import encode
 from service.settings import Settings
-from service.storage.documents import model_of, space_of, study_of
+from service.storage.documents import model_of, present_study, space_of
 from service.storage.tables import ModelRow, StudyRow, TrialRow
 from service.studies.inputs import measured_on
 from service.trials.surveys import order_of
 
+_GIVEN = (
+    select(
+        StudyRow.request,
+        StudyRow.document,
+        StudyRow.space,
+        StudyRow.model_path,
+        ModelRow.document,
+    )
+    .join(ModelRow, ModelRow.id == StudyRow.model_id)
+    .where(StudyRow.id == bindparam("study"))
+)
+"""What an assignment says of its study: far from all that is known of one."""
+
 
 def assignment(session: Session, trial: TrialRow, settings: Settings) -> Assignment:
-    study_row = session.get_one(StudyRow, trial.study_id)
-    study = study_of(study_row)
-    model = model_of(session.get_one(ModelRow, study_row.model_id).document)
-    space = space_of(study_row.space)
+    request, document, searched, path, pruned = session.execute(
+        _GIVEN, {"study": trial.study_id}
+    ).one()
+    study, space, model = present_study(request, document), space_of(searched), model_of(pruned)
     layers, vector = per_matrix(space, trial.rank_vector)
     return Assignment(
         trial_id=trial.id,
@@ -28,7 +42,7 @@ def assignment(session: Session, trial: TrialRow, settings: Settings) -> Assignm
         study_id=trial.study_id,
         study_name=study.name,
         purpose=Purpose(trial.purpose),
-        model_path=study_row.model_path,
+        model_path=path,
         model_fingerprint=model.fingerprint,
         recipe=study.recipe.at_rate(trial.rate),
         layers=layers,

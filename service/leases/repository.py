@@ -6,6 +6,8 @@ from typing import Any
 from sqlalchemy import (
     BindParameter,
     Boolean,
+    Double,
+    Update,
     bindparam,
     case,
     exists,
@@ -21,7 +23,7 @@ from rankspace.lease import Capabilities
 from rankspace.study import ACTIVE
 from rankspace.trial import TRANSITIONS, Purpose, TrialState
 from service.leases.choosing import NextTrial, PlannedStudy
-from service.storage.attempts import end_attempts
+from service.storage.attempts import end_attempt
 from service.storage.attendance import FENCE, hold_grace
 from service.storage.clock import Now
 from service.storage.documents import present_study
@@ -112,6 +114,30 @@ _CLAIM = (
 )
 
 _BACK = {"state": TrialState.QUEUED.value, "worker": None, "lease_until": None}
+_TRIALS = table_of(TrialRow)
+_HOLDS = (_TRIALS.c.id == bindparam("trial")) & (_TRIALS.c.token == bindparam("held"))
+
+
+def _from(*states: TrialState) -> Update:
+    """A move of a trial that its holder may make while it is in one of these states."""
+    return update(_TRIALS).where(_HOLDS, _TRIALS.c.state.in_([state.value for state in states]))
+
+
+_MOVE = _from(TrialState.RUNNING)
+_RENEW = _MOVE.values(lease_until=Now() + bindparam("lease_seconds"))
+_REQUEUE = _MOVE.values(_BACK)
+_ENDED: dict[str, Any] = {"error": bindparam("said"), "finished_at": Now(), "lease_until": None}
+_FINISH = {
+    state: _from(*(old for old, following in TRANSITIONS.items() if state in following)).values(
+        state=state.value, **_ENDED
+    )
+    for state in (TrialState.DONE, TrialState.FAILED)
+}
+
+_AGE = select(Now() - bindparam("since", type_=Double))
+_SPENT = select(AttemptRow.seconds).where(
+    AttemptRow.trial_id == bindparam("trial"), AttemptRow.token == bindparam("held")
+)
 
 
 class Leases:
@@ -190,35 +216,28 @@ class Leases:
     def renew(self, trial: int, token: int, lease_seconds: float) -> bool:
         """Extend the lease; false when ``token`` no longer holds a running trial."""
         hold_grace(self._session)
-        return self._move(trial, token, (TrialState.RUNNING,), lease_until=Now() + lease_seconds)
+        return self._moves(_RENEW, trial, token, lease_seconds=lease_seconds)
 
     def finish(self, trial: int, token: int, state: TrialState, error: str | None) -> bool:
         """End the trial for good; false when ``token`` may not."""
-        ended = {"state": state.value, "error": error, "finished_at": Now(), "lease_until": None}
-        return self._move(trial, token, _sources(state), **ended)
+        return self._moves(_FINISH[state], trial, token, said=error)
 
     def requeue(self, trial: int, token: int) -> bool:
         """Take the trial from its holder; the token stays until somebody claims anew."""
-        return self._move(trial, token, (TrialState.RUNNING,), **_BACK)
+        return self._moves(_REQUEUE, trial, token)
 
     def expire(self, trial: int, token: int, death: str | None, *, is_dead: bool = False) -> bool:
         """Take a trial that is overdue, or whose holder is dead, for good if it has a ``death``.
 
         False when ``token`` holds it no more, or was renewed meanwhile.
         """
-        due = () if is_dead else (_IS_LATE,)
+        due = _MOVE if is_dead else _MOVE.where(_TRIALS.c.lease_until < Now())
         dead = {"state": TrialState.DEAD.value, "error": death, "finished_at": Now()}
-        values = {**_BACK, **(dead if death else {}), "expiries": TrialRow.expiries + 1}
-        return self._move(trial, token, (TrialState.RUNNING,), *due, **values)
+        values = {**_BACK, **(dead if death else {}), "expiries": _TRIALS.c.expiries + 1}
+        return self._moves(due.values(values), trial, token)
 
-    def _move(
-        self, trial: int, token: int, states: Sequence[TrialState], *also: Any, **values: Any
-    ) -> bool:
-        guarded = update(TrialRow).where(
-            TrialRow.id == trial, TrialRow.token == token, TrialRow.state.in_(states), *also
-        )
-        quiet = guarded.values(**values).execution_options(synchronize_session=False)
-        return changed(self._session.execute(quiet))
+    def _moves(self, move: Update, trial: int, token: int, **given: Any) -> bool:
+        return changed(self._session.execute(move, {"trial": trial, "held": token, **given}))
 
     def overdue(self) -> Sequence[str]:
         """Studies with a trial whose lease is over."""
@@ -255,7 +274,7 @@ class Leases:
 
     def age(self, attempt: AttemptRow) -> float:
         """Seconds since the claim; less than none where the clock was set back since."""
-        return float(self._session.scalar(select(Now() - attempt.started_at)) or 0.0)
+        return float(self._session.scalar(_AGE, {"since": attempt.started_at}) or 0.0)
 
     def set_back(self, seconds: float) -> None:
         """Let all claims that may still be reported have begun earlier: the clock was set back.
@@ -272,12 +291,10 @@ class Leases:
 
         A claim can end twice: its lease expires, and its report comes before anybody else claims.
         """
-        mine = (AttemptRow.trial_id == trial) & (AttemptRow.token == token)
-        return self._session.scalar(select(AttemptRow.seconds).where(mine)) or 0.0
+        return self._session.scalar(_SPENT, {"trial": trial, "held": token}) or 0.0
 
     def end_attempt(self, trial: int, token: int, outcome: str, error: str | None = None) -> None:
-        mine = (AttemptRow.trial_id == trial) & (AttemptRow.token == token)
-        end_attempts(self._session, outcome, mine, error=error)
+        end_attempt(self._session, trial, token, outcome, error)
 
     def keep(self, trial: int, token: int, interim: Sequence[Any]) -> bool:
         """Store the claim's interim losses; false when there is no such claim any more."""
@@ -313,7 +330,3 @@ def _needs(able: Capabilities | None) -> dict[str, Any]:
     gib = able.gpu_memory_gib if able else UNLIMITED
     known = able.architectures if able else ()
     return {"gib": gib, "architectures": known, "any_architecture": not known}
-
-
-def _sources(state: TrialState) -> tuple[TrialState, ...]:
-    return tuple(old for old, following in TRANSITIONS.items() if state in following)

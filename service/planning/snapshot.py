@@ -70,6 +70,11 @@ _SINCE = union_all(
 """Trials that are open, or that have ended since: identity, and whether it is an offer."""
 
 
+_SPENT = select(func.sum(AttemptRow.seconds)).where(
+    AttemptRow.trial_id.in_(bindparam("trials", expanding=True))
+)
+
+
 @dataclass(frozen=True, slots=True)
 class OpenTrial:
     """A trial that is queued or runs; ``claimed`` if it ever was, ``runs`` if somebody has it."""
@@ -236,5 +241,4 @@ def _open_trials(session: Session, study: str) -> tuple[OpenTrial, ...]:
 
 def _seconds(session: Session, trials: Sequence[OpenTrial]) -> float:
     mine = [trial.id for trial in trials if trial.purpose is Purpose.SEARCH and trial.claimed]
-    spent = select(func.sum(AttemptRow.seconds)).where(AttemptRow.trial_id.in_(mine))
-    return float(session.scalar(spent) or 0.0) if mine else 0.0
+    return float(session.scalar(_SPENT, {"trials": mine}) or 0.0) if mine else 0.0

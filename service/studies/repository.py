@@ -21,6 +21,8 @@ _MARKS = table_of(WatermarkRow)
 _MARK = insert(_MARKS).values(study_id=bindparam("study"))
 _LOCK = select(StudyRow.id).where(StudyRow.id == bindparam("study")).with_for_update(key_share=True)
 _TRY_LOCK = _LOCK.with_for_update(key_share=True, skip_locked=True)
+_SPACE = select(StudyRow.space).where(StudyRow.id == bindparam("study"))
+_PRESENT = select(StudyRow.request, StudyRow.document).where(StudyRow.id == bindparam("study"))
 _MOVE = update(_MARKS).where(_MARKS.c.study_id == bindparam("study"))
 
 
@@ -70,12 +72,11 @@ class Studies:
 
     def space(self, study: str) -> str:
         """The document of the search space alone."""
-        return self._session.scalars(select(StudyRow.space).where(StudyRow.id == study)).one()
+        return self._session.scalars(_SPACE, {"study": study}).one()
 
     def study(self, study: str) -> Study:
         """The study as it is at this moment."""
-        found = select(StudyRow.request, StudyRow.document).where(StudyRow.id == study)
-        request, document = self._session.execute(found).one()
+        request, document = self._session.execute(_PRESENT, {"study": study}).one()
         return present_study(request, document)
 
     def keep_counts(self, study: str, counts: Any) -> None:

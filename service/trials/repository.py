@@ -24,6 +24,12 @@ _LAST = select(func.max(ObservationRow.sequence)).where(
 )
 _IS_IN = TrialRow.state != TrialState.CANCELLED.value
 _ACCEPT = insert(table_of(ObservationRow))
+_QUEUE = insert(table_of(TrialRow)).returning(table_of(TrialRow).c.id)
+_HAS_SCORE = (
+    select(ObservationRow.trial_id)
+    .where(ObservationRow.study_id == bindparam("study"), ObservationRow.score.is_not(None))
+    .limit(1)
+)
 _RENEW = update(table_of(TrialRow)).where(TrialRow.id == bindparam("trial"), TrialRow.is_offer)
 
 
@@ -44,8 +50,7 @@ class Trials:
 
     def queue(self, study: str, planned: PlannedTrial) -> int:
         values = {**_columns(planned), "study_id": study, "state": TrialState.QUEUED.value}
-        inserted = self._session.execute(insert(TrialRow).values(**values).returning(TrialRow.id))
-        return inserted.scalar_one()
+        return int(self._session.execute(_QUEUE, values).scalar_one())
 
     def renew_offer(self, trial: int, planned: PlannedTrial) -> None:
         """Put another candidate into an offer; one that was claimed meanwhile stays as it is."""
@@ -147,10 +152,7 @@ class Trials:
 
     def has_score(self, study: str) -> bool:
         """Whether any trial of ``study`` was measured."""
-        mine = (ObservationRow.study_id == study) & ObservationRow.score.is_not(None)
-        return (
-            self._session.scalar(select(ObservationRow.trial_id).where(mine).limit(1)) is not None
-        )
+        return self._session.scalar(_HAS_SCORE, {"study": study}) is not None
 
     def page(
         self, study: str, cursor: int, limit: int

@@ -44,6 +44,11 @@ _SEEN_THERE = _SEEN.where(_IS_OPEN).values(
 )
 _LAST = select(Now() - WorkerRow.last_seen, WorkerRow.project)
 _SILENCE = _LAST.where(WorkerRow.name == bindparam("worker"))
+_SPEAKS = (
+    update(_WORKERS)
+    .where(_WORKERS.c.name == bindparam("worker"), _WORKERS.c.protocol != bindparam("spoken"))
+    .values(protocol=bindparam("spoken"))
+)
 _IS_QUARANTINED = WorkerRow.quarantined_at.is_not(None)
 _IS_ALIVE = WorkerRow.last_seen > Now() - bindparam("within_seconds")
 _ALIVE = select(func.count()).where(_IS_ALIVE, ~_IS_QUARANTINED)
@@ -86,9 +91,7 @@ class Workers:
 
     def note_protocol(self, worker: str, protocol: int) -> None:
         """Note which version of the lease protocol it speaks, where that is news."""
-        mine = (WorkerRow.name == worker) & (WorkerRow.protocol != protocol)
-        quiet = update(WorkerRow).where(mine).execution_options(synchronize_session=False)
-        self._session.execute(quiet.values(protocol=protocol))
+        self._session.execute(_SPEAKS, {"worker": worker, "spoken": protocol})
 
     def surveyors(self, within_seconds: float, project: str) -> int:
         """Count those seen lately that get trials of ``project`` and can run a survey."""
@@ -171,8 +174,8 @@ class Workers:
 
     def active(self, within_seconds: float, project: str = ALL) -> int:
         """Count those seen lately that get trials, of ``project`` if it is one."""
-        mine = true() if project == ALL else WorkerRow.project.in_((ALL, project))
-        alive = _ALIVE.where(mine)
+        mine = WorkerRow.project.in_((ALL, project))
+        alive = _ALIVE if project == ALL else _ALIVE.where(mine)
         return int(self._session.scalar(alive, {"within_seconds": within_seconds}) or 0)
 
     def page(self, cursor: str, limit: int, scope: Scope = EVERYTHING) -> Sequence[WorkerRow]:
