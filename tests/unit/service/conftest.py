@@ -11,7 +11,8 @@ import structlog
 from service.storage import schema
 from service.storage.db import Database
 from tests.services import Missing, Postgres, Redis, skip_or_fail
-from tests.unit.service.driver import BEGINNINGS, DATABASE_URL, Service, start
+from tests.unit.service.beginnings import BEGINNINGS
+from tests.unit.service.driver import DATABASE_URL, Service, start
 
 TEMPLATE = "migrated"
 _NUMBERS = itertools.count()

@@ -272,38 +272,6 @@ class Service:
             session.execute(claimed.values(started_at=AttemptRow.started_at - seconds))
 
 
-def until_recovery(service: Service) -> None:
-    """All but the last trial of a study; that one was claimed and given back."""
-    service.submit()
-    while (assignment := service.claim()) and assignment["purpose"] != "recover":
-        service.report(assignment, score(assignment))
-    path = f"/v1/leases/{assignment['trial_id']}/release"
-    assert service.post(path, holding(assignment), "worker").status_code == 204
-
-
-def until_searched(service: Service) -> None:
-    service.submit(search=SEARCH, verify=VERIFY)
-    service.work(24)
-    service.sweep()
-
-
-def until_done(service: Service) -> None:
-    service.submit()
-    service.work()
-
-
-BEGINNINGS: dict[str, Callable[[Service], None]] = {
-    "searched": until_searched,
-    "recovering": until_recovery,
-    "done": until_done,
-}
-"""What a data directory may begin with: the work is done once and copied."""
-
-SEARCHED = pytest.mark.begun("searched")
-RECOVERING = pytest.mark.begun("recovering")
-DONE = pytest.mark.begun("done")
-
-
 def start(directory: Path, *, plans_apart: bool = False, **changes: Any) -> Service:
     app = create_app(settings(directory, **changes), plans_apart=plans_apart)
     return Service(app, client_of(app), directory)

@@ -20,10 +20,10 @@ from service.insights.front import known_front
 from service.storage.documents import plain_checked
 from service.storage.tables import TrialRow
 from service.web.routers import insights
+from tests.unit.service.beginnings import SEARCHED
 from tests.unit.service.driver import (
     ON_BOTH,
     SEARCH,
-    SEARCHED,
     VERIFY,
     Service,
     measurement,

@@ -10,6 +10,7 @@ from service.insights import knowledge as module
 from service.insights.knowledge import Computing, Knowledge
 from service.planning.study_results import ModelSnapshot, StudyResults
 from service.studies.repository import Studies
+from tests.unit.service.beginnings import DONE
 from tests.unit.service.driver import Service
 
 
@@ -64,12 +65,11 @@ def test_a_planning_that_stays_late_is_put_up_with_only_while_the_study_searches
         _of(service, late, study)
 
 
+@DONE
 def test_what_the_planning_will_not_learn_of_a_study_that_is_over_is_learned_here(
     service: Service,
 ) -> None:
-    study = service.submit()
-    service.work()
-    service.sweep()
+    study = service.only_study()
     with service.app.state.runtime.database.reading() as session:
         mine = Knowledge().of(session, Studies(session).get(study))
     behind = ModelSnapshot(2, ModelState(mine.state.space, mine.state.strategy, 0, 7))

@@ -16,7 +16,8 @@ from service.artifacts.repository import Artifacts
 from service.artifacts.store import ArtifactStore, Upload
 from service.storage.tables import TrialRow
 from service.studies.repository import Studies
-from tests.unit.service.driver import ON_BOTH, RECOVERING, Service, holding, measurement, start
+from tests.unit.service.beginnings import RECOVERING
+from tests.unit.service.driver import ON_BOTH, Service, holding, measurement, start
 
 pytestmark = pytest.mark.slow
 
@@ -77,8 +78,8 @@ def test_search_trials_keep_no_adapter(service: Service) -> None:
     assert _upload(service, service.claim()).status_code == 409
 
 
-def test_an_upload_over_the_cap_is_cut_off(tmp_path: Path) -> None:
-    service = start(tmp_path, max_artifact_bytes=100)
+def test_an_upload_over_the_cap_is_cut_off(directory: Path) -> None:
+    service = start(directory, max_artifact_bytes=100)
     with service.client:
         service.submit()
         lease = service.claim()

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from rankspace.lease import PROTOCOL, TEXTS_SINCE
 from service.storage.tables import ObservationRow
+from tests.unit.service.beginnings import JUDGED
 from tests.unit.service.driver import Service, outcome, score
 
 pytestmark = pytest.mark.slow
@@ -68,6 +69,7 @@ def test_a_worker_of_before_is_not_asked_and_served_all_the_same(service: Servic
     assert asked(service)["texts"]
 
 
+@JUDGED
 @pytest.mark.parametrize(
     ("field", "value", "named"),
     [
@@ -83,8 +85,7 @@ def test_a_worker_of_before_is_not_asked_and_served_all_the_same(service: Servic
 def test_losses_that_cannot_be_are_refused_with_the_field_and_the_fix(
     service: Service, field: str, value: Any, named: str
 ) -> None:
-    service.submit()
-    lease = asked(service)
+    lease = service.claim()
     body = told(lease, score(lease))
     body["measurement"]["texts"][field] = value
     answer = report(service, lease, body)

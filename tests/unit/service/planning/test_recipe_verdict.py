@@ -14,11 +14,11 @@ from rankspace.lease import Claim
 from rankspace.wire import encode
 from service.planning.recovering import TRIES
 from service.planning.replay import replay
-from tests.unit.service.driver import ON_BOTH, Service, holding, score, study
+from tests.unit.service.beginnings import AT_RECIPE, PAIRS, RECOVERING
+from tests.unit.service.driver import ON_BOTH, Service, score, study
 
 pytestmark = pytest.mark.slow
 
-AT_RECIPE = {**study()["verify"], "at": "recipe", "recipe_seeds": 3}
 UNIFORM, NOTHING = [2] * 12, [0] * 12
 FIRST = FreshSeeds(0).recovery(0)
 
@@ -116,18 +116,19 @@ def test_winner_and_uniform_are_recovered_in_pairs_and_judged(service: Service) 
     assert '"recipe"' not in str(plain)  # a service of before reads it
 
 
+@RECOVERING
 def test_by_default_the_winner_is_recovered_once_and_nothing_is_judged(service: Service) -> None:
-    identity = service.submit()
+    identity = service.only_study()
     (only,) = _recoveries(service.work())
     assert (only["seed"], only["keep_adapter"], "texts" in only) == (FIRST, True, False)
     assert "recipe" not in service.get(f"/v1/studies/{identity}")["verdict"]
 
 
-@ON_BOTH
+@PAIRS
 def test_a_gain_that_does_not_last_exports_uniform_without_another_training(
     service: Service,
 ) -> None:
-    identity = service.submit(verify=AT_RECIPE)
+    identity = service.only_study()
     ran = _recoveries(_work(service, _recovering(_lost)))
     verdict = service.get(f"/v1/studies/{identity}/verdict")
     assert (verdict["answer"], verdict["recipe"]["comparison"]["answer"]) == ("better", "worse")
@@ -139,8 +140,9 @@ def test_a_gain_that_does_not_last_exports_uniform_without_another_training(
     assert "uniform, recovered" in page
 
 
+@PAIRS
 def test_a_diverging_uniform_leaves_the_recipe_open_and_the_study_done(service: Service) -> None:
-    identity = service.submit(verify=AT_RECIPE)
+    identity = service.only_study()
     _work(service, _recovering(lambda one: None if _ranks(one) == UNIFORM else score(one)))
     view = service.get(f"/v1/studies/{identity}")
     assert view["state"] == "done"
@@ -158,10 +160,11 @@ def test_the_least_relevant_gain_is_asked_of_the_recipe_too(service: Service) ->
     assert found["ci_low"] > 0
 
 
+@PAIRS
 def test_a_winner_that_diverges_on_the_kept_seed_is_recovered_on_one_that_scored(
     service: Service,
 ) -> None:
-    identity = service.submit(verify=AT_RECIPE)
+    identity = service.only_study()
 
     def measure(one: Any) -> float | None:
         is_kept = one["keep_adapter"] and one["seed"] == FIRST and _ranks(one) != UNIFORM
@@ -181,10 +184,11 @@ def test_a_winner_that_diverges_on_the_kept_seed_is_recovered_on_one_that_scored
     assert _exported(service, identity) == last["trial_id"]
 
 
+@PAIRS
 def test_a_winner_that_never_recovers_fails_the_study_which_tells_and_can_be_resumed(
     service: Service,
 ) -> None:
-    identity = service.submit(verify=AT_RECIPE)
+    identity = service.only_study()
     _work(service, _recovering(lambda one: score(one) if _ranks(one) == UNIFORM else None))
     view = service.get(f"/v1/studies/{identity}")
     assert (view["state"], view["stage"]) == ("failed", "recovering")
@@ -206,13 +210,13 @@ def test_a_winner_that_never_recovers_fails_the_study_which_tells_and_can_be_res
     assert export["rank_vector"] == view["verdict"]["best_rank_vector"]
 
 
+@PAIRS
 @pytest.mark.parametrize(("deaths", "lost"), [(TRIES - 1, 0), (TRIES, 1)])
 def test_a_recovery_that_dies_is_run_again_on_its_seed_as_often_as_may_be(
     service: Service, deaths: int, lost: int
 ) -> None:
-    identity = service.submit(verify=AT_RECIPE)
-    while (lease := service.claim()) and lease["purpose"] != "recover":
-        service.report(lease, score(lease))
+    identity = service.only_study()
+    lease = service.claim()
     dying, trials = _ranks(lease), set[int]()
     while lease:
         is_it = lease["seed"] == FIRST and _ranks(lease) == dying
@@ -229,11 +233,11 @@ def test_a_recovery_that_dies_is_run_again_on_its_seed_as_often_as_may_be(
     assert view["export_ready"]
 
 
+@PAIRS
 def test_a_recovery_survives_its_worker_and_the_service(service: Service) -> None:
     """Its worker dies in the middle of the first pair; what runs is queued again, and fenced."""
-    identity = service.submit(verify=AT_RECIPE)
-    while (lease := service.claim()) and lease["purpose"] != "recover":
-        service.report(lease, score(lease))
+    identity = service.only_study()
+    lease = service.claim()
     service.let_leases_run_out()
     service.sweep()
     again = service.claim("w2")
@@ -248,23 +252,20 @@ def test_a_recovery_survives_its_worker_and_the_service(service: Service) -> Non
     assert _exported(service, identity) == again["trial_id"]
 
 
+@PAIRS
 def test_a_worker_of_an_older_protocol_recovers_and_tells_no_texts(service: Service) -> None:
-    service.submit(verify=AT_RECIPE)
-    while (lease := service.claim()) and lease["purpose"] != "recover":
-        service.report(lease, score(lease))
-    service.post(f"/v1/leases/{lease['trial_id']}/release", holding(lease), "worker")
     answer = service.post("/v1/leases?wait=0", encode(Claim("old", 3)), "worker")
     assert answer.status_code == 201, answer.text
     assert answer.json()["purpose"] == "recover"
     assert "texts" not in answer.json()
 
 
+@PAIRS
 def test_cancelled_between_the_recoveries_it_says_that_the_recipe_was_not_judged(
     service: Service,
 ) -> None:
-    identity = service.submit(verify=AT_RECIPE)
-    while (lease := service.claim()) and lease["purpose"] != "recover":
-        service.report(lease, score(lease))
+    identity = service.only_study()
+    lease = service.claim()
     service.report(lease, score(lease))
     view = service.get(f"/v1/studies/{identity}")
     assert (view["state"], view["progress"]["recover"]["done"]) == ("recovering", 1)
@@ -277,11 +278,11 @@ def test_cancelled_between_the_recoveries_it_says_that_the_recipe_was_not_judged
     assert "ended before the whole recipe was judged" in page
 
 
+@PAIRS
 def test_what_is_not_what_the_verdict_stands_for_is_never_exported(service: Service) -> None:
     """Uniform's recovery ends before that of the winner, which then never does."""
-    identity = service.submit(verify=AT_RECIPE)
-    while (lease := service.claim()) and lease["purpose"] != "recover":
-        service.report(lease, score(lease))
+    identity = service.only_study()
+    service.claim()
     other = service.claim("w2")
     assert (_ranks(other), other["keep_adapter"]) == (UNIFORM, True)
     service.upload(other, b"uniform", worker="w2")
@@ -307,12 +308,13 @@ def test_a_winner_that_is_uniform_itself_plans_one_recovery(service: Service) ->
 
 def _lose_after_all(service: Service) -> tuple[str, Any, int]:
     """A study that is done: better in the trials, worse after the whole recipe."""
-    identity = service.submit(verify=AT_RECIPE)
+    identity = service.only_study()
     _work(service, _recovering(_lost))
     first = service.get(f"/v1/studies/{identity}/verdict")
     return identity, first, _exported(service, identity)
 
 
+@PAIRS
 def test_the_answer_of_before_stands_until_the_recipe_is_judged_anew(service: Service) -> None:
     identity, first, exported = _lose_after_all(service)
     path = f"/v1/studies/{identity}"
@@ -329,6 +331,7 @@ def test_the_answer_of_before_stands_until_the_recipe_is_judged_anew(service: Se
     assert _exported(service, identity) == exported
 
 
+@PAIRS
 def test_an_extension_whose_recovery_fails_leaves_the_answer_of_before(service: Service) -> None:
     identity, first, _ = _lose_after_all(service)
     path = f"/v1/studies/{identity}"
@@ -345,8 +348,9 @@ def test_an_extension_whose_recovery_fails_leaves_the_answer_of_before(service: 
     assert _exported(service, identity) == again["trial_id"]
 
 
+@PAIRS
 def test_an_extension_judges_the_recipe_anew_on_seeds_of_its_own(service: Service) -> None:
-    identity = service.submit(verify=AT_RECIPE)
+    identity = service.only_study()
     _work(service, score)
     first = service.get(f"/v1/studies/{identity}/verdict")
     answer = service.post(f"/v1/studies/{identity}/extend", {"seeds": 3})

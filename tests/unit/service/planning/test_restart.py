@@ -1,5 +1,6 @@
 """A crash at any point loses nothing and changes no proposal."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,17 +26,21 @@ def _crash_after_commit(service: Service) -> None:
     assert service.report(lease, score(lease)).json() == {"status": "accepted"}
 
 
-def _uninterrupted(directory: Path) -> list[tuple[str, tuple[int, ...], int]]:
-    service = start(directory)
+@pytest.fixture(scope="module")
+def uninterrupted(
+    migrated: Path, tmp_path_factory: pytest.TempPathFactory
+) -> list[tuple[str, tuple[int, ...], int]]:
+    """All trials of the study where nothing crashes."""
+    service = start(Path(shutil.copytree(migrated, tmp_path_factory.mktemp("whole") / "data")))
     with service.client:
         service.submit()
         return _essence(service.work())
 
 
-def test_crashes_between_report_and_advance_change_nothing(tmp_path: Path) -> None:
-    expected = _uninterrupted(tmp_path / "whole")
+def test_crashes_between_report_and_advance_change_nothing(
+    directory: Path, uninterrupted: Any
+) -> None:
     ran: list[tuple[str, tuple[int, ...], int]] = []
-    directory = tmp_path / "broken"
     for crash in range(100):
         service = start(directory)
         with service.client:
@@ -46,12 +51,12 @@ def test_crashes_between_report_and_advance_change_nothing(tmp_path: Path) -> No
                 break
             ran += _essence([lease])
             _crash_after_commit(service)
-    assert ran == expected
+    assert ran == uninterrupted
 
 
-def test_crash_with_a_trial_running_gives_it_back_to_its_worker(tmp_path: Path) -> None:
-    expected = _uninterrupted(tmp_path / "whole")
-    directory = tmp_path / "broken"
+def test_crash_with_a_trial_running_gives_it_back_to_its_worker(
+    directory: Path, uninterrupted: Any
+) -> None:
     first = start(directory)
     with first.client:
         study = first.submit()
@@ -60,19 +65,19 @@ def test_crash_with_a_trial_running_gives_it_back_to_its_worker(tmp_path: Path) 
     second = start(directory)
     with second.client:
         assert second.claim() == lease
-        assert _essence([*before, *second.work()]) == expected
+        assert _essence([*before, *second.work()]) == uninterrupted
         with second.app.state.runtime.database.reading() as session:
             assert replay(session, study) == ()
 
 
-def test_two_workers_and_a_crash_replay_without_mismatch(tmp_path: Path) -> None:
-    first = start(tmp_path)
+def test_two_workers_and_a_crash_replay_without_mismatch(directory: Path) -> None:
+    first = start(directory)
     with first.client:
         study = first.submit()
         held = first.claim("w2")
         first.work(3)
         _crash_after_commit(first)
-    second = start(tmp_path)
+    second = start(directory)
     with second.client:
         again = second.claim("w2")
         inputs = again.pop("inputs"), held.pop("inputs")  # the first result says what they are
@@ -85,15 +90,15 @@ def test_two_workers_and_a_crash_replay_without_mismatch(tmp_path: Path) -> None
             assert replay(session, study) == ()
 
 
-def test_absence_of_the_service_is_not_held_against_workers(tmp_path: Path) -> None:
-    first = start(tmp_path)
+def test_absence_of_the_service_is_not_held_against_workers(directory: Path) -> None:
+    first = start(directory)
     with first.client:
         first.submit()
         lease = first.claim()
         first.let_leases_run_out()
         with first.app.state.runtime.database.writing() as session:
             session.execute(update(AttendanceRow).values(at=AttendanceRow.at - 600.0))
-    second = start(tmp_path)
+    second = start(directory)
     with second.client:
         path = f"/v1/leases/{lease['trial_id']}/heartbeat"
         assert second.post(path, holding(lease), "worker").status_code == 200

@@ -16,6 +16,7 @@ from service.planning.replay import replay
 from service.planning.searching import FUTILE, LOOK_AHEAD
 from service.storage.tables import EventRow
 from service.trials.repository import Trials
+from tests.unit.service.beginnings import DONE, RECOVERING
 from tests.unit.service.driver import (
     ON_BOTH,
     Service,
@@ -58,11 +59,11 @@ def test_a_study_with_a_real_effect_ends_better_with_an_export(service: Service)
     assert _mismatches(service, identity) == ()
 
 
+@DONE
 def test_the_python_client_downloads_the_export(
     service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    identity = service.submit()
-    service.work()
+    identity = service.only_study()
     service.client.headers.update(service.key("admin"))
     with Client("http://testserver", "unused") as client:
         client.close()
@@ -143,9 +144,10 @@ def test_a_search_of_failed_trials_fails_with_the_reason(service: Service) -> No
     assert "the loss is NaN" in view["error"]
 
 
+@RECOVERING
 def test_a_failed_recovery_fails_the_study_and_resume_tries_again(service: Service) -> None:
-    identity = service.submit()
-    service.work(measure=lambda lease: None if lease["keep_adapter"] else score(lease))
+    identity = service.only_study()
+    service.work(measure=lambda _: None)
     view = service.get(f"/v1/studies/{identity}")
     assert (view["state"], view["stage"]) == ("failed", "recovering")
     assert "the loss is NaN" in view["error"]

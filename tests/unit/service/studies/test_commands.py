@@ -14,6 +14,7 @@ from rankadaptor.cli import app
 from rankadaptor.client import Client
 from rankadaptor.study_file import read_study
 from rankspace.errors import Conflict, InvalidInput
+from tests.unit.service.beginnings import DONE
 from tests.unit.service.driver import ON_SQLITE, Service, model, study
 
 pytestmark = [pytest.mark.slow, ON_SQLITE]
@@ -49,18 +50,13 @@ def run(service: Service, monkeypatch: pytest.MonkeyPatch) -> Run:
     return invoked
 
 
-def _done(service: Service) -> str:
-    identity = service.submit()
-    service.work()
-    return identity
-
-
 def _json(result: Result) -> Any:
     return json.loads(result.stdout)
 
 
+@DONE
 def test_a_finished_study_is_extended_and_its_verdict_says_so(service: Service, run: Run) -> None:
-    identity = _done(service)
+    identity = service.only_study()
     view = _json(run("extend", identity, "--trials", "2", "--seeds", "4", "--json"))
     assert (view["state"], view["extensions"]) == ("searching", 1)
     assert "its answer of before" in run("verdict", identity).output
@@ -91,10 +87,11 @@ def test_own_vectors_are_tried_by_list_by_name_and_in_an_extension(
     assert tried[:2] == [[0] * 11 + [8], [8] + [0] * 11]
 
 
+@DONE
 def test_the_answer_of_before_an_extension_is_said_to_be_so_only_while_it_goes_on(
     service: Service, run: Run
 ) -> None:
-    identity = _done(service)
+    identity = service.only_study()
     run("extend", identity, "--seeds", "4")
     before = "this is its answer of before"
     assert before in " ".join(run("verdict", identity).output.split())
@@ -175,8 +172,9 @@ def test_a_study_is_cloned_or_written_to_be_changed(
     assert run("clone", original["id"], "--to", str(file), "--seed", "1").exit_code == 2
 
 
+@DONE
 def test_nothing_is_deleted_without_a_yes(service: Service, run: Run) -> None:
-    identity = _done(service)
+    identity = service.only_study()
     with pytest.raises(InvalidInput, match="nobody is there to be asked") as caught:
         run("delete", identity)
     assert caught.value.hint == "add --yes"
@@ -184,11 +182,12 @@ def test_nothing_is_deleted_without_a_yes(service: Service, run: Run) -> None:
     assert service.get("/v1/studies")["items"] == []
 
 
+@DONE
 @pytest.mark.parametrize(("answer", "left"), [("n\n", 1), ("y\n", 0)])
 def test_whoever_sits_at_a_terminal_is_asked(
     service: Service, run: Run, monkeypatch: pytest.MonkeyPatch, answer: str, left: int
 ) -> None:
-    identity = _done(service)
+    identity = service.only_study()
     monkeypatch.setattr("rankadaptor.commands.again.is_asked", lambda: True)
     result = run("delete", identity, input=answer)
     assert "and its adapter, for good?" in result.output

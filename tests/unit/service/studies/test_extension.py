@@ -8,11 +8,10 @@ from perfmodel.evidence.fresh_seeds import FreshSeeds
 from rankspace.study import CHOOSING_SEEDS, StudyState
 from service.planning.replay import replay
 from service.studies.extension import MOST
-from tests.unit.service.driver import DONE, ON_BOTH, ON_SQLITE, Service, score, start, study
+from tests.unit.service.beginnings import DONE, STATED
+from tests.unit.service.driver import ON_BOTH, ON_SQLITE, Service, score, start, study
 
 pytestmark = pytest.mark.slow
-
-INPUTS = {"data": "a" * 64, "tokenizer": "b" * 64}
 
 
 def _done(service: Service, **changes: Any) -> str:
@@ -271,11 +270,13 @@ def test_only_a_study_that_was_never_extended_is_cancelled_for_good(service: Ser
     assert service.post(f"/v1/studies/{identity}/cancel").status_code == 409
 
 
-@pytest.mark.parametrize(("inputs", "is_said"), [({}, True), (INPUTS, False)])
+@pytest.mark.parametrize(
+    "is_said", [pytest.param(True, marks=DONE), pytest.param(False, marks=STATED)]
+)
 def test_what_was_measured_on_nobody_knows_what_is_said_in_the_next_verdict(
-    service: Service, inputs: Any, is_said: bool
+    service: Service, is_said: bool
 ) -> None:
-    identity = _done(service, inputs=inputs)
+    identity = service.only_study()
     assert "unstated" not in service.get(f"/v1/studies/{identity}/verdict")
     _extend(service, identity, {"seeds": 3})
     service.work()

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from rankspace.recipe import Inputs
 from service import housekeeping
 from service.studies.requests import keep_requests
+from tests.unit.service.beginnings import DONE
 from tests.unit.service.driver import Service, measurement, score, start, study
 from tests.waiting import wait_for
 
@@ -185,9 +186,9 @@ def test_a_study_that_cannot_be_read_keeps_nobody_from_the_rest(service: Service
     assert documents(service, readable).request is not None
 
 
+@DONE
 def test_what_it_submits_is_kept_from_our_first_change_on(service: Service) -> None:
-    study_id = service.submit()
-    service.work()
+    study_id = service.only_study()
     _, document, _ = documents(service, study_id)
     execute(service, SUBMIT, study_id, "submitted", document=forgotten(document))
     before = seen(service, study_id)

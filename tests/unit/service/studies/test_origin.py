@@ -14,13 +14,10 @@ from service.planning.study_results import StudyResults
 from service.storage.documents import belief_of, study_of
 from service.storage.older_form import write_older
 from service.studies.repository import Studies
+from tests.unit.service.beginnings import INPUTS, STATED
 from tests.unit.service.driver import ON_BOTH, Service, model, score, start, study
 
 pytestmark = pytest.mark.slow
-
-
-ONE, OTHER = "a" * 64, "b" * 64
-INPUTS = {"data": ONE, "tokenizer": OTHER}
 
 
 def _origin(service: Service, **changes: Any) -> str:
@@ -66,9 +63,9 @@ def test_the_results_of_another_study_are_learned_and_its_vectors_not_run_again(
     assert _mismatches(service, view["id"]) == ()
 
 
+@STATED
 def test_what_a_study_began_with_outlives_its_origin_and_a_restart(service: Service) -> None:
-    first = _origin(service)
-    service.work()
+    first = service.only_study()
     second = _begin(service, first).json()["id"]
     path, admin = f"/v1/studies/{first}", service.key("admin")
     assert service.client.delete(path, headers=admin).status_code == 204
@@ -81,9 +78,9 @@ def test_what_a_study_began_with_outlives_its_origin_and_a_restart(service: Serv
         assert _mismatches(again, second) == ()
 
 
+@STATED
 def test_a_third_study_begins_with_the_results_of_both(service: Service) -> None:
-    first = _origin(service)
-    service.work()
+    first = service.only_study()
     second = _begin(service, first).json()["id"]
     service.work()
     third = _begin(service, second).json()["id"]
@@ -91,13 +88,14 @@ def test_a_third_study_begins_with_the_results_of_both(service: Service) -> None
     assert len(seen) == 14
 
 
+@STATED
 def test_another_budget_and_strategy_may_begin_with_the_results(service: Service) -> None:
-    first = _origin(service)
-    service.work()
+    first = service.only_study()
     more = _search(budget={"parameters": "uniform:4", "trials": 3}, strategy="swap")
     assert _begin(service, first, search=more, name="other").status_code == 201
 
 
+@STATED
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -122,8 +120,7 @@ def test_another_budget_and_strategy_may_begin_with_the_results(service: Service
 def test_results_that_were_measured_otherwise_are_refused_and_how(
     service: Service, changes: Any, said: str
 ) -> None:
-    first = _origin(service)
-    service.work(2)
+    first = service.only_study()
     answer = _begin(service, first, **changes)
     assert answer.status_code == 422
     assert answer.json()["detail"].startswith(f"from = '{first}': its results were measured")
@@ -139,12 +136,12 @@ def test_results_that_nobody_stated_the_data_of_are_refused(service: Service) ->
     assert "nobody stated its inputs.tokenizer" in answer.json()["detail"]
 
 
+@STATED
 @pytest.mark.parametrize("known", [{}, {"data": "a" * 64}, INPUTS])
 def test_a_study_that_begins_with_results_is_measured_on_their_inputs(
     service: Service, known: Any
 ) -> None:
-    first = _origin(service)
-    service.work(2)
+    first = service.only_study()
     headers = service.key("admin") | {"Idempotency-Key": "once"}
     path, body = f"/v1/studies?from={first}", study(inputs=known)
     answers = [service.client.post(path, json=body, headers=headers) for _ in range(2)]
@@ -152,15 +149,21 @@ def test_a_study_that_begins_with_results_is_measured_on_their_inputs(
     assert answers[0].json()["study"]["inputs"] == {**INPUTS, "reading": UNSTATED_READING}
 
 
+def _trials(service: Service, identity: str) -> Sequence[Any]:
+    trials: Sequence[Any] = service.get(f"/v1/studies/{identity}/trials?limit=1000")["items"]
+    return trials
+
+
 def _verified(trials: Sequence[Any]) -> set[int]:
     return {trial["seed"] for trial in trials if trial["purpose"] == "verify"}
 
 
+@STATED
 def test_one_more_answer_to_the_same_results_rests_on_fresh_seeds_and_says_so(
     service: Service,
 ) -> None:
-    first = _origin(service)
-    seen = _verified(service.work())
+    first = service.only_study()
+    seen = _verified(_trials(service, first))
     path = f"/v1/studies/{first}/clone"
     for looks in (1, 2):
         origin = path.split("/")[3]
@@ -174,9 +177,10 @@ def test_one_more_answer_to_the_same_results_rests_on_fresh_seeds_and_says_so(
         path = f"/v1/studies/{clone}/clone"
 
 
+@STATED
 def test_an_extension_after_answers_elsewhere_counts_them(service: Service) -> None:
-    first = _origin(service)
-    seen = _verified(service.work())
+    first = service.only_study()
+    seen = _verified(_trials(service, first))
     second = _begin(service, first).json()["id"]
     seen |= _verified(service.work())
     assert service.post(f"/v1/studies/{second}/extend", {"seeds": 3}).is_success
@@ -200,13 +204,13 @@ def test_results_that_got_no_answer_and_never_will_are_one_look_less(
     assert service.get(f"/v1/studies/{second}/verdict").get("looks_before", 0) == looks
 
 
+@STATED
 def test_results_do_not_get_answers_for_ever(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.studies.origin.MOST", 1)
     monkeypatch.setattr("service.studies.extension.MOST", 1)
-    first = _origin(service)
-    service.work()
+    first = service.only_study()
     second = _begin(service, first).json()["id"]
     service.work()
     refused = _begin(service, second)
@@ -217,9 +221,9 @@ def test_results_do_not_get_answers_for_ever(
     assert "results that have 1 answers elsewhere" in refused.json()["detail"]
 
 
+@STATED
 def test_results_of_another_model_are_refused(service: Service) -> None:
-    first = _origin(service)
-    service.work(2)
+    first = service.only_study()
     assert service.post("/v1/models", model(3, "/other") | {"fingerprint": "f" * 64}).is_success
     answer = _begin(service, first, model="/other")
     assert answer.status_code == 422
@@ -238,9 +242,9 @@ def test_only_who_may_see_a_study_may_begin_with_it(service: Service) -> None:
     assert unknown.text.replace("st_aaaaaaaaaa", theirs) == answer.text
 
 
+@STATED
 def test_a_key_starts_one_study_from_one_origin(service: Service) -> None:
-    first = _origin(service)
-    service.work(2)
+    first = service.only_study()
     headers = service.key("admin") | {"Idempotency-Key": "run-2"}
     path = f"/v1/studies?from={first}"
     answers = [service.client.post(path, json=study(), headers=headers) for _ in range(2)]
@@ -248,9 +252,9 @@ def test_a_key_starts_one_study_from_one_origin(service: Service) -> None:
     assert service.client.post("/v1/studies", json=study(), headers=headers).status_code == 409
 
 
+@STATED
 def test_results_with_other_ranks_on_fixed_layers_say_nothing_here(service: Service) -> None:
-    first = _origin(service)
-    service.work(4)
+    first = service.only_study()
     second = _begin(service, first, search=_search(fixed={"*.q_proj": 2}))
     assert second.status_code == 201
     seen = _begins_with(service, second.json()["id"])
@@ -342,9 +346,9 @@ def test_a_clone_has_the_prior_of_its_own_that_the_study_had(service: Service) -
     assert known[0][-1] - known[0][0] == pytest.approx(11.0)
 
 
+@STATED
 def test_a_clone_may_begin_with_the_results(service: Service) -> None:
-    first = _origin(service)
-    service.work(4)
+    first = service.only_study()
     made = service.post(f"/v1/studies/{first}/clone", {"results": True}).json()
     assert made["origin"] == first
 
@@ -381,7 +385,7 @@ def test_results_of_before_stay_with_what_they_were_read_by(service: Service) ->
     service.work(1)
     with service.app.state.runtime.database.writing() as session:
         row = Studies(session).locked(first)  # as a service of before left it
-        before = replace(study_of(row), inputs=Inputs(ONE, OTHER))
+        before = replace(study_of(row), inputs=Inputs(INPUTS["data"], INPUTS["tokenizer"]))
         row.request, row.document = None, write_older(before)
     refused = _begin(service, first, inputs={"reading": 2})
     assert "inputs.reading is 1 there and 2 here" in refused.json()["detail"]

@@ -1,5 +1,6 @@
 """What is counted, what it is called, and that looking costs little."""
 
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -228,8 +229,10 @@ def test_the_last_success_is_a_time(service: Service) -> None:
     assert time.time() - 60 < told <= time.time()
 
 
-def test_two_applications_in_one_process_count_apart(directory: Path, tmp_path: Path) -> None:
-    one, other = start(directory), start(tmp_path / "other")
+def test_two_applications_in_one_process_count_apart(
+    directory: Path, migrated: Path, tmp_path: Path
+) -> None:
+    one, other = start(directory), start(Path(shutil.copytree(migrated, tmp_path / "other")))
     with one.client, other.client:
         one.submit()
         one.work(1)

@@ -7,6 +7,7 @@ from typing import Any
 from rankspace import Layer, RankVector, SearchSpace
 from rankspace.verdict import SENTENCES, Answer
 from service.web.pages.charts import Grid, grid
+from tests.unit.service.beginnings import DONE
 from tests.unit.service.driver import Service, start
 
 NASTY = '<script>alert("x")</script>'
@@ -18,10 +19,9 @@ def _log_in(service: Service, headers: Any = None) -> None:
     service.client.post("/login", data={"code": made.json()["code"]})
 
 
+@DONE
 def test_a_finished_study_shows_its_verdict_and_trials(service: Service) -> None:
-    identity = service.submit()
-    service.work()
-    service.sweep()
+    identity = service.only_study()
     _log_in(service)
     page = service.client.get(f"/studies/{identity}").text
     assert SENTENCES[Answer.BETTER] in page
