@@ -26,6 +26,7 @@ from service.storage.clock import Now
 from service.storage.scope import ALL
 from service.storage.tables import AttemptRow, EventRow, TrialRow
 from tests.services import free_port
+from tests.unit.service.compiled import share
 from tests.unit.service.in_process import InProcess
 from tests.waiting import wait_for
 
@@ -274,6 +275,7 @@ class Service:
 
 def start(directory: Path, *, plans_apart: bool = False, **changes: Any) -> Service:
     app = create_app(settings(directory, **changes), plans_apart=plans_apart)
+    share(app.state.runtime.database)
     return Service(app, client_of(app), directory)
 
 
