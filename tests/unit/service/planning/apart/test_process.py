@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,7 +33,7 @@ from service.planning.study_results import Planned
 from service.storage.database_file import DatabaseLost
 from service.storage.db import Database
 from service.studies.repository import Studies
-from tests.unit.service.driver import ON_SQLITE, Service, start
+from tests.unit.service.driver import ON_POSTGRESQL, ON_SQLITE, Service, score, start
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
@@ -80,15 +81,25 @@ def _looking(
     return look
 
 
-@pytest.fixture(autouse=True)
-def _looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.runtime.looking", _looking)
+@pytest.fixture(scope="module", autouse=True)
+def _looks() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("service.runtime.looking", _looking)
+        yield
 
 
 @contextmanager
 def _apart(directory: Path) -> Iterator[Service]:
     running = start(directory, plans_apart=True)
     with running.client:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def apart(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One service for all tests that leave it as it was; the process takes seconds to start."""
+    home = tmp_path_factory.mktemp("apart") / "data"
+    with _apart(Path(shutil.copytree(migrated, home))) as running:
         yield running
 
 
@@ -121,6 +132,36 @@ def _done(service: Service, study: str) -> list[Any]:
     return ran
 
 
+@pytest.fixture
+def unscored(apart: Service) -> Iterator[str]:
+    """A study without a result, which leaves no trial to the tests after it."""
+    identity = _submitted(apart)
+    yield identity
+    assert apart.post(f"/v1/studies/{identity}/cancel").is_success
+
+
+def _goes_on(service: Service, study: str) -> None:
+    """Two more results are planned: the offers rest on them, and then nobody works on the study."""
+    service.sweep()  # a claim would not wait until a new process has started
+    for _ in range(2):
+        lease = service.claim()
+        assert lease["study_id"] == study
+        service.report(lease, score(lease))
+        service.sweep()
+    events = service.get(f"/v1/studies/{study}/events?limit=1000")["items"]
+    ended = [event for event in events if event["kind"] == "done"]
+    proposed = [event for event in events if event["kind"] == "proposed"]
+    assert proposed[-1]["content"]["watermark"] == len(ended) >= 2
+    assert service.post(f"/v1/studies/{study}/cancel").is_success
+
+
+@ON_POSTGRESQL
+def test_a_study_is_planned_on_the_other_database_too(directory: Path) -> None:
+    with _apart(directory) as service:
+        _goes_on(service, _submitted(service))
+
+
+@ON_SQLITE
 def test_a_study_is_planned_as_it_is_without_one(service: Service) -> None:
     identity = service.submit()
     vectors = _done(service, identity)
@@ -147,24 +188,22 @@ def _without_identity(answer: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in answer.items() if name not in own}
 
 
-@ON_SQLITE
-def test_a_study_goes_on_when_the_process_was_killed(directory: Path) -> None:
-    with _apart(directory) as service:
-        identity = _submitted(service)
-        service.work(3)
-        os.kill(_pid(service), signal.SIGKILL)
-        _done(service, identity)
+def test_a_study_goes_on_when_the_process_was_killed(apart: Service) -> None:
+    identity = _submitted(apart)
+    apart.work(3)
+    before = _pid(apart)
+    os.kill(before, signal.SIGKILL)
+    _goes_on(apart, identity)
+    assert _pid(apart) != before
 
 
-@ON_SQLITE
-def test_what_a_terminal_sends_is_left_to_the_parent(directory: Path) -> None:
-    with _apart(directory) as service:
-        identity = _submitted(service)
-        before = _pid(service)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            os.kill(before, number)
-        _done(service, identity)
-        assert _pid(service) == before
+def test_what_a_terminal_sends_is_left_to_the_parent(apart: Service) -> None:
+    identity = _submitted(apart)
+    before = _pid(apart)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(before, number)
+    _goes_on(apart, identity)
+    assert _pid(apart) == before
 
 
 @ON_SQLITE
@@ -179,22 +218,20 @@ def test_a_study_that_ends_the_process_fails_and_no_other(
         view = service.get(f"/v1/studies/{deadly}")
         assert view["state"] == "failed"
         assert f"{MOST_ENDS} times with nothing else under way" in view["error"]
-        _done(service, sound)
+        _goes_on(service, sound)
     ends = [line for line in logs if line["event"] == "the planning process has ended"]
     assert {line["exit_code"] for line in ends} == {-signal.SIGKILL}
     assert len([line for line in ends if line["while_at"] == deadly]) >= MOST_ENDS
 
 
-@ON_SQLITE
-def test_looks_that_end_the_process_are_refused_and_cost_no_study(directory: Path) -> None:
-    with _apart(directory) as service:
-        identity = _submitted(service)
-        answers = [_refused(service, identity) for _ in range(MOST_ENDS)]
-        while "has ended" in answers[-1]:  # not charged: the study was planned beside it
-            answers.append(_refused(service, identity))
-            assert len(answers) < 3 * MOST_ENDS
-        assert "looking at study" in answers[-1]
-        _done(service, identity)
+def test_looks_that_end_the_process_are_refused_and_cost_no_study(apart: Service) -> None:
+    identity = _submitted(apart)
+    answers = [_refused(apart, identity) for _ in range(MOST_ENDS)]
+    while "has ended" in answers[-1]:  # not charged: the study was planned beside it
+        answers.append(_refused(apart, identity))
+        assert len(answers) < 3 * MOST_ENDS
+    assert "looking at study" in answers[-1]
+    _goes_on(apart, identity)
 
 
 def _refused(service: Service, study: str) -> str:
@@ -265,7 +302,7 @@ def test_a_process_that_does_not_start_is_no_study_s_fault(
                 _planning(service).look("front", identity)
             assert service.app.state.runtime.planning._agenda.news() == [identity]
     with _apart(directory) as service:
-        _done(service, identity)
+        _goes_on(service, identity)
 
 
 @ON_SQLITE
@@ -303,26 +340,20 @@ def test_stopping_ends_it_whatever_it_computes(
     assert not Path(f"/proc/{pid}/cmdline").exists()
 
 
-@ON_SQLITE
-def test_what_a_look_raises_is_raised_here(directory: Path) -> None:
-    with _apart(directory) as service:
-        identity = service.submit()
-        with pytest.raises(NotFound, match="st_none"):
-            _planning(service).look("front", "st_none")
-        assert _planning(service).look("front", identity).value is None
-        with pytest.raises(ZeroDivisionError, match="planted") as raised:
-            _planning(service).look("broken", identity)
-        assert any("_broken" in note for note in raised.value.__notes__)
+def test_what_a_look_raises_is_raised_here(apart: Service, unscored: str) -> None:
+    with pytest.raises(NotFound, match="st_none"):
+        _planning(apart).look("front", "st_none")
+    assert _planning(apart).look("front", unscored).value is None
+    with pytest.raises(ZeroDivisionError, match="planted") as raised:
+        _planning(apart).look("broken", unscored)
+    assert any("_broken" in note for note in raised.value.__notes__)
 
 
-@ON_SQLITE
-def test_what_cannot_be_sent_is_told_and_the_line_goes_on(directory: Path) -> None:
-    with _apart(directory) as service:
-        identity = service.submit()
-        for _ in range(LOOKS + 1):
-            with pytest.raises(TypeError, match="pickle"):
-                _planning(service).look("unsendable", identity)
-        assert _planning(service).look("front", identity).value is None
+def test_what_cannot_be_sent_is_told_and_the_line_goes_on(apart: Service, unscored: str) -> None:
+    for _ in range(LOOKS + 1):
+        with pytest.raises(TypeError, match="pickle"):
+            _planning(apart).look("unsendable", unscored)
+    assert _planning(apart).look("front", unscored).value is None
 
 
 def _unsendable(_session: Session, _study: str) -> threading.Lock:
