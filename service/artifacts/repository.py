@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, delete, or_, select, true
+from sqlalchemy import Select, bindparam, delete, or_, select
 from sqlalchemy.orm import Session
 
 from rankspace import Purpose, TrialState, Verdict
@@ -68,23 +68,27 @@ class Artifacts:
         """
         if verdict is None:
             return ()
-        mine = TrialRow.rank_vector == verdict.recovered
-        latest = (
-            select(TrialRow.id)
-            .where(
-                TrialRow.study_id == study,
-                TrialRow.purpose == Purpose.RECOVER,
-                TrialRow.state == TrialState.DONE,
-                TrialRow.keep_adapter,
-                mine if is_paired else true(),
-            )
-            .order_by(TrialRow.id.desc())
-            .limit(1)
-            .scalar_subquery()
-        )
-        files = (
-            select(ArtifactRow)
-            .join(TrialRow, TrialRow.id == ArtifactRow.trial_id)
-            .where(ArtifactRow.trial_id == latest, ArtifactRow.token == TrialRow.token)
-        )
-        return self._session.scalars(files.order_by(ArtifactRow.name)).all()
+        files = _FILES_OF_VECTOR if is_paired else _FILES
+        given = {"vector": verdict.recovered} if is_paired else {}
+        return self._session.scalars(files, {"study": study, **given}).all()
+
+
+def _files(latest: Select[int]) -> Select[ArtifactRow]:
+    """Files of the ``latest`` trial."""
+    trial = latest.order_by(TrialRow.id.desc()).limit(1).scalar_subquery()
+    return (
+        select(ArtifactRow)
+        .join(TrialRow, TrialRow.id == ArtifactRow.trial_id)
+        .where(ArtifactRow.trial_id == trial, ArtifactRow.token == TrialRow.token)
+        .order_by(ArtifactRow.name)
+    )
+
+
+_ADAPTERS = select(TrialRow.id).where(
+    TrialRow.study_id == bindparam("study"),
+    TrialRow.purpose == Purpose.RECOVER.value,
+    TrialRow.state == TrialState.DONE.value,
+    TrialRow.keep_adapter,
+)
+_FILES = _files(_ADAPTERS)
+_FILES_OF_VECTOR = _files(_ADAPTERS.where(TrialRow.rank_vector == bindparam("vector")))

@@ -4,11 +4,52 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from rankspace import Purpose, TrialState
 from service.storage.tables import AttemptRow, ObservationRow, TrialRow
+
+_IS_MINE = TrialRow.study_id.in_(bindparam("studies", expanding=True))
+_IS_ITS_RESULT = ObservationRow.trial_id == TrialRow.id
+
+_KINDS = (TrialRow.study_id, TrialRow.purpose, TrialRow.state)
+_COUNTED = select(*_KINDS, func.count()).where(_IS_MINE).group_by(*_KINDS)
+
+_CLOCKED = (
+    select(TrialRow.study_id, TrialRow.purpose, func.sum(AttemptRow.seconds))
+    .join(AttemptRow, AttemptRow.trial_id == TrialRow.id)
+    .where(_IS_MINE)
+    .group_by(TrialRow.study_id, TrialRow.purpose)
+)
+"""Wall clock of all ended attempts, lost ones included."""
+
+_IS_SEARCH = TrialRow.purpose == Purpose.SEARCH
+_HIGHEST = (
+    select(TrialRow.study_id, func.max(ObservationRow.score).label("score"))
+    .join(ObservationRow, _IS_ITS_RESULT)
+    .where(_IS_MINE, _IS_SEARCH)
+    .group_by(TrialRow.study_id)
+    .subquery()
+)
+_IS_BEST = (_HIGHEST.c.study_id == TrialRow.study_id) & (_HIGHEST.c.score == ObservationRow.score)
+_RANKED = (
+    select(TrialRow.study_id, ObservationRow.score, TrialRow.rank_vector, TrialRow.id)
+    .join(ObservationRow, _IS_ITS_RESULT)
+    .join(_HIGHEST, _IS_BEST)
+    .where(_IS_MINE, _IS_SEARCH)
+    .order_by(TrialRow.id.desc())
+)
+"""Trials with the highest score, the first one last: numbering all of them takes twice as long."""
+
+_STEPS = ObservationRow.measurement["steps"].as_integer()
+_SECONDS = ObservationRow.measurement["seconds", "train"].as_float()
+_TRAINED = (
+    select(TrialRow.study_id, func.sum(_STEPS), func.sum(_SECONDS))
+    .join(TrialRow, _IS_ITS_RESULT)
+    .where(_IS_MINE, TrialRow.purpose != Purpose.RECOVER, _SECONDS.is_not(None))
+    .group_by(TrialRow.study_id)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,54 +95,21 @@ def tallies(session: Session, studies: Sequence[str]) -> Mapping[str, Tally]:
 
 
 def _count(session: Session, studies: Sequence[str], found: Mapping[str, Tally]) -> None:
-    kinds = (TrialRow.study_id, TrialRow.purpose, TrialRow.state)
-    counted = select(*kinds, func.count()).where(TrialRow.study_id.in_(studies)).group_by(*kinds)
-    for study, purpose, state, count in session.execute(counted):
+    for study, purpose, state, count in session.execute(_COUNTED, {"studies": studies}):
         found[study].counts[purpose, state] = count
 
 
 def _clock(session: Session, studies: Sequence[str], found: Mapping[str, Tally]) -> None:
-    """Wall clock of all ended attempts, lost ones included."""
-    kinds = (TrialRow.study_id, TrialRow.purpose)
-    spent = select(*kinds, func.sum(AttemptRow.seconds)).join(
-        AttemptRow, AttemptRow.trial_id == TrialRow.id
-    )
-    summed = spent.where(TrialRow.study_id.in_(studies)).group_by(*kinds)
-    for study, purpose, seconds in session.execute(summed):
+    for study, purpose, seconds in session.execute(_CLOCKED, {"studies": studies}):
         found[study].seconds[purpose] = float(seconds or 0.0)
 
 
 def _rank(session: Session, studies: Sequence[str], found: Mapping[str, Tally]) -> None:
-    """The first trial with the highest score: numbering all of them takes twice as long."""
-    joined = ObservationRow.trial_id == TrialRow.id
-    mine = TrialRow.study_id.in_(studies) & (TrialRow.purpose == Purpose.SEARCH)
-    highest = (
-        select(TrialRow.study_id, func.max(ObservationRow.score).label("score"))
-        .join(ObservationRow, joined)
-        .where(mine)
-        .group_by(TrialRow.study_id)
-        .subquery()
-    )
-    is_best = (highest.c.study_id == TrialRow.study_id) & (highest.c.score == ObservationRow.score)
-    columns = (TrialRow.study_id, ObservationRow.score, TrialRow.rank_vector, TrialRow.id)
-    ranked = select(*columns).join(ObservationRow, joined).join(highest, is_best).where(mine)
-    for study, score, vector, trial in session.execute(ranked.order_by(TrialRow.id.desc())):
+    for study, score, vector, trial in session.execute(_RANKED, {"studies": studies}):
         assert score is not None  # it equals the highest
         found[study].best = Best(score, vector.ranks, trial)
 
 
 def _train(session: Session, studies: Sequence[str], found: Mapping[str, Tally]) -> None:
-    steps = ObservationRow.measurement["steps"].as_integer()
-    seconds = ObservationRow.measurement["seconds", "train"].as_float()
-    trained = (
-        select(TrialRow.study_id, func.sum(steps), func.sum(seconds))
-        .join(TrialRow, TrialRow.id == ObservationRow.trial_id)
-        .where(
-            TrialRow.study_id.in_(studies),
-            TrialRow.purpose != Purpose.RECOVER,
-            seconds.is_not(None),
-        )
-        .group_by(TrialRow.study_id)
-    )
-    for study, took, lasted in session.execute(trained):
+    for study, took, lasted in session.execute(_TRAINED, {"studies": studies}):
         found[study].trained_steps, found[study].trained_seconds = int(took), float(lasted)

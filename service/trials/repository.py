@@ -30,6 +30,18 @@ _HAS_SCORE = (
     .where(ObservationRow.study_id == bindparam("study"), ObservationRow.score.is_not(None))
     .limit(1)
 )
+_FIRST_SCORE = (
+    select(ObservationRow.score)
+    .join(TrialRow, TrialRow.id == ObservationRow.trial_id)
+    .where(
+        TrialRow.study_id == bindparam("study"),
+        TrialRow.purpose == Purpose.SEARCH.value,
+        TrialRow.rank_vector == bindparam("vector"),
+        ObservationRow.score.is_not(None),
+    )
+    .order_by(TrialRow.id)
+    .limit(1)
+)
 _RENEW = update(table_of(TrialRow)).where(TrialRow.id == bindparam("trial"), TrialRow.is_offer)
 
 
@@ -143,12 +155,7 @@ class Trials:
 
     def first_score(self, study: str, vector: RankVector) -> float | None:
         """Score of the first search trial of ``vector``: on the seed all search trials share."""
-        scores = select(ObservationRow.score).join(TrialRow, TrialRow.id == ObservationRow.trial_id)
-        mine = (TrialRow.study_id == study) & (TrialRow.purpose == Purpose.SEARCH)
-        known = scores.where(
-            mine, TrialRow.rank_vector == vector, ObservationRow.score.is_not(None)
-        )
-        return self._session.scalar(known.order_by(TrialRow.id).limit(1))
+        return self._session.scalar(_FIRST_SCORE, {"study": study, "vector": vector})
 
     def has_score(self, study: str) -> bool:
         """Whether any trial of ``study`` was measured."""
