@@ -17,8 +17,12 @@ def test_the_best_is_the_first_search_trial_with_the_highest_score(service: Serv
         seen[str(lease["study_id"])].append((value, -int(str(lease["trial_id"]))))
         return value
 
-    service.post(f"/v1/studies/{fresh}/pause")
-    service.work(measure=measure)
+    for study in (flat, rising, failed, fresh):
+        service.post(f"/v1/studies/{study}/pause")
+    for study in (flat, rising, failed):
+        service.post(f"/v1/studies/{study}/resume")
+        service.work(9, measure)  # the search, and two trials that do not count
+        service.post(f"/v1/studies/{study}/pause")
     with service.app.state.runtime.database.reading() as session:
         found = tallies(session, [flat, rising, failed, fresh])
     for study, trials in seen.items():
