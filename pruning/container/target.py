@@ -2,6 +2,8 @@
 
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pruning.container.manifest import NAME, read_manifest
@@ -36,6 +38,26 @@ def check_apart(source: Path, target: Path) -> None:
     if inner.is_relative_to(outer):
         problem = "is the source" if inner == outer else f"contains the source {source}"
         raise InvalidInput("target", str(target), problem, fix="name another directory")
+
+
+@contextmanager
+def drafted(directory: Path) -> Iterator[Path]:
+    """Yield a directory beside ``directory``, which takes its place at the end, or nothing does.
+
+    Raises:
+        InvalidContainer: Something else is there, before or after.
+    """
+    check_target(directory)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{directory.name}.writing."
+    draft = Path(tempfile.mkdtemp(dir=directory.parent, prefix=prefix))
+    try:
+        draft.chmod(0o755)
+        yield draft
+        put_in_place(draft, directory)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
 
 
 def put_in_place(temporary: Path, directory: Path) -> None:

@@ -1,8 +1,6 @@
 """Writing a container: into a new directory beside the target, then renamed into place."""
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +17,7 @@ from pruning.container.description import description_of
 from pruning.container.logits import record_logits
 from pruning.container.manifest import SCHEMA, Manifest, write_manifest
 from pruning.container.shapes import CONFIG, OUTPUT
-from pruning.container.target import check_target, put_in_place
+from pruning.container.target import drafted
 from pruning.container.tokenizer import check_tokens
 from pruning.container.weights import INDEX, SINGLE
 from rankspace.errors import InvalidContainer, InvalidInput
@@ -27,6 +25,8 @@ from rankspace.layer_profile import LayerProfile
 from rankspace.pruned_model import PrunedModel
 
 SHARD_BYTES = 2_000_000_000
+
+CARD = "README.md"
 
 
 def write(  # noqa: PLR0913 - what a container consists of
@@ -38,6 +38,7 @@ def write(  # noqa: PLR0913 - what a container consists of
     profiles: Sequence[LayerProfile] = (),
     original: Sequence[int] | None = None,
     shard_bytes: int = SHARD_BYTES,
+    card: str | None = None,
 ) -> PrunedModel:
     """Write ``model`` as a container; either all of it appears at ``directory`` or nothing.
 
@@ -49,6 +50,7 @@ def write(  # noqa: PLR0913 - what a container consists of
         profiles: What was measured on it, if anything.
         original: Index of each block in the dense model; None when no block was dropped.
         shard_bytes: Largest weight file to write.
+        card: The model card; None for none.
 
     Raises:
         InvalidContainer: Another family, a model that answers NaN, a directory that holds other
@@ -60,22 +62,15 @@ def write(  # noqa: PLR0913 - what a container consists of
     blocks = len(blocks_of(model))
     check_original(original, blocks)
     structure = read_structure(model, tuple(range(blocks) if original is None else original))
-    check_target(directory)
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{directory.name}.writing."
-    temporary = Path(tempfile.mkdtemp(dir=directory.parent, prefix=prefix))
-    try:
-        temporary.chmod(0o755)
-        _write_files(model, tokenizer, temporary, shard_bytes)
-        files = {path.name: hash_file(path) for path in sorted(temporary.iterdir())}
+    with drafted(directory) as draft:
+        write_files(model, tokenizer, draft, shard_bytes)
+        if card is not None:
+            (draft / CARD).write_text(card, encoding="utf-8")
+        files = {path.name: hash_file(path) for path in sorted(draft.iterdir())}
         check = record_logits(model)
         manifest = Manifest(SCHEMA, structure, files, provenance, tuple(profiles), check)
-        write_manifest(temporary, manifest)
-        contents = read_contents(temporary)
-        put_in_place(temporary, directory)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+        write_manifest(draft, manifest)
+        contents = read_contents(draft)
     return replace(description_of(contents), path=str(directory.resolve()))
 
 
@@ -102,12 +97,13 @@ def _check_family(model: PreTrainedModel) -> None:
         )
 
 
-def _write_files(
+def write_files(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     directory: Path,
     shard_bytes: int,
 ) -> None:
+    """Write weights, config and tokenizer into ``directory``, as ``save_pretrained`` would."""
     _write_weights(model, directory, shard_bytes)
     config = json.loads(model.config.to_json_string(use_diff=False))
     config |= {"architectures": [type(model).__name__], "dtype": _name(model.dtype)}
