@@ -17,7 +17,7 @@ from service.artifacts.store import ArtifactStore, Claimed, Upload, check_name
 from service.leases.workflow import check_holder
 from service.storage.db import Database
 from service.storage.documents import study_of, verdict_of
-from service.storage.tables import ArtifactRow, TrialRow
+from service.storage.tables import ArtifactRow, ModelRow, StudyRow, TrialRow
 from service.studies.repository import Studies
 
 CHUNK = 1 << 20
@@ -39,11 +39,19 @@ class ArtifactFile:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """Files of the recovered adapter, and what it is of."""
+    """Files of the recovered adapter, and what it is of.
+
+    Attributes:
+        files: What there is to download.
+        trial: Of whom they are.
+        rank_vector: Its ranks.
+        model: Fingerprint of the pruned model.
+    """
 
     files: tuple[ArtifactFile, ...]
     trial: int
     rank_vector: RankVector
+    model: str
 
 
 class ArtifactTransfer:
@@ -148,7 +156,9 @@ class ArtifactTransfer:
             rows = _rows(session, study)
             trial = session.get_one(TrialRow, rows[0].trial_id)
             files = tuple(ArtifactFile(row.name, row.bytes, row.sha256) for row in rows)
-            return Export(files, trial.id, trial.rank_vector)
+            of = session.get_one(StudyRow, study).model_id
+            model = session.get_one(ModelRow, of).fingerprint
+            return Export(files, trial.id, trial.rank_vector, model)
 
     def read(self, study: str, name: str) -> tuple[ArtifactFile, Iterator[bytes]]:
         """Open one file of the export.

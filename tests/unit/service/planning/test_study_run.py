@@ -52,8 +52,10 @@ def test_a_study_with_a_real_effect_ends_better_with_an_export(service: Service)
     assert view["verdict"] == service.get(f"/v1/studies/{identity}/verdict")
     assert view["best"]["score"] > view["uniform_score"]
     assert view["export_ready"]
-    (file,) = service.get(f"/v1/studies/{identity}/export")["files"]
+    export = service.get(f"/v1/studies/{identity}/export")
+    (file,), (model,) = export["files"], service.get("/v1/models")["items"]
     assert file["bytes"] == len(adapter)
+    assert export["model"] == model["model"]["fingerprint"]
     path = f"/v1/studies/{identity}/export/{file['name']}"
     assert service.client.get(path, headers=service.key("admin")).content == adapter
     assert _mismatches(service, identity) == ()
