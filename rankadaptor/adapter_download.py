@@ -38,10 +38,19 @@ class ListedFile:
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """A downloaded adapter: where its files lie, and its ranks, if the service tells them."""
+    """A downloaded adapter, and what it is of.
 
+    Attributes:
+        files: What was downloaded, checked.
+        paths: Where they lie.
+        rank_vector: Its ranks; None where the service is too old to tell.
+        model: Fingerprint of the pruned model; None likewise.
+    """
+
+    files: tuple[ListedFile, ...]
     paths: tuple[Path, ...]
     rank_vector: RankVector | None
+    model: str | None
 
 
 def vector_of(answer: Any) -> RankVector | None:
@@ -56,6 +65,12 @@ def vector_of(answer: Any) -> RankVector | None:
     except InvalidInput as error:
         problem = f"the service's list of files is not taken: {error.detail}"
         raise UnsupportedVersion(problem, hint=_HINT) from error
+
+
+def model_of(answer: Any) -> str | None:
+    """Read from the list of an export the fingerprint of the model it belongs to."""
+    told = answer.get("model")
+    return told if isinstance(told, str) else None
 
 
 def listed(answer: Any) -> tuple[ListedFile, ...]:

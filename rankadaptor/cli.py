@@ -13,6 +13,7 @@ from rankadaptor.commands import again, db, insights, keys, meta, studies, trial
 from rankadaptor.commands.adopt import adopt
 from rankadaptor.commands.compress import compress
 from rankadaptor.commands.demo import demo
+from rankadaptor.commands.export import export
 from rankadaptor.commands.profile import profile
 from rankadaptor.commands.serve import serve
 from rankadaptor.commands.submit import submit
@@ -38,7 +39,7 @@ COMMANDS = (
     studies.verdict,
     insights.calibration,
     insights.front,
-    studies.export,
+    export,
     studies.pause,
     studies.resume,
     studies.cancel,

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
-from rankadaptor.adapter_download import Adapter, listed, placed, receive, vector_of
+from rankadaptor.adapter_download import Adapter, listed, model_of, placed, receive, vector_of
 from rankspace import PrunedModel, RankVector, SearchSpace, Study, Verdict
 from rankspace.calibration import Calibration, Noise
 from rankspace.errors import RankspaceError, Unreachable, revive
@@ -183,12 +183,13 @@ class Client:
         """
         route = f"/v1/studies/{study_id}/export"
         listing = self._json("GET", route)
-        files, rank_vector = listed(listing), vector_of(listing)
+        files, rank_vector, model = listed(listing), vector_of(listing), model_of(listing)
         with placed(files, directory) as draft:
             for file in files:
                 with self._answer("GET", f"{route}/{file.name}") as answer:
                     receive(file, answer.iter_raw(), draft / file.name)
-        return Adapter(tuple(directory / file.name for file in files), rank_vector)
+        paths = tuple(directory / file.name for file in files)
+        return Adapter(files, paths, rank_vector, model)
 
     def workers(self) -> Iterator[JSON]:
         return self._pages("/v1/workers")

@@ -26,14 +26,19 @@ def write_report(
         InvalidInput: It cannot be written there.
     """
     path = directory / NAME
-    text = "\n\n".join((f"# Verdict of study {study['name']}", *_lines(study, verdict, exported)))
+    text = f"# {report(study, verdict, exported)}\n"
     try:
         path.unlink(missing_ok=True)  # a link there is replaced, and not written through
-        path.write_text(f"{text}\n", encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         problem = f"cannot be written: {error.strerror or error}"
         raise InvalidInput("to", str(path), problem, fix="name a directory of your own") from error
     return path
+
+
+def report(study: dict[str, Any], verdict: Verdict, exported: RankVector | None) -> str:
+    """Return title and paragraphs, as Markdown; the title without its mark."""
+    return "\n\n".join((f"Verdict of study {study['name']}", *_lines(study, verdict, exported)))
 
 
 def _lines(study: dict[str, Any], verdict: Verdict, exported: RankVector | None) -> Iterator[str]:

@@ -1,6 +1,5 @@
-"""``rankadaptor status | verdict | export | pause | resume | cancel | dashboard``."""
+"""``rankadaptor status | verdict | pause | resume | cancel | dashboard``."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,7 +9,6 @@ from rankadaptor.commands.options import Json, StudyId, Url, connect
 from rankadaptor.exit_codes import ExitCode
 from rankadaptor.screen import emit, err
 from rankadaptor.study_view import awaited, studies_table, study_details
-from rankadaptor.verdict_report import write_report
 from rankadaptor.verdict_view import verdict_view
 from rankspace.study import OVER
 from rankspace.wire import encode
@@ -56,22 +54,6 @@ def verdict(
     emit(json_, told, lambda: verdict_view(result, space, awaited=lacks))
     if require_better and (lacks or not result.is_better):
         raise typer.Exit(ExitCode.NOT_BETTER)
-
-
-def export(
-    study: StudyId,
-    to: Annotated[Path, typer.Option("--to", help="Directory for the PEFT adapter.")],
-    url: Url = None,
-    json_: Json = False,
-) -> None:
-    """Download the recovered adapter, ready for PeftModel.from_pretrained, and its verdict."""
-    with connect(url) as client:
-        view, result = client.study(study), client.verdict(study)
-        adapter = client.export(study, to)
-        files = [*adapter.paths, write_report(to, view, result, adapter.rank_vector)]
-    if view["state"] not in OVER:
-        err.print(Text("the study goes on: another adapter may take the place of this one"))
-    emit(json_, [str(file) for file in files], lambda: "\n".join(map(str, files)))
 
 
 def pause(study: StudyId, url: Url = None, json_: Json = False) -> None:

@@ -62,8 +62,8 @@ def _unmet(wanted: Iterable[Requirement], pins: dict[str, Version]) -> list[str]
 
 def test_each_extra_has_a_lock_but_the_one_of_the_comparisons() -> None:
     locked = {one for _, extras in INSTALLED.values() for one in extras}
-    assert set(EXTRAS) - locked == {"bench", "gp-optuna", "test"}
-    assert not _unmet(_required(["gp-optuna", "test"]), _pins("dev", "torch"))
+    assert set(EXTRAS) - locked == {"bench", "gguf", "gp-optuna", "test"}
+    assert not _unmet(_required(["gguf", "gp-optuna", "test"]), _pins("dev", "torch"))
 
 
 def test_no_lock_is_without_a_test() -> None:

@@ -1,0 +1,1 @@
+"""Publishing: a recovered model in the forms that other programs read."""

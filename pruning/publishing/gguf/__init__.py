@@ -1,0 +1,1 @@
+"""GGUF: one file with weights and tokenizer, which llama.cpp and what is built on it run."""

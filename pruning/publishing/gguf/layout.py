@@ -1,0 +1,167 @@
+"""Which architecture of llama.cpp a model is, and what its tensors are called there."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+
+from pruning.container.assembly import blocks_of, matrix_of, read_block
+from pruning.container.structure import MODULES, BlockStructure, Structure
+from rankspace.errors import InvalidInput
+
+UNIFORM, PER_BLOCK = "llama", "deci"
+"""Architectures: one size for all blocks; a size of its own for each."""
+
+MATRICES: Mapping[str, str] = MappingProxyType(
+    {
+        "q_proj": "attn_q",
+        "k_proj": "attn_k",
+        "v_proj": "attn_v",
+        "o_proj": "attn_output",
+        "gate_proj": "ffn_gate",
+        "up_proj": "ffn_up",
+        "down_proj": "ffn_down",
+    }
+)
+
+NORMS: Mapping[str, str] = MappingProxyType(
+    {"input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm"}
+)
+
+STATIC_ROTARY = frozenset({"default", "linear", "llama3"})
+"""Rotary embeddings whose frequencies are the same whatever the length of a text."""
+
+_FIX = "use --format merged or container"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What GGUF says of a model's shape.
+
+    Attributes:
+        architecture: ``UNIFORM`` or ``PER_BLOCK``.
+        heads: Query heads by block.
+        kv_heads: Key/value heads by block.
+        ffn: Width of the feed-forward layer by block.
+        head_dim: Width of one head.
+        hidden: Width of the residual stream.
+        vocabulary: Rows of the embedding.
+        context: Tokens a text may have.
+        rms_epsilon: Of the norms.
+        rope_base: Theta of the rotary embedding.
+    """
+
+    architecture: str
+    heads: tuple[int, ...]
+    kv_heads: tuple[int, ...]
+    ffn: tuple[int, ...]
+    head_dim: int
+    hidden: int
+    vocabulary: int
+    context: int
+    rms_epsilon: float
+    rope_base: float
+
+
+def layout_of(model: PreTrainedModel, structure: Structure) -> Layout:
+    """Return the layout of ``model``.
+
+    A sliding window, which llama.cpp knows in other architectures only, ends the context.
+
+    Raises:
+        InvalidInput: llama.cpp would compute something else: norms of heads, another activation,
+            a rotary embedding that depends on the length.
+    """
+    config: Any = model.config
+    _check(model)
+    blocks = structure.blocks
+    window = config.max_position_embeddings
+    if getattr(config, "use_sliding_window", True):
+        window = min(window, getattr(config, "sliding_window", None) or window)
+    return Layout(
+        architecture=UNIFORM if _is_plain(blocks) else PER_BLOCK,
+        heads=tuple(block.heads for block in blocks),
+        kv_heads=tuple(block.kv_heads for block in blocks),
+        ffn=tuple(block.ffn for block in blocks),
+        head_dim=blocks[0].head_dim,
+        hidden=config.hidden_size,
+        vocabulary=config.vocab_size,
+        context=window,
+        rms_epsilon=config.rms_norm_eps,
+        rope_base=config.rope_parameters["rope_theta"],
+    )
+
+
+def tensors_of(model: PreTrainedModel) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield name in llama.cpp and value of every tensor, each as it is needed."""
+    decoder: Any = model.model
+    head_dim = read_block(blocks_of(model)[0], 0).head_dim
+    yield "token_embd.weight", decoder.embed_tokens.weight
+    yield "output_norm.weight", decoder.norm.weight
+    if not model.config.tie_word_embeddings:
+        head: Any = model.lm_head
+        yield "output.weight", head.weight
+    factors = rope_factors(model)
+    if not bool((factors == 1.0).all()):
+        yield "rope_freqs.weight", factors
+    for index, block in enumerate(blocks_of(model)):
+        yield from _block_tensors(f"blk.{index}", block, head_dim)
+
+
+def rope_factors(model: PreTrainedModel) -> torch.Tensor:
+    """Return by what the plain frequencies are divided, ``(head_dim / 2,)``, float32."""
+    rotary: Any = model.model.rotary_emb
+    made: torch.Tensor = rotary.inv_freq.float().cpu()
+    theta = float(model.config.rope_parameters["rope_theta"])
+    exponents = torch.arange(0, 2 * len(made), 2, dtype=torch.float32) / (2 * len(made))
+    factors = (1.0 / theta**exponents) / made
+    return torch.where((factors - 1.0).abs() < 1e-5, torch.ones_like(factors), factors)
+
+
+def interleaved(rows: torch.Tensor, head_dim: int) -> torch.Tensor:
+    """Reorder the rows of queries or keys, weight or bias: llama.cpp rotates neighbours.
+
+    transformers rotates row i of a head with row i + head_dim / 2 (Su et al. 2021, section 3.4.2,
+    in another order).
+    """
+    halves = rows.reshape(-1, 2, head_dim // 2, *rows.shape[1:])
+    return halves.transpose(1, 2).reshape(rows.shape)
+
+
+def _block_tensors(
+    prefix: str, block: torch.nn.Module, head_dim: int
+) -> Iterator[tuple[str, torch.Tensor]]:
+    for ours, theirs in NORMS.items():
+        yield f"{prefix}.{theirs}.weight", getattr(block, ours).weight
+    for kind in MODULES:
+        matrix = matrix_of(block, kind)
+        for part, tensor in (("weight", matrix.weight), ("bias", matrix.bias)):
+            if tensor is not None:
+                is_rotated = kind in ("q_proj", "k_proj")
+                value = interleaved(tensor, head_dim) if is_rotated else tensor
+                yield f"{prefix}.{MATRICES[kind]}.{part}", value
+
+
+def _is_plain(blocks: tuple[BlockStructure, ...]) -> bool:
+    alike = {replace(block, original_index=0) for block in blocks}
+    return len(alike) == 1 and not blocks[0].biases
+
+
+def _check(model: PreTrainedModel) -> None:
+    config: Any = model.config
+    if config.hidden_act != "silu":
+        raise _unknown("hidden_act", config.hidden_act, "is not the activation of llama.cpp's")
+    if hasattr(blocks_of(model)[0].self_attn, "q_norm"):
+        name = type(model).__name__
+        problem = "llama.cpp knows norms of heads only where all blocks have one size"
+        raise _unknown("architectures", name, problem)
+    kind = config.rope_parameters.get("rope_type", "default")
+    if kind not in STATIC_ROTARY:
+        raise _unknown("rope_parameters.rope_type", kind, f"is none of {sorted(STATIC_ROTARY)}")
+
+
+def _unknown(field: str, value: Any, problem: str) -> InvalidInput:
+    return InvalidInput(f"config.json: {field}", value, problem, fix=_FIX)

@@ -1,0 +1,45 @@
+"""An ordinary Hugging Face directory, of a model whose blocks all have one size."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from pruning.container.assembly import block_config
+from pruning.container.contents import survey
+from pruning.container.structure import BlockStructure, Structure
+from pruning.container.writing import SHARD_BYTES, write_files
+from rankspace.errors import InvalidInput
+from rankspace.form import Form
+
+
+def check_plain(structure: Structure, dense: BlockStructure) -> None:
+    """Check that one config describes every block.
+
+    Raises:
+        InvalidInput: Naming two blocks that differ, or biases that no config announces.
+    """
+    first = replace(structure.blocks[0], original_index=0)
+    for index, block in enumerate(structure.blocks):
+        if replace(block, original_index=0) != first:
+            problem = f"blocks 0 and {index} differ in size, for which config.json has no words"
+            raise _other_form(problem)
+    if first.biases != dense.biases:
+        raise _other_form(f"the biases of {', '.join(first.biases)} have no place in config.json")
+
+
+def write_plain(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    structure: Structure,
+    directory: Path,
+) -> None:
+    """Write ``model``, which ``check_plain`` let pass, and read it back but for the weights."""
+    model.config = block_config(model.config, structure.blocks[0])
+    write_files(model, tokenizer, directory, SHARD_BYTES)
+    survey(directory)
+
+
+def _other_form(problem: str) -> InvalidInput:
+    fix = "use --format container, or gguf for llama.cpp"
+    return InvalidInput("format", Form.MERGED.value, problem, fix=fix)

@@ -1,0 +1,137 @@
+"""Publication: a pruned model and its adapter become one model, in the form that is asked for."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import torch
+
+from pruning.container import writing
+from pruning.container.container import LoadedModel, load_contents
+from pruning.container.contents import Contents, survey
+from pruning.container.target import check_apart, check_target, drafted
+from pruning.publishing.adapter import read_adapter
+from pruning.publishing.card import Origin, card_of
+from pruning.publishing.gguf.file import FILE, gguf_library, write_gguf
+from pruning.publishing.merging import merge
+from pruning.publishing.plain import check_plain, write_plain
+from rankspace.errors import InvalidInput
+from rankspace.form import Form
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What was written.
+
+    Attributes:
+        files: All of them.
+        differs: What its reader must know of the form; empty if nothing.
+    """
+
+    files: tuple[Path, ...]
+    differs: str
+
+
+def publish(
+    source: Path,
+    adapter: Path,
+    target: Path,
+    form: Form,
+    origin: Origin,
+    *,
+    dtype: torch.dtype | None = None,
+) -> Published:
+    """Merge the adapter in the directory ``adapter`` into the model ``source``, write ``target``.
+
+    All of it appears at ``target`` or nothing. Takes the memory of the model.
+
+    Args:
+        source: The pruned model that the adapter was trained beside.
+        adapter: Peft's two files, or neither where every rank is 0.
+        target: New or empty directory; for a container also one that is replaced.
+        form: Any but ``ADAPTER``.
+        origin: For the card; its fingerprint is held against the model.
+        dtype: Type of the weights that are written; None keeps the model's.
+
+    Raises:
+        InvalidInput: Another model, an adapter of another kind, a form that cannot hold it.
+        InvalidContainer: ``source`` is damaged, or ``target`` holds other things.
+    """
+    check_apart(source, target)
+    check_target(target)
+    contents = survey(source)
+    _CHECKS[form](contents)
+    changes = read_adapter(adapter)
+    loaded = load_contents(contents)
+    _check_same(loaded, origin, source)
+    merge(loaded.model, changes, dtype)
+    if form is Form.CONTAINER:
+        differs = _write_container(loaded, origin, target)
+    else:
+        with drafted(target) as directory:
+            differs = _WRITERS[form](loaded, origin, directory)
+            (directory / writing.CARD).write_text(
+                _card(loaded, origin, form, differs), encoding="utf-8"
+            )
+    return Published(tuple(sorted(target.iterdir())), differs)
+
+
+def _write_container(loaded: LoadedModel, origin: Origin, target: Path) -> str:
+    provenance = {
+        "method": "recovered",
+        "source": {"name": Path(origin.base).name, "fingerprint": origin.fingerprint},
+        "study": origin.title,
+        "adapter": origin.adapter,
+    }
+    writing.write(
+        loaded.model,
+        loaded.tokenizer,
+        target,
+        provenance=provenance,
+        original=[block.original_index for block in loaded.structure.blocks],
+        card=_card(loaded, origin, Form.CONTAINER, ""),
+    )
+    return ""
+
+
+def _write_merged(loaded: LoadedModel, origin: Origin, directory: Path) -> str:
+    write_plain(loaded.model, loaded.tokenizer, loaded.structure, directory)
+    return ""
+
+
+def _write_gguf(loaded: LoadedModel, origin: Origin, directory: Path) -> str:
+    path = directory / FILE
+    model, tokenizer, structure = loaded.model, loaded.tokenizer, loaded.structure
+    return write_gguf(model, tokenizer, structure, path, title=origin.title).differs
+
+
+_CHECKS: Mapping[Form, Callable[[Contents], object]] = MappingProxyType(
+    {
+        Form.MERGED: lambda contents: check_plain(contents.structure, contents.architecture.dense),
+        Form.CONTAINER: lambda contents: None,
+        Form.GGUF: lambda contents: gguf_library(),
+    }
+)
+"""What can be known before gigabytes are read."""
+
+_WRITERS: Mapping[Form, Callable[[LoadedModel, Origin, Path], str]] = MappingProxyType(
+    {Form.MERGED: _write_merged, Form.GGUF: _write_gguf}
+)
+
+
+def _check_same(loaded: LoadedModel, origin: Origin, source: Path) -> None:
+    if loaded.description.fingerprint != origin.fingerprint:
+        problem = "is another model than the adapter was trained beside, or was changed since"
+        fix = "give --model the directory of the model that the study was submitted with"
+        raise InvalidInput("model", str(source), problem, fix=fix)
+
+
+def _card(loaded: LoadedModel, origin: Origin, form: Form, differs: str) -> str:
+    return card_of(
+        origin,
+        form,
+        parameters=loaded.model.num_parameters(),
+        dtype=str(loaded.model.dtype).removeprefix("torch."),
+        differs=differs,
+    )

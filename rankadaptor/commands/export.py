@@ -1,0 +1,130 @@
+"""``rankadaptor export``: the recovered model, as an adapter or in a form that others read."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from rankadaptor.adapter_download import Adapter
+from rankadaptor.client import Client
+from rankadaptor.commands.options import Json, StudyId, Url, connect
+from rankadaptor.screen import emit, err
+from rankadaptor.verdict_report import report, write_report
+from rankspace import Verdict
+from rankspace.errors import InvalidInput, UnsupportedVersion
+from rankspace.form import Form
+from rankspace.lease import WEIGHTS
+from rankspace.study import OVER
+
+DTYPES = ("float32", "float16", "bfloat16")
+
+
+def export(
+    study: StudyId,
+    to: Annotated[Path, typer.Option("--to", help="Directory for what is written.")],
+    form: Annotated[
+        Form,
+        typer.Option(
+            "--format",
+            help="The PEFT adapter, or the model with the adapter merged: an ordinary Hugging Face "
+            "directory (blocks of one size), a container, or a GGUF file for llama.cpp.",
+        ),
+    ] = Form.ADAPTER,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="Where the pruned model lies, if not where the study has it."),
+    ] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help=f"Type of merged weights: {', '.join(DTYPES)} (the model's).")
+    ] = None,
+    flat_scale: Annotated[
+        bool,
+        typer.Option(
+            "--flat-scale",
+            help="An adapter for llama.cpp, which knows one alpha: scales go into the weights. "
+            "PEFT reads it, too; vLLM needs the one without.",
+        ),
+    ] = False,
+    url: Url = None,
+    json_: Json = False,
+) -> None:
+    """Download what was recovered: the adapter, ready for PeftModel, or a model of its own."""
+    _check(form, model, dtype, flat_scale)
+    with connect(url) as client:
+        view, verdict = client.study(study), client.verdict(study)
+        if form is Form.ADAPTER:
+            files = _adapter(client, view, verdict, to, flat_scale)
+        else:
+            files = _merged(client, view, verdict, to, form, model, dtype)
+    if view["state"] not in OVER:
+        err.print(Text("the study goes on: another adapter may take the place of this one"))
+    emit(json_, [str(file) for file in files], lambda: "\n".join(map(str, files)))
+
+
+def _check(form: Form, model: Path | None, dtype: str | None, flat_scale: bool) -> None:
+    is_adapter = form is Form.ADAPTER
+    for name, given in (("--model", model), ("--dtype", dtype)):
+        if given is not None and is_adapter:
+            problem = "is of merged weights, and an adapter has none"
+            raise InvalidInput(
+                name, str(given), problem, fix="add --format merged, or leave it out"
+            )
+    if flat_scale and not is_adapter:
+        fix = "leave --flat-scale out"
+        raise InvalidInput("--flat-scale", form.value, "is of an adapter; merged has none", fix=fix)
+    if dtype is not None and dtype not in DTYPES:
+        raise InvalidInput("--dtype", dtype, "is no type of weights", fix=f"one of {list(DTYPES)}")
+
+
+def _adapter(
+    client: Client, view: dict[str, Any], verdict: Verdict, to: Path, flat_scale: bool
+) -> list[Path]:
+    adapter = client.export(view["id"], to)
+    if flat_scale:
+        from pruning.publishing.adapter import read_adapter, write_flat
+
+        write_flat(read_adapter(to), to)
+    return [*adapter.paths, write_report(to, view, verdict, adapter.rank_vector)]
+
+
+def _merged(
+    client: Client,
+    view: dict[str, Any],
+    verdict: Verdict,
+    to: Path,
+    form: Form,
+    model: Path | None,
+    dtype: str | None,
+) -> list[Path]:
+    import torch
+
+    from pruning.publishing.card import Origin, licence_of
+    from pruning.publishing.publication import publish
+
+    source = model or Path(view["study"]["model"])
+    with TemporaryDirectory(prefix="rankadaptor-") as folder:
+        adapter = client.export(view["id"], Path(folder))
+        origin = Origin(
+            title=view["name"],
+            base=view["study"]["model"],
+            fingerprint=_fingerprint(adapter),
+            adapter=next((file.sha256 for file in adapter.files if file.name == WEIGHTS), ""),
+            recipe=view["study"]["recipe"],
+            verdict=f"## {report(view, verdict, adapter.rank_vector)}",
+            licence=licence_of(source),
+        )
+        with err.status("merging and writing"):
+            kind = getattr(torch, dtype) if dtype else None
+            published = publish(source, Path(folder), to, form, origin, dtype=kind)
+    if published.differs:
+        err.print(Text(f"mind that {published.differs}"))
+    return list(published.files)
+
+
+def _fingerprint(adapter: Adapter) -> str:
+    if adapter.model is None:
+        problem = "the service does not tell which model the adapter belongs to"
+        raise UnsupportedVersion(problem, hint="upgrade it, or export the adapter alone")
+    return adapter.model

@@ -1,0 +1,217 @@
+"""What is written runs in a real llama.cpp, and answers as torch does."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    PreTrainedModel,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
+
+from pruning.container import container
+from pruning.container.assembly import blocks_of, matrix_of
+from pruning.container.container import LoadedModel
+from pruning.container.tokenizer import PROBE
+from pruning.methods.surgery import Kept, shrink
+from pruning.publishing.gguf.layout import interleaved, layout_of, rope_factors
+from pruning.publishing.gguf.vocabulary import SPLITS
+from pruning.publishing.publication import publish
+from rankspace.errors import InvalidInput
+from rankspace.form import Form
+from tests.unit.pruning.publishing.conftest import Recovered
+from tests.unit.pruning.publishing.llama_cpp import LlamaCpp
+from tests.unit.pruning.publishing.test_vocabulary import byte_level
+
+pytest.importorskip("gguf", reason="pip install 'rankadaptor[gguf]'")
+
+SIZES: dict[str, Any] = {
+    "vocab_size": 264,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "max_position_embeddings": 256,
+    "eos_token_id": 258,
+    "initializer_range": 0.3,
+}
+LLAMA3 = {
+    "rope_type": "llama3",
+    "rope_theta": 500000.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 32,
+}
+SPLIT_OF = {name: pattern for pattern, name in SPLITS.items()}
+
+CASES: Mapping[str, tuple[Callable[[], PreTrainedModel], Callable[[], Any]]] = {
+    "llama": (lambda: LlamaForCausalLM(LlamaConfig(**SIZES)), byte_level),
+    "llama 3": (
+        lambda: LlamaForCausalLM(LlamaConfig(**SIZES, rope_parameters=LLAMA3)),
+        lambda: byte_level(SPLIT_OF["llama-bpe"], ignore_merges=True),
+    ),
+    "llama with biases": (
+        lambda: LlamaForCausalLM(LlamaConfig(**SIZES, attention_bias=True, mlp_bias=True)),
+        byte_level,
+    ),
+    "mistral": (lambda: MistralForCausalLM(MistralConfig(**SIZES)), byte_level),
+    "qwen2": (
+        lambda: Qwen2ForCausalLM(Qwen2Config(**SIZES, tie_word_embeddings=True)),
+        lambda: byte_level(SPLIT_OF["qwen2"]),
+    ),
+}
+
+
+def made(case: str, directory: Path, *, is_cut: bool) -> LoadedModel:
+    """Write and load a random model of ``case``; cut unevenly or left whole."""
+    torch.manual_seed(0)
+    make, tokenizer = CASES[case]
+    model = make()
+    for name, tensor in model.named_parameters():
+        if "bias" in name:
+            torch.nn.init.normal_(tensor)
+    model.requires_grad_(False)
+    model.train(False)
+    if is_cut:
+        shrink(model, 1, Kept((2, 3), (1,), tuple(range(20))))
+        shrink(model, 2, Kept((0, 2), (0, 1), tuple(range(7, 40))))
+    container.write(model, tokenizer(), directory, provenance={})
+    return container.load(directory)
+
+
+def published(loaded: LoadedModel, source: Path, target: Path, origin: Any) -> LlamaCpp:
+    own = replace(origin, fingerprint=loaded.description.fingerprint)
+    (target.parent / "no-adapter").mkdir(exist_ok=True)
+    publish(source, target.parent / "no-adapter", target, Form.GGUF, own)
+    return LlamaCpp(target / "model.gguf")
+
+
+@torch.no_grad()
+def greedy(model: PreTrainedModel, prompt: list[int], tokens: int) -> list[int]:
+    ids = list(prompt)
+    for _ in range(tokens):
+        ids.append(int(model(input_ids=torch.tensor([ids])).logits[0, -1].argmax()))
+    return ids[len(prompt) :]
+
+
+@torch.no_grad()
+def assert_alike(engine: LlamaCpp, model: PreTrainedModel, prompt: list[int]) -> None:
+    """Compare the whole distribution of the next token; keys and values are float16 there."""
+    rows = torch.log_softmax(model(input_ids=torch.tensor([prompt])).logits[0], -1)
+    for end in (1, len(prompt) // 2, len(prompt)):
+        found = engine.logprobs(prompt[:end], rows.shape[1], then=0)
+        assert len(found) == rows.shape[1]
+        theirs = torch.tensor([found[index] for index in range(rows.shape[1])])
+        torch.testing.assert_close(theirs, rows[end - 1], rtol=0.0, atol=0.05)
+
+
+@torch.no_grad()
+def test_a_recovered_uneven_model_runs_and_agrees(uneven: Recovered, tmp_path: Path) -> None:
+    publish(uneven.source, uneven.adapter, tmp_path / "g", Form.GGUF, uneven.origin)
+    publish(uneven.source, uneven.adapter, tmp_path / "c", Form.CONTAINER, uneven.origin)
+    merged = container.load(tmp_path / "c")
+    engine = LlamaCpp(tmp_path / "g" / "model.gguf")
+    prompt = merged.tokenizer("Once upon a time")["input_ids"]
+    assert engine.continued(prompt, 24) == greedy(merged.model, prompt, 24)
+    ids = merged.tokenizer("Lily and Tom went to the park. They saw a big dog.")["input_ids"]
+    truth = torch.log_softmax(merged.model(input_ids=torch.tensor([ids])).logits[0], -1)
+    ours = [-float(truth[at - 1, ids[at]]) for at in range(1, len(ids))]
+    theirs = [-engine.logprobs(ids[:at], 512, then=260)[ids[at]] for at in range(1, len(ids))]
+    ratio = math.exp(sum(theirs) / len(theirs) - sum(ours) / len(ours))
+    assert ratio == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize("is_cut", [True, False], ids=["cut", "whole"])
+@pytest.mark.parametrize("case", CASES)
+def test_every_family_agrees(case: str, is_cut: bool, even: Recovered, tmp_path: Path) -> None:
+    loaded = made(case, tmp_path / "model", is_cut=is_cut)
+    engine = published(loaded, tmp_path / "model", tmp_path / "gguf", even.origin)
+    prompt = loaded.tokenizer("then the 1234 cats sat; the end")["input_ids"]
+    assert_alike(engine, loaded.model, prompt)
+    assert engine.tokens_of(PROBE) == loaded.tokenizer(PROBE)["input_ids"]
+
+
+def test_a_text_becomes_the_same_tokens(uneven: Recovered, tmp_path: Path) -> None:
+    publish(uneven.source, uneven.adapter, tmp_path / "g", Form.GGUF, uneven.origin)
+    engine = LlamaCpp(tmp_path / "g" / "model.gguf")
+    merged = container.load(uneven.source)
+    assert engine.tokens_of(PROBE) == merged.tokenizer(PROBE)["input_ids"]
+
+
+def test_half_precision_runs(uneven: Recovered, tmp_path: Path) -> None:
+    half = torch.bfloat16
+    publish(uneven.source, uneven.adapter, tmp_path / "g", Form.GGUF, uneven.origin, dtype=half)
+    engine = LlamaCpp(tmp_path / "g" / "model.gguf")
+    merged = container.load(uneven.source)
+    prompt = merged.tokenizer("Once upon a time")["input_ids"]
+    assert len(engine.continued(prompt, 8)) == 8
+
+
+def test_flap_like_biases_are_kept(even: Recovered, tmp_path: Path) -> None:
+    loaded = made("llama", tmp_path / "bare", is_cut=True)
+    for block in blocks_of(loaded.model):
+        for kind in ("o_proj", "down_proj"):
+            bias = torch.randn(SIZES["hidden_size"])
+            matrix_of(block, kind).bias = torch.nn.Parameter(bias, requires_grad=False)
+    container.write(loaded.model, loaded.tokenizer, tmp_path / "model", provenance={})
+    biased = container.load(tmp_path / "model")
+    engine = published(biased, tmp_path / "model", tmp_path / "gguf", even.origin)
+    assert_alike(engine, biased.model, list(range(5, 35)))
+
+
+def test_rows_of_queries_alternate_between_the_halves() -> None:
+    rows = torch.arange(8)[:, None]
+    assert interleaved(rows, 4).flatten().tolist() == [0, 2, 1, 3, 4, 6, 5, 7]
+
+
+def test_plain_frequencies_need_no_factors() -> None:
+    assert bool((rope_factors(LlamaForCausalLM(LlamaConfig(**SIZES))) == 1.0).all())
+    stretched = LlamaForCausalLM(LlamaConfig(**SIZES, rope_parameters=LLAMA3))
+    assert rope_factors(stretched).max() == pytest.approx(8.0)
+
+
+def test_a_sliding_window_ends_the_context(tmp_path: Path) -> None:
+    model = MistralForCausalLM(MistralConfig(**SIZES, sliding_window=64))
+    structure = container.load(_written(model, tmp_path)).structure
+    assert layout_of(model, structure).context == 64
+
+
+REFUSED = {
+    "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**SIZES)),
+    "gelu": lambda: LlamaForCausalLM(LlamaConfig(**SIZES, hidden_act="gelu")),
+    "dynamic": lambda: LlamaForCausalLM(
+        LlamaConfig(
+            **SIZES, rope_parameters={"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("make", REFUSED.values(), ids=REFUSED)
+def test_what_llama_cpp_would_compute_otherwise_is_refused(
+    make: Callable[[], PreTrainedModel], even: Recovered, tmp_path: Path
+) -> None:
+    source = _written(make(), tmp_path)
+    with pytest.raises(InvalidInput, match=r"config\.json") as caught:
+        published(container.load(source), source, tmp_path / "gguf", even.origin)
+    assert "--format merged" in caught.value.hint
+    assert not (tmp_path / "gguf").exists()
+
+
+def _written(model: PreTrainedModel, tmp_path: Path) -> Path:
+    container.write(model.train(False), byte_level(), tmp_path / "whole", provenance={})
+    return tmp_path / "whole"
