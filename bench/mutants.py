@@ -32,10 +32,12 @@ SECONDS = 300
 BACK_ENDS = "tests/unit/tuning/test_back_ends.py"
 DATA = "tests/unit/tuning/test_data.py"
 ELASTIC = "tests/unit/tuning/test_elastic.py"
+FORMATS = "tests/unit/tuning/test_formats.py"
 INPUTS = "tests/unit/worker/test_trial_inputs.py"
 RESIDENT = "tests/unit/worker/test_resident.py"
-ROWS = "tests/unit/tuning/test_rows.py"
+ROWS = "tests/unit/tuning/reading/test_rows.py"
 SPLIT = "tests/unit/tuning/test_split.py"
+TEXT_FILE = "tests/unit/tuning/reading/test_text_file.py"
 TRAINING = "tests/unit/tuning/test_training.py"
 UPDATES = "tests/unit/tuning/test_updates.py"
 WATCHDOG = "tests/unit/worker/test_watchdog.py"
@@ -142,10 +144,16 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
             SPLIT,
         ),
         "control tokens of a text are obeyed": Mutant(
-            "tuning/examples.py", "split_special_tokens=True", "split_special_tokens=False", DATA
+            "tuning/readers.py", "split_special_tokens=True", "split_special_tokens=False", DATA
+        ),
+        "a token of prompt and answer is only read": Mutant(
+            "tuning/readers.py", "return max(1, sum(1 for _ in same))", "return len(head)", FORMATS
+        ),
+        "gzip unpacks without end": Mutant(
+            "tuning/reading/text_file.py", "if size > MOST_BYTES:", "if False:", TEXT_FILE
         ),
         "a line separator ends a row": Mutant(
-            "tuning/rows.py", r'text.split("\n")', "text.splitlines()", ROWS
+            "tuning/reading/json_records.py", r'text.split("\n")', "text.splitlines()", ROWS
         ),
         "the base is float32 always": Mutant(
             "worker/trial/resident.py",

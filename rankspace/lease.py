@@ -17,9 +17,10 @@ from rankspace.search_space import Layer
 from rankspace.trial import Purpose, Split
 from rankspace.wire import LATER
 
-PROTOCOL = 5
+PROTOCOL = 6
 """Version of the lease protocol: 2 has capabilities in claims, 3 the inputs in assignments and
-the data's counts in reports, 4 the losses by text where an assignment asks for them, 5 surveys."""
+the data's counts in reports, 4 the losses by text where an assignment asks for them, 5 surveys,
+6 the format ``completion``, and in the data's counts their shape."""
 
 LEAST_PROTOCOL = 1
 """Oldest version the service still understands, so that workers follow later."""
@@ -32,6 +33,10 @@ TEXTS_SINCE = 4
 
 SURVEYS_SINCE = 5
 """First version whose workers can run a survey; those before are given none."""
+
+FORMATS_SINCE = 6
+"""First version whose workers know every format of data; those before refuse an assignment with
+another than ``OLD_FORMATS``, and are given none."""
 
 MAX_ARCHITECTURES = 50
 MAX_TOKEN = 2**63 - 1

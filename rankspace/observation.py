@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from rankspace.data_shape import SHAPES, ShapeName
 from rankspace.errors import InvalidInput
 from rankspace.rank_vector import MOST_RANK, RankVector
 from rankspace.wire import LATER
@@ -50,6 +51,10 @@ class DataCounts:
         row_tokens: Tokens of the longest row, uncut.
         example_tokens: Tokens of the longest example.
         positions: Tokens the model is made for; 0 where nobody says.
+        shape: What the rows were recognised as; None from workers of before.
+        empty: Rows with an answer that says nothing.
+        control: How often texts spell a control token, which is taken for text.
+        tokens: Of all examples.
     """
 
     rows: int
@@ -62,6 +67,10 @@ class DataCounts:
     row_tokens: int
     example_tokens: int
     positions: int = 0
+    shape: ShapeName | None = field(default=None, metadata=LATER)
+    empty: int = field(default=0, metadata=LATER)
+    control: int = field(default=0, metadata=LATER)
+    tokens: int = field(default=0, metadata=LATER)
 
     @property
     def examples(self) -> int:
@@ -83,8 +92,15 @@ class DataCounts:
         return 0 < self.positions < self.example_tokens
 
     def _clauses(self) -> Iterator[str]:
+        if self.shape:
+            yield f"{self.rows:,} {SHAPES[self.shape]}"
         halves = f"{self.selection:,} held out to choose by, {self.final:,} for the final scores"
         yield f"{self.train:,} examples to train on, {halves}"
+        if self.tokens:
+            yield f"{self.tokens:,} tokens in all"
+        yield from self._flaws()
+
+    def _flaws(self) -> Iterator[str]:
         if self.dropped:
             share = f"{self.dropped:,} of {self.rows:,} rows ({self.dropped / self.rows:.0%})"
             yield f"{share} dropped, which leave no answer within the sequence length"
@@ -92,6 +108,10 @@ class DataCounts:
             yield f"{self.cut:,} cut (the longest row has {self.row_tokens:,} tokens)"
         if self.repeats:
             yield f"{self.repeats:,} repeat others and stay on their side"
+        if self.empty:
+            yield f"{self.empty:,} rows have an answer that says nothing"
+        if self.control:
+            yield f"control tokens are spelled {self.control:,} times, and taken for text"
         if self._is_beyond:
             yield (
                 f"examples have up to {self.example_tokens:,} tokens, the model is made for "

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal, Self
 
+from rankspace.data_shape import DataFormat
 from rankspace.errors import InvalidInput
 
 MAX_LENGTH = 2**20
@@ -34,15 +35,16 @@ class Data:
     """Training text and what is held out of it.
 
     Attributes:
-        train: Path of a UTF-8 file: JSON lines of instruction, input and output; for ``text`` plain
-            text, or JSON lines with a ``text``.
-        format: ``instruction`` trains on the answers only; ``text`` on every token.
+        train: Path of a file of rows: JSON lines or one JSON array; for ``text`` also
+            plain text. UTF-8, which gzip may have packed.
+        format: ``instruction`` trains on the answers to instructions (Alpaca, Dolly);
+            ``completion`` on what follows prompts; ``text`` on every token.
         held_out: Examples held out, half for selection and half for final scoring; those that say
             the same stay together, so a few less where they do not come out even.
     """
 
     train: str
-    format: Literal["instruction", "text"] = "instruction"
+    format: DataFormat = "instruction"
     held_out: int = 2000
 
     def __post_init__(self) -> None:

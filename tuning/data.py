@@ -9,11 +9,13 @@ from typing import Any, TypeAlias
 
 import torch
 
+from rankspace.data_shape import DataFormat
 from rankspace.errors import InvalidInput
 from rankspace.observation import DataCounts
 from rankspace.recipe import Data, Inputs, Recipe
 from rankspace.trial import Split
-from tuning.examples import FIELD, READERS, Example, Reading
+from tuning.examples import FIELD, Example, Reading
+from tuning.readers import READERS
 from tuning.repeats import label_repeats
 from tuning.seeds import stream_seed
 
@@ -23,6 +25,9 @@ READING = 2
 """Version of how a file is read and divided. To be raised with every change to either that makes
 other examples of some file: scores of two versions are not compared. 1 divided repeats as they
 came, and took control tokens that a text spells for control tokens."""
+
+_CLOSED: tuple[DataFormat, ...] = ("instruction", "completion")
+"""Formats whose answers are closed by the tokenizer's end token."""
 
 _HeldOut: TypeAlias = dict[Split, list[int]]
 """Indices of the examples of each half."""
@@ -74,7 +79,7 @@ def prepare(data: Data, length: int, tokenizer: Any) -> Dataset:
 
 def _check_end(data: Data, tokenizer: Any) -> None:
     """Without an end token a model is taught answers, and never to stop; nobody would notice."""
-    if data.format == "instruction" and tokenizer.eos_token_id is None:
+    if data.format in _CLOSED and tokenizer.eos_token_id is None:
         raise InvalidInput(
             "recipe.data.format",
             data.format,
@@ -97,6 +102,10 @@ def _count(
         final=len(held_out[Split.FINAL]),
         row_tokens=reading.row_tokens,
         example_tokens=max(len(example.tokens) for example in reading),
+        shape=reading.shape,
+        empty=reading.empty,
+        control=reading.control,
+        tokens=sum(len(example.tokens) for example in reading),
     )
 
 

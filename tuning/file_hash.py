@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import TypeAlias
 
-from tuning.text_file import opened
+from tuning.reading.text_file import opened
 
 Stamp: TypeAlias = tuple[int, int, int, int]
 """Size, time of the last write, time of the last change of any kind, and which file it is."""

@@ -8,8 +8,9 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from rankspace.errors import InvalidInput
-from tuning.rows import Source, plain_text
-from tuning.text_file import decode
+from tuning.reading.source import Source
+from tuning.reading.stream import plain_text
+from tuning.reading.text_file import beginning, decode
 
 FIELD = "calibration.text"
 
@@ -24,7 +25,7 @@ class CalibrationText:
     The defaults are LLM-Pruner's: 10 sequences of 64 tokens.
 
     Attributes:
-        text: UTF-8 file, plain or of JSON lines with a ``text``.
+        text: UTF-8 file, plain or of JSON rows with a ``text``; may be packed by gzip.
         samples: Windows to draw.
         length: Tokens of a window.
         seed: Of the draw.
@@ -89,10 +90,11 @@ def hash_windows(windows: torch.Tensor) -> str:
 def _read(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            content = file.read(READ_BYTES)
+            content = beginning(FIELD, path, file, READ_BYTES)
     except OSError as error:
         problem, fix = f"cannot be read: {error.strerror}", "give a UTF-8 text file"
         raise InvalidInput(FIELD, str(path), problem, fix=fix) from None
     is_whole = len(content) < READ_BYTES
     text = decode(FIELD, path, content, is_whole=is_whole)
-    return plain_text(Source(FIELD, path), text, is_whole=is_whole)
+    _, stream = plain_text(Source(FIELD, path), text, is_whole=is_whole)
+    return stream

@@ -162,7 +162,7 @@ def _check_short(name: str, texts: Collection[str]) -> None:
 
 def _check_data(counts: DataCounts) -> None:
     for name, value in encode(counts).items():
-        if not 0 <= value <= MOST_COUNTED:
+        if name != "shape" and not 0 <= value <= MOST_COUNTED:
             problem, fix = f"must be 0 to {MOST_COUNTED:,}", "count what was read"
             raise ImplausibleMeasurement(f"measurement.data.{name}", value, problem, fix=fix)
     if counts.examples + counts.dropped != counts.rows:
@@ -175,3 +175,6 @@ def _check_data(counts: DataCounts) -> None:
             raise ImplausibleMeasurement(
                 f"measurement.data.{name}", value, problem, fix="count each example once"
             )
+    if counts.empty > counts.rows:
+        problem, fix = f"there are {counts.rows:,} rows", "count each row once"
+        raise ImplausibleMeasurement("measurement.data.empty", counts.empty, problem, fix=fix)

@@ -5,8 +5,10 @@ from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
+from rankspace.data_shape import OLD_FORMATS
 from rankspace.errors import InvalidInput, LeaseLost, NotFound, UnsupportedVersion
 from rankspace.lease import (
+    FORMATS_SINCE,
     INPUTS_SINCE,
     LEAST_PROTOCOL,
     NOTE,
@@ -22,7 +24,7 @@ from rankspace.lease import (
     Release,
     Report,
 )
-from rankspace.study import ACTIVE
+from rankspace.study import ACTIVE, Study
 from rankspace.trial import FINISHED, Purpose, Split, TrialState
 from rankspace.wire import encode
 from service.access.caller import WorkerIdentity
@@ -78,7 +80,7 @@ def claim(
     Workers(session).note_protocol(worker, given.protocol)
     leases = Leases(session)
     held = leases.held_by(worker, project)
-    if held is not None and not _is_understood(held, given):
+    if held is not None and not _is_understood(session, held, given):
         Studies(session).lock(held.study_id)
         _expire(session, leases, held, is_dead=True)
         held = leases.held_by(worker, project)
@@ -101,23 +103,41 @@ def _can_survey(given: Claim) -> bool:
     return given.protocol >= SURVEYS_SINCE
 
 
-def _is_understood(held: TrialRow, given: Claim) -> bool:
+def _is_understood(session: Session, held: TrialRow, given: Claim) -> bool:
     """Whether the program that claims now can read what one of the same name held before."""
-    return held.purpose != Purpose.SURVEY or _can_survey(given)
+    if held.purpose == Purpose.SURVEY and not _can_survey(given):
+        return False
+    if given.protocol >= FORMATS_SINCE:
+        return True
+    return _knows_format(Studies(session).study(held.study_id), given.protocol)
 
 
-def _is_barred_as_too_old(session: Session, study: str, given: Claim) -> bool:
-    """Keep a worker that would not say what it measured on from a study that has to know.
+def _knows_format(study: Study, protocol: int) -> bool:
+    return protocol >= FORMATS_SINCE or study.recipe.data.format in OLD_FORMATS
+
+
+def _is_barred_as_too_old(session: Session, name: str, given: Claim) -> bool:
+    """Keep a worker from a study that it cannot read, or whose data it would not name.
 
     The next look for work finds the studies after this one.
     """
-    if given.protocol >= INPUTS_SINCE:
+    if given.protocol >= FORMATS_SINCE:
         return False
-    if not are_asked_for(Studies(session).study(study).inputs):
+    lacks = _lacking(Studies(session).study(name), given.protocol)
+    if lacks is None:
         return False
-    spoken = f"speaks lease protocol {given.protocol}, in which results do not say what they were"
-    _bar(session, study, given.worker, f"{spoken} measured on; upgrade the worker")
+    spoken = f"speaks lease protocol {given.protocol}, {lacks}; upgrade the worker"
+    _bar(session, name, given.worker, spoken)
     return True
+
+
+def _lacking(study: Study, protocol: int) -> str | None:
+    """Say what a protocol of before lacks for ``study``; None where nothing."""
+    if protocol < INPUTS_SINCE and are_asked_for(study.inputs):
+        return "in which results do not say what they were measured on"
+    if _knows_format(study, protocol):
+        return None
+    return f"which knows no recipe.data.format: {study.recipe.data.format}"
 
 
 def expire_orphan(

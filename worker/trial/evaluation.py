@@ -105,7 +105,8 @@ class Evaluator:
         return _Prepared(resident, dataset, inputs, assigned_ranks(assignment, resident.modules))
 
     def _inputs(self, assignment: Assignment, resident: Resident) -> Inputs:
-        data = self._hashes.of(FIELD, assignment.recipe.data.train)
+        wanted = assignment.recipe.data
+        data = self._hashes.of(FIELD, wanted.train)
         return Inputs(data, resident.tokenizer_hash, READING)
 
     def _dataset(self, assignment: Assignment, resident: Resident, inputs: Inputs) -> Dataset:

@@ -14,9 +14,11 @@ from rankspace.recipe import Inputs
 from tuning.data import READING, Dataset, prepare
 from tuning.examples import FIELD
 from tuning.file_hash import FileHashes
+from tuning.reading.records import is_small
+from tuning.reading.source import Source
 
 MOST_BYTES = 64 * 2**20
-"""Of training text that is tokenised here; a larger file is only hashed."""
+"""Of training text, unpacked, that is tokenised here; a larger file is only hashed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,10 @@ def inspect(study: Study) -> Inspection:
     length = study.recipe.sequence_length
     check_positions("recipe.sequence_length", length, contents.architecture.config)
     tokenizer = read_tokenizer(contents)
-    train = study.recipe.data.train
-    found = Inputs(FileHashes().of(FIELD, train), tokenizer_hash(tokenizer), READING)
+    data = study.recipe.data
+    source = Source(FIELD, Path(data.train))
+    found = Inputs(FileHashes().of(FIELD, str(source.path)), tokenizer_hash(tokenizer), READING)
     inputs = study.inputs.confirmed(found)
-    is_small = Path(train).stat().st_size <= MOST_BYTES
-    dataset = prepare(study.recipe.data, length, tokenizer) if is_small else None
+    dataset = prepare(data, length, tokenizer) if is_small(source, MOST_BYTES) else None
     check_weights(contents)
     return Inspection(description_of(hashed(contents)), inputs, dataset)

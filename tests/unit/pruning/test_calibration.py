@@ -1,4 +1,5 @@
 import copy
+import gzip
 import json
 from pathlib import Path
 
@@ -77,6 +78,17 @@ def test_of_json_lines_the_texts_are_read(
     monkeypatch.setattr(calibration_text, "READ_BYTES", 200)
     (part,) = draw_windows(CalibrationText(path, 1, 36), tokenizer)
     assert tokenizer.decode(part) == "once 0 upon\n\nonce 1 upon\n\nonce 2 upo"
+
+
+def test_what_gzip_packed_is_read_as_far_as_the_limit(
+    tmp_path: Path, text: Path, tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = tmp_path / "text.gz"
+    packed.write_bytes(gzip.compress(text.read_bytes()))
+    for limit in (calibration_text.READ_BYTES, 1000):
+        monkeypatch.setattr(calibration_text, "READ_BYTES", limit)
+        found = [draw_windows(CalibrationText(one, 5, 16), tokenizer) for one in (text, packed)]
+        assert torch.equal(*found)
 
 
 def test_control_tokens_that_a_text_spells_are_text(

@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -53,6 +54,16 @@ def test_counts_leave_out_what_is_nought() -> None:
     )
 
 
+def test_what_was_recognised_is_told_first() -> None:
+    told = replace(COUNTS, shape="alpaca", tokens=12_345, empty=3, control=7)
+    assert told.sentence == (
+        "340 rows of instruction, input and output (Alpaca); "
+        "300 examples to train on, 20 held out to choose by, 20 for the final scores; "
+        "12,345 tokens in all; 3 rows have an answer that says nothing; "
+        "control tokens are spelled 7 times, and taken for text"
+    )
+
+
 @pytest.mark.parametrize(
     ("change", "worrying"),
     [
@@ -65,6 +76,6 @@ def test_counts_leave_out_what_is_nought() -> None:
     ],
 )
 def test_much_that_is_lost_and_too_long_examples_are_worrying(
-    change: dict[str, int], worrying: bool
+    change: dict[str, Any], worrying: bool
 ) -> None:
     assert replace(COUNTS, **change).is_worrying is worrying

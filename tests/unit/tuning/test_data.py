@@ -12,8 +12,9 @@ from rankspace.errors import CannotOpen, InvalidInput
 from rankspace.recipe import Data, Inputs, Recipe
 from rankspace.trial import Split
 from tuning.data import DatasetCache, prepare
-from tuning.examples import read_instructions, read_text, windows
-from tuning.text_file import MOST_BYTES
+from tuning.examples import windows
+from tuning.readers import read_instructions, read_text
+from tuning.reading.text_file import MOST_BYTES
 
 ONE, OTHER = Inputs("a" * 64, "b" * 64, 2), Inputs("c" * 64, "b" * 64, 2)
 
@@ -199,6 +200,8 @@ def test_data_are_prepared_for_each_length_and_part_held_out(
 
 def test_data_are_tokenised_for_each_tokenizer(recipe: Recipe, tokenizer: Any) -> None:
     class Shifted:
+        added_tokens_decoder = tokenizer.added_tokens_decoder
+
         def __call__(self, text: str, **options: Any) -> Any:
             tokens = tokenizer(text, **options)["input_ids"]
             return {"input_ids": [token + 1 for token in tokens]}

@@ -9,7 +9,7 @@ import pytest
 
 from rankspace.errors import CannotOpen
 from tuning.file_hash import FileHashes
-from tuning.text_file import MOST_BYTES
+from tuning.reading.text_file import MOST_BYTES
 
 FIELD = "recipe.data.train"
 

@@ -12,7 +12,8 @@ from rankspace.errors import InvalidInput
 from rankspace.recipe import Data
 from rankspace.trial import Split
 from tuning.data import Dataset, prepare
-from tuning.examples import PROMPT, Example, windows
+from tuning.examples import Example, windows
+from tuning.readers import PROMPT
 from tuning.repeats import label_repeats
 from tuning.seeds import stream_seed
 

@@ -1,5 +1,6 @@
 """A study's files are looked at as a worker will, before anything is started."""
 
+import gzip
 import json
 import shutil
 from collections.abc import Callable
@@ -123,3 +124,19 @@ def test_a_large_file_is_hashed_and_not_read_row_by_row(
     found = inspect(study)
     assert found.dataset is None
     assert found.inputs.data
+
+
+def _data(study: Study) -> Data:
+    return study.recipe.data
+
+
+def test_a_packed_file_is_as_large_as_what_is_in_it(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = tmp_path / "rows.jsonl.gz"
+    content = (tmp_path / "rows.jsonl").read_bytes()
+    packed.write_bytes(gzip.compress(content))
+    given = replace(study.recipe, data=replace(_data(study), train=str(packed)))
+    assert inspect(replace(study, recipe=given)).dataset is not None
+    monkeypatch.setattr(inspection, "MOST_BYTES", len(content) - 1)
+    assert inspect(replace(study, recipe=given)).dataset is None

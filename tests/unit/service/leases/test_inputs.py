@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rankspace.lease import INPUTS_SINCE, PROTOCOL, Claim
+from rankspace.lease import FORMATS_SINCE, INPUTS_SINCE, PROTOCOL, Claim
 from rankspace.recipe import UNSTATED_READING, Inputs
 from rankspace.wire import encode
 from service.storage.documents import study_of
@@ -193,3 +193,26 @@ def test_a_repeated_submission_is_the_same_study_after_its_inputs_became_known(
     assert submitted(inputs=SUBMITTED).json()["id"] == first
     assert submitted(inputs={"data": C}).status_code == 409
     assert submitted(name="another").status_code == 409
+
+
+@pytest.mark.parametrize("form", ["completion"])
+def test_a_worker_of_before_gets_no_format_that_it_does_not_know(
+    service: Service, form: str
+) -> None:
+    recipe = study()["recipe"]
+    asking = service.submit(recipe={**recipe, "data": {**recipe["data"], "format": form}})
+    other = service.submit(name="other")
+    before = encode(Claim("old", FORMATS_SINCE - 1))
+    assert service.post("/v1/leases", before, "worker").json()["study_id"] == other
+    (barred,) = seen(service, asking)["barred"]
+    assert f"knows no recipe.data.format: {form}; upgrade" in barred["reason"]
+    assert service.claim("new")["study_id"] == asking
+
+
+def test_what_a_later_program_held_is_not_given_to_one_of_before(service: Service) -> None:
+    """Whoever downgrades a worker would be given a trial that it cannot even read."""
+    recipe = study()["recipe"]
+    service.submit(recipe={**recipe, "data": {**recipe["data"], "format": "completion"}})
+    assert service.claim("gpu-0")["token"] == 1
+    before = encode(Claim("gpu-0", FORMATS_SINCE - 1))
+    assert service.post("/v1/leases", before, "worker").status_code == 204

@@ -225,6 +225,9 @@ NONSENSE: list[tuple[dict[str, Any], str]] = [
             ("dropped", 11, "rows"),
             ("cut", 41, "cut"),
             ("repeats", 41, "repeats"),
+            ("empty", 51, "empty"),
+            ("control", -1, "control"),
+            ("tokens", 2**31 + 1, "tokens"),
         )
     ),
 ]

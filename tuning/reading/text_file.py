@@ -1,19 +1,30 @@
-"""Reading a file of training text: a regular one, of a size that fits in memory, UTF-8."""
+"""Reading a file of training text: a regular one, of a size that fits in memory, UTF-8.
+
+Of one packed by gzip, what comes out is what is measured: a packed file of a few megabytes may hold
+gigabytes.
+"""
 
 import codecs
+import gzip
 import os
 import shlex
 import stat
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 
 from rankspace.errors import CannotOpen, InvalidInput
-from tuning.file_kinds import check_kind
+from tuning.reading.file_kinds import check_kind
 
 MOST_BYTES = 2 * 2**30
 """Largest file of training text; it is read and tokenised as a whole."""
+
+GZIP = b"\x1f\x8b"
+
+PIECE = 2**20
+"""Bytes unpacked at a time."""
 
 MARK = "\ufeff"
 """Byte order mark: some editors begin a file with it, and files put together keep theirs."""
@@ -23,13 +34,72 @@ def read_text_file(field: str, path: Path) -> str:
     """Read the whole of ``path``; errors name ``field`` and carry nothing of the content.
 
     Raises:
-        InvalidInput: It is not UTF-8.
+        InvalidInput: It is not UTF-8, or damaged.
         CannotOpen: This machine cannot read it, it is a device, a pipe or a directory, or it is
-            larger than ``MOST_BYTES``.
+            larger than ``MOST_BYTES``, once unpacked.
     """
     with opened(field, path) as file:
-        content = file.read()
+        content = b"".join(unpacked(field, path, file))
     return decode(field, path, content)
+
+
+def unpacked(field: str, path: Path, file: BufferedReader) -> Iterator[bytes]:
+    """Yield the content of ``file`` in pieces, unpacked where it is packed by gzip.
+
+    Raises:
+        InvalidInput: The packing is damaged.
+        CannotOpen: More than ``MOST_BYTES`` came out.
+    """
+    if not _is_packed(file):
+        yield file.read()
+        return
+    size = 0
+    for piece in _pieces(field, path, file):
+        size += len(piece)
+        if size > MOST_BYTES:
+            problem = f"unpacks to more than the {MOST_BYTES:,} bytes that are read"
+            raise CannotOpen(field, str(path), problem, fix="give a part of it")
+        yield piece
+
+
+def beginning(field: str, path: Path, file: BufferedReader, most: int) -> bytes:
+    """Return the first ``most`` bytes of what ``unpacked`` yields; raises what it does."""
+    if not _is_packed(file):
+        return file.read(most)
+    found = b""
+    for piece in _pieces(field, path, file):
+        found += piece
+        if len(found) >= most:
+            break
+    return found[:most]
+
+
+def holds_at_most(field: str, path: Path, most: int) -> bool:
+    """Whether ``unpacked`` yields no more than ``most`` bytes; raises what it does."""
+    with opened(field, path) as file:
+        if not _is_packed(file):
+            return os.fstat(file.fileno()).st_size <= most
+        size = 0
+        for piece in unpacked(field, path, file):
+            size += len(piece)
+            if size > most:
+                return False
+    return True
+
+
+def _is_packed(file: BufferedReader) -> bool:
+    return file.peek(len(GZIP)).startswith(GZIP)
+
+
+def _pieces(field: str, path: Path, file: BufferedReader) -> Iterator[bytes]:
+    try:
+        with gzip.GzipFile(fileobj=file) as packed:
+            while piece := packed.read(PIECE):
+                yield piece
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        fix = f"copy it from its source again; gzip -t {shlex.quote(path.name)} tests it"
+        problem = f"is damaged where it is packed by gzip ({type(error).__name__})"
+        raise InvalidInput(field, str(path), problem, fix=fix) from None
 
 
 @contextmanager

@@ -7,11 +7,13 @@ import lzma
 import pickle
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from rankspace.errors import InvalidInput
-from tuning.text_file import decode, read_text_file
+from rankspace.errors import CannotOpen, InvalidInput
+from tuning.reading import text_file
+from tuning.reading.text_file import decode, holds_at_most, read_text_file
 
 ROWS = "".join(json.dumps({"instruction": "a", "output": f"{i}"}) + "\n" for i in range(300))
 PATH = Path("/data/rows.jsonl")
@@ -78,3 +80,60 @@ def test_of_a_part_the_cut_character_is_left_out() -> None:
     assert decode("f", PATH, content, is_whole=False) == "ä"
     with pytest.raises(InvalidInput, match="byte 2"):
         decode("f", PATH, content)
+
+
+# What gzip packed
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> Path:
+    path = tmp_path / "rows.jsonl.gz"
+    path.write_bytes(gzip.compress(ROWS.encode()))
+    return path
+
+
+def test_what_gzip_packed_is_read_as_what_it_was(packed: Path) -> None:
+    assert read_text_file("f", packed) == ROWS
+    packed.write_bytes(gzip.compress(b"one\r\n") + gzip.compress(b"two"))  # as `cat a.gz b.gz`
+    assert read_text_file("f", packed) == "one\ntwo"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:-9],
+        lambda content: content[:-6] + b"\0" + content[-5:],
+        lambda content: content[:30] + b"\xff\xff\xff" + content[33:],
+        lambda content: content + b"more",
+    ],
+    ids=["cut", "checksum", "inside", "after"],
+)
+def test_a_damaged_packing_is_said_to_be_one(packed: Path, damage: Any) -> None:
+    packed.write_bytes(damage(packed.read_bytes()))
+    with pytest.raises(InvalidInput, match="damaged where it is packed") as caught:
+        read_text_file("f", packed)
+    assert "gzip -t rows.jsonl.gz" in caught.value.hint
+
+
+def test_what_comes_out_is_what_is_measured(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four megabytes of zeros are four thousand bytes, and four gigabytes four million."""
+    monkeypatch.setattr(text_file, "MOST_BYTES", 3 * 2**20)
+    packed.write_bytes(gzip.compress(bytes(4 * 2**20)))
+    assert packed.stat().st_size < 5000
+    with pytest.raises(CannotOpen, match="unpacks to more than the 3,145,728 bytes"):
+        read_text_file("f", packed)
+
+
+def test_a_packed_file_is_as_large_as_what_is_in_it(packed: Path) -> None:
+    assert holds_at_most("f", packed, len(ROWS))
+    assert not holds_at_most("f", packed, len(ROWS) - 1)
+    (plain := packed.with_name("plain")).write_text(ROWS)
+    assert holds_at_most("f", plain, len(ROWS))
+    assert not holds_at_most("f", plain, len(ROWS) - 1)
+
+
+@pytest.mark.parametrize("inside", [gzip.compress(b"a", mtime=0), b"PAR1\x15", b"PK\x03\x04"])
+def test_what_is_packed_twice_is_no_text(packed: Path, inside: bytes) -> None:
+    packed.write_bytes(gzip.compress(inside))
+    with pytest.raises(InvalidInput, match=r"is (compressed|a)"):
+        read_text_file("f", packed)
