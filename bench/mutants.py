@@ -30,6 +30,7 @@ SECONDS = 300
 """A test file takes seconds; one that runs this long hangs."""
 
 BACK_ENDS = "tests/unit/tuning/test_back_ends.py"
+CHAT = "tests/unit/tuning/test_chat.py"
 DATA = "tests/unit/tuning/test_data.py"
 ELASTIC = "tests/unit/tuning/test_elastic.py"
 FORMATS = "tests/unit/tuning/test_formats.py"
@@ -145,6 +146,21 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
         ),
         "control tokens of a text are obeyed": Mutant(
             "tuning/readers.py", "split_special_tokens=True", "split_special_tokens=False", DATA
+        ),
+        "what the user says is predicted": Mutant(
+            "tuning/examples.py", "list(pairwise(ends))[::2]", "list(pairwise(ends))", CHAT
+        ),
+        "a template that rewrites what came before is believed": Mutant(
+            "tuning/chat.py",
+            "if upto[: len(before)] != before or whole[: len(upto)] != upto:",
+            "if False:",
+            CHAT,
+        ),
+        "control tokens of a conversation are obeyed": Mutant(
+            "tuning/chat.py",
+            'given = {"sanitize_control_tokens": True,',
+            'given = {"sanitize_control_tokens": False,',
+            CHAT,
         ),
         "a token of prompt and answer is only read": Mutant(
             "tuning/readers.py", "return max(1, sum(1 for _ in same))", "return len(head)", FORMATS

@@ -20,7 +20,7 @@ from rankspace.wire import LATER
 PROTOCOL = 6
 """Version of the lease protocol: 2 has capabilities in claims, 3 the inputs in assignments and
 the data's counts in reports, 4 the losses by text where an assignment asks for them, 5 surveys,
-6 the format ``completion``, and in the data's counts their shape."""
+6 the formats ``completion`` and ``chat``, and in the data's counts their shape."""
 
 LEAST_PROTOCOL = 1
 """Oldest version the service still understands, so that workers follow later."""

@@ -38,7 +38,9 @@ class Data:
         train: Path of a file of rows: JSON lines or one JSON array; for ``text`` also
             plain text. UTF-8, which gzip may have packed.
         format: ``instruction`` trains on the answers to instructions (Alpaca, Dolly);
-            ``completion`` on what follows prompts; ``text`` on every token.
+            ``completion`` on what follows prompts; ``chat`` on the assistant's turns of
+            conversations (messages, ShareGPT), as the model's chat template writes them; ``text``
+            on every token.
         held_out: Examples held out, half for selection and half for final scoring; those that say
             the same stay together, so a few less where they do not come out even.
     """
@@ -158,7 +160,8 @@ class Inputs:
     Attributes:
         data: SHA-256 of the training file, in hexadecimal; ``rankadaptor submit`` fills it in.
             Left out, the first accepted trial says it.
-        tokenizer: SHA-256 of what the tokenizer makes of a fixed text; likewise.
+        tokenizer: SHA-256 of what the tokenizer makes of a fixed text, and for conversations of
+            its chat template; likewise.
         reading: Version of how a file is read and divided, ``tuning.data.READING``; likewise.
     """
 

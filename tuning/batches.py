@@ -34,15 +34,15 @@ class Batch:
 def collate(examples: Sequence[Example], device: torch.device) -> Batch:
     """Pad ``examples`` into one batch on ``device``."""
     inputs = pad_sequence([e.tokens[:-1] for e in examples], batch_first=True)
-    targets = torch.cat([e.tokens[e.prompt :] for e in examples]).to(device)
+    places = [e.predicted for e in examples]
+    pairs = zip(examples, places, strict=True)
+    targets = torch.cat([e.tokens[place] for e, place in pairs]).to(device)
     if len(targets) == inputs.numel():
         return Batch(inputs.to(device), None, targets)
     width = inputs.shape[1]
-    spans = [
-        torch.arange(row * width + e.prompt - 1, row * width + len(e.tokens) - 1)
-        for row, e in enumerate(examples)
-    ]
-    return Batch(inputs.to(device), torch.cat(spans).to(device), targets)
+    # What a token is predicted from stands one place before it.
+    flat = [row * width + place - 1 for row, place in enumerate(places)]
+    return Batch(inputs.to(device), torch.cat(flat).to(device), targets)
 
 
 def schedule(

@@ -78,7 +78,10 @@ def prepare(data: Data, length: int, tokenizer: Any) -> Dataset:
 
 
 def _check_end(data: Data, tokenizer: Any) -> None:
-    """Without an end token a model is taught answers, and never to stop; nobody would notice."""
+    """Without an end token a model is taught answers, and never to stop; nobody would notice.
+
+    Of a conversation its chat template has to write one.
+    """
     if data.format in _CLOSED and tokenizer.eos_token_id is None:
         raise InvalidInput(
             "recipe.data.format",

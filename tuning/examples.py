@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -22,16 +23,25 @@ class Example:
         tokens: Token ids, int64 ``(t,)`` with ``t >= 2``.
         prompt: How many leading tokens are only read; at least 1, less than ``t``.
         said: Digest of the whole text, runs of white space taken as one; empty for a window.
+        passed: Spans after ``prompt`` that are only read, too, as pairs of first and end: what
+            others say between two answers. None reaches the last token.
     """
 
     tokens: Tensor
     prompt: int
     said: bytes = b""
+    passed: tuple[tuple[int, int], ...] = ()
 
     @property
     def targets(self) -> int:
         """Tokens that are predicted."""
-        return len(self.tokens) - self.prompt
+        return len(self.tokens) - self.prompt - sum(end - first for first, end in self.passed)
+
+    @property
+    def predicted(self) -> Tensor:
+        """Where the tokens stand that are predicted, int64 ``(targets,)``."""
+        ends = (self.prompt, *(place for span in self.passed for place in span), len(self.tokens))
+        return torch.cat([torch.arange(*span) for span in list(pairwise(ends))[::2]])
 
 
 @dataclass(frozen=True, slots=True)

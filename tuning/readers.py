@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeAlias
 import torch
 
 from rankspace.data_shape import DataFormat, ShapeName
+from tuning.chat import read_chat
 from tuning.control_tokens import spelled
 from tuning.examples import FIELD, Example, Reading, digest, windows
 from tuning.reading.records import read_records, read_stream
@@ -165,6 +166,7 @@ READERS: Mapping[DataFormat, Reader] = MappingProxyType(
     {
         "instruction": read_instructions,
         "completion": read_completions,
+        "chat": read_chat,
         "text": read_text,
     }
 )

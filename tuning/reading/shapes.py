@@ -6,17 +6,19 @@ from typing import Any, TypeAlias
 
 from rankspace.data_shape import DataFormat, ShapeName
 from rankspace.errors import InvalidInput
+from tuning.reading.conversations import Conversation, messages, sharegpt
 from tuning.reading.rows import Completion, Row, alpaca, completion, dolly
 from tuning.reading.source import Record
 
 ROWS = {
     "instruction": '{"instruction": "…", "input": "", "output": "…"}',
     "completion": '{"prompt": "…", "completion": "…"}',
+    "chat": '{"messages": [{"role": "user", "content": "…"}, …]}',
     "text": '{"text": "…"}',
 }
 """A row of each format, as errors show it."""
 
-AnyRow: TypeAlias = Row | Completion
+AnyRow: TypeAlias = Row | Completion | Conversation
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ SHAPES = (
         "a row of prompt and completion",
         completion,
     ),
+    Shape("messages", "chat", ("messages",), "a conversation (messages)", messages),
+    Shape("sharegpt", "chat", ("conversations",), "a conversation (ShareGPT)", sharegpt),
 )
 
 
@@ -86,23 +90,7 @@ def _renamed(prompt: str, completion: str) -> str:
     return f"convert it: jq -c '{made}' FILE > train.jsonl, and set recipe.data.format: completion"
 
 
-def _first_turns(turns: str, who: str, what: str, names: tuple[str, str]) -> str:
-    asks, answers = (f'(map(select(.{who} == "{name}"))[0].{what})' for name in names)
-    made = f'{{instruction: {asks}, input: "", output: {answers}}}'
-    return f"convert it: jq -c '.{turns} | {made}' FILE > train.jsonl"
-
-
 OTHERS = (
-    OtherShape(
-        ("conversations",),
-        "a conversation (ShareGPT)",
-        _first_turns("conversations", "from", "value", ("human", "gpt")),
-    ),
-    OtherShape(
-        ("messages",),
-        "a conversation (messages)",
-        _first_turns("messages", "role", "content", ("user", "assistant")),
-    ),
     *(
         OtherShape((asked, answered), f"a row of {asked} and {answered}", _renamed(asked, answered))
         for asked, answered in (

@@ -107,7 +107,7 @@ class Evaluator:
     def _inputs(self, assignment: Assignment, resident: Resident) -> Inputs:
         wanted = assignment.recipe.data
         data = self._hashes.of(FIELD, wanted.train)
-        return Inputs(data, resident.tokenizer_hash, READING)
+        return Inputs(data, resident.tokens_hash(wanted), READING)
 
     def _dataset(self, assignment: Assignment, resident: Resident, inputs: Inputs) -> Dataset:
         recipe = assignment.recipe

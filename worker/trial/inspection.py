@@ -11,6 +11,7 @@ from pruning.container.description import description_of
 from pruning.container.tokenizer import read_tokenizer, tokenizer_hash
 from rankspace import PrunedModel, Study
 from rankspace.recipe import Inputs
+from tuning.chat import tokens_hash
 from tuning.data import READING, Dataset, prepare
 from tuning.examples import FIELD
 from tuning.file_hash import FileHashes
@@ -55,7 +56,8 @@ def inspect(study: Study) -> Inspection:
     tokenizer = read_tokenizer(contents)
     data = study.recipe.data
     source = Source(FIELD, Path(data.train))
-    found = Inputs(FileHashes().of(FIELD, str(source.path)), tokenizer_hash(tokenizer), READING)
+    tokens = tokens_hash(tokenizer, tokenizer_hash(tokenizer), data.format)
+    found = Inputs(FileHashes().of(FIELD, str(source.path)), tokens, READING)
     inputs = study.inputs.confirmed(found)
     dataset = prepare(data, length, tokenizer) if is_small(source, MOST_BYTES) else None
     check_weights(contents)

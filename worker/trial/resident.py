@@ -10,8 +10,9 @@ from pruning.container.container import load
 from pruning.container.tokenizer import tokenizer_hash
 from rankspace.errors import CannotOpen, InvalidInput
 from rankspace.lease import Assignment
-from rankspace.recipe import Recipe
+from rankspace.recipe import Data, Recipe
 from tuning import memory
+from tuning.chat import tokens_hash
 
 _SAMPLES = 256
 """Weights compared per tensor."""
@@ -36,6 +37,10 @@ class Resident:
         self.fingerprint = loaded.description.fingerprint
         self.modules = tuple(matrix.name for matrix in loaded.description.matrices)
         self._sample = self._sampled()
+
+    def tokens_hash(self, data: Data) -> str:
+        """Of all of the tokenizer that examples of ``data`` depend on."""
+        return tokens_hash(self.tokenizer, self.tokenizer_hash, data.format)
 
     def changed(self) -> list[str]:
         """Names of base tensors whose sampled weights differ from those loaded; exact."""
@@ -80,7 +85,9 @@ class Residence:
     def _has_other_tokens(self, assignment: Assignment) -> bool:
         """Whether the tokenizer was another when the model was loaded: no fingerprint tells."""
         expected = assignment.inputs.tokenizer
-        return self._resident is not None and expected not in (None, self._resident.tokenizer_hash)
+        if self._resident is None or expected is None:
+            return False
+        return expected != self._resident.tokens_hash(assignment.recipe.data)
 
     @property
     def fingerprint(self) -> str | None:

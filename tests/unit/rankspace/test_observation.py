@@ -55,9 +55,9 @@ def test_counts_leave_out_what_is_nought() -> None:
 
 
 def test_what_was_recognised_is_told_first() -> None:
-    told = replace(COUNTS, shape="alpaca", tokens=12_345, empty=3, control=7)
+    told = replace(COUNTS, shape="messages", tokens=12_345, empty=3, control=7)
     assert told.sentence == (
-        "340 rows of instruction, input and output (Alpaca); "
+        "340 conversations (messages); "
         "300 examples to train on, 20 held out to choose by, 20 for the final scores; "
         "12,345 tokens in all; 3 rows have an answer that says nothing; "
         "control tokens are spelled 7 times, and taken for text"

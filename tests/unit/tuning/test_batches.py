@@ -54,3 +54,14 @@ def test_steps_go_by_length() -> None:
 @pytest.mark.parametrize(("examples", "epochs", "steps"), [(10, 2, 5), (3, 1, 1), (11, 1, 2)])
 def test_epochs_are_whole_steps(examples: int, epochs: int, steps: int) -> None:
     assert steps_of_epochs(examples, 4, epochs) == steps
+
+
+def test_what_others_say_between_two_answers_is_read_and_not_predicted() -> None:
+    talk = Example(torch.tensor([1, 2, 3, 4, 5, 6, 7]), 2, passed=((3, 5), (6, 6)))
+    assert talk.targets == 3
+    assert talk.predicted.tolist() == [2, 5, 6]
+    batch = collate([example(8, 9), talk], CPU)
+    assert batch.inputs.tolist() == [[8, 0, 0, 0, 0, 0], [1, 2, 3, 4, 5, 6]]
+    assert batch.positions is not None
+    assert batch.inputs.flatten()[batch.positions].tolist() == [8, 2, 5, 6]
+    assert batch.targets.tolist() == [9, 3, 6, 7]

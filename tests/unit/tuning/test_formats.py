@@ -1,5 +1,6 @@
 """Every shape, as the tool that writes it lays it out, comes to the examples it says."""
 
+import copy
 import gzip
 import json
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pytest
 from rankspace.data_shape import DataFormat
 from rankspace.recipe import Data
 from rankspace.trial import Split
+from tests.unit.tuning.chat_templates import ZEPHYR
 from tuning.data import Dataset, prepare
 from tuning.readers import PROMPT, read_completions
 
@@ -22,6 +24,25 @@ DOLLY = [
     for i in range(COUNT)
 ]
 PAIRS = [{"prompt": f"Say {i}:", "completion": f" It is {i}."} for i in range(COUNT)]
+MESSAGES = [
+    {
+        "messages": [
+            {"role": "user", "content": f"Say {i}"},
+            {"role": "assistant", "content": f"It is {i}."},
+        ]
+    }
+    for i in range(COUNT)
+]
+SHAREGPT = [
+    {
+        "id": f"identity_{i}",
+        "conversations": [
+            {"from": "human", "value": f"Say {i}"},
+            {"from": "gpt", "value": f"It is {i}."},
+        ],
+    }
+    for i in range(COUNT)
+]
 
 
 def lines(rows: list[Any]) -> str:
@@ -40,23 +61,40 @@ LAYOUTS: dict[str, tuple[DataFormat, str, str | bytes, tuple[str, str]]] = {
         lines(PAIRS),
         ("{instruction}:", " It is {}.</s>"),
     ),
+    "messages.jsonl": (
+        "chat",
+        "messages",
+        lines(MESSAGES),
+        ("<|user|>\n{instruction}</s>\n<|assistant|>\n", "It is {}.</s>\n"),
+    ),
+    "sharegpt.json": (
+        "chat",
+        "sharegpt",
+        json.dumps(SHAREGPT, indent=2),
+        ("<|user|>\n{instruction}</s>\n<|assistant|>\n", "It is {}.</s>\n"),
+    ),
 }
 
 
 @pytest.fixture
-def prepared(tmp_path: Path, tokenizer: Any) -> Callable[[str, str | bytes, DataFormat], Dataset]:
+def talker(tokenizer: Any) -> Any:
+    copied = copy.deepcopy(tokenizer)
+    copied.chat_template = ZEPHYR
+    return copied
+
+
+@pytest.fixture
+def prepared(tmp_path: Path, talker: Any) -> Callable[[str, str | bytes, DataFormat], Dataset]:
     def made(name: str, content: str | bytes, form: DataFormat) -> Dataset:
         path = tmp_path / name
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return prepare(Data(str(path), form, 8), 1000, tokenizer)
+        return prepare(Data(str(path), form, 8), 1000, talker)
 
     return made
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_a_file_comes_to_its_questions_and_answers(
-    name: str, prepared: Any, tokenizer: Any
-) -> None:
+def test_a_file_comes_to_its_questions_and_answers(name: str, prepared: Any, talker: Any) -> None:
     form, shape, content, (asked, answered) = LAYOUTS[name]
     dataset = prepared(name, content, form)
     counts = dataset.counts
@@ -65,7 +103,7 @@ def test_a_file_comes_to_its_questions_and_answers(
     examples = [*dataset.train, *(e for part in Split for e in dataset.held_out[part])]
     assert counts.tokens == sum(len(example.tokens) for example in examples)
     found = {
-        (tokenizer.decode(e.tokens[: e.prompt]), tokenizer.decode(e.tokens[e.prompt :]))
+        (talker.decode(e.tokens[: e.prompt]), talker.decode(e.tokens[e.predicted]))
         for e in examples
     }
     assert found == {
@@ -130,4 +168,4 @@ def test_a_token_of_prompt_and_answer_is_predicted(
     path.write_text(lines([{"prompt": prompt, "completion": completion}]))
     (example,) = read_completions(path, Merging(), 100)
     assert example.tokens[: example.prompt].tolist() == read
-    assert example.tokens[example.prompt :].tolist() == predicted
+    assert example.tokens[example.predicted].tolist() == predicted

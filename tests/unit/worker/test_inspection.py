@@ -16,6 +16,7 @@ from pruning.container.description import describe
 from rankspace import Study
 from rankspace.errors import InvalidInput
 from rankspace.recipe import Data, Inputs, Recipe
+from tests.unit.tuning.chat_templates import ZEPHYR
 from worker.trial import inspection
 from worker.trial.inspection import inspect
 
@@ -126,8 +127,52 @@ def test_a_large_file_is_hashed_and_not_read_row_by_row(
     assert found.inputs.data
 
 
+TALKS = "".join(
+    json.dumps(
+        {
+            "messages": [
+                {"role": "user", "content": f"Say {i}"},
+                {"role": "assistant", "content": f"It is {i}."},
+            ]
+        }
+    )
+    + "\n"
+    for i in range(80)
+)
+
+
+@pytest.fixture
+def talking(study: Study, tmp_path: Path) -> Study:
+    """The same on conversations, with a chat template beside the tokenizer."""
+    (tmp_path / "model" / "chat_template.jinja").write_text(ZEPHYR)
+    rows(TALKS)(tmp_path)
+    return replace(study, recipe=replace(study.recipe, data=replace(_data(study), format="chat")))
+
+
 def _data(study: Study) -> Data:
     return study.recipe.data
+
+
+def test_conversations_are_looked_at_with_the_model_s_template(talking: Study) -> None:
+    dataset = inspect(talking).dataset
+    assert dataset is not None
+    assert (dataset.counts.shape, dataset.counts.rows, dataset.counts.cut) == ("messages", 80, 0)
+
+
+def test_another_chat_template_is_another_tokenizer(talking: Study, tmp_path: Path) -> None:
+    """Its examples are others, though it makes the same tokens of a text."""
+    named = replace(talking, inputs=inspect(talking).inputs)
+    assert inspect(named).inputs == named.inputs
+    template = tmp_path / "model" / "chat_template.jinja"
+    template.write_text(ZEPHYR.replace("user", "human", 1))
+    with pytest.raises(InvalidInput, match=r"inputs\.tokenizer = "):
+        inspect(named)
+
+
+def test_a_model_without_a_chat_template_is_told_so(talking: Study, tmp_path: Path) -> None:
+    (tmp_path / "model" / "chat_template.jinja").unlink()
+    with pytest.raises(InvalidInput, match=r"recipe\.data\.format = 'chat'.*has none"):
+        inspect(talking)
 
 
 def test_a_packed_file_is_as_large_as_what_is_in_it(

@@ -195,7 +195,7 @@ def test_a_repeated_submission_is_the_same_study_after_its_inputs_became_known(
     assert submitted(name="another").status_code == 409
 
 
-@pytest.mark.parametrize("form", ["completion"])
+@pytest.mark.parametrize("form", ["chat", "completion"])
 def test_a_worker_of_before_gets_no_format_that_it_does_not_know(
     service: Service, form: str
 ) -> None:
@@ -212,7 +212,7 @@ def test_a_worker_of_before_gets_no_format_that_it_does_not_know(
 def test_what_a_later_program_held_is_not_given_to_one_of_before(service: Service) -> None:
     """Whoever downgrades a worker would be given a trial that it cannot even read."""
     recipe = study()["recipe"]
-    service.submit(recipe={**recipe, "data": {**recipe["data"], "format": "completion"}})
+    service.submit(recipe={**recipe, "data": {**recipe["data"], "format": "chat"}})
     assert service.claim("gpu-0")["token"] == 1
     before = encode(Claim("gpu-0", FORMATS_SINCE - 1))
     assert service.post("/v1/leases", before, "worker").status_code == 204

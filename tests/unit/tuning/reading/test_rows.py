@@ -123,21 +123,25 @@ UNREAD = {
     "a row of prompt and response": lines(*_row(prompt="a", response="b")),
     "a row of prompt and chosen": lines(*_row(prompt="a", chosen="b", rejected="c")),
     "a row of question and answer": lines(*_row(question="a", answer="b")),
-    "a conversation (ShareGPT)": SHAREGPT,
-    "a conversation (messages)": MESSAGES,
     "a row of query and response": lines(*_row(query="a", response="b")),
 }
 
 OF_ANOTHER_FORMAT: list[tuple[DataFormat, str, str]] = [
     ("instruction", COMPLETION, "completion"),
+    ("instruction", MESSAGES, "chat"),
+    ("instruction", SHAREGPT, "chat"),
     ("instruction", TEXT, "text"),
     ("completion", ALPACA, "instruction"),
     ("completion", DOLLY, "instruction"),
+    ("completion", MESSAGES, "chat"),
+    ("chat", ALPACA, "instruction"),
+    ("chat", COMPLETION, "completion"),
+    ("chat", TEXT, "text"),
 ]
 
 
 @pytest.mark.parametrize(("name", "text"), UNREAD.items(), ids=UNREAD)
-@pytest.mark.parametrize("form", ["instruction", "completion"])
+@pytest.mark.parametrize("form", ["instruction", "completion", "chat"])
 def test_a_shape_that_is_not_read_is_named_with_the_way_out(
     form: DataFormat, name: str, text: str
 ) -> None:
@@ -176,6 +180,8 @@ def test_a_row_that_fits_two_shapes_is_not_guessed_at() -> None:
     assert "Alpaca" in error.problem
     assert "Dolly" in error.problem
     assert "del(.response)" in error.hint
+    both = lines({"messages": [], "conversations": []})
+    assert "at once" in refusal(both, "chat").problem
 
 
 def test_rows_of_another_shape_than_the_first_are_named() -> None:

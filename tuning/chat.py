@@ -1,0 +1,209 @@
+"""Chat: conversations as tokens, by the tokenizer's own chat template; answers are predicted.
+
+Where the answers stand is never guessed. A template that marks them with its ``generation`` keyword
+says it itself. Of any other the beginnings of a conversation are rendered: what it writes up to an
+answer, with the prompt for one, must be what the whole begins with, token by token; so must what it
+writes up to the answer's end.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+
+from rankspace.data_shape import DataFormat
+from rankspace.errors import InvalidInput
+from tuning.control_tokens import spelled
+from tuning.examples import FIELD, Example, Reading, digest
+from tuning.reading.conversations import ASSISTANT, Conversation
+from tuning.reading.records import read_records
+from tuning.reading.shapes import shaped
+from tuning.reading.source import Source
+
+DATE = "26 Jul 2024"
+"""What templates are told that write today's date: examples must not change overnight. It is what
+Llama's write where nobody tells them."""
+
+FORMAT = "recipe.data.format"
+
+MARKS = "\U000f0000\U000f0001"
+"""What transformers marks control tokens with that are text; it takes them out of what is said."""
+
+_GENERATION = re.compile(r"\{%-?\s*generation\s*-?%\}")
+
+_WARNED = "sequence-length-is-longer-than-the-specified-maximum"
+"""Under which a tokenizer notes that it has said so; in a template's way nothing else hushes it."""
+
+_Spans: TypeAlias = tuple[tuple[int, int], ...]
+"""First token and end of each answer."""
+
+
+def read_chat(path: Path, tokenizer: Any, length: int) -> Reading:
+    """Read conversations; what the template writes for the assistant's turns is predicted.
+
+    That is the answer and what ends it. Examples are cut at ``length`` tokens and end with the last
+    answer; a conversation without an answer token left is dropped.
+
+    Raises:
+        InvalidInput: As ``Reader`` says; or the tokenizer has no template, or one that does not
+            take a conversation or does not show where its answers are: names the row.
+    """
+    source = Source(FIELD, path)
+    template = check_template(tokenizer)
+    tokenizer.deprecation_warnings[_WARNED] = True  # longer rows are cut here, and counted
+    shape, rows = shaped(read_records(source), "chat")
+    talks = [row for row in rows if isinstance(row, Conversation)]
+    examples, cut, longest = list[Example](), 0, 0
+    for talk in talks:
+        tokens, spans = _Renderer(source, talk, tokenizer, template).answers()
+        longest = max(longest, len(tokens))
+        example = _example(tokens[:length], spans, digest(talk.text))
+        if example is not None:
+            examples.append(example)
+            cut += spans[-1][1] > length
+    return Reading(
+        tuple(examples),
+        len(talks),
+        cut,
+        longest,
+        shape,
+        empty=sum(any(not answer.strip() for answer in talk.answers) for talk in talks),
+        control=spelled(tokenizer, (talk.text for talk in talks)),
+    )
+
+
+def check_template(tokenizer: Any) -> str:
+    """Return the chat template of ``tokenizer``.
+
+    Raises:
+        InvalidInput: It has none, or one that makes other tokens every day.
+    """
+    if getattr(tokenizer, "chat_template", None) is None:
+        raise InvalidInput(
+            FORMAT,
+            "chat",
+            "is rendered by the tokenizer's chat template, and the model's has none",
+            fix="put the chat_template.jinja of a chat model of its family into the model's "
+            "directory (for a container: into that of its source); or train on rows of instruction "
+            "and output",
+        )
+    try:
+        template: str = tokenizer.get_chat_template()
+    except ValueError:
+        problem = "is rendered by the tokenizer's chat template, and it has several, none default"
+        raise InvalidInput(FORMAT, "chat", problem, fix="name one of them default") from None
+    if "strftime_now" in template and "date_string" not in template:
+        problem = "is rendered by the tokenizer's chat template, which writes today's date"
+        fix = "put a fixed date into it: examples must be the same tomorrow"
+        raise InvalidInput(FORMAT, "chat", problem, fix=fix)
+    return template
+
+
+def tokens_hash(tokenizer: Any, plain: str, form: DataFormat) -> str:
+    """Return what tells apart all that makes tokens of data of a format.
+
+    Args:
+        tokenizer: Of the model.
+        plain: SHA-256 of what it makes of a text.
+        form: Of the data; conversations depend on the chat template, too.
+    """
+    if form != "chat":
+        return plain
+    template = json.dumps(getattr(tokenizer, "chat_template", None), sort_keys=True)
+    return hashlib.sha256(f"{plain}\n{template}".encode()).hexdigest()
+
+
+class _Renderer:
+    """One conversation on its way to tokens."""
+
+    def __init__(self, source: Source, talk: Conversation, tokenizer: Any, template: str) -> None:
+        self._source, self._talk, self._tokenizer = source, talk, tokenizer
+        self._turns = [{"role": turn.role, "content": turn.text} for turn in talk.turns]
+        self._is_marked = bool(_GENERATION.search(template))
+
+    def answers(self) -> tuple[list[int], _Spans]:
+        """Return all tokens, and where in them the answers are."""
+        if any(mark in turn["content"] for mark in MARKS for turn in self._turns):
+            problem = "has a character of private use that is taken out (U+F0000 or U+F0001)"
+            raise self._source.refusal(problem, "write another one for it", self._talk.place)
+        tokens, spans = self._marked() if self._is_marked else self._compared()
+        if not spans or spans[0][0] < 1 or any(end <= first for first, end in spans):
+            raise self._refusal("writes nothing for an answer of it, or nothing before")
+        for first, end in spans:
+            self._check_closed(tokens[first:end])
+        return tokens, spans
+
+    def _marked(self) -> tuple[list[int], _Spans]:
+        if spelled(self._tokenizer, (turn.text for turn in self._talk.turns)):
+            problem = "spells a control token, which a template with the generation keyword obeys"
+            raise self._source.refusal(problem, "take it out of the text", self._talk.place)
+        made = self._rendered(
+            self._turns, sanitize_control_tokens=False, return_assistant_tokens_mask=True
+        )
+        spans = tuple(_spans(made["assistant_masks"]))
+        return made["input_ids"], spans
+
+    def _compared(self) -> tuple[list[int], _Spans]:
+        whole = self._rendered(self._turns)["input_ids"]
+        spans = list[tuple[int, int]]()
+        for at, turn in enumerate(self._talk.turns):
+            if turn.role == ASSISTANT:
+                spans.append(self._span(at, whole))
+        return whole, tuple(spans)
+
+    def _span(self, at: int, whole: list[int]) -> tuple[int, int]:
+        """Where the answer of turn ``at`` stands, if the beginnings are those of the whole."""
+        before = self._rendered(self._turns[:at], add_generation_prompt=True)["input_ids"]
+        is_last = at + 1 == len(self._turns)
+        upto = whole if is_last else self._rendered(self._turns[: at + 1])["input_ids"]
+        if upto[: len(before)] != before or whole[: len(upto)] != upto:
+            problem = f"writes turn {at + 1} otherwise than it writes what comes before"
+            raise self._refusal(problem)
+        return len(before), len(upto)
+
+    def _rendered(self, turns: Sequence[dict[str, str]], **options: Any) -> Any:
+        """Tokens of ``turns``; a control token that is spelled in one is text."""
+        given = {"sanitize_control_tokens": True, "date_string": DATE, **options}
+        try:
+            return self._tokenizer.apply_chat_template(list(turns), return_dict=True, **given)
+        except Exception as error:  # noqa: BLE001 - a template may do whatever it likes
+            # What it says may be out of the row.
+            raise self._refusal(f"does not take it ({type(error).__name__})") from None
+
+    def _check_closed(self, answer: Sequence[int]) -> None:
+        """Without an end token a model is taught answers, and never to stop."""
+        ends = {self._tokenizer.eos_token_id, *self._tokenizer.added_tokens_decoder}
+        if ends.isdisjoint(answer):
+            raise self._refusal("writes no token that ends an answer")
+
+    def _refusal(self, problem: str) -> InvalidInput:
+        fix = "drop the row, or give the tokenizer another chat template: "
+        fix += "one that writes every turn alike, wherever it stands, and ends answers with a token"
+        said = f"is a conversation, and the tokenizer's chat template {problem}"
+        return self._source.refusal(said, fix, self._talk.place)
+
+
+def _spans(mask: Sequence[int]) -> Iterator[tuple[int, int]]:
+    first = None
+    for at, is_answer in enumerate([*mask, 0]):
+        if is_answer and first is None:
+            first = at
+        elif not is_answer and first is not None:
+            yield first, at
+            first = None
+
+
+def _example(tokens: Sequence[int], spans: _Spans, said: bytes) -> Example | None:
+    """Make an example of ``tokens``, which may end before some of the ``spans`` do."""
+    there = [(first, min(end, len(tokens))) for first, end in spans if first < len(tokens)]
+    if not there:
+        return None
+    firsts = [first for first, _ in there[1:]]
+    ends = [end for _, end in there]
+    passed = tuple(zip(ends[:-1], firsts, strict=True))
+    kept = torch.tensor(tokens[: ends[-1]], dtype=torch.int64)
+    return Example(kept, there[0][0], said, passed)
