@@ -35,7 +35,7 @@ class Data:
     """Training text and what is held out of it.
 
     Attributes:
-        train: Path of a file of rows: JSON lines or one JSON array; for ``text`` also
+        train: Path of a file of rows: JSON lines, one JSON array, CSV or Parquet; for ``text`` also
             plain text. UTF-8, which gzip may have packed.
         format: ``instruction`` trains on the answers to instructions (Alpaca, Dolly);
             ``completion`` on what follows prompts; ``chat`` on the assistant's turns of

@@ -5,8 +5,15 @@ from collections.abc import Iterator
 from rankspace.data_shape import ShapeName
 from tuning.reading.json_records import json_records
 from tuning.reading.source import Record, Source
-from tuning.reading.stream import plain_text
-from tuning.reading.text_file import holds_at_most, read_text_file
+from tuning.reading.stream import joined, plain_text
+from tuning.reading.tables import (
+    PARQUET,
+    csv_records,
+    delimiter_of,
+    parquet_bytes,
+    parquet_records,
+)
+from tuning.reading.text_file import holds_at_most, opened, read_text_file
 
 
 def read_records(source: Source) -> Iterator[Record]:
@@ -16,15 +23,24 @@ def read_records(source: Source) -> Iterator[Record]:
         InvalidInput: It is no such file, or a damaged one; names the row where it is one's fault.
         CannotOpen: See ``opened``.
     """
-    return json_records(source, read_text_file(source.field, source.path))
+    if _is_parquet(source):
+        return parquet_records(source)
+    text, delimiter = read_text_file(source.field, source.path), delimiter_of(source.path)
+    if delimiter is not None:
+        return csv_records(source, text, delimiter)
+    return json_records(source, text)
 
 
 def read_stream(source: Source) -> tuple[ShapeName, str]:
     """Return a file's text, or that of its rows, and which of both it is.
 
+    CSV is plain text here, as it always was.
+
     Raises:
         InvalidInput, CannotOpen: As ``read_records`` does.
     """
+    if _is_parquet(source):
+        return "text-rows", joined(parquet_records(source))
     return plain_text(source, read_text_file(source.field, source.path))
 
 
@@ -34,4 +50,11 @@ def is_small(source: Source, most: int) -> bool:
     Raises:
         InvalidInput, CannotOpen: As ``read_records`` does.
     """
+    if _is_parquet(source):
+        return parquet_bytes(source) <= most
     return holds_at_most(source.field, source.path, most)
+
+
+def _is_parquet(source: Source) -> bool:
+    with opened(source.field, source.path) as file:
+        return file.peek(len(PARQUET)).startswith(PARQUET)

@@ -49,10 +49,17 @@ def lines(rows: list[Any]) -> str:
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
+def csv(rows: list[Any]) -> str:
+    header = list(rows[0])
+    cells = [header, *([row[name] for name in header] for row in rows)]
+    return "".join(",".join(f'"{cell}"' for cell in line) + "\r\n" for line in cells)
+
+
 INSTRUCTED = (PROMPT, "It is {}.</s>")
 LAYOUTS: dict[str, tuple[DataFormat, str, str | bytes, tuple[str, str]]] = {
     "alpaca.jsonl": ("instruction", "alpaca", lines(ALPACA), INSTRUCTED),
     "alpaca_data.json": ("instruction", "alpaca", json.dumps(ALPACA, indent=4), INSTRUCTED),
+    "alpaca.csv": ("instruction", "alpaca", csv(ALPACA), INSTRUCTED),
     "alpaca.json.gz": ("instruction", "alpaca", gzip.compress(lines(ALPACA).encode()), INSTRUCTED),
     "databricks-dolly-15k.jsonl": ("instruction", "dolly", lines(DOLLY), INSTRUCTED),
     "pairs.jsonl": (
