@@ -12,6 +12,7 @@ from rankspace.errors import InvalidInput, UnreadableInput
 from rankspace.presets.paper import check_given
 from rankspace.study import PRIORS, Search, Study
 from rankspace.wire import decode, encode
+from tuning.reading.hub import check_cached, is_address
 
 MAX_BYTES = 256 * 1024
 _MODEL, _TRAIN, _PRIOR = "model", "recipe.data.train", "search.prior"
@@ -30,7 +31,7 @@ def read_study(file: Path) -> Study:
     check_given(document)
     study = decode(Study, document)
     base = _home_of(file)
-    data = replace(study.recipe.data, train=_existing(base, study.recipe.data.train, _TRAIN))
+    data = replace(study.recipe.data, train=_data(base, study.recipe.data.train))
     return replace(
         study,
         model=_existing(base, study.model, _MODEL),
@@ -67,6 +68,14 @@ def _with_prior(base: Path, search: Search) -> Search:
     if not isinstance(prior, str) or prior in PRIORS:
         return search
     return replace(search, prior=_existing(base, prior, _PRIOR))
+
+
+def _data(base: Path, train: str) -> str:
+    """A file's absolute path; an address on the hub stays one, once the file is in the cache."""
+    if is_address(train):
+        check_cached(_TRAIN, train)
+        return train
+    return _existing(base, train, _TRAIN)
 
 
 def _existing(base: Path, path: str, field: str) -> str:

@@ -36,7 +36,8 @@ class Data:
 
     Attributes:
         train: Path of a file of rows: JSON lines, one JSON array, CSV or Parquet; for ``text`` also
-            plain text. UTF-8, which gzip may have packed.
+            plain text. UTF-8, which gzip may have packed. Or a file of the Hugging Face cache, as
+            ``hf://datasets/ORGANISATION/NAME@COMMIT/FILE``.
         format: ``instruction`` trains on the answers to instructions (Alpaca, Dolly);
             ``completion`` on what follows prompts; ``chat`` on the assistant's turns of
             conversations (messages, ShareGPT), as the model's chat template writes them; ``text``

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -16,6 +15,7 @@ from rankspace.recipe import Data, Inputs, Recipe
 from rankspace.trial import Split
 from tuning.examples import FIELD, Example, Reading
 from tuning.readers import READERS
+from tuning.reading.hub import located
 from tuning.repeats import label_repeats
 from tuning.seeds import stream_seed
 
@@ -60,7 +60,7 @@ def prepare(data: Data, length: int, tokenizer: Any) -> Dataset:
         CannotOpen: A file this machine cannot read.
     """
     _check_end(data, tokenizer)
-    reading = READERS[data.format](Path(data.train), tokenizer, length)
+    reading = READERS[data.format](located(FIELD, data.train), tokenizer, length)
     if len(reading) <= data.held_out:
         raise _too_few(data, reading, length)
     labels = label_repeats(reading.examples)

@@ -94,10 +94,12 @@ def _described(study: Study) -> tuple[Study, PrunedModel]:
     from pruning.container.contents import hashed, survey
     from pruning.container.description import description_of
     from tuning.file_hash import FileHashes
+    from tuning.reading.hub import located
 
     contents, length = survey(Path(study.model)), study.recipe.sequence_length
     check_positions("recipe.sequence_length", length, contents.architecture.config)
-    found = Inputs(FileHashes().of("recipe.data.train", study.recipe.data.train))
+    field = "recipe.data.train"
+    found = Inputs(FileHashes().of(field, str(located(field, study.recipe.data.train))))
     inputs = study.inputs.confirmed(found)
     err.print("tokenizer, data and weights are not looked into: pip install '.[worker]'")
     return replace(study, inputs=inputs), description_of(hashed(contents))

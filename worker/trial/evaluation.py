@@ -22,9 +22,10 @@ from tuning.elastic.scoring import scores
 from tuning.examples import FIELD
 from tuning.file_hash import FileHashes
 from tuning.measuring import mean_loss, text_losses
+from tuning.reading.hub import located
 from tuning.training import OnStep, Training, train
 from worker.trial.export import check_room, export
-from worker.trial.inputs import changed_meanwhile, check_inputs
+from worker.trial.inputs import changed_meanwhile, check_data_file, check_inputs
 from worker.trial.reach import Reach
 from worker.trial.resident import Residence, Resident
 from worker.trial.surveying import SHARE, forms_of, vectors_of
@@ -97,7 +98,7 @@ class Evaluator:
     def _prepare(self, assignment: Assignment) -> _Prepared:
         check_inputs(assignment, Inputs(reading=READING))  # before the model is loaded for it
         self._reach.check("model_path", assignment.model_path)
-        self._reach.check(FIELD, assignment.recipe.data.train)
+        check_data_file(assignment, self._reach)
         resident = self._residence.resident(assignment)
         inputs = self._inputs(assignment, resident)
         check_inputs(assignment, inputs)
@@ -106,7 +107,7 @@ class Evaluator:
 
     def _inputs(self, assignment: Assignment, resident: Resident) -> Inputs:
         wanted = assignment.recipe.data
-        data = self._hashes.of(FIELD, wanted.train)
+        data = self._hashes.of(FIELD, str(located(FIELD, wanted.train)))
         return Inputs(data, resident.tokens_hash(wanted), READING)
 
     def _dataset(self, assignment: Assignment, resident: Resident, inputs: Inputs) -> Dataset:

@@ -1,9 +1,11 @@
 """Inputs: whether a trial reads what its study was submitted for."""
 
-from rankspace.errors import CannotOpen
+from rankspace.errors import CannotOpen, InvalidInput
 from rankspace.lease import Assignment
 from rankspace.recipe import Inputs
 from tuning.examples import FIELD
+from tuning.reading.hub import check_cached, located
+from worker.trial.reach import Reach
 
 _AGAIN = "put back what was submitted, or submit a new study"
 _OTHER_RELEASE = "let workers of the release it began with finish the study, or submit a new one"
@@ -28,6 +30,21 @@ def check_inputs(assignment: Assignment, found: Inputs) -> None:
         expected = f"the study's have hash {assignment.inputs.tokenizer}"
         problem = f"its tokenizer makes other tokens (hash {found.tokenizer}, {expected})"
         raise CannotOpen("model_path", assignment.model_path, problem, fix=_AGAIN)
+
+
+def check_data_file(assignment: Assignment, reach: Reach) -> None:
+    """Check that the training data are this machine's to read, before anything is loaded for them.
+
+    Raises:
+        CannotOpen: They are out of ``reach``, or at an address that is not in the cache.
+    """
+    train = assignment.recipe.data.train
+    try:
+        path = located(FIELD, train)
+    except InvalidInput as error:
+        raise CannotOpen(error.field, error.value, error.problem, fix=error.hint) from error
+    reach.check(FIELD, str(path))
+    check_cached(FIELD, train)
 
 
 def changed_meanwhile(assignment: Assignment) -> CannotOpen:

@@ -15,6 +15,7 @@ from tuning.chat import tokens_hash
 from tuning.data import READING, Dataset, prepare
 from tuning.examples import FIELD
 from tuning.file_hash import FileHashes
+from tuning.reading.hub import check_cached, located
 from tuning.reading.records import is_small
 from tuning.reading.source import Source
 
@@ -55,7 +56,8 @@ def inspect(study: Study) -> Inspection:
     check_positions("recipe.sequence_length", length, contents.architecture.config)
     tokenizer = read_tokenizer(contents)
     data = study.recipe.data
-    source = Source(FIELD, Path(data.train))
+    check_cached(FIELD, data.train)
+    source = Source(FIELD, located(FIELD, data.train))
     tokens = tokens_hash(tokenizer, tokenizer_hash(tokenizer), data.format)
     found = Inputs(FileHashes().of(FIELD, str(source.path)), tokens, READING)
     inputs = study.inputs.confirmed(found)

@@ -223,3 +223,19 @@ def test_a_path_that_cannot_be_reached_is_named(place: Path, field: str, path: s
     with pytest.raises(InvalidInput) as caught:
         read_study(write(place, STUDY.replace(old, new, 1)))
     assert caught.value.field == field
+
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def test_an_address_on_the_hub_stays_one(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each worker has its own cache."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(place / "cache"))
+    address = f"hf://datasets/a/b@{COMMIT}/text.txt"
+    file = write(place, STUDY.replace("text.txt", f'"{address}"'))
+    with pytest.raises(InvalidInput, match=r"recipe\.data\.train.*nothing is fetched"):
+        read_study(file)
+    cached = place / "cache" / "datasets--a--b" / "snapshots" / COMMIT / "text.txt"
+    cached.parent.mkdir(parents=True)
+    cached.write_text("words")
+    assert read_study(file).recipe.data.train == address

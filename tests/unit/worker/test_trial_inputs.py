@@ -16,6 +16,7 @@ from rankspace.errors import CannotOpen
 from rankspace.recipe import UNSTATED_READING, Inputs
 from tuning.data import READING
 from worker.trial.evaluation import Evaluator
+from worker.trial.reach import Reach
 from worker.trial.resident import Residence
 
 Assign = Callable[..., Assignment]
@@ -128,6 +129,40 @@ def test_a_study_that_was_read_otherwise_is_given_back_before_the_model_is_loade
     with pytest.raises(CannotOpen, match=f"version {READING}, the study as of 1") as caught:
         evaluator.evaluate(of_before, go_on)
     assert "submit a new one" in caught.value.hint
+
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def test_a_file_of_the_hub_is_read_out_of_the_cache_within_reach(
+    own: Assign, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "cache" / "datasets--a--b"
+    blob, link = folder / "blobs" / "1", folder / "snapshots" / COMMIT / "text.txt"
+    for place in (blob, link):
+        place.parent.mkdir(parents=True)
+    shutil.copyfile(own().recipe.data.train, blob)
+    link.symlink_to(Path("..", "..", "blobs", "1"))
+    data = replace(own().recipe.data, train=f"hf://datasets/a/b@{COMMIT}/text.txt")
+    asked = replace(own(), recipe=replace(own().recipe, data=data))
+    found = Evaluator(CPU).evaluate(asked, go_on)
+    assert found.loss == Evaluator(CPU).evaluate(own(), go_on).loss
+    assert Inputs.of(found.versions) == stated(Evaluator(CPU), own())
+    model = Path(own().model_path)
+    with pytest.raises(CannotOpen, match="nothing that studies may read"):
+        Evaluator(CPU, reach=Reach([model])).evaluate(asked, go_on)
+    link.unlink()
+    with pytest.raises(CannotOpen, match="nothing is fetched") as caught:
+        Evaluator(CPU, reach=Reach([model, tmp_path])).evaluate(asked, go_on)
+    assert caught.value.hint.startswith("hf download a/b text.txt")
+
+
+def test_an_address_is_not_followed(own: Assign) -> None:
+    data = replace(own().recipe.data, train="http://169.254.169.254/latest/meta-data")
+    asked = replace(own(), recipe=replace(own().recipe, data=data))
+    with pytest.raises(CannotOpen, match="fetches anything"):
+        Evaluator(CPU).evaluate(asked, go_on)
 
 
 @pytest.fixture
