@@ -33,10 +33,10 @@ class Batch:
 
 def collate(examples: Sequence[Example], device: torch.device) -> Batch:
     """Pad ``examples`` into one batch on ``device``."""
-    inputs = pad_sequence([e.tokens[:-1] for e in examples], batch_first=True)
+    inputs = pad_sequence([e.tokens[:-1] for e in examples], batch_first=True).long()
     places = [e.predicted for e in examples]
     pairs = zip(examples, places, strict=True)
-    targets = torch.cat([e.tokens[place] for e, place in pairs]).to(device)
+    targets = torch.cat([e.tokens[place] for e, place in pairs]).long().to(device)
     if len(targets) == inputs.numel():
         return Batch(inputs.to(device), None, targets)
     width = inputs.shape[1]

@@ -205,5 +205,5 @@ def _example(tokens: Sequence[int], spans: _Spans, said: bytes) -> Example | Non
     firsts = [first for first, _ in there[1:]]
     ends = [end for _, end in there]
     passed = tuple(zip(ends[:-1], firsts, strict=True))
-    kept = torch.tensor(tokens[: ends[-1]], dtype=torch.int64)
+    kept = torch.tensor(tokens[: ends[-1]], dtype=torch.int32)
     return Example(kept, there[0][0], said, passed)

@@ -5,7 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from rankspace.data_shape import ShapeName
@@ -20,7 +22,7 @@ class Example:
     """Tokens to read and, from ``prompt`` on, to predict.
 
     Attributes:
-        tokens: Token ids, int64 ``(t,)`` with ``t >= 2``.
+        tokens: Token ids, int32 or int64 ``(t,)`` with ``t >= 2``.
         prompt: How many leading tokens are only read; at least 1, less than ``t``.
         said: Digest of the whole text, runs of white space taken as one; empty for a window.
         passed: Spans after ``prompt`` that are only read, too, as pairs of first and end: what
@@ -81,10 +83,10 @@ class Reading:
         return self.rows - len(self.examples)
 
 
-def windows(tokens: Sequence[int], length: int) -> tuple[Example, ...]:
+def windows(tokens: Sequence[int] | NDArray[np.int32], length: int) -> tuple[Example, ...]:
     """Cut a token stream into examples of ``length`` tokens that predict all but their first."""
     whole = len(tokens) // length * length
-    rows = torch.tensor(tokens[:whole], dtype=torch.int64).view(-1, length)
+    rows = torch.from_numpy(np.array(tokens[:whole], dtype=np.int32)).view(-1, length)
     return tuple(Example(row, 1) for row in rows)
 
 

@@ -13,6 +13,7 @@ from rankspace.data_shape import DataFormat, ShapeName
 from tuning.chat import read_chat
 from tuning.control_tokens import spelled
 from tuning.examples import FIELD, Example, Reading, digest, windows
+from tuning.long_text import tokens_of
 from tuning.reading.records import read_records, read_stream
 from tuning.reading.rows import Completion, Row
 from tuning.reading.shapes import shaped
@@ -55,7 +56,7 @@ def read_text(path: Path, tokenizer: Any, length: int) -> Reading:
     ``text``.
     """
     shape, text = read_stream(Source(FIELD, path))
-    examples = windows(_tokens(tokenizer, text, add_special_tokens=False), length)
+    examples = windows(tokens_of(tokenizer, text), length)
     return Reading(
         examples,
         len(examples),
@@ -107,7 +108,7 @@ def _reading(
         longest = max(longest, len(whole))
         prompt = prompt_of(head, whole, tokenizer.eos_token_id)
         if prompt >= 1 and len(whole[:length]) > prompt:
-            tokens = torch.tensor(whole[:length], dtype=torch.int64)
+            tokens = torch.tensor(whole[:length], dtype=torch.int32)
             examples.append(Example(tokens, prompt, digest(one.text)))
             cut += len(whole) > length
     return Reading(

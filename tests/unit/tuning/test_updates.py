@@ -27,7 +27,7 @@ def trained(model: Any) -> list[Parameter]:
 
 def gradients(model: Any, examples: Sequence[Example], most: float) -> list[Tensor]:
     """Of transformers' own loss; their common norm is cut to ``most``."""
-    tokens = torch.stack([example.tokens for example in examples])
+    tokens = torch.stack([example.tokens.long() for example in examples])
     found = torch.autograd.grad(model(input_ids=tokens, labels=tokens).loss, trained(model))
     norm = math.sqrt(sum(gradient.square().sum().item() for gradient in found))
     return [gradient * min(1.0, most / norm) for gradient in found]
