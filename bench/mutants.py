@@ -39,6 +39,7 @@ RESIDENT = "tests/unit/worker/test_resident.py"
 ROWS = "tests/unit/tuning/reading/test_rows.py"
 SPLIT = "tests/unit/tuning/test_split.py"
 TEXT_FILE = "tests/unit/tuning/reading/test_text_file.py"
+TOKENS = "tests/unit/tuning/test_token_cache.py"
 TRAINING = "tests/unit/tuning/test_training.py"
 UPDATES = "tests/unit/tuning/test_updates.py"
 WATCHDOG = "tests/unit/worker/test_watchdog.py"
@@ -167,6 +168,9 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
         ),
         "gzip unpacks without end": Mutant(
             "tuning/reading/text_file.py", "if size > MOST_BYTES:", "if False:", TEXT_FILE
+        ),
+        "damaged tokens are believed": Mutant(
+            "tuning/token_cache.py", "!= hashes[name] for", "== 0 for", TOKENS
         ),
         "a line separator ends a row": Mutant(
             "tuning/reading/json_records.py", r'text.split("\n")', "text.splitlines()", ROWS

@@ -14,10 +14,13 @@ from rankspace.observation import DataCounts
 from rankspace.recipe import Data, Inputs, Recipe
 from rankspace.trial import Split
 from tuning.examples import FIELD, Example, Reading
+from tuning.file_hash import FileHashes
 from tuning.readers import READERS
 from tuning.reading.hub import located
+from tuning.reading.tables import delimiter_of
 from tuning.repeats import label_repeats
 from tuning.seeds import stream_seed
+from tuning.token_cache import TokenCache, key_of
 
 HELD_OUT = "recipe.data.held_out"
 
@@ -59,8 +62,17 @@ def prepare(data: Data, length: int, tokenizer: Any) -> Dataset:
             answers that nothing would end.
         CannotOpen: A file this machine cannot read.
     """
+    return divide(data, length, read(data, length, tokenizer))
+
+
+def read(data: Data, length: int, tokenizer: Any) -> Reading:
+    """Read and tokenise ``data``; raises what ``prepare`` does, but for what too few lead to."""
     _check_end(data, tokenizer)
-    reading = READERS[data.format](located(FIELD, data.train), tokenizer, length)
+    return READERS[data.format](located(FIELD, data.train), tokenizer, length)
+
+
+def divide(data: Data, length: int, reading: Reading) -> Dataset:
+    """Hold out what ``prepare`` says; raises what too few examples, or too equal ones, lead to."""
     if len(reading) <= data.held_out:
         raise _too_few(data, reading, length)
     labels = label_repeats(reading.examples)
@@ -161,10 +173,14 @@ def _shuffled(count: int) -> list[int]:
 
 
 class DatasetCache:
-    """Keeps the ``capacity`` data sets prepared last, so that a study's trials tokenise once."""
+    """Keeps the ``capacity`` data sets prepared last, so that a study's trials tokenise once.
 
-    def __init__(self, capacity: int = 4) -> None:
+    What is tokenised is also kept in ``tokens``, if given, for whoever runs next.
+    """
+
+    def __init__(self, capacity: int = 4, tokens: TokenCache | None = None) -> None:
         self._capacity = capacity
+        self._tokens = tokens
         self._datasets: dict[_Key, Dataset] = {}
 
     def dataset(self, recipe: Recipe, inputs: Inputs, tokenizer: Any) -> Dataset:
@@ -180,10 +196,28 @@ class DatasetCache:
         """
         key = _key(recipe, inputs)
         if key not in self._datasets:
-            self._datasets[key] = prepare(recipe.data, recipe.sequence_length, tokenizer)
+            reading = self._reading(recipe, inputs, tokenizer)
+            self._datasets[key] = divide(recipe.data, recipe.sequence_length, reading)
             while len(self._datasets) > self._capacity:
                 del self._datasets[next(iter(self._datasets))]
         return self._datasets[key]
+
+    def _reading(self, recipe: Recipe, inputs: Inputs, tokenizer: Any) -> Reading:
+        data, length = recipe.data, recipe.sequence_length
+        if self._tokens is None:
+            return read(data, length, tokenizer)
+        path = located(FIELD, data.train)
+        key = key_of(
+            inputs=inputs.stated(),
+            format=data.format,
+            length=length,
+            delimiter=delimiter_of(path),
+        )
+        return self._tokens.reading(
+            key,
+            lambda: read(data, length, tokenizer),
+            lambda: FileHashes().of(FIELD, str(path)) == inputs.data,
+        )
 
     def forget(self, recipe: Recipe, inputs: Inputs) -> None:
         """Drop what was prepared while the file turned out to be another."""

@@ -6,6 +6,7 @@ import structlog
 import torch
 
 from rankspace.errors import InvalidInput, RankspaceError, Unauthenticated
+from tuning.token_cache import TokenCache
 from worker import logs
 from worker.identity.joining import key_of
 from worker.identity.own_key import OwnKey
@@ -77,7 +78,7 @@ def _work(settings: Settings, local_key: Path | None) -> None:
             settings.worker,
             service,
             renewer,
-            Evaluator(device, reach=_reach(settings, local_key)),
+            Evaluator(device, reach=_reach(settings, local_key), tokens=_tokens(settings)),
             spool,
             drain=drain,
             patience=_patience(settings),
@@ -87,9 +88,21 @@ def _work(settings: Settings, local_key: Path | None) -> None:
 
 
 def _reach(settings: Settings, local_key: Path | None) -> Reach:
-    own = (settings.key_file, settings.join_token_file, settings.spool_directory)
+    own = (
+        settings.key_file,
+        settings.join_token_file,
+        settings.spool_directory,
+        settings.token_directory,
+    )
     home = local_key.parent if local_key else None
     return Reach(settings.roots, [path for path in (*own, home) if path])
+
+
+def _tokens(settings: Settings) -> TokenCache:
+    def told(error: OSError) -> None:
+        log.warning("tokens_not_kept", problem=error.strerror or str(error))
+
+    return TokenCache(settings.token_directory, told=told)
 
 
 def _client(settings: Settings, key: str, attempts: int) -> LeaseClient:

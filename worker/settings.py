@@ -21,6 +21,10 @@ def _spool_directory() -> Path:
     return Path(platformdirs.user_state_dir("rankadaptor", appauthor=False)) / "spool"
 
 
+def _token_directory() -> Path:
+    return Path(platformdirs.user_cache_dir("rankadaptor", appauthor=False)) / "tokens"
+
+
 class Settings(BaseSettings):
     """How a worker runs.
 
@@ -38,6 +42,8 @@ class Settings(BaseSettings):
         cpu_threads: Threads of one operation on the CPU; None leaves it to torch.
         spool_directory: Where undelivered reports wait, and the key of a worker that joined;
             workers may share it, and deliver what another one left behind.
+        token_directory: Where tokenised data are kept, so that the next worker need not make them
+            anew; workers of one user may share it.
         wait_seconds: How long one claim may wait for work.
         away_seconds: Pause after the service did not answer.
         max_trials: Leave after so many trials.
@@ -63,6 +69,7 @@ class Settings(BaseSettings):
     roots: Annotated[tuple[Path, ...], NoDecode] = ()
     cpu_threads: int | None = Field(default=None, ge=1)
     spool_directory: Path = Field(default_factory=_spool_directory)
+    token_directory: Path = Field(default_factory=_token_directory)
     wait_seconds: float = Field(default=20.0, ge=0, le=30)
     away_seconds: float = Field(default=5.0, gt=0)
     max_trials: int | None = Field(default=None, ge=1)

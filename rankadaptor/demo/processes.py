@@ -44,6 +44,7 @@ def workers(count: int, url: str, home: Path, logs: Path) -> Iterator[Sequence["
             environment = {
                 "OMP_NUM_THREADS": "1",
                 "RANKADAPTOR_SPOOL_DIRECTORY": str(home / f"spool-{number}"),
+                "RANKADAPTOR_TOKEN_DIRECTORY": str(home / "tokens"),
             }
             log = logs / f"worker-{number}.log"
             started.append(stack.enter_context(_running(command, log, environment)))

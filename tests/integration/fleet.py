@@ -103,6 +103,7 @@ class Fleet:
         environment |= {
             "RANKADAPTOR_AWAY_SECONDS": "0.5",
             "RANKADAPTOR_SPOOL_DIRECTORY": str(self.home / f"spool-{name}"),
+            "RANKADAPTOR_TOKEN_DIRECTORY": str(self.home / "tokens"),
         }
         with (self.logs / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(

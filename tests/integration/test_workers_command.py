@@ -23,6 +23,7 @@ def _worker(url: str, home: Path, **environment: str) -> "subprocess.CompletedPr
         env={
             **{k: v for k, v in os.environ.items() if not k.startswith("RANKADAPTOR_")},
             "RANKADAPTOR_SPOOL_DIRECTORY": str(home / "spool"),
+            "RANKADAPTOR_TOKEN_DIRECTORY": str(home / "tokens"),
             "RANKADAPTOR_DATA_DIRECTORY": str(home / "elsewhere"),
             "RANKADAPTOR_WAIT_SECONDS": "0",
             **environment,

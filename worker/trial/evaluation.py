@@ -23,6 +23,7 @@ from tuning.examples import FIELD
 from tuning.file_hash import FileHashes
 from tuning.measuring import mean_loss, text_losses
 from tuning.reading.hub import located
+from tuning.token_cache import TokenCache
 from tuning.training import OnStep, Training, train
 from worker.trial.export import check_room, export
 from worker.trial.inputs import changed_meanwhile, check_data_file, check_inputs
@@ -49,12 +50,16 @@ class Evaluator:
     """Runs assignments on one device; model and data stay between them."""
 
     def __init__(
-        self, device: torch.device, back_end: str = "peft", reach: Reach | None = None
+        self,
+        device: torch.device,
+        back_end: str = "peft",
+        reach: Reach | None = None,
+        tokens: TokenCache | None = None,
     ) -> None:
         self._device = device
         self._back_end: AdapterBackEnd = ADAPTER_BACK_ENDS[back_end]
         self._residence = Residence(device)
-        self._datasets = DatasetCache()
+        self._datasets = DatasetCache(tokens=tokens)
         self._hashes = FileHashes()
         self._reach = reach or Reach()
 
