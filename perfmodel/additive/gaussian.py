@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import linalg
+from scipy.linalg import LinAlgError, lapack
 
 from perfmodel.arrays import Floats
 
@@ -35,8 +35,8 @@ class Gaussian:
     def factor(self) -> Floats:
         """Lower Cholesky factor of ``rows diag(prior_variance) rows^T + 1``, ``(n, n)``."""
         covariance = (self.rows * self.prior_variance) @ self.rows.T
-        covariance[np.diag_indices_from(covariance)] += 1.0
-        return np.asarray(linalg.cholesky(covariance, lower=True, check_finite=False))
+        covariance.flat[:: len(covariance) + 1] += 1.0
+        return _cholesky(covariance)
 
     def extended(self, row: Floats, target: float) -> "Gaussian":
         """Condition on one more measurement: ``O(n p + n^2)``."""
@@ -97,12 +97,37 @@ class Gaussian:
 
     def _pulled(self, start: Floats, targets: Floats) -> Floats:
         residual = self._solved(targets - self.rows @ start)
-        dual = linalg.solve_triangular(
-            self.factor, residual, lower=True, trans=1, check_finite=False
-        )
+        dual = _solved(self.factor, residual, is_transposed=True)
         return np.asarray(start + self.prior_variance * (self.rows.T @ dual))
 
     def _solved(self, right: Floats) -> Floats:
-        return np.asarray(
-            linalg.solve_triangular(self.factor, right, lower=True, check_finite=False)
-        )
+        return _solved(self.factor, right)
+
+
+# What scipy.linalg checks and wraps around these two costs several times a small matrix's share.
+
+
+def _cholesky(matrix: Floats) -> Floats:
+    """Lower factor of a symmetric matrix, which is overwritten.
+
+    Raises:
+        LinAlgError: It is not positive definite.
+    """
+    if not matrix.size:
+        return matrix
+    factor, info = lapack.dpotrf(matrix, lower=True, overwrite_a=True)
+    if info:
+        raise LinAlgError(f"the {info}-th leading minor is not positive")
+    return np.asarray(factor)
+
+
+def _solved(factor: Floats, right: Floats, *, is_transposed: bool = False) -> Floats:
+    """``factor^-1 right``, or that of the transposed, for a lower triangle ``(n, n)``."""
+    if not right.size:
+        return right
+    is_lower = factor.flags.f_contiguous  # LAPACK reads rows as columns
+    given = factor if is_lower else factor.T
+    found, info = lapack.dtrtrs(given, right, lower=is_lower, trans=is_transposed == is_lower)
+    if info:
+        raise LinAlgError(f"there is a zero at {info - 1} of the diagonal")
+    return np.asarray(found)
