@@ -1,5 +1,6 @@
 """The real pretrained stories260k: 5 blocks, 8 heads on 4 key/value heads, tied embedding."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,24 @@ pytestmark = pytest.mark.slow
 MIDDLE = (1, 2, 3)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def dense(stories: Path) -> LoadedModel:
     return container.load(stories)
 
 
+@pytest.fixture(scope="module")
+def taylor(stories: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("stories") / "c"
+    _compress(stories, target, PrunerName.TAYLOR)
+    return target
+
+
 @pytest.fixture
+def pruned(taylor: Path) -> LoadedModel:
+    return container.load(taylor)
+
+
+@pytest.fixture(scope="module")
 def windows(dense: LoadedModel, stories: Path) -> torch.Tensor:
     return draw_windows(CalibrationText(stories / "sample.txt", 100, 128, seed=7), dense.tokenizer)
 
@@ -35,10 +48,9 @@ def loss(loaded: LoadedModel, windows: torch.Tensor) -> float:
     return float(next_token_loss(loaded.model, windows))
 
 
-def prune(stories: Path, target: Path, method: PrunerName) -> LoadedModel:
+def _compress(stories: Path, target: Path, method: PrunerName) -> None:
     settings = PruningSettings(MIDDLE, 0.5, method)
     compress(stories, target, settings, CalibrationText(stories / "sample.txt"))
-    return container.load(target)
 
 
 @torch.no_grad()
@@ -51,23 +63,23 @@ def test_it_loads_exactly_as_transformers_does(
 
 
 def test_half_of_three_blocks_costs_about_two_nats(
-    dense: LoadedModel, stories: Path, windows: torch.Tensor, tmp_path: Path
+    dense: LoadedModel, pruned: LoadedModel, windows: torch.Tensor
 ) -> None:
     assert loss(dense, windows) == pytest.approx(1.51, abs=0.03)
-    pruned = prune(stories, tmp_path / "c", PrunerName.TAYLOR)
     assert 3.0 < loss(pruned, windows) < 3.7
     sizes = {(b.heads, b.kv_heads, b.ffn) for b in pruned.structure.blocks[1:4]}
     assert sizes == {(4, 2, 86)}
 
 
-def test_taylor_beats_the_controls(stories: Path, windows: torch.Tensor, tmp_path: Path) -> None:
-    names = (PrunerName.TAYLOR, PrunerName.MAGNITUDE, PrunerName.RANDOM)
-    taylor, *controls = (loss(prune(stories, tmp_path / name, name), windows) for name in names)
-    assert taylor < min(controls)
+def test_taylor_beats_the_controls(
+    stories: Path, pruned: LoadedModel, windows: torch.Tensor, tmp_path: Path
+) -> None:
+    for control in (PrunerName.MAGNITUDE, PrunerName.RANDOM):
+        _compress(stories, tmp_path / control, control)
+        assert loss(pruned, windows) < loss(container.load(tmp_path / control), windows)
 
 
-def test_a_pruned_model_still_writes(stories: Path, tmp_path: Path) -> None:
-    pruned = prune(stories, tmp_path / "c", PrunerName.TAYLOR)
+def test_a_pruned_model_still_writes(pruned: LoadedModel) -> None:
     model: Any = pruned.model
     prompt: Any = pruned.tokenizer("Once upon a time", return_tensors="pt")
     written = model.generate(prompt.input_ids, max_new_tokens=20, min_new_tokens=20)
@@ -75,13 +87,13 @@ def test_a_pruned_model_still_writes(stories: Path, tmp_path: Path) -> None:
 
 
 def test_damage_grows_with_depth(
-    dense: LoadedModel, stories: Path, windows: torch.Tensor, tmp_path: Path
+    dense: LoadedModel, pruned: LoadedModel, taylor: Path, windows: torch.Tensor, tmp_path: Path
 ) -> None:
-    pruned = prune(stories, tmp_path / "c", PrunerName.TAYLOR)
     profiles = profile(pruned, windows[:10], dense)
     errors = [entry.reconstruction_error or 0.0 for entry in profiles[::7]]
     assert errors[0] == 0.0
     assert errors == sorted(errors)
-    described = container.write_profiles(tmp_path / "c", profiles)
+    copy = shutil.copytree(taylor, tmp_path / "c")
+    described = container.write_profiles(copy, profiles)
     assert described.fingerprint == pruned.description.fingerprint
     assert described.profiles == profiles
