@@ -19,6 +19,8 @@ from rankadaptor.meta.surfaces import recorded_studies, recorded_study
 from rankspace.errors import InvalidInput, UnsupportedVersion
 from tests.unit.service.driver import Service, model, score, start, study
 
+pytestmark = pytest.mark.slow
+
 DATA = Path(__file__).parents[3] / "bench" / "surfaces" / "data"
 BLOCKS = ("stories-half-1to3-block.jsonl", "stdlib-hard-0to3-block.jsonl")
 """The two smallest surfaces: of two base models."""
@@ -43,7 +45,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with running.client:
         profiled = {**model(), "profiles": [_profile(m) for m in model()["matrices"]]}
         assert running.post("/v1/models", profiled).status_code == 201
-        search = {**study()["search"], "budget": {"parameters": "uniform:2", "trials": 40}}
+        search = {**study()["search"], "budget": {"parameters": "uniform:2", "trials": 12}}
         assert running.post("/v1/studies", study(search=search)).status_code == 201
         running.work()
         assert running.post("/v1/studies", study(name="unfinished")).status_code == 201
@@ -128,14 +130,13 @@ def test_a_source_must_be_named(command: str, tmp_path: Path) -> None:
     assert not (tmp_path / "x").exists()
 
 
-@pytest.mark.slow
 def test_a_finished_study_is_read_from_the_database(done: Service) -> None:
     (found,) = finished_studies(database(done))
     assert found.name.startswith("tiny (st_")
     assert len(found.context.profiles) == len(found.space.layers) == 12
     assert found.context.steps == 10
     assert found.family == "LlamaForCausalLM, 3 blocks, width 32"
-    assert len(found.observations) == 40
+    assert len(found.observations) == 12
     expected = [_score_of(found, seen.rank_vector.ranks, seen.seed) for seen in found.observations]
     assert [seen.score for seen in found.observations] == expected
 
