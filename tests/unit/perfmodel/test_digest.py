@@ -6,8 +6,17 @@ import pytest
 from perfmodel import ModelState, digest, learn, propose, random_vectors, start
 from rankspace import Layer, Observation, SearchSpace
 
+pytestmark = pytest.mark.slow
+
 LAYERS = tuple(Layer(f"{i}", 3 + i, i // 2, "qv"[i % 2]) for i in range(8))
 SPACE = SearchSpace(LAYERS, (0, 1, 2, 4), 2 * sum(layer.parameters_per_rank for layer in LAYERS))
+EAGER = 12
+"""Scores that are each refitted: few, so that short histories have more."""
+
+
+@pytest.fixture(autouse=True)
+def _soon_not_eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("perfmodel.additive.posterior.EAGER", EAGER)
 
 
 def _learned(count: int, strategy: str = "additive") -> ModelState:
@@ -19,7 +28,7 @@ def _learned(count: int, strategy: str = "additive") -> ModelState:
     return learn(start(SPACE, strategy=strategy), [failed, *seen])
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 63, 64, 65, 150])
+@pytest.mark.parametrize("count", [0, 1, 2, EAGER - 1, EAGER, EAGER + 1, 5 * EAGER])
 def test_pieces_and_whole_agree_to_the_last_bit(count: int) -> None:
     whole, pieces = _learned(count), _learned(count)
     steps = 1
@@ -33,7 +42,7 @@ def test_pieces_and_whole_agree_to_the_last_bit(count: int) -> None:
 
 
 def test_a_state_half_digested_is_equal_and_learns_on() -> None:
-    whole, pieces = _learned(80), _learned(80)
+    whole, pieces = _learned(2 * EAGER), _learned(2 * EAGER)
     assert not digest(pieces)
     assert pieces == whole
     more = [Observation(vector, 1.0) for vector in random_vectors(SPACE, 5, seed=2)]

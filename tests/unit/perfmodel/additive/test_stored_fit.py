@@ -14,9 +14,11 @@ from perfmodel.additive.fit import Fit, refit
 from perfmodel.arrays import Floats
 from rankspace import Layer, Observation, SearchSpace
 
+pytestmark = pytest.mark.slow
+
 LAYERS = tuple(Layer(f"{i}", 3 + i, i // 2, "qv"[i % 2]) for i in range(8))
 SPACE = SearchSpace(LAYERS, (0, 1, 2, 4), 2 * sum(layer.parameters_per_rank for layer in LAYERS))
-KNOWN, MORE = 40, 12
+KNOWN, MORE = 24, 8
 
 
 def _history() -> list[Observation]:
