@@ -45,7 +45,7 @@ demo: $(STAMP)   ## Run the whole product on real input, in minutes
 
 # One process more than cores: the tests of real servers wait much of their time.
 test: $(STAMP)   ## Run every test, on all cores
-	@$(BIN)/pytest -q -n "$$($(PYTHON) -c 'import os; print(os.cpu_count() + 1)')" --dist worksteal
+	@$(BIN)/pytest -q -n "$$($(PYTHON) -c 'import os; print(os.cpu_count() + 1)')" --dist loadscope
 
 check: $(STAMP)  ## Format, lint, types, layering and the quick unit and contract tests
 	@$(MAKE) --no-print-directory --jobs=4 lint types layers quick
@@ -61,7 +61,7 @@ layers: $(STAMP)
 	@$(BIN)/lint-imports --no-cache > /tmp/rankadaptor-lint-imports.$$$$ || { cat /tmp/rankadaptor-lint-imports.$$$$; exit 1; }
 
 quick: $(STAMP)
-	@$(BIN)/pytest -q -n logical --dist worksteal -m "not slow and not postgresql" \
+	@$(BIN)/pytest -q -n logical --dist loadscope -m "not slow and not postgresql" \
 		--durations=5 --durations-min=1 tests/unit tests/contract
 
 bench: $(STAMP)  ## Run the measured comparisons in their short form

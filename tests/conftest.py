@@ -8,15 +8,22 @@ processes that tests start.
 import faulthandler
 import gc
 import os
+from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 for library in ("OPENBLAS", "OMP", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 gc.disable()
 """Until all is imported and collected, hardly any of which is garbage."""
+
+INTEGRATION = "tests/integration"
+WEIGHTS = {"integration": 1_000, "slow": 10, "postgresql": 3}
+"""About what a test takes, a quick one 1: modules are begun with those that take longest."""
 
 EXIT_SECONDS = 60
 """What Python is given to end once the tests have: a thread of a failed test may wait for ever."""
@@ -27,7 +34,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "postgresql" in _parameters(item) or "postgres" in getattr(item, "fixturenames", ()):
             item.add_marker("postgresql")
-    items.sort(key=_rank)
+    weights: Counter[str] = Counter()
+    for item in items:
+        weights[_module(item.nodeid)] += _weight(item)
+    items.sort(key=lambda item: -weights[_module(item.nodeid)])
 
 
 def pytest_collection_finish() -> None:
@@ -45,6 +55,22 @@ def _parameters(item: pytest.Item) -> Iterable[object]:
     return () if call is None else call.params.values()
 
 
-def _rank(item: pytest.Item) -> int:
-    marks = ("integration", "slow")
-    return next((at for at, mark in enumerate(marks) if item.get_closest_marker(mark)), len(marks))
+def _module(nodeid: str) -> str:
+    """What is dealt as one: a module; the integration tests, each of which takes all cores."""
+    path = nodeid.partition("::")[0]
+    return INTEGRATION if path.startswith(INTEGRATION) else path
+
+
+def _weight(item: pytest.Item) -> int:
+    return next((weight for mark, weight in WEIGHTS.items() if item.get_closest_marker(mark)), 1)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Deal whole modules in the order they lie: what their tests share is made once."""
+    if config.getoption("dist") != "loadscope":
+        return None
+    config.option.loadscopereorder = False
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = _module
+    return scheduler
