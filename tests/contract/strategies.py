@@ -26,6 +26,7 @@ SLOW = {StrategyName.XGBOOST, StrategyName.RANKADAPTOR, StrategyName.TPE, Strate
 """Tens of milliseconds and more per proposal: held to the contract on fewer and smaller spaces."""
 
 TELLING = ("fixed layers", "full matrices", "all fixed", "one layer", "one rank")
+"""Spaces that the slow ones and `make check` make do with."""
 
 HAS_TORCH = find_spec("torch") is not None
 
@@ -38,10 +39,14 @@ RUNNABLE = [
 """Those that search and whose library is there."""
 
 
+def _marks(strategy: StrategyName, *, is_slow: bool = False) -> list[pytest.MarkDecorator]:
+    return [*MARKS.get(strategy, []), *([pytest.mark.slow] if is_slow else [])]
+
+
 def some(*left_out: StrategyName) -> pytest.MarkDecorator:
     """Run on every strategy but those left out."""
     chosen = [
-        pytest.param(strategy, id=strategy.value, marks=MARKS.get(strategy, []))
+        pytest.param(strategy, id=strategy.value, marks=_marks(strategy))
         for strategy in StrategyName
         if strategy not in left_out
     ]
@@ -51,7 +56,12 @@ def some(*left_out: StrategyName) -> pytest.MarkDecorator:
 def on_spaces(*left_out: StrategyName) -> pytest.MarkDecorator:
     """Run on every strategy but those left out, and on spaces of every shape."""
     pairs = [
-        pytest.param(strategy, shape, id=f"{strategy}-{shape}", marks=MARKS.get(strategy, []))
+        pytest.param(
+            strategy,
+            shape,
+            id=f"{strategy}-{shape}",
+            marks=_marks(strategy, is_slow=shape not in TELLING),
+        )
         for strategy in StrategyName
         for shape in SPACES
         if strategy not in left_out and (strategy not in SLOW or shape in TELLING)
@@ -109,7 +119,12 @@ def searched(strategy: StrategyName, shape: str) -> ModelState:
 
 
 TINY_PAIRS = [
-    pytest.param(strategy, tiny, id=f"{strategy}-{tiny}", marks=MARKS.get(strategy, []))
+    pytest.param(
+        strategy,
+        tiny,
+        id=f"{strategy}-{tiny}",
+        marks=_marks(strategy, is_slow=tiny.endswith("budget")),
+    )
     for strategy in StrategyName
     for tiny in TINY
     if strategy not in REPEATING and (strategy not in SLOW or not tiny.endswith("budget"))

@@ -157,6 +157,7 @@ def test_the_taught_arm_is_asked_only_where_something_teaches_it() -> None:
         assert (taught is not None) == (seed < 12)
 
 
+@pytest.mark.slow
 def test_no_task_starts_after_the_deadline() -> None:
     def waiting() -> Iterator[Task]:
         yield Task("separable", 8, 0, "swap", (2,))

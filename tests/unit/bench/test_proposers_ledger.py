@@ -98,6 +98,7 @@ def test_our_own_answers_are_taken_up_only_from_where_they_were_left(tmp_path: P
     assert again.waiting == (asked[1],)
 
 
+@pytest.mark.slow
 def test_the_first_seed_may_be_one_that_nobody_has_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,6 +25,7 @@ def long_text(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_every_pruner_at_every_setting_is_in_the_last_line(
     plain: Path,
     long_text: Path,

@@ -13,6 +13,8 @@ from pruning.container.tokenizer import PROBE, tokenizer_hash
 from rankspace.errors import InvalidContainer
 from tests.unit.pruning.conftest import make_model
 
+pytestmark = pytest.mark.slow
+
 TEXT = "The girl said: don't go!\n  Then she ran home in 1984, cafe\u0301."
 CLASSES = [
     "PreTrainedTokenizerFast",

@@ -20,6 +20,8 @@ from tuning.examples import Example, windows
 from tuning.measuring import mean_loss
 from tuning.training import Training, train
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 STEPS = 8
 OPTIMIZER = Optimizer(learning_rate=1e-2, warmup_steps=2, gradient_clip=0.05, weight_decay=0.1)

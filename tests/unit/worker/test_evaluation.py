@@ -24,6 +24,8 @@ from tuning.measuring import mean_loss
 from worker.trial.evaluation import Evaluator
 from worker.trial.export import readme_of
 
+pytestmark = pytest.mark.slow
+
 Assign = Callable[..., Assignment]
 CPU = torch.device("cpu")
 
@@ -223,7 +225,6 @@ def test_a_recovery_is_not_begun_where_its_adapter_finds_no_room(
     evaluator.evaluate(assign(), noted, tmp_path / "a.adapter")
 
 
-@pytest.mark.slow
 def test_a_changed_base_is_found_and_loaded_anew(assign: Assign) -> None:
     evaluator = Evaluator(CPU)
     first = evaluator.evaluate(assign(), go_on)

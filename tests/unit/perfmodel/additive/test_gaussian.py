@@ -37,6 +37,7 @@ def test_measurements_one_by_one_equal_all_at_once() -> None:
     assert grown.factor == pytest.approx(given().factor)
 
 
+@pytest.mark.slow
 def test_draws_have_the_moments() -> None:
     mean, covariance = textbook()
     rng = np.random.default_rng(1)

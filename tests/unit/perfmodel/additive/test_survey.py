@@ -13,6 +13,8 @@ from rankspace import Layer, Observation, RankVector, SearchSpace
 from rankspace.errors import InvalidInput
 from rankspace.observation import Surveyed
 
+pytestmark = pytest.mark.slow
+
 LAYERS, SCORED, TRIALS, NOISE = 24, 60, 6, 0.7
 SPACE = SearchSpace(
     tuple(Layer(f"layer.{i}", 10 + 3 * (i % 4)) for i in range(LAYERS)), (0, 1, 2, 4, 8), 600
@@ -54,7 +56,6 @@ def mean_gains(seeds: Sequence[int], **how: bool) -> float:
     return float(np.mean([gain(seed, survey(seed, **how)) for seed in seeds]))
 
 
-@pytest.mark.slow
 def test_a_survey_finds_more_and_a_permuted_one_loses_little() -> None:
     seeds = range(4)
     plain = float(np.mean([gain(seed, ()) for seed in seeds]))

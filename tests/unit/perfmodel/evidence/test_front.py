@@ -15,6 +15,8 @@ from rankspace import Context, Layer, LayerProfile, Observation, RankVector, Sea
 from rankspace.front import FrontPoint
 from rankspace.study import StrategyName
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("q_proj", "v_proj", "up_proj")
 WORTH = {"q_proj": 0.05, "v_proj": 1.0, "up_proj": 0.4}
 SPACE = SearchSpace(

@@ -294,6 +294,7 @@ def test_the_verdict_does_not_depend_on_the_order_of_arrival() -> None:
     assert next_step(ARMS, scored[::-1], Verify(), SEEDS, space=SPACE, trials=40) == verdict
 
 
+@pytest.mark.slow
 def test_without_an_effect_better_is_rare_and_the_interval_covers() -> None:
     plan = Verify(max_trials=60)
     found = [verify(noisy({}, np.random.default_rng(seed)), plan=plan)[0] for seed in range(300)]

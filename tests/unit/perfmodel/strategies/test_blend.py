@@ -12,6 +12,8 @@ from perfmodel.strategies.blending.beliefs import Beliefs
 from perfmodel.strategies.blending.review import LEAST, due
 from rankspace import Layer, Observation, RankVector, SearchSpace
 
+pytestmark = pytest.mark.slow
+
 LAYERS = tuple(Layer(f"{at}", 5 + at % 3) for at in range(10))
 SPACE = SearchSpace(LAYERS, (0, 1, 2, 4, 8), 3 * sum(layer.parameters_per_rank for layer in LAYERS))
 

@@ -14,6 +14,8 @@ from perfmodel.strategies.blending.beliefs import Beliefs
 from perfmodel.strategies.caution import BLOCK, cautious, lacking
 from rankspace import Layer, Observation, RankVector, SearchSpace
 
+pytestmark = pytest.mark.slow
+
 EVEN, BOLD, TIMID = RankVector((2, 2)), RankVector((4, 0)), RankVector((3, 1))
 
 

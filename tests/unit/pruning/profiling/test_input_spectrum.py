@@ -22,6 +22,8 @@ from pruning.profiling.profile import profile
 from rankspace.errors import InvalidInput
 from rankspace.layer_profile import MOST_SHARES
 
+pytestmark = pytest.mark.slow
+
 
 def tokens(count: int, width: int) -> torch.Tensor:
     """Vectors whose directions count ever less, around a mean that is far from 0."""
