@@ -1,14 +1,15 @@
 """The real pretrained model, pruned once for all tests, and a study on it."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from subprocess import run
 
 import pytest
+from typer.testing import CliRunner
 
+from rankadaptor.cli import app
 from rankadaptor.study_file import read_study
 from rankspace.study import Study
+from tests.integration import forked
 from tests.integration.fleet import Fleet
 
 STORIES = Path(__file__).parents[2].parent / "shared" / "data" / "stories260k"
@@ -30,6 +31,11 @@ recover: {{steps: 6}}
 """
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _import_once() -> None:
+    forked.import_once()
+
+
 @pytest.fixture(scope="session")
 def pruned_stories(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Half of blocks 1 to 3 of stories260k removed, by the command a person would type."""
@@ -38,7 +44,7 @@ def pruned_stories(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("stories")
     command = ["compress", "taylor", str(STORIES), str(home / "pruned")]
     command += ["--text", str(STORIES / "sample.txt"), "--ratio", "0.5", "--blocks", "1-3"]
-    run([sys.executable, "-m", "rankadaptor.cli", *command], check=True, capture_output=True)
+    assert CliRunner().invoke(app, command, catch_exceptions=False).exit_code == 0
     return home
 
 

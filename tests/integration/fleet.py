@@ -2,13 +2,14 @@
 
 import os
 import signal
-import subprocess
-import sys
+from functools import partial
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from rankadaptor.client import Client
+from tests.integration import forked
 from tests.services import free_port
 from tests.waiting import wait_for
 
@@ -29,7 +30,7 @@ class Fleet:
         self.logs = home / "logs"
         self.logs.mkdir(parents=True)
         self.port = free_port()
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.processes: dict[str, BaseProcess] = {}
         self._number = 0
 
     def __enter__(self) -> Self:
@@ -41,9 +42,8 @@ class Fleet:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for process in self.processes.values():
-            process.kill()
-            process.wait()
+        for name in list(self.processes):
+            self.kill(name)
 
     @property
     def url(self) -> str:
@@ -83,15 +83,20 @@ class Fleet:
     def kill(self, name: str) -> None:
         """SIGKILL: no time to say good-bye."""
         process = self.processes.pop(name)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.join()
 
     def stop(self, name: str) -> None:
         """SIGSTOP: it does nothing until it is told to ``go_on``, or killed."""
-        self.processes[name].send_signal(signal.SIGSTOP)
+        self._signal(name, signal.SIGSTOP)
 
     def go_on(self, name: str) -> None:
-        self.processes[name].send_signal(signal.SIGCONT)
+        self._signal(name, signal.SIGCONT)
+
+    def _signal(self, name: str, number: int) -> None:
+        pid = self.processes[name].pid
+        assert pid is not None
+        os.kill(pid, number)
 
     def unanswered(self, worker: str) -> int:
         """How often ``worker`` has said that the service did not answer a claim or a report."""
@@ -105,11 +110,5 @@ class Fleet:
             "RANKADAPTOR_SPOOL_DIRECTORY": str(self.home / f"spool-{name}"),
             "RANKADAPTOR_TOKEN_DIRECTORY": str(self.home / "tokens"),
         }
-        with (self.logs / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(
-                [sys.executable, "-m", "rankadaptor.cli", *command],
-                cwd="/",
-                env=environment,
-                stdout=log,
-                stderr=log,
-            )
+        work = partial(forked.command, command)
+        self.processes[name] = forked.start(work, environment, self.logs / f"{name}.log")

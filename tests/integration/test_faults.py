@@ -161,4 +161,4 @@ def test_a_killed_service_loses_nothing_of_two_workers(fleet: Fleet, pruned_stor
         wait_for(lambda: client.study(study)["state"] == "done", STUDY_SECONDS)
         assert_each_counted_once(client, study)
     assert_replays(fleet, study)
-    assert all(process.poll() is None for process in fleet.processes.values())
+    assert all(process.is_alive() for process in fleet.processes.values())

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import httpx
 import pytest
 
 from rankspace.study import ACTIVE
+from tests.integration import forked
 from tests.services import free_port
 from tests.unit.service.driver import holding, measurement, model, score, study
 from tests.waiting import wait_for
@@ -61,6 +63,7 @@ class Process:
 
     def __init__(self, directory: Path, **environment: str) -> None:
         self.directory, self.port = directory, free_port()
+        self.log = directory.parent / "log"
         self._environment = (
             os.environ
             | environment
@@ -74,10 +77,7 @@ class Process:
         self.start()
 
     def start(self) -> None:
-        self.log = (self.directory.parent / "log").open("ab")
-        self.running = subprocess.Popen(
-            [sys.executable, "-c", SERVE], cwd="/", env=self._environment, stderr=self.log
-        )
+        self.running = forked.start(partial(forked.program, SERVE), self._environment, self.log)
         wait_for(self._is_ready, pause_seconds=0.1)
 
     def _is_ready(self) -> bool:
@@ -87,9 +87,10 @@ class Process:
             return False
 
     def stop(self, how: signal.Signals) -> None:
-        self.running.send_signal(how)
-        self.running.wait(timeout=30)
-        self.log.close()
+        assert self.running.pid is not None
+        os.kill(self.running.pid, how)
+        self.running.join(30)
+        assert not self.running.is_alive()
 
     def client(self, role: str) -> httpx.Client:
         key = (self.directory / f"{role}.key").read_text().strip()
@@ -105,7 +106,7 @@ def process(tmp_path: Path) -> Iterator[Process]:
     (tmp_path / "data").mkdir()
     process = Process(tmp_path / "data")
     yield process
-    if process.running.poll() is None:
+    if process.running.is_alive():
         process.stop(signal.SIGKILL)
 
 
@@ -170,8 +171,7 @@ def _report_into_a_kill(process: Process, worker: httpx.Client, lease: Any, afte
     with contextlib.suppress(httpx.TransportError):
         _report(worker, lease)
     killer.wait()
-    process.running.wait()
-    process.log.close()
+    process.running.join()
     process.start()
 
 
@@ -238,7 +238,7 @@ def test_sigterm_ends_open_streams_at_once_and_pages_come_back(process: Process)
     begin = time.monotonic()
     process.stop(signal.SIGTERM)
     assert time.monotonic() - begin < AT_ONCE_SECONDS
-    assert process.running.returncode in (0, -signal.SIGTERM)  # uvicorn passes the signal on
+    assert process.running.exitcode in (0, -signal.SIGTERM)  # uvicorn passes the signal on
     wait_for(lambda: all(page.ends == 1 for page in pages))
     process.start()
     wait_for(lambda: all(page.opened == 2 for page in pages))
@@ -276,7 +276,7 @@ def hooked(tmp_path: Path) -> Iterator[Process]:
         RANKADAPTOR_WEBHOOK_SECRET_FILE=str(tmp_path / "secret"),
     )
     yield process
-    if process.running.poll() is None:
+    if process.running.is_alive():
         process.stop(signal.SIGKILL)
 
 
@@ -304,7 +304,7 @@ def test_the_log_holds_no_secret(hooked: Process) -> None:
         assert {answer.status_code for answer in failed} == {503}
         admin.post("/v1/models", content=b'{"path": "' + issued["key"].encode())
     process.stop(signal.SIGTERM)
-    log = (process.directory.parent / "log").read_text()
+    log = process.log.read_text()
     for said in (
         '"event": "claimed"',
         '"event": "issued a key"',
@@ -363,7 +363,7 @@ def test_sigterm_ends_a_service_in_which_something_computes_for_ever(
         process.stop(signal.SIGTERM)  # fails if it takes half a minute
         with contextlib.suppress(httpx.HTTPError):
             asked.result()
-    assert process.running.returncode in (0, -signal.SIGTERM)
+    assert process.running.exitcode in (0, -signal.SIGTERM)
 
 
 def _typed(process: Process, *arguments: str, **environment: str) -> "subprocess.Popen[str]":

@@ -2,8 +2,7 @@
 
 import json
 import os
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,27 +10,26 @@ from typer.testing import CliRunner
 
 from rankadaptor.cli import app
 from rankadaptor.demo.processes import service
+from tests.integration import forked
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.integration
 
 
-def _worker(url: str, home: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Run a worker that leaves when there was nothing to do."""
+def _worker(url: str, home: Path, log: str, **environment: str) -> tuple[int | None, str]:
+    """Run a worker that leaves when there was nothing to do; return its status and its log."""
     command = ["worker", "--url", url, "--name", "gpu-0", "--until-idle-seconds", "0.2"]
-    return subprocess.run(
-        [sys.executable, "-m", "rankadaptor.cli", *command],
-        env={
-            **{k: v for k, v in os.environ.items() if not k.startswith("RANKADAPTOR_")},
-            "RANKADAPTOR_SPOOL_DIRECTORY": str(home / "spool"),
-            "RANKADAPTOR_TOKEN_DIRECTORY": str(home / "tokens"),
-            "RANKADAPTOR_DATA_DIRECTORY": str(home / "elsewhere"),
-            "RANKADAPTOR_WAIT_SECONDS": "0",
-            **environment,
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = {
+        **{k: v for k, v in os.environ.items() if not k.startswith("RANKADAPTOR_")},
+        "RANKADAPTOR_SPOOL_DIRECTORY": str(home / "spool"),
+        "RANKADAPTOR_TOKEN_DIRECTORY": str(home / "tokens"),
+        "RANKADAPTOR_DATA_DIRECTORY": str(home / "elsewhere"),
+        "RANKADAPTOR_WAIT_SECONDS": "0",
+        **environment,
+    }
+    process = forked.start(partial(forked.command, command), environment, home / log)
+    process.join(PATIENCE_SECONDS)
+    return process.exitcode, (home / log).read_text(encoding="utf-8")
 
 
 def test_a_worker_joins_is_listed_and_can_be_kept_from_trials(
@@ -48,13 +46,13 @@ def test_a_worker_joins_is_listed_and_can_be_kept_from_trials(
         monkeypatch.setenv("RANKADAPTOR_DATA_DIRECTORY", str(tmp_path / "home"))
         monkeypatch.delenv("RANKADAPTOR_KEY", raising=False)
         token = run("keys", "join-token", "rack 3", "--project", "ours", "--uses", "2").strip()
-        joined = _worker(admin.url, tmp_path, RANKADAPTOR_JOIN_TOKEN=token)
-        assert joined.returncode == 0, joined.stderr
-        assert "worker_joined" in joined.stderr
-        again = _worker(admin.url, tmp_path)
-        assert again.returncode == 0, again.stderr
-        assert "worker_joined" not in again.stderr
-        assert token not in joined.stderr + again.stderr
+        status, joined = _worker(admin.url, tmp_path, "first", RANKADAPTOR_JOIN_TOKEN=token)
+        assert status == 0, joined
+        assert "worker_joined" in joined
+        status, again = _worker(admin.url, tmp_path, "again")
+        assert status == 0, again
+        assert "worker_joined" not in again
+        assert token not in joined + again
         (listed,) = json.loads(run("workers", "--json"))
         assert (listed["name"], listed["project"]) == ("gpu-0", "ours")
         run("workers", "quarantine", "gpu-0", "smells of smoke")
@@ -67,6 +65,6 @@ def test_a_worker_joins_is_listed_and_can_be_kept_from_trials(
         run("keys", "revoke-join-token", known["id"])
         (bound,) = [key for key in json.loads(run("keys", "list", "--json")) if key["worker"]]
         run("keys", "revoke", bound["id"])
-        refused = _worker(admin.url, tmp_path)
-        assert refused.returncode == 5
-        assert "it was revoked: delete" in refused.stderr
+        status, refused = _worker(admin.url, tmp_path, "refused")
+        assert status == 5
+        assert "it was revoked: delete" in refused
