@@ -11,7 +11,7 @@ STUDY = """\
 name: demo
 model: {model}
 recipe:
-  data: {{train: {data}, format: text, held_out: 512}}
+  data: {{train: {data}, format: text, held_out: {held_out}}}
   sequence_length: 64
   batch: {{examples: 16, micro: 16}}
   optimizer: {{learning_rate: 1.0e-2, warmup_steps: 4}}
@@ -45,6 +45,7 @@ class DemoPlan:
         trial_steps: Enough to tell vectors apart, few enough for minutes in all.
         recover_steps: The full fine-tunes of the winner and of uniform.
         workers: Processes of one thread each.
+        held_out: Windows of text, half for the search's scores and half for the final ones.
     """
 
     size: Size = field(default_factory=Size)
@@ -54,6 +55,7 @@ class DemoPlan:
     trial_steps: int = 40
     recover_steps: int = 200
     workers: int = 2
+    held_out: int = 512
 
     def study_yaml(self, file: Path, model: Path, data: Path) -> str:
         return STUDY.format(
@@ -63,4 +65,5 @@ class DemoPlan:
             trials=self.trials,
             trial_steps=self.trial_steps,
             recover_steps=self.recover_steps,
+            held_out=self.held_out,
         )

@@ -14,7 +14,13 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 TINY = Size(hidden=32, ffn=64, blocks=3, heads=4, kv_heads=2, batch=8, steps=20)
 SMALL = DemoPlan(
-    size=TINY, pruned_blocks=(0, 1), trials=6, trial_steps=2, recover_steps=4, workers=1
+    size=TINY,
+    pruned_blocks=(0, 1),
+    trials=6,
+    trial_steps=2,
+    recover_steps=4,
+    workers=1,
+    held_out=64,
 )
 KEYS = {
     "verdict",
