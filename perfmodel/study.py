@@ -8,6 +8,7 @@ from perfmodel.arrays import Floats
 from perfmodel.meta.prior import read_prior
 from perfmodel.state import ModelState
 from perfmodel.strategies import STRATEGIES, check_requirements
+from perfmodel.strategies.additive import Additive
 from perfmodel.strategies.blending.blend import Blend
 from rankspace import Context, Observation, Proposal, RankVector, SearchSpace
 from rankspace.errors import InvalidInput
@@ -108,15 +109,13 @@ def digest(state: ModelState) -> bool:
 
     Returns:
         Whether there is none left. One step takes as long as one refit of all scores, or of those
-        of a survey, and the last one of ``blend`` as long as a few of at most
-        ``blending.levelled.ROWS`` more.
+        of a survey, and the last one as long as a few of at most ``levelled.ROWS`` more.
     """
     if state.strategy not in (StrategyName.ADDITIVE, StrategyName.BLEND):
         return True
     if not state.digest():
         return False
-    if state.strategy is StrategyName.BLEND:
-        Blend().prepare(state)
+    (Blend() if state.strategy is StrategyName.BLEND else Additive()).prepare(state)
     return True
 
 

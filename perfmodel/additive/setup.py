@@ -44,8 +44,12 @@ class Setup:
         return self.space.uniform()
 
     @cached_property
+    def design_count(self) -> int:
+        """Trials of the design, or more than it has in a tiny space: known before it is found."""
+        layers, taught = len(self.space.layers), is_taught(self.basis)
+        return design_size(self.trials, layers, is_taught=taught)
+
+    @cached_property
     def design(self) -> tuple[RankVector, ...]:
         """The first trials, uniform first."""
-        layers, taught = len(self.space.layers), is_taught(self.basis)
-        count = design_size(self.trials, layers, is_taught=taught)
-        return design(self.space, self.basis, self.allocator, count, self.seed)
+        return design(self.space, self.basis, self.allocator, self.design_count, self.seed)

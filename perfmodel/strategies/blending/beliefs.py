@@ -11,8 +11,8 @@ from perfmodel.allocation.grid import on_grid
 from perfmodel.allocation.lattice import Lattice
 from perfmodel.arrays import Floats, Integers
 from perfmodel.state import ModelState
-from perfmodel.strategies.blending.process import Process
 from perfmodel.strategies.blending.review import Review, due
+from perfmodel.strategies.climbing.process import Process
 from perfmodel.strategies.memory import put, remembered, take
 from rankspace import Observation, RankVector
 

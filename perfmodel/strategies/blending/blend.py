@@ -5,13 +5,13 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from perfmodel.allocation.lattice import ordered
-from perfmodel.arrays import Floats, Integers
+from perfmodel.arrays import Floats
 from perfmodel.reasons import moves
 from perfmodel.state import ModelState
 from perfmodel.strategies.additive import Additive, planned_vector
 from perfmodel.strategies.blending.beliefs import Beliefs
 from perfmodel.strategies.caution import cautious, lacking
-from perfmodel.strategies.gp import improvement
+from perfmodel.strategies.climbing.improving import MUTANTS, PARENTS, ROUNDS, Improving
 from perfmodel.strategies.memory import remembered
 from perfmodel.strategies.observed import scored_vectors
 from perfmodel.strategies.swap import Swap
@@ -19,12 +19,6 @@ from rankspace import Proposal, RankVector
 
 HALF = 0.5
 """Part of the trials submitted until which the two take turns, whatever the reviews say."""
-
-PARENTS = 4
-"""Trials at which a search begins, the best predicted."""
-
-ROUNDS, MUTANTS = 8, 48
-"""Of that search."""
 
 LEADING = 8
 """Trials that may become the answer, the best predicted, beside the optima of both models."""
@@ -42,8 +36,8 @@ class Blend:
         planned = planned_vector(state, pending)
         beliefs = None if planned is not None else Beliefs.of(state)
         if beliefs is None or not _is_for_process(state, beliefs, pending):
-            return _judged(state, Additive().propose(state, pending, rng))
-        vector = _improving(state, beliefs, pending)
+            return _judged(state, Additive().sampled(state, pending, rng))
+        vector = _improving(state, beliefs).vector(pending)
         if vector is None:
             vector = Swap().propose(state, pending, rng).rank_vector
         shift = moves(state.space, state.setup.uniform, vector)
@@ -53,7 +47,7 @@ class Blend:
         """Derive now what a proposal would wait for, once the additive model is learned."""
         beliefs, _ = Beliefs.of(state), state.setup.design
         if beliefs is not None and _may_be_for_process(state, beliefs):
-            _pool(state, beliefs)
+            _improving(state, beliefs).prepare()
 
     def predict(self, state: ModelState, vectors: Sequence[RankVector]) -> tuple[Floats, Floats]:
         """Mean and standard deviation of the noiseless score, of both models, ``(n,)`` each."""
@@ -107,50 +101,8 @@ def _may_be_for_process(state: ModelState, beliefs: Beliefs) -> bool:
     return beliefs.review.rho > 1.0 or beliefs.posterior.fit.misleads
 
 
-def _improving(
-    state: ModelState, beliefs: Beliefs, pending: Collection[RankVector]
-) -> RankVector | None:
-    """The largest expected improvement over the best trial's mean, of those that were found."""
-    lattice, process, pool = state.setup.lattice, beliefs.process, _pool(state, beliefs)
-    if pending:
-        process = process.believing(tuple(pending))
-    highest = float(process.predict(_parents(state, beliefs)[:1])[0][0])
-    worths = improvement(*process.predict_levels(lattice, pool), highest)
-    taken = state.tried | set(pending)
-    found = (lattice.vector(pool[at]) for at in ordered(worths)[: len(taken) + 1])
-    return next((vector for vector in found if vector not in taken), None)
-
-
-def _pool(state: ModelState, beliefs: Beliefs) -> Integers:
-    """What a climb of the expected improvement meets while nothing is pending, ``(n, d)``.
-
-    It is the same for all proposals after the same trials, and found before they are asked for.
-    """
-    return remembered(state, "pool of blend", lambda: _climbed(state, beliefs))
-
-
-def _climbed(state: ModelState, beliefs: Beliefs) -> Integers:
-    lattice, process = state.setup.lattice, beliefs.process
-    parents = _parents(state, beliefs)
-    highest = float(process.predict(parents[:1])[0][0])
-    rng = np.random.default_rng([state.seed, len(state.observations)])
-
-    def worth(levels: Integers) -> Floats:
-        return improvement(*process.predict_levels(lattice, levels), highest)
-
-    start = lattice.levels(parents)
-    return lattice.climb(start, worth, rng, rounds=ROUNDS, count=MUTANTS)[0]
-
-
-def _parents(state: ModelState, beliefs: Beliefs) -> tuple[RankVector, ...]:
-    """The best trials as the process sees them, or uniform."""
-    return remembered(state, "parents of blend", lambda: _best_of_process(state, beliefs))
-
-
-def _best_of_process(state: ModelState, beliefs: Beliefs) -> tuple[RankVector, ...]:
-    tried = tuple(scored_vectors(state)) or (state.setup.uniform,)
-    means, _ = beliefs.process.predict(tried)
-    return tuple(tried[at] for at in ordered(means)[:PARENTS])
+def _improving(state: ModelState, beliefs: Beliefs) -> Improving:
+    return remembered(state, "improving of blend", lambda: Improving(state, beliefs.process))
 
 
 def _optima(

@@ -18,7 +18,7 @@ from perfmodel.additive.measurements import ANYWHERE
 from perfmodel.additive.posterior import Posterior
 from perfmodel.additive.standard import ALIKE
 from perfmodel.arrays import Floats, Integers
-from perfmodel.strategies.blending.process import Process
+from perfmodel.strategies.climbing.process import Process
 from rankspace import Observation, SearchSpace
 
 FOLDS = 5

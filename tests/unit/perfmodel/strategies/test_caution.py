@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from bench.proposers.problems.families import problem
-from perfmodel import ModelState, leaders, learn, predict, propose, random_vectors, start
+from perfmodel import ModelState, leaders, learn, predict, random_vectors, start
 from perfmodel.additive.posterior import Posterior
 from perfmodel.allocation.grid import on_grid
 from perfmodel.arrays import Floats
+from perfmodel.strategies.additive import Additive
 from perfmodel.strategies.blending.beliefs import Beliefs
 from perfmodel.strategies.caution import BLOCK, cautious, lacking
 from rankspace import Layer, Observation, RankVector, SearchSpace
@@ -44,11 +45,11 @@ def test_the_first_that_is_safely_above_what_is_lacking_leads(
 
 
 def test_an_optimum_worse_than_uniform_does_not_lead_where_uniforms_trial_tells() -> None:
-    """A whole search of layers that one rank alone suits: no sum of rising curves fits them."""
+    """Samples of the additive model alone, of layers that no sum of rising curves fits."""
     posed, count = problem("peaks", 32, 707), 50
     state = start(posed.space, seed=707, trials=count)
     for trial in range(count):
-        state, (offer,) = propose(state)
+        offer = Additive().sampled(state, (), state.generator(trial))
         score = posed.observe(offer.rank_vector, trial)
         state = learn(state, [Observation(offer.rank_vector, score, 707)])
     assert state.posterior is not None

@@ -1,4 +1,4 @@
-"""The process of ``blend``: a Gaussian process on levelled trials, with Student's tails."""
+"""Process: a Gaussian process on levelled trials, with Student's tails."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

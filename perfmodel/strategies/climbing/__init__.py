@@ -1,0 +1,1 @@
+"""A Gaussian process on levelled trials, and what is climbed on it."""
