@@ -10,7 +10,9 @@ from rankspace.lease import WEIGHTS
 
 @torch.no_grad()
 def merge(model: PreTrainedModel, adapter: Adapter, dtype: torch.dtype | None = None) -> None:
-    """Add every matrix's change to its weight, in float32, and round once to ``dtype``.
+    """Add every matrix's change to its weight and round once to ``dtype``.
+
+    Computed in float32, or in float64 where model or adapter is.
 
     Args:
         model: What the adapter was trained beside; all its parameters become ``dtype``.
@@ -18,17 +20,34 @@ def merge(model: PreTrainedModel, adapter: Adapter, dtype: torch.dtype | None = 
         dtype: None keeps the model's.
 
     Raises:
-        InvalidInput: The adapter is of another model: nothing was changed.
+        InvalidInput: The adapter is of another model: nothing was changed. Or a sum is too large
+            for its type: the model is of no use any more.
     """
     weights = {name: _weight(model, name, low) for name, low in adapter.items()}
     for name, weight in weights.items():
-        made = weight.float() + adapter[name].change().to(weight.device)
-        weight.data = made.to(dtype or weight.dtype)
+        weight.data = _finite(name, _sum(weight, adapter[name]), dtype or weight.dtype)
     if dtype is not None:
         # model.to() would also round the rotary tables, which stay float32 in any model.
-        for parameter in model.parameters():
-            parameter.data = parameter.data.to(dtype)
+        for name, parameter in model.named_parameters():
+            parameter.data = _finite(name, parameter.data, dtype)
         model.config.dtype = dtype
+
+
+def _sum(weight: torch.Tensor, low: LowRank) -> torch.Tensor:
+    wide = torch.float32
+    for part in (weight, low.first, low.second):
+        wide = torch.promote_types(wide, part.dtype)
+    return weight.to(wide) + low.change(wide).to(weight.device)
+
+
+def _finite(name: str, tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    cast = tensor.to(dtype)
+    if not bool(torch.isfinite(cast).all()):
+        largest = tensor.abs().max().item()
+        problem = f"{name} holds {largest:g}, which {str(dtype).removeprefix('torch.')} does not"
+        fix = "use --dtype bfloat16 or float32, and an adapter whose training did not diverge"
+        raise InvalidInput("dtype", str(dtype).removeprefix("torch."), problem, fix=fix)
+    return cast
 
 
 def _weight(model: PreTrainedModel, name: str, low: LowRank) -> torch.Tensor:

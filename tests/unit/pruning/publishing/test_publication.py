@@ -8,6 +8,9 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from pruning.container import container
+from pruning.publishing.adapter import read_adapter
+from pruning.publishing.card import Origin
+from pruning.publishing.merging import merge
 from pruning.publishing.publication import publish
 from rankspace.errors import InvalidContainer, InvalidInput
 from rankspace.form import Form
@@ -133,3 +136,38 @@ def test_damaged_weights_are_named(even: Recovered, tmp_path: Path) -> None:
     (even.adapter / WEIGHTS).write_bytes(b"x")
     with pytest.raises(InvalidInput, match="cannot be read"):
         publish(even.source, even.adapter, tmp_path / "m", Form.MERGED, even.origin)
+
+
+def test_what_a_type_cannot_hold_is_named(even: Recovered, tmp_path: Path) -> None:
+    origin = _with_weight(even, tmp_path / "big", 1e5)
+    for form in (Form.MERGED, Form.GGUF):
+        with pytest.raises(InvalidInput, match=r"up_proj.*holds 100000, which float16 does not"):
+            publish(
+                tmp_path / "big", even.adapter, tmp_path / "m", form, origin, dtype=torch.float16
+            )
+        assert not (tmp_path / "m").exists()
+
+
+def test_finite_sides_may_have_an_infinite_product(even: Recovered, tmp_path: Path) -> None:
+    tensors = {name: tensor * 1e30 for name, tensor in load_file(even.adapter / WEIGHTS).items()}
+    save_file(tensors, even.adapter / WEIGHTS)
+    with pytest.raises(InvalidInput, match="float32 does not"):
+        publish(even.source, even.adapter, tmp_path / "m", Form.MERGED, even.origin)
+
+
+def test_wide_weights_are_not_rounded_on_the_way(even: Recovered) -> None:
+    model = container.load(even.source).model.double()
+    adapter = read_adapter(even.adapter)
+    name, low = next(iter(adapter.items()))
+    weight = model.get_submodule(name).weight
+    weight.data = weight.data + 1e-12
+    expected = weight.data + low.scale * (low.second.double() @ low.first.double())
+    merge(model, adapter)
+    torch.testing.assert_close(weight.data, expected, rtol=0.0, atol=1e-15)
+
+
+def _with_weight(of: Recovered, target: Path, value: float) -> Origin:
+    loaded = container.load(of.source)
+    loaded.model.model.layers[0].mlp.up_proj.weight.data[0, 0] = value
+    made = container.write(loaded.model, loaded.tokenizer, target, provenance={})
+    return replace(of.origin, fingerprint=made.fingerprint)
