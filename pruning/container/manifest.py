@@ -15,6 +15,8 @@ from rankspace.errors import InvalidContainer, InvalidInput
 from rankspace.layer_profile import LayerProfile
 
 NAME = "pruned.json"
+CARD = "README.md"
+"""The model card: a container's own, but for people to edit, and therefore not listed."""
 SCHEMA = 1
 """Version of the format; raised when an older program could misread it."""
 MAX_TOKENS = 1024

@@ -2,11 +2,11 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pruning.container.manifest import NAME, read_manifest
+from pruning.container.manifest import CARD, NAME, read_manifest
 from rankspace.errors import InvalidContainer, InvalidInput
 
 
@@ -16,16 +16,24 @@ def check_target(directory: Path) -> None:
     Raises:
         InvalidContainer: It is a link, a file, or holds anything but one container's files.
     """
-    if directory.is_symlink() or (directory.exists() and not directory.is_dir()):
-        raise _occupied(directory, "is a link or a file")
-    if not directory.is_dir() or not any(directory.iterdir()):
+    if not _holds(directory):
         return
     if not (directory / NAME).is_file():
         raise _occupied(directory, f"holds other things (no {NAME})")
-    listed = {NAME, *_listed(directory)}
+    listed = {NAME, CARD, *_listed(directory)}
     for path in sorted(directory.iterdir()):
         if path.name not in listed or (path.is_dir() and not path.is_symlink()):
             raise _occupied(directory, f"holds {path.name!r}, which its {NAME} does not list")
+
+
+def check_new(directory: Path) -> None:
+    """Check that nothing would be lost at ``directory``, not even a container.
+
+    Raises:
+        InvalidContainer: It is a link, a file, or holds anything.
+    """
+    if _holds(directory):
+        raise _occupied(directory, "is not empty")
 
 
 def check_apart(source: Path, target: Path) -> None:
@@ -41,32 +49,39 @@ def check_apart(source: Path, target: Path) -> None:
 
 
 @contextmanager
-def drafted(directory: Path) -> Iterator[Path]:
+def drafted(directory: Path, check: Callable[[Path], None] = check_target) -> Iterator[Path]:
     """Yield a directory beside ``directory``, which takes its place at the end, or nothing does.
+
+    Args:
+        directory: Where it ends.
+        check: Whether what is there may go: ``check_target`` or ``check_new``.
 
     Raises:
         InvalidContainer: Something else is there, before or after.
     """
-    check_target(directory)
+    directory = directory.absolute()  # "." has neither a name nor a place beside it
+    check(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{directory.name}.writing."
     draft = Path(tempfile.mkdtemp(dir=directory.parent, prefix=prefix))
     try:
         draft.chmod(0o755)
         yield draft
-        put_in_place(draft, directory)
+        put_in_place(draft, directory, check)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
 
 
-def put_in_place(temporary: Path, directory: Path) -> None:
+def put_in_place(
+    temporary: Path, directory: Path, check: Callable[[Path], None] = check_target
+) -> None:
     """Rename; a container that was there survives if the second rename fails.
 
     Raises:
         InvalidContainer: Something else appeared there meanwhile.
     """
-    check_target(directory)
+    check(directory)
     if not directory.exists():
         temporary.rename(directory)
         return
@@ -78,6 +93,12 @@ def put_in_place(temporary: Path, directory: Path) -> None:
         old.rename(directory)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _holds(directory: Path) -> bool:
+    if directory.is_symlink() or (directory.exists() and not directory.is_dir()):
+        raise _occupied(directory, "is a link or a file")
+    return directory.is_dir() and any(directory.iterdir())
 
 
 def _listed(directory: Path) -> set[str]:

@@ -15,7 +15,7 @@ from pruning.container.assembly import blocks_of, read_structure
 from pruning.container.contents import GENERATION, hash_file, read_contents
 from pruning.container.description import description_of
 from pruning.container.logits import record_logits
-from pruning.container.manifest import SCHEMA, Manifest, write_manifest
+from pruning.container.manifest import CARD, SCHEMA, Manifest, write_manifest
 from pruning.container.shapes import CONFIG, OUTPUT
 from pruning.container.target import drafted
 from pruning.container.tokenizer import check_tokens
@@ -25,8 +25,6 @@ from rankspace.layer_profile import LayerProfile
 from rankspace.pruned_model import PrunedModel
 
 SHARD_BYTES = 2_000_000_000
-
-CARD = "README.md"
 
 
 def write(  # noqa: PLR0913 - what a container consists of
@@ -64,9 +62,9 @@ def write(  # noqa: PLR0913 - what a container consists of
     structure = read_structure(model, tuple(range(blocks) if original is None else original))
     with drafted(directory) as draft:
         write_files(model, tokenizer, draft, shard_bytes)
+        files = {path.name: hash_file(path) for path in sorted(draft.iterdir())}
         if card is not None:
             (draft / CARD).write_text(card, encoding="utf-8")
-        files = {path.name: hash_file(path) for path in sorted(draft.iterdir())}
         check = record_logits(model)
         manifest = Manifest(SCHEMA, structure, files, provenance, tuple(profiles), check)
         write_manifest(draft, manifest)

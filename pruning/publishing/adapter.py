@@ -55,7 +55,7 @@ _DEFAULTS: Mapping[str, Any] = MappingProxyType(
 """What peft writes of fields that nobody set; of all others, something empty."""
 
 _CHANGING = ("pissa", "corda", "olora", "loftq", "eva", "lora_ga")
-"""Initialisations that change the base weights, too: the adapter fits other ones than the model's."""
+"""Initialisations that change the base weights, too: the adapter fits others than the model's."""
 
 _MOST_ALPHA = 1e9
 
@@ -63,8 +63,8 @@ _FIX = "export the adapter of the study again, or merge it with the program that
 
 
 _FLAT_NOTE = """
-Flattened since: one alpha, {alpha:g}, serves every matrix, and what a rank lacks lies in its B. What is
-said of alpha above is of before.
+Flattened since: one alpha, {alpha:g}, serves every matrix, and what a rank lacks lies in its B.
+What is said of alpha above is of before.
 """
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from pruning.container.writing import CARD
+from pruning.container.manifest import CARD
 from rankspace.form import Form
 
 _MOST_READ = 1 << 20

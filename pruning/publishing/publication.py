@@ -10,7 +10,8 @@ import torch
 from pruning.container import writing
 from pruning.container.container import LoadedModel, load_contents
 from pruning.container.contents import Contents, survey
-from pruning.container.target import check_apart, check_target, drafted
+from pruning.container.manifest import CARD
+from pruning.container.target import check_apart, check_new, check_target, drafted
 from pruning.publishing.adapter import read_adapter
 from pruning.publishing.card import Origin, card_of
 from pruning.publishing.gguf.file import FILE, gguf_library, write_gguf
@@ -49,7 +50,8 @@ def publish(
     Args:
         source: The pruned model that the adapter was trained beside.
         adapter: Peft's two files, or neither where every rank is 0.
-        target: New or empty directory; for a container also one that is replaced.
+        target: New or empty directory; for a container also one that is replaced. An empty one is
+            replaced, too: a shell that is in it has to enter it again.
         form: Any but ``ADAPTER``.
         origin: For the card; its fingerprint is held against the model.
         dtype: Type of the weights that are written; None keeps the model's.
@@ -58,8 +60,9 @@ def publish(
         InvalidInput: Another model, an adapter of another kind, a form that cannot hold it.
         InvalidContainer: ``source`` is damaged, or ``target`` holds other things.
     """
+    target = target.absolute()
     check_apart(source, target)
-    check_target(target)
+    (check_target if form is Form.CONTAINER else check_new)(target)
     contents = survey(source)
     _CHECKS[form](contents)
     changes = read_adapter(adapter)
@@ -69,11 +72,9 @@ def publish(
     if form is Form.CONTAINER:
         differs = _write_container(loaded, origin, target)
     else:
-        with drafted(target) as directory:
+        with drafted(target, check_new) as directory:
             differs = _WRITERS[form](loaded, origin, directory)
-            (directory / writing.CARD).write_text(
-                _card(loaded, origin, form, differs), encoding="utf-8"
-            )
+            (directory / CARD).write_text(_card(loaded, origin, form, differs), encoding="utf-8")
     return Published(tuple(sorted(target.iterdir())), differs)
 
 

@@ -108,7 +108,7 @@ def test_the_card_says_what_it_is_of(even: Recovered, tmp_path: Path) -> None:
 def test_what_lies_there_stays(even: Recovered, tmp_path: Path) -> None:
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "mine").write_text("")
-    with pytest.raises(InvalidContainer, match="holds other things"):
+    with pytest.raises(InvalidContainer, match="is not empty"):
         publish(even.source, even.adapter, tmp_path / "m", Form.MERGED, even.origin)
     assert [path.name for path in (tmp_path / "m").iterdir()] == ["mine"]
 
@@ -164,6 +164,35 @@ def test_wide_weights_are_not_rounded_on_the_way(even: Recovered) -> None:
     expected = weight.data + low.scale * (low.second.double() @ low.first.double())
     merge(model, adapter)
     torch.testing.assert_close(weight.data, expected, rtol=0.0, atol=1e-15)
+
+
+@pytest.mark.parametrize("form", [Form.MERGED, Form.GGUF])
+def test_another_container_is_replaced_by_a_container_alone(
+    form: Form, even: Recovered, tmp_path: Path
+) -> None:
+    there = tmp_path / "precious"
+    publish(even.source, even.adapter, there, Form.CONTAINER, even.origin)
+    with pytest.raises(InvalidContainer, match="is not empty"):
+        publish(even.source, even.adapter, there, form, even.origin)
+    assert container.load(there).model.num_parameters() > 0
+    publish(even.source, even.adapter, there, Form.CONTAINER, even.origin)
+
+
+@pytest.mark.parametrize("form", [Form.MERGED, Form.CONTAINER])
+def test_the_directory_one_is_in_may_be_the_target(
+    form: Form, even: Recovered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    published = publish(even.source, even.adapter, Path(), form, even.origin)
+    assert tmp_path / "here" / "config.json" in published.files
+
+
+def test_the_card_of_a_container_may_be_edited(even: Recovered, tmp_path: Path) -> None:
+    publish(even.source, even.adapter, tmp_path / "c", Form.CONTAINER, even.origin)
+    (tmp_path / "c" / "README.md").write_text("mine")
+    assert container.load(tmp_path / "c").model.num_parameters() > 0
+    publish(even.source, even.adapter, tmp_path / "c", Form.CONTAINER, even.origin)
 
 
 def _with_weight(of: Recovered, target: Path, value: float) -> Origin:
