@@ -12,6 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from pruning.container.structure import Structure
 from pruning.publishing.gguf.layout import Layout, layout_of, tensors_of
+from pruning.publishing.gguf.surroundings import Surroundings
 from pruning.publishing.gguf.vocabulary import BYTE_LEVEL, Vocabulary, vocabulary_of
 from rankspace.errors import InvalidInput
 
@@ -51,7 +52,7 @@ def write_gguf(
     writer.add_file_type(library.LlamaFileType[TYPES[model.dtype][1]])
     _add_layout(writer, layout)
     _add_vocabulary(writer, vocabulary)
-    _add_special(writer, tokenizer)
+    _add_special(writer, tokenizer, vocabulary.around)
     _write_tensors(writer, library, model)
     return vocabulary
 
@@ -107,16 +108,14 @@ def _add_vocabulary(writer: Any, vocabulary: Vocabulary) -> None:
     writer.add_add_space_prefix(vocabulary.has_space_prefix)
 
 
-def _add_special(writer: Any, tokenizer: PreTrainedTokenizerBase) -> None:
+def _add_special(writer: Any, tokenizer: PreTrainedTokenizerBase, around: Surroundings) -> None:
     """Say which tokens begin and end a text, and whether they are put there unasked."""
     for name in ("bos", "eos", "unk", "pad"):
         index = getattr(tokenizer, f"{name}_token_id")
         if index is not None:
             getattr(writer, f"add_{name}_token_id")(index)
-    bare, dressed = (tokenizer.encode("a", add_special_tokens=has) for has in (False, True))
-    around = dressed.index(bare[0]) if bare else 0
-    writer.add_add_bos_token(dressed[:around] == [tokenizer.bos_token_id])
-    writer.add_add_eos_token(dressed[around + len(bare) :] == [tokenizer.eos_token_id])
+    writer.add_add_bos_token(around.has_bos)
+    writer.add_add_eos_token(around.has_eos)
     if isinstance(tokenizer.chat_template, str):
         writer.add_chat_template(tokenizer.chat_template)
 

@@ -35,9 +35,12 @@ class LlamaCpp:
         step = answer["completion_probabilities"][0]
         return {int(told["id"]): float(told["logprob"]) for told in step["top_logprobs"]}
 
-    def tokens_of(self, text: str) -> list[int]:
-        """Return the ids a text becomes, what is put around it included."""
-        asked = {"content": text, "add_special": True, "parse_special": False}
+    def tokens_of(self, text: str, *, special: bool = False) -> list[int]:
+        """Return the ids a text becomes, what is put around it included.
+
+        ``special`` reads the names of special tokens as these, as transformers does.
+        """
+        asked = {"content": text, "add_special": True, "parse_special": special}
         return [int(token) for token in self._answer("/tokenize", asked)["tokens"]]
 
     def _complete(self, prompt: Sequence[int], tokens: int, probabilities: int, **more: Any) -> Any:

@@ -25,8 +25,8 @@ from pruning.container.assembly import blocks_of, matrix_of
 from pruning.container.container import LoadedModel
 from pruning.container.tokenizer import PROBE
 from pruning.methods.surgery import Kept, shrink
+from pruning.publishing.gguf.byte_level import SPLITS
 from pruning.publishing.gguf.layout import interleaved, layout_of, rope_factors
-from pruning.publishing.gguf.vocabulary import SPLITS
 from pruning.publishing.publication import publish
 from rankspace.errors import InvalidInput
 from rankspace.form import Form
@@ -119,6 +119,12 @@ def assert_alike(engine: LlamaCpp, model: PreTrainedModel, prompt: list[int]) ->
         torch.testing.assert_close(theirs, rows[end - 1], rtol=0.0, atol=0.05)
 
 
+def assert_same_tokens(engine: LlamaCpp, tokenizer: Any) -> None:
+    special = tokenizer.eos_token
+    for text in (PROBE, f" {PROBE}", f"{special}a{special} b  {special}"):
+        assert engine.tokens_of(text, special=True) == tokenizer(text)["input_ids"]
+
+
 @torch.no_grad()
 def test_a_recovered_uneven_model_runs_and_agrees(uneven: Recovered, tmp_path: Path) -> None:
     publish(uneven.source, uneven.adapter, tmp_path / "g", Form.GGUF, uneven.origin)
@@ -142,14 +148,14 @@ def test_every_family_agrees(case: str, is_cut: bool, even: Recovered, tmp_path:
     engine = published(loaded, tmp_path / "model", tmp_path / "gguf", even.origin)
     prompt = loaded.tokenizer("then the 1234 cats sat; the end")["input_ids"]
     assert_alike(engine, loaded.model, prompt)
-    assert engine.tokens_of(PROBE) == loaded.tokenizer(PROBE)["input_ids"]
+    assert_same_tokens(engine, loaded.tokenizer)
 
 
 def test_a_text_becomes_the_same_tokens(uneven: Recovered, tmp_path: Path) -> None:
     publish(uneven.source, uneven.adapter, tmp_path / "g", Form.GGUF, uneven.origin)
     engine = LlamaCpp(tmp_path / "g" / "model.gguf")
     merged = container.load(uneven.source)
-    assert engine.tokens_of(PROBE) == merged.tokenizer(PROBE)["input_ids"]
+    assert_same_tokens(engine, merged.tokenizer)
 
 
 def test_half_precision_runs(uneven: Recovered, tmp_path: Path) -> None:

@@ -1,17 +1,22 @@
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
+from tokenizers import (
+    AddedToken,
+    Regex,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+)
 from transformers import PreTrainedTokenizerFast
 
 from pruning.container.container import load
-from pruning.publishing.gguf.vocabulary import (
-    BYTE_LEVEL,
-    PIECES,
-    SPLITS,
-    TokenType,
-    vocabulary_of,
-)
+from pruning.publishing.gguf.byte_level import SPLITS
+from pruning.publishing.gguf.vocabulary import BYTE_LEVEL, PIECES, TokenType, vocabulary_of
 from rankspace.errors import InvalidInput
 
 ALPHABET = {letter: i for i, letter in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
@@ -29,6 +34,59 @@ def byte_level(split: str = "", *, ignore_merges: bool = False, **changes: Any) 
         setattr(bare, name, value)
     fast: Any = PreTrainedTokenizerFast
     return fast(tokenizer_object=bare, eos_token="<end>")
+
+
+SPACE = "▁"
+LEGACY = normalizers.Sequence([normalizers.Prepend(SPACE), normalizers.Replace(" ", SPACE)])
+
+
+def pieces(
+    merges: Sequence[tuple[str, str]] = (),
+    *,
+    tokens: Sequence[str] = (),
+    bytes_: int = 256,
+    added: Sequence[AddedToken] = (),
+    **parts: Any,
+) -> Any:
+    """Return a tokenizer of the letters a, b and c and of what ``merges`` make."""
+    joined = ["".join(pair) for pair in merges]
+    by_byte = [f"<0x{byte:02X}>" for byte in range(bytes_)]
+    names = dict.fromkeys(["<unk>", "<s>", "</s>", *by_byte, "a", "b", "c", SPACE])
+    names |= dict.fromkeys([*joined, *tokens])
+    vocabulary = {name: index for index, name in enumerate(names)}
+    model = models.BPE(vocabulary, list(merges), byte_fallback=True, unk_token="<unk>")
+    bare = Tokenizer(model)
+    for name, value in (parts or {"normalizer": LEGACY}).items():
+        setattr(bare, name, value)
+    bare.add_special_tokens(["<unk>", "<s>", "</s>"])
+    bare.add_tokens(list(added))
+    fast: Any = PreTrainedTokenizerFast
+    return fast(tokenizer_object=bare, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
+
+
+def with_token(**properties: bool) -> Any:
+    tokenizer = byte_level(normalizer=normalizers.NFC())
+    normalized = properties.pop("normalized", False)
+    tokenizer.backend_tokenizer.add_tokens([AddedToken("cat", normalized=normalized, **properties)])
+    return tokenizer
+
+
+def with_template(single: str) -> Any:
+    tokenizer = byte_level()
+    tokenizer.add_special_tokens({"bos_token": "<beg>", "additional_special_tokens": ["<x>"]})
+    ids = [(name, tokenizer.convert_tokens_to_ids(name)) for name in ("<beg>", "<x>", "<end>")]
+    made = processors.TemplateProcessing(single=single, special_tokens=ids)
+    tokenizer.backend_tokenizer.post_processor = made
+    return tokenizer
+
+
+def metaspace(scheme: str, *, split: bool = False) -> Any:
+    made: Any = pre_tokenizers.Metaspace(prepend_scheme=scheme, split=split)
+    return pieces([(SPACE, "a")], pre_tokenizer=made)
+
+
+def bpe(**changes: Any) -> Any:
+    return byte_level(model=models.BPE({**ALPHABET, "th": 256}, [("t", "h")], **changes))
 
 
 def test_bytes_keep_their_merges() -> None:
@@ -74,14 +132,73 @@ REFUSED = {
     "merges before words": lambda: byte_level(next(iter(SPLITS))),
     "words": lambda: byte_level(model=models.WordLevel({"a": 0}, "a")),
     "nothing": lambda: byte_level(pre_tokenizer=None),
+    "words before merges": lambda: bpe(ignore_merges=True),
+    "chance": lambda: bpe(dropout=0.5),
+    "no merges": lambda: byte_level(model=models.BPE(dict(ALPHABET), [])),
+    "letters missing": lambda: byte_level(
+        model=models.BPE({"t": 0, "h": 1, "th": 2}, [("t", "h")])
+    ),
+    "ends of words": lambda: byte_level(
+        model=models.BPE({**ALPHABET, "t$": 256}, [], end_of_word_suffix="$")
+    ),
+    "insides of words": lambda: byte_level(
+        model=models.BPE({**ALPHABET, "##t": 256}, [], continuing_subword_prefix="##")
+    ),
+    "spaces before a token": lambda: with_token(lstrip=True),
+    "spaces after a token": lambda: with_token(rstrip=True),
+    "a token that is a word": lambda: with_token(single_word=True),
+    "a token in normal form": lambda: with_token(normalized=True),
+    "two in front": lambda: with_template("<beg> <x> $A"),
+    "another behind": lambda: with_template("$A <x>"),
+    "pieces, a space in front": lambda: metaspace("always"),
+    "pieces, a space at first": lambda: metaspace("first"),
+    "pieces, words": lambda: metaspace("never", split=True),
+    "pieces, bytes missing": lambda: pieces(bytes_=128),
+    "pieces, no pair": lambda: pieces(tokens=["ab"]),
+    "pieces, one pair of two": lambda: pieces([("b", "c"), ("a", "b"), ("ab", "c")]),
+    "pieces, a letter alone": lambda: pieces(tokens=["aé"]),
+    "pieces, pairs mixed": lambda: pieces(
+        [("b", "c"), ("a", "b"), ("ab", "c"), ("a", "a"), ("a", "bc")]
+    ),
+    "pieces, a token in normal form": lambda: pieces(added=[AddedToken("<t>", normalized=True)]),
 }
 
 
 @pytest.mark.parametrize("make", REFUSED.values(), ids=REFUSED)
 def test_what_llama_cpp_would_split_otherwise_is_refused(make: Any) -> None:
     with pytest.raises(InvalidInput, match=r"tokenizer\.json") as caught:
-        vocabulary_of(make(), 260)
+        vocabulary_of(make(), 300)
     assert "--format merged" in caught.value.hint
+
+
+WHOLE = {
+    "in front": lambda: pieces([("b", "c"), ("a", "b"), ("ab", "c"), ("a", "bc")]),
+    "as it is": lambda: metaspace("never"),
+    "runs": lambda: pieces(
+        [
+            (SPACE, SPACE),
+            (SPACE * 2, SPACE * 2),
+            (SPACE, SPACE * 2),
+            (SPACE * 2, SPACE),
+            (SPACE * 3, SPACE),
+            (SPACE, SPACE * 3),
+        ]
+    ),
+}
+
+
+@pytest.mark.parametrize("make", WHOLE.values(), ids=WHOLE)
+def test_pieces_that_both_join_alike_are_taken(make: Any) -> None:
+    assert vocabulary_of(make(), 300).kind == PIECES
+
+
+@pytest.mark.parametrize(
+    ("single", "has_bos", "has_eos"),
+    [("$A", False, False), ("<beg> $A", True, False), ("<beg> $A <end>", True, True)],
+)
+def test_first_and_last_tokens_are_told(single: str, has_bos: bool, has_eos: bool) -> None:
+    around = vocabulary_of(with_template(single), 300).around
+    assert (around.has_bos, around.has_eos) == (has_bos, has_eos)
 
 
 def test_no_end_token_would_be_another_in_llama_cpp() -> None:
