@@ -7,6 +7,7 @@ from typing import Any
 from rankadaptor.study_view import awaited
 from rankspace import Comparison, RankVector, Verdict
 from rankspace.errors import InvalidInput
+from rankspace.redaction import as_markdown, visible
 
 NAME = "VERDICT.md"
 
@@ -38,7 +39,9 @@ def write_report(
 
 def report(study: dict[str, Any], verdict: Verdict, exported: RankVector | None) -> str:
     """Return title and paragraphs, as Markdown; the title without its mark."""
-    return "\n\n".join((f"Verdict of study {study['name']}", *_lines(study, verdict, exported)))
+    name = as_markdown(study["name"])
+    text = "\n\n".join((f"Verdict of study {name}", *_lines(study, verdict, exported)))
+    return visible(text, keep="\n")
 
 
 def _lines(study: dict[str, Any], verdict: Verdict, exported: RankVector | None) -> Iterator[str]:

@@ -77,6 +77,14 @@ def visible(text: str, *, keep: str = "") -> str:
     )
 
 
+_MARKS = re.compile(r"[\\`*_\[\]<>&|~]")
+
+
+def as_markdown(text: str) -> str:
+    """Write ``text`` as one line of Markdown that shows it as it is, in a table, too."""
+    return _MARKS.sub(r"\\\g<0>", visible(text))
+
+
 def visible_texts(event: Mapping[str, Any]) -> dict[str, Any]:
     """Make each text of a log event visible; a trace keeps its lines.
 

@@ -9,11 +9,9 @@ from typing import Any
 
 import yaml
 
-from pruning.container.manifest import CARD
+from pruning.publishing.licence import Licence
 from rankspace.form import Form
-
-_MOST_READ = 1 << 20
-"""Characters of another card that are looked at; its first lines hold what is sought."""
+from rankspace.redaction import as_markdown, visible
 
 _CARD = """\
 ---
@@ -24,7 +22,7 @@ A pruned language model, recovered with one LoRA rank per weight matrix; the ada
 
 | | |
 |---|---|
-| pruned model | `{base}` |
+| pruned model | {base} |
 | its fingerprint | `{fingerprint}` |
 | SHA-256 of the adapter | `{adapter}` |
 | parameters | {parameters:,} |
@@ -72,11 +70,11 @@ _UNSTATED = "not stated by the pruned model: ask its author before you pass this
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What a published model is of.
+    """What a published model is of; its texts may hold anything, the card shows it as it is.
 
     Attributes:
         title: Name of the study, or another.
-        base: Directory of the pruned model.
+        base: Directory of the pruned model; the card has its name alone.
         fingerprint: Its identity.
         adapter: SHA-256 of the adapter's weights; empty where every rank is 0.
         recipe: How the adapter was trained; JSON types.
@@ -90,7 +88,7 @@ class Origin:
     adapter: str
     recipe: Mapping[str, Any]
     verdict: str
-    licence: str | None
+    licence: Licence | None
 
 
 def card_of(origin: Origin, form: Form, *, parameters: int, dtype: str, differs: str) -> str:
@@ -98,39 +96,40 @@ def card_of(origin: Origin, form: Form, *, parameters: int, dtype: str, differs:
     use = _USE[form] + (f"\n\nMind that {differs}." if differs else "")
     return _CARD.format(
         head=yaml.safe_dump(_head(origin, form), allow_unicode=True, sort_keys=True),
-        title=origin.title,
-        base=origin.base,
+        title=as_markdown(origin.title),
+        base=as_markdown(Path(origin.base).name),
         fingerprint=origin.fingerprint,
         adapter=origin.adapter or "no adapter: every rank is 0",
         parameters=parameters,
         dtype=dtype,
-        licence=origin.licence or _UNSTATED,
+        licence=_words(origin.licence),
         use=use,
-        verdict=origin.verdict,
-        recipe=json.dumps(origin.recipe, indent=2, ensure_ascii=False),
+        verdict=visible(origin.verdict, keep="\n"),
+        recipe=visible(json.dumps(origin.recipe, indent=2, ensure_ascii=False), keep="\n"),
     )
-
-
-def licence_of(directory: Path) -> str | None:
-    """Return the licence that the card in ``directory`` states; None if there is none."""
-    try:
-        with (directory / CARD).open(encoding="utf-8", errors="replace") as file:
-            text = file.read(_MOST_READ)
-    except OSError:
-        return None
-    head = text.removeprefix("---\n").split("\n---", 1)[0] if text.startswith("---\n") else ""
-    try:
-        stated = yaml.safe_load(head)
-    except yaml.YAMLError:
-        return None
-    licence = stated.get("license") if isinstance(stated, dict) else None
-    return licence if isinstance(licence, str) and licence else None
 
 
 def _head(origin: Origin, form: Form) -> dict[str, Any]:
     return {
-        "base_model": Path(origin.base).name,
+        "base_model": visible(Path(origin.base).name),
         "library_name": "gguf" if form is Form.GGUF else "transformers",
-        "license": origin.licence or "unknown",
+        **_licence_head(origin.licence),
         "tags": ["lora", "pruned", "rankadaptor"],
     }
+
+
+def _licence_head(licence: Licence | None) -> dict[str, Any]:
+    if licence is None:
+        return {"license": "unknown"}
+    named = list(licence.identifiers)
+    told = {"license_name": licence.name, "license_link": licence.link}
+    head = {"license": named if len(named) > 1 else named[0]}
+    return head | {field: text for field, text in told.items() if text}
+
+
+def _words(licence: Licence | None) -> str:
+    if licence is None:
+        return _UNSTATED
+    more = [text for text in (licence.name, licence.link) if text]
+    words = ", ".join(licence.identifiers) + (f" ({', '.join(more)})" if more else "")
+    return as_markdown(words)

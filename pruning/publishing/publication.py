@@ -19,6 +19,7 @@ from pruning.publishing.merging import merge
 from pruning.publishing.plain import check_plain, write_plain
 from rankspace.errors import InvalidInput
 from rankspace.form import Form
+from rankspace.redaction import visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,8 @@ def publish(
 def _write_container(loaded: LoadedModel, origin: Origin, target: Path) -> str:
     provenance = {
         "method": "recovered",
-        "source": {"name": Path(origin.base).name, "fingerprint": origin.fingerprint},
-        "study": origin.title,
+        "source": {"name": visible(Path(origin.base).name), "fingerprint": origin.fingerprint},
+        "study": visible(origin.title),
         "adapter": origin.adapter,
     }
     writing.write(
@@ -104,7 +105,7 @@ def _write_merged(loaded: LoadedModel, origin: Origin, directory: Path) -> str:
 def _write_gguf(loaded: LoadedModel, origin: Origin, directory: Path) -> str:
     path = directory / FILE
     model, tokenizer, structure = loaded.model, loaded.tokenizer, loaded.structure
-    return write_gguf(model, tokenizer, structure, path, title=origin.title).differs
+    return write_gguf(model, tokenizer, structure, path, title=visible(origin.title)).differs
 
 
 _CHECKS: Mapping[Form, Callable[[Contents], object]] = MappingProxyType(

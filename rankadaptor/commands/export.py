@@ -100,7 +100,8 @@ def _merged(
 ) -> list[Path]:
     import torch
 
-    from pruning.publishing.card import Origin, licence_of
+    from pruning.publishing.card import Origin
+    from pruning.publishing.licence import licence_of
     from pruning.publishing.publication import publish
 
     source = model or Path(view["study"]["model"])

@@ -3,7 +3,7 @@
 import pytest
 
 from rankspace.recipe import Data, Recipe
-from rankspace.redaction import steering, visible, visible_texts
+from rankspace.redaction import as_markdown, steering, visible, visible_texts
 from rankspace.study import Study
 from rankspace.wire import decode, encode
 
@@ -40,3 +40,8 @@ def test_studies_of_before_are_still_read() -> None:
     """Their names are refused at the door only."""
     study = Study("x\x1b[2J", "/models/tiny", Recipe(Data("train.jsonl")))
     assert decode(Study, encode(study)) == study
+
+
+def test_markdown_shows_a_text_as_it_is() -> None:
+    assert as_markdown("tiny-llama 2.0 (é)") == "tiny-llama 2.0 (é)"
+    assert as_markdown("a|b <i>\n# `c`") == r"a\|b \<i\>\\n# \`c\`"

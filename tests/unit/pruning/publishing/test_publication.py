@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from pruning.container import container
 from pruning.publishing.adapter import read_adapter
 from pruning.publishing.card import Origin
+from pruning.publishing.licence import Licence
 from pruning.publishing.merging import merge
 from pruning.publishing.publication import publish
 from rankspace.errors import InvalidContainer, InvalidInput
@@ -97,7 +98,7 @@ def test_no_adapter_leaves_the_model_as_it_is(even: Recovered, tmp_path: Path) -
 
 
 def test_the_card_says_what_it_is_of(even: Recovered, tmp_path: Path) -> None:
-    origin = replace(even.origin, licence="mit")
+    origin = replace(even.origin, licence=Licence(("mit",)))
     publish(even.source, even.adapter, tmp_path / "m", Form.MERGED, origin)
     _, head, body = (tmp_path / "m" / "README.md").read_text().split("---\n", 2)
     assert yaml.safe_load(head)["license"] == "mit"
