@@ -1,7 +1,7 @@
 """Client: the service's REST interface as Python."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -173,8 +173,15 @@ class Client:
         """
         return _read(Noise, self._json("GET", f"/v1/studies/{study_id}/noise"))
 
-    def export(self, study_id: str, directory: Path) -> Adapter:
+    def export(
+        self, study_id: str, directory: Path, *, prepare: Callable[[Path], None] | None = None
+    ) -> Adapter:
         """Download the recovered adapter into ``directory``, all of it or nothing.
+
+        Args:
+            study_id: Of the study.
+            directory: Where the files land.
+            prepare: Changes them in the folder it is given, before they do.
 
         Raises:
             UnsupportedVersion: The service lists other files than those of an adapter.
@@ -188,6 +195,8 @@ class Client:
             for file in files:
                 with self._answer("GET", f"{route}/{file.name}") as answer:
                     receive(file, answer.iter_raw(), draft / file.name)
+            if prepare is not None:
+                prepare(draft)
         paths = tuple(directory / file.name for file in files)
         return Adapter(files, paths, rank_vector, model)
 

@@ -1,5 +1,6 @@
 """``rankadaptor export``: the recovered model, as an adapter or in a form that others read."""
 
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from rankspace import Verdict
 from rankspace.errors import InvalidInput, UnsupportedVersion
 from rankspace.form import Form
 from rankspace.lease import WEIGHTS
+from rankspace.redaction import steering
 from rankspace.study import OVER
 
 DTYPES = ("float32", "float16", "bfloat16")
@@ -44,6 +46,7 @@ def export(
         typer.Option(
             "--flat-scale",
             help="An adapter for llama.cpp, which knows one alpha: scales go into the weights. "
+            "Of a model of uniform blocks and all its heads; of another, use --format gguf. "
             "PEFT reads it, too; vLLM needs the one without.",
         ),
     ] = False,
@@ -81,12 +84,14 @@ def _check(form: Form, model: Path | None, dtype: str | None, flat_scale: bool) 
 def _adapter(
     client: Client, view: dict[str, Any], verdict: Verdict, to: Path, flat_scale: bool
 ) -> list[Path]:
-    adapter = client.export(view["id"], to)
-    if flat_scale:
-        from pruning.publishing.adapter import read_adapter, write_flat
-
-        write_flat(read_adapter(to), to)
+    adapter = client.export(view["id"], to, prepare=_flattening() if flat_scale else None)
     return [*adapter.paths, write_report(to, view, verdict, adapter.rank_vector)]
+
+
+def _flattening() -> Callable[[Path], None]:
+    from pruning.publishing.adapter import read_adapter, write_flat
+
+    return lambda directory: write_flat(read_adapter(directory), directory)
 
 
 def _merged(
@@ -104,15 +109,16 @@ def _merged(
     from pruning.publishing.licence import licence_of
     from pruning.publishing.publication import publish
 
-    source = model or Path(view["study"]["model"])
+    base, recipe = _trained(view)
+    source = model or Path(base)
     with TemporaryDirectory(prefix="rankadaptor-") as folder:
         adapter = client.export(view["id"], Path(folder))
         origin = Origin(
             title=view["name"],
-            base=view["study"]["model"],
+            base=base,
             fingerprint=_fingerprint(adapter),
             adapter=next((file.sha256 for file in adapter.files if file.name == WEIGHTS), ""),
-            recipe=view["study"]["recipe"],
+            recipe=recipe,
             verdict=f"## {report(view, verdict, adapter.rank_vector)}",
             licence=licence_of(source),
         )
@@ -122,6 +128,17 @@ def _merged(
     if published.differs:
         err.print(Text(f"mind that {published.differs}"))
     return list(published.files)
+
+
+def _trained(view: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the directory of the study's model and its recipe, as a service may tell them."""
+    study = view.get("study")
+    told = study if isinstance(study, dict) else {}
+    base, recipe = told.get("model"), told.get("recipe")
+    if not isinstance(base, str) or steering(base) or not isinstance(recipe, dict):
+        problem = "the service does not tell the model and the recipe of the study"
+        raise UnsupportedVersion(problem, hint="is it the right service? Else upgrade it")
+    return base, recipe
 
 
 def _fingerprint(adapter: Adapter) -> str:

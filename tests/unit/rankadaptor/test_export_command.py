@@ -111,6 +111,43 @@ def test_an_older_service_does_not_tell_which_model(
     assert not (tmp_path / "out").exists()
 
 
+def test_an_adapter_that_cannot_be_flattened_leaves_nothing(
+    export: Export, other: Stranger, answers: dict[str, Any], tmp_path: Path
+) -> None:
+    content = json.dumps({**json.loads((tmp_path / "made" / CONFIG).read_text()), "lora_alpha": 0})
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    listed = next(file for file in answers["files"] if file["name"] == CONFIG)
+    listed |= {"bytes": len(content), "sha256": digest}
+    other.answers[f"{ROUTE}/export/{CONFIG}"] = 200, {}, content.encode()
+    assert "no scale" in str(export("--flat-scale").exception)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "study",
+    [None, {}, {"model": 5, "recipe": {}}, {"model": "a\0b", "recipe": {}}, {"model": "a"}],
+    ids=str,
+)
+def test_a_service_that_does_not_tell_the_model_is_another(
+    export: Export, other: Stranger, tmp_path: Path, study: Any
+) -> None:
+    view = {**json.loads(other.answers[ROUTE][2]), "study": study}
+    other.answers[ROUTE] = in_json(view)
+    assert isinstance(export("--format", "gguf").exception, UnsupportedVersion)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_name_of_any_letters_is_shown(export: Export, other: Stranger, tmp_path: Path) -> None:
+    view = {**json.loads(other.answers[ROUTE][2]), "name": "a|\ud800"}
+    other.answers[ROUTE] = in_json(view)
+    for form in ("adapter", "container"):
+        done = export("--format", form, "--to", str(tmp_path / form))
+        assert done.exit_code == 0, done.output
+    title = r"\|\\ud800"
+    assert f"Verdict of study a{title}" in (tmp_path / "adapter" / "VERDICT.md").read_text()
+    assert f"# a{title}" in (tmp_path / "container" / "README.md").read_text()
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
