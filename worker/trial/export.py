@@ -8,6 +8,7 @@ from pathlib import Path
 from rankspace.errors import CannotOpen
 from rankspace.lease import CONFIG, NOTE, Assignment
 from rankspace.observation import Measurement
+from rankspace.redaction import as_markdown
 from tuning.back_ends import Attached
 
 _README = """\
@@ -15,7 +16,7 @@ _README = """\
 library_name: peft
 base_model: {literal}
 ---
-# LoRA adapter of study {study}
+# LoRA adapter of study {title}
 
 Rank per weight matrix found by RankAdaptor; alpha = {alpha} x rank everywhere.
 
@@ -87,7 +88,7 @@ def export(
     attached.save(directory)
     config = directory / CONFIG
     if config.exists():
-        _sort_lists(config)
+        _complete(config, assignment.model_path)
     readme = readme_of(assignment, measurement, ranks)
     (directory / NOTE).write_text(readme, encoding="utf-8")
 
@@ -97,7 +98,7 @@ def readme_of(assignment: Assignment, measurement: Measurement, ranks: Mapping[s
     literal = json.dumps(assignment.model_path, ensure_ascii=False)  # YAML and Python read it too
     return _README.format(
         model=assignment.model_path,
-        study=assignment.study_name,
+        title=as_markdown(assignment.study_name),
         alpha=f"{assignment.recipe.alpha_per_rank:g}",
         fingerprint=assignment.model_fingerprint,
         loss=measurement.loss,
@@ -111,8 +112,10 @@ def readme_of(assignment: Assignment, measurement: Measurement, ranks: Mapping[s
     )
 
 
-def _sort_lists(config: Path) -> None:
-    # peft writes a set in its hash order: sorted, the same trial gives the same file.
+def _complete(config: Path, model_path: str) -> None:
+    # peft writes a set in its hash order: sorted, the same trial gives the same file. It knows the
+    # base model only of one that from_pretrained opened.
     settings = json.loads(config.read_text(encoding="utf-8"))
+    settings["base_model_name_or_path"] = model_path
     settings["target_modules"] = sorted(settings["target_modules"])
     config.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")

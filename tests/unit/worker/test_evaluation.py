@@ -266,6 +266,7 @@ def test_the_export_says_what_it_is(assign: Assign, evaluator: Evaluator, tmp_pa
         if rank
     ]
     assert config["target_modules"] == sorted(adapted)
+    assert config["base_model_name_or_path"] == assign().model_path
     assert len(config["rank_pattern"]) == len(config["alpha_pattern"]) == len(adapted)
     readme = (tmp_path / "README.md").read_text()
     assert f"| `{adapted[0]}` | 1 |" in readme
