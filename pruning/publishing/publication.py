@@ -105,7 +105,7 @@ def _write_merged(loaded: LoadedModel, origin: Origin, directory: Path) -> str:
 def _write_gguf(loaded: LoadedModel, origin: Origin, directory: Path) -> str:
     path = directory / FILE
     model, tokenizer, structure = loaded.model, loaded.tokenizer, loaded.structure
-    return write_gguf(model, tokenizer, structure, path, title=visible(origin.title)).differs
+    return write_gguf(model, tokenizer, structure, path, title=visible(origin.title))
 
 
 _CHECKS: Mapping[Form, Callable[[Contents], object]] = MappingProxyType(

@@ -11,6 +11,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from pruning.container.structure import Structure
+from pruning.publishing.gguf.chat import left_out, template_of
 from pruning.publishing.gguf.layout import Layout, layout_of, tensors_of
 from pruning.publishing.gguf.surroundings import Surroundings
 from pruning.publishing.gguf.vocabulary import BYTE_LEVEL, Vocabulary, vocabulary_of
@@ -35,8 +36,8 @@ def write_gguf(
     path: Path,
     *,
     title: str,
-) -> Vocabulary:
-    """Write ``model`` and ``tokenizer`` to a new file.
+) -> str:
+    """Write ``model`` and ``tokenizer`` to a new file; return what its reader must know of it.
 
     Matrices keep the model's type. No more than one tensor is held beside the model.
 
@@ -54,7 +55,8 @@ def write_gguf(
     _add_vocabulary(writer, vocabulary)
     _add_special(writer, tokenizer, vocabulary.around)
     _write_tensors(writer, library, model)
-    return vocabulary
+    told = (layout.differs, vocabulary.differs, *left_out(model, tokenizer))
+    return "; ".join(text for text in told if text)
 
 
 def gguf_library() -> Any:
@@ -116,8 +118,9 @@ def _add_special(writer: Any, tokenizer: PreTrainedTokenizerBase, around: Surrou
             getattr(writer, f"add_{name}_token_id")(index)
     writer.add_add_bos_token(around.has_bos)
     writer.add_add_eos_token(around.has_eos)
-    if isinstance(tokenizer.chat_template, str):
-        writer.add_chat_template(tokenizer.chat_template)
+    template = template_of(tokenizer)
+    if template is not None:
+        writer.add_chat_template(template)
 
 
 def _write_tensors(writer: Any, library: Any, model: PreTrainedModel) -> None:

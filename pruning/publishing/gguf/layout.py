@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+from pruning.container.architecture import positions
 from pruning.container.assembly import blocks_of, matrix_of, read_block
 from pruning.container.structure import MODULES, BlockStructure, Structure
 from rankspace.errors import InvalidInput
@@ -34,6 +35,10 @@ NORMS: Mapping[str, str] = MappingProxyType(
 STATIC_ROTARY = frozenset({"default", "linear", "llama3"})
 """Rotary embeddings whose frequencies are the same whatever the length of a text."""
 
+_WINDOW = (
+    "llama.cpp has no sliding window in this architecture: the context ends at its {context:,} "
+    "tokens, not at {made_for:,}"
+)
 _FIX = "use --format merged or container"
 
 
@@ -52,6 +57,7 @@ class Layout:
         context: Tokens a text may have.
         rms_epsilon: Of the norms.
         rope_base: Theta of the rotary embedding.
+        differs: Where llama.cpp computes something else; empty if nowhere.
     """
 
     architecture: str
@@ -64,6 +70,7 @@ class Layout:
     context: int
     rms_epsilon: float
     rope_base: float
+    differs: str
 
 
 def layout_of(model: PreTrainedModel, structure: Structure) -> Layout:
@@ -78,9 +85,8 @@ def layout_of(model: PreTrainedModel, structure: Structure) -> Layout:
     config: Any = model.config
     _check(model)
     blocks = structure.blocks
-    window = config.max_position_embeddings
-    if getattr(config, "use_sliding_window", True):
-        window = min(window, getattr(config, "sliding_window", None) or window)
+    made_for = positions(config.to_dict()) or config.max_position_embeddings
+    context = min(made_for, _window(config) or made_for)
     return Layout(
         architecture=UNIFORM if _is_plain(blocks) else PER_BLOCK,
         heads=tuple(block.heads for block in blocks),
@@ -89,10 +95,17 @@ def layout_of(model: PreTrainedModel, structure: Structure) -> Layout:
         head_dim=blocks[0].head_dim,
         hidden=config.hidden_size,
         vocabulary=config.vocab_size,
-        context=window,
+        context=context,
         rms_epsilon=config.rms_norm_eps,
         rope_base=config.rope_parameters["rope_theta"],
+        differs="" if context == made_for else _WINDOW.format(context=context, made_for=made_for),
     )
+
+
+def _window(config: Any) -> int | None:
+    is_used = getattr(config, "use_sliding_window", True)
+    window: int | None = getattr(config, "sliding_window", None) if is_used else None
+    return window
 
 
 def tensors_of(model: PreTrainedModel) -> Iterator[tuple[str, torch.Tensor]]:

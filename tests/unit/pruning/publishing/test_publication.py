@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -157,7 +158,8 @@ def test_finite_sides_may_have_an_infinite_product(even: Recovered, tmp_path: Pa
 
 
 def test_wide_weights_are_not_rounded_on_the_way(even: Recovered) -> None:
-    model = container.load(even.source).model.double()
+    model: Any = container.load(even.source).model
+    model.double()
     adapter = read_adapter(even.adapter)
     name, low = next(iter(adapter.items()))
     weight = model.get_submodule(name).weight
