@@ -39,7 +39,7 @@ def write_report(
 
 def report(study: dict[str, Any], verdict: Verdict, exported: RankVector | None) -> str:
     """Return title and paragraphs, as Markdown; the title without its mark."""
-    name = as_markdown(study["name"])
+    name = as_markdown(str(study["name"]))
     text = "\n\n".join((f"Verdict of study {name}", *_lines(study, verdict, exported)))
     return visible(text, keep="\n")
 

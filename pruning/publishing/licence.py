@@ -17,7 +17,7 @@ _NOTHING = frozenset({"", "~", "null"})
 
 @dataclass(frozen=True, slots=True)
 class Licence:
-    """What a card may say of it.
+    """Under what a model may be passed on, as its card says.
 
     Attributes:
         identifiers: As Hugging Face lists them, ``mit`` say; ``other`` for one with a name.

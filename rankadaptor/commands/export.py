@@ -114,7 +114,7 @@ def _merged(
     with TemporaryDirectory(prefix="rankadaptor-") as folder:
         adapter = client.export(view["id"], Path(folder))
         origin = Origin(
-            title=view["name"],
+            title=str(view["name"]),
             base=base,
             fingerprint=_fingerprint(adapter),
             adapter=next((file.sha256 for file in adapter.files if file.name == WEIGHTS), ""),

@@ -9,7 +9,7 @@ from pruning.publishing.gguf.refusal import refusal
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What GGUF can say of them.
+    """Tokens that are put around a text unasked, as far as GGUF can say.
 
     Attributes:
         has_bos: The token that begins a text comes first.
