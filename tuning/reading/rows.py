@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from tuning.reading.source import Record
 
+GIVEN = ("input", "context")
+"""How the shapes of instructions call what an instruction is about; each reads one of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -38,6 +41,11 @@ def completion(record: Record) -> Completion:
 
 
 def _instruction(record: Record, given: str, answer: str) -> Row:
+    for name in GIVEN:
+        if name != given and record.found.get(name) not in (None, ""):
+            problem = f"has {name} beside {answer}, which would be left out"
+            fix = f"rename it: jq -c '.{given} = .{name} | del(.{name})' FILE > train.jsonl"
+            raise record.refusal(problem, f"{fix}; or take it out")
     # Exports write that there is no input as an empty text, as null, or not at all.
     is_given = record.found.get(given) is not None
     return Row(

@@ -174,6 +174,21 @@ def test_dolly_s_context_may_be_left_out(context: dict[str, Any]) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "given", "answer"), [("input", "context", "response"), ("context", "input", "output")]
+)
+def test_what_another_shape_calls_its_input_is_not_left_out(
+    name: str, given: str, answer: str
+) -> None:
+    row = {"instruction": "a", answer: "c"}
+    error = refusal(lines(row, {**row, name: "b"}))
+    assert error.field == "recipe.data.train, line 2"
+    assert error.problem == f"has {name} beside {answer}, which would be left out"
+    assert f".{given} = .{name}" in error.hint
+    for nothing in ("", None):
+        assert instruction_rows(lines({**row, name: nothing})) == (Row("a", "", "c"),)
+
+
 def test_a_row_that_fits_two_shapes_is_not_guessed_at() -> None:
     error = refusal(lines(GOOD, {**GOOD, "response": "another"}))
     assert error.field == "recipe.data.train, line 2"
