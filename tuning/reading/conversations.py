@@ -20,10 +20,18 @@ _OF_TURN = (
     "reasoning_content",
     "reasoning",
     "thinking",
+    "train",
+    "train_detail",
+    "loss",
+    "mask",
 )
 """What a turn may have that changes what it says or whether it is learned, and is not read."""
 
-_OF_ROW = ("tools", "functions")
+_IS_LEARNED = ("train", "loss")
+"""Of these, whether a turn is learned: where they say yes of an answer, no of others, fine."""
+
+OF_ROW = ("tools", "functions", "chat_template_kwargs")
+"""Likewise, what a row may have."""
 
 _NOTHING: tuple[Any, ...] = (None, "", [], {})
 
@@ -92,27 +100,34 @@ SHAREGPT = _Names(
 
 
 def messages(record: Record) -> Conversation:
-    """Read chat messages with role and content, as OpenAI's and most tools write them."""
-    return _conversation(record, MESSAGES)
+    """Read chat messages with role and content, as OpenAI's and most tools write them.
+
+    A ``system`` beside them is the first one, as Anthropic's and LLaMA-Factory's rows have it.
+
+    Raises:
+        InvalidInput: What is said would be guessed or left out.
+    """
+    return _with_system(record, MESSAGES)
 
 
 def sharegpt(record: Record) -> Conversation:
-    """Read ShareGPT's turns; a ``system`` beside them, as LLaMA-Factory has it, is the first one.
+    """Read ShareGPT's turns, and what is beside them, as ``messages`` does."""
+    return _with_system(record, SHAREGPT)
 
-    Raises:
-        InvalidInput: See ``messages``; or there is a system's turn as well.
-    """
-    found = _conversation(record, SHAREGPT)
+
+def _with_system(record: Record, names: _Names) -> Conversation:
+    found = _conversation(record, names)
     if record.found.get("system") in _NOTHING:
         return found
     if found.turns[0].role == SYSTEM:
-        problem = "has a system beside its conversations, and one as their first turn"
+        problem = f"has a system beside its {names.turns}, and one as their first turn"
         raise record.refusal(problem, "leave one of them out")
     return Conversation(found.place, (Turn(SYSTEM, record.text("system")), *found.turns))
 
 
 def _conversation(record: Record, names: _Names) -> Conversation:
-    _check_extras(record, record.found, _OF_ROW, "")
+    for name in OF_ROW:
+        _check_extra(record, name, record.found.get(name), "")
     listed = record.found[names.turns]
     if not isinstance(listed, Sequence) or isinstance(listed, str) or not listed:
         said = "an empty list" if listed == [] else kind(listed)
@@ -142,20 +157,23 @@ def _turn(record: Record, names: _Names, at: int, item: Any) -> Turn:
         raise record.refusal(
             problem, "tools are not trained on: rename who speaks, or drop the row"
         )
-    _check_extras(record, item, _OF_TURN, f" in turn {at}")
+    for name in _OF_TURN:
+        if not _says_what_is_done(name, item.get(name), role):
+            _check_extra(record, name, item.get(name), f" in turn {at}")
     return Turn(role, record.checked(f"{names.what} of turn {at}", item[names.what]))
 
 
-def _check_extras(
-    record: Record, item: Mapping[str, Any], names: Sequence[str], where: str
-) -> None:
+def _says_what_is_done(name: str, value: Any, role: str) -> bool:
+    if name in _IS_LEARNED:
+        return bool(value == (role == ASSISTANT))
+    return bool(name == "weight" and value == 1)
+
+
+def _check_extra(record: Record, name: str, value: Any, where: str) -> None:
     """Refuse what would be left out and changes what the rest means."""
-    for name in names:
-        value = item.get(name)
-        says_nothing = value in _NOTHING or (name == "weight" and value == 1)
-        if not says_nothing:
-            problem = f"has {name}{where}, which is not read"
-            raise record.refusal(problem, f"take {name} out if it is meant to go, or drop the row")
+    if value not in _NOTHING:
+        problem = f"has {name}{where}, which is not read"
+        raise record.refusal(problem, f"take {name} out if it is meant to go, or drop the row")
 
 
 def _check_order(record: Record, turns: Sequence[Turn]) -> None:

@@ -52,7 +52,9 @@ def test_both_shapes_say_the_same(turns: tuple[Turn, ...]) -> None:
 def test_what_says_nothing_may_stand_in_a_turn() -> None:
     """As exports of tables have it: every turn has all columns."""
     row = said(ASKS, ANSWERS)
+    row["messages"][0] |= {"train": False, "loss": 0}
     row["messages"][1] |= {"tool_calls": None, "weight": 1, "name": "x", "thinking": ""}
+    row["messages"][1] |= {"train": True, "loss": 1, "mask": None}
     assert read(row | {"tools": []})[1][0].turns == (ASKS, ANSWERS)
 
 
@@ -60,7 +62,10 @@ def test_a_system_beside_the_turns_is_the_first_of_them() -> None:
     _, (found,) = read(shared(ASKS, ANSWERS, system=SYSTEM.text, tools=""))
     assert found.turns == (SYSTEM, ASKS, ANSWERS)
     assert read(shared(ASKS, ANSWERS, system=""))[1][0].turns == (ASKS, ANSWERS)
-    assert "and one as their first" in refusal(shared(SYSTEM, ASKS, ANSWERS, system="x")).problem
+    _, (found,) = read(said(ASKS, ANSWERS) | {"system": SYSTEM.text})
+    assert found.turns == (SYSTEM, ASKS, ANSWERS)
+    for twice in (shared(SYSTEM, ASKS, ANSWERS), said(SYSTEM, ASKS, ANSWERS)):
+        assert "and one as their first" in refusal(twice | {"system": "x"}).problem
 
 
 @pytest.mark.parametrize(
@@ -86,6 +91,12 @@ def changed(**fields: Any) -> dict[str, Any]:
     return row
 
 
+def asked(**fields: Any) -> dict[str, Any]:
+    row = said(ASKS, ANSWERS)
+    row["messages"][0] |= fields
+    return row
+
+
 @pytest.mark.parametrize(
     ("row", "problem"),
     [
@@ -104,8 +115,14 @@ def changed(**fields: Any) -> dict[str, Any]:
         (changed(content="b\udead"), "half a character"),
         (changed(tool_calls=[{"id": 1}]), "has tool_calls in turn 2, which is not read"),
         (changed(weight=0), "has weight in turn 2"),
+        (changed(train=False), "has train in turn 2, which is not read"),
+        (changed(train_detail=[{"train": False}]), "has train_detail in turn 2"),
+        (changed(loss=0), "has loss in turn 2"),
+        (changed(mask=True), "has mask in turn 2"),
+        (asked(train=True), "has train in turn 1"),
         (changed(reasoning_content="hm"), "has reasoning_content in turn 2"),
         ({**said(ASKS, ANSWERS), "tools": [{"name": "f"}]}, "has tools, which is not read"),
+        ({**said(ASKS, ANSWERS), "chat_template_kwargs": {"a": 1}}, "has chat_template_kwargs"),
         (shared(ASKS, ANSWERS, tools="[{}]"), "has tools, which is not read"),
         (said(*(ASKS, ANSWERS) * 501), "has 1,002 turns, more than the 1,000 read"),
         (said(Turn("user", "x" * 2**23), Turn("assistant", "x" * 2**24)), "in all turns"),
