@@ -34,7 +34,8 @@ def csv_records(source: Source, text: str, delimiter: str) -> Iterator[Record]:
     header: list[str] | None = None
     for place, cells in _cells(source, reader):
         if header is None:
-            header = _checked_header(source, cells, place)
+            _check_names(source, cells, place)
+            header = cells
             continue
         if len(cells) != len(header):
             problem = f"has {len(cells)} cells, the header {len(header)}"
@@ -43,7 +44,7 @@ def csv_records(source: Source, text: str, delimiter: str) -> Iterator[Record]:
 
 
 def _cells(source: Source, reader: Any) -> Iterator[tuple[str, list[str]]]:
-    """Yield rows that are not blank with the line they begin in."""
+    """Yield rows with the line they begin in; a line of nothing, not even empty cells, is none."""
     while True:
         place = f"line {reader.line_num + 1}"
         try:
@@ -53,14 +54,13 @@ def _cells(source: Source, reader: Any) -> Iterator[tuple[str, list[str]]]:
         except csv.Error as error:
             # A fixed phrase, about quotes or the limit of a field.
             raise source.refusal(f"is no row of CSV ({error})", _mend(source), place) from None
-        if any(cells):
+        if cells:
             yield place, cells
 
 
-def _checked_header(source: Source, names: list[str], place: str) -> list[str]:
+def _check_names(source: Source, names: list[str], place: str) -> None:
     if len(set(names)) < len(names):
         raise source.refusal("names two columns alike", "rename one of them", place)
-    return names
 
 
 def parquet_records(source: Source) -> Iterator[Record]:
@@ -70,8 +70,9 @@ def parquet_records(source: Source) -> Iterator[Record]:
         InvalidInput: It is damaged, or of columns that are no text.
         CannotOpen: pyarrow is not installed, or more than ``MOST_BYTES`` would come out.
     """
-    number = size = 0
-    for batch in _batches(source, _opened(source)):
+    file, number, size = _opened(source), 0, 0
+    _check_names(source, file.schema_arrow.names, "its schema")
+    for batch in _batches(source, file):
         # What the file says of its size leaves out that a value may be told once for many rows.
         size += batch.nbytes
         if size > MOST_BYTES:

@@ -77,6 +77,13 @@ def test_of_csv_every_letter_is_text_where_text_is_asked_for(write: Any) -> None
     assert read_stream(write("rows.csv", "text,id\na,1\n")) == ("text", "text,id\na,1\n")
 
 
+@pytest.mark.parametrize("line", [",,", '"","",""'])
+def test_a_row_of_empty_cells_is_a_row(write: Any, line: str) -> None:
+    """As JSON lines of empty texts are: counted as rows whose answers say nothing."""
+    _, found = rows(write("rows.csv", f"{HEADER}a,b,c\n\n{line}\n"))
+    assert found == (Row("a", "b", "c"), Row("", "", ""))
+
+
 def test_csv_of_nothing_has_no_rows(write: Any) -> None:
     assert rows(write("rows.csv", "")) == rows(write("rows.csv", HEADER)) == (None, ())
 
@@ -138,6 +145,17 @@ def test_how_large_parquet_is_is_asked_before_it_is_read(parquet: Any) -> None:
     source = parquet([{"text": f"{i}" * 1000} for i in range(50)], compression="zstd")
     assert is_small(source, 10**6)
     assert not is_small(source, 10**4)
+
+
+def test_of_two_columns_of_one_name_none_is_taken(parquet: Any) -> None:
+    import pyarrow  # noqa: PLC0415 - not installed everywhere
+    from pyarrow import parquet as format_of  # noqa: PLC0415
+
+    source = parquet([{"instruction": "Say"}])
+    columns, names = [["Say"], ["a"], ["b"]], ["instruction", "output", "output"]
+    format_of.write_table(pyarrow.table(columns, names=names), source.path)
+    with pytest.raises(InvalidInput, match="two columns alike"):
+        rows(source)
 
 
 @pytest.mark.parametrize("length", [4, 12, 200])
