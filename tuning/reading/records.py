@@ -10,7 +10,7 @@ from tuning.reading.tables import (
     PARQUET,
     csv_records,
     delimiter_of,
-    parquet_bytes,
+    parquet_holds_at_most,
     parquet_records,
 )
 from tuning.reading.text_file import holds_at_most, opened, read_text_file
@@ -51,7 +51,7 @@ def is_small(source: Source, most: int) -> bool:
         InvalidInput, CannotOpen: As ``read_records`` does.
     """
     if _is_parquet(source):
-        return parquet_bytes(source) <= most
+        return parquet_holds_at_most(source, most)
     return holds_at_most(source.field, source.path, most)
 
 

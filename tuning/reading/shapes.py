@@ -6,8 +6,8 @@ from typing import Any, TypeAlias
 
 from rankspace.data_shape import DataFormat, ShapeName
 from rankspace.errors import InvalidInput
-from tuning.reading.conversations import Conversation, messages, sharegpt
-from tuning.reading.rows import Completion, Row, alpaca, completion, dolly
+from tuning.reading.conversations import OF_ROW, Conversation, messages, sharegpt
+from tuning.reading.rows import GIVEN, Completion, Row, alpaca, completion, dolly
 from tuning.reading.source import Record
 
 ROWS = {
@@ -106,6 +106,11 @@ OTHERS = (
         "set recipe.data.format: text, which reads the text of such rows",
     ),
 )
+
+COLUMNS = frozenset(
+    {*GIVEN, "system", *OF_ROW}.union(*(shape.keys for shape in (*SHAPES, *OTHERS)))
+)
+"""Whatever of a row is read or looked for; of a table other columns need not be unpacked."""
 
 
 def shaped(

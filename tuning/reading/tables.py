@@ -3,17 +3,23 @@
 import csv
 import io
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from rankspace.errors import CannotOpen, InvalidInput
+from tuning.reading.shapes import COLUMNS
 from tuning.reading.source import Record, Source
-from tuning.reading.text_file import MOST_BYTES
+from tuning.reading.text_file import MOST_BYTES, PIECE
 
 PARQUET = b"PAR1"
 
-AT_ONCE = 16
-"""Rows of Parquet in memory as objects."""
+VALUE_BYTES = 8
+"""What a value of Parquet is taken for beside its bytes: of a hundred million that say nothing a
+file has next to none, and memory half a gigabyte."""
+
+MOST_VALUES = 100_000
+"""Of one row of Parquet: the longest conversation has a hundredth, in a few fields."""
 
 _CELLS = {".csv": ",", ".tsv": "\t"}
 
@@ -64,50 +70,99 @@ def _check_names(source: Source, names: list[str], place: str) -> None:
 
 
 def parquet_records(source: Source) -> Iterator[Record]:
-    """Yield the rows of a Parquet file, a few in memory at a time.
+    """Yield the rows of a Parquet file, one in memory at a time, of the columns that are read.
 
     Raises:
-        InvalidInput: It is damaged, or of columns that are no text.
+        InvalidInput: It is damaged, of columns that are no text, or a row has too many values.
         CannotOpen: pyarrow is not installed, or more than ``MOST_BYTES`` would come out.
     """
-    file, number, size = _opened(source), 0, 0
+    file, size = _opened(source), 0
     _check_names(source, file.schema_arrow.names, "its schema")
-    for batch in _batches(source, file):
-        # What the file says of its size leaves out that a value may be told once for many rows.
-        size += batch.nbytes
-        if size > MOST_BYTES:
-            problem = f"unpacks to more than the {MOST_BYTES:,} bytes that are read"
-            raise CannotOpen(source.field, str(source.path), problem, fix="give a part of it")
-        for row in _rows(source, batch):
-            number += 1
-            yield Record(source, f"row {number}", row)
+    _check_size(source, _declared(file))
+    for number, row in enumerate(_rows(source, file), 1):
+        size += _bytes(row)
+        _check_size(source, size)
+        place = f"row {number}"
+        _check_values(source, row, place)
+        yield Record(source, place, _found(source, row))
 
 
-def parquet_bytes(source: Source) -> int:
-    """Return what a Parquet file says that it unpacks to; raises what ``parquet_records`` does."""
-    metadata = _opened(source).metadata
-    groups = range(metadata.num_row_groups)
-    return sum(metadata.row_group(group).total_byte_size for group in groups)
+def parquet_holds_at_most(source: Source, most: int) -> bool:
+    """Whether no more than ``most`` bytes come out; raises what ``parquet_records`` does.
+
+    What the file says of its size leaves out that a value may be told once for many rows: a file
+    that says little is read.
+    """
+    file = _opened(source)
+    if _declared(file) > most:
+        return False
+    return all(size <= most for size in accumulate(map(_bytes, _rows(source, file))))
 
 
-def _batches(source: Source, file: Any) -> Iterator[Any]:
-    batches = file.iter_batches(batch_size=AT_ONCE)
+def _bytes(row: Any) -> int:
+    """Count what a row's values take; of categories the one it has, not all that there are."""
+    return sum(
+        (column.dictionary_decode() if hasattr(column, "dictionary_decode") else column).nbytes
+        for column in row.columns
+    )
+
+
+def _declared(file: Any) -> int:
+    """Bytes that the columns read unpack to, as the file says, its values without any included."""
+    metadata = file.metadata
+    columns = (
+        metadata.row_group(group).column(at)
+        for group in range(metadata.num_row_groups)
+        for at in range(metadata.num_columns)
+    )
+    return sum(
+        column.total_uncompressed_size + VALUE_BYTES * column.num_values
+        for column in columns
+        if column.path_in_schema.split(".")[0] in COLUMNS
+    )
+
+
+def _check_size(source: Source, size: int) -> None:
+    if size > MOST_BYTES:
+        problem = f"unpacks to more than the {MOST_BYTES:,} bytes that are read"
+        raise CannotOpen(source.field, str(source.path), problem, fix="give a part of it")
+
+
+def _check_values(source: Source, row: Any, place: str) -> None:
+    """A value of nothing takes a bit in the file's arrays, and two hundred bytes as an object."""
+    values = sum(map(_values, row.columns))
+    if values > MOST_VALUES:
+        problem = f"has {values:,} values in its lists, more than the {MOST_VALUES:,} read"
+        raise source.refusal(problem, "divide it among several rows, or drop the row", place)
+
+
+def _values(array: Any) -> int:
+    """Count an array's values, those that are within others, too."""
+    inner = array.flatten() if array.type.num_fields else []
+    of_group = inner if isinstance(inner, list) else [inner]
+    return len(array) + sum(map(_values, of_group))
+
+
+def _rows(source: Source, file: Any) -> Iterator[Any]:
+    """Yield each row as a batch of its own: a large value, told once, is copied for every row."""
+    columns = [name for name in file.schema_arrow.names if name in COLUMNS]
+    batches = file.iter_batches(batch_size=1, columns=columns, use_threads=False)
     while True:
         try:
-            batch = next(batches)
+            row = next(batches)
         except StopIteration:
             return
         except Exception as error:  # noqa: BLE001 - whatever damage leads to in another's library
             raise _damaged(source, error) from None
-        yield batch
+        yield row
 
 
-def _rows(source: Source, batch: Any) -> list[dict[str, Any]]:
+def _found(source: Source, row: Any) -> dict[str, Any]:
     try:
-        rows: list[dict[str, Any]] = batch.to_pylist()
+        found: list[dict[str, Any]] = row.to_pylist()
     except Exception as error:  # noqa: BLE001 - as above: text that is not UTF-8, say
         raise _damaged(source, error) from None
-    return rows
+    return found[0]
 
 
 def _opened(source: Source) -> Any:
@@ -118,7 +173,7 @@ def _opened(source: Source) -> Any:
         problem = "is a Parquet file, and pyarrow, which reads them, is not installed here"
         raise CannotOpen(source.field, str(source.path), problem, fix=fix) from None
     try:
-        return parquet.ParquetFile(source.path)
+        return parquet.ParquetFile(source.path, pre_buffer=False, buffer_size=PIECE)
     except Exception as error:  # noqa: BLE001 - as above
         raise _damaged(source, error) from None
 

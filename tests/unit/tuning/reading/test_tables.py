@@ -2,6 +2,7 @@
 
 import gzip
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,62 @@ def test_how_large_parquet_is_is_asked_before_it_is_read(parquet: Any) -> None:
     source = parquet([{"text": f"{i}" * 1000} for i in range(50)], compression="zstd")
     assert is_small(source, 10**6)
     assert not is_small(source, 10**4)
+
+
+def test_a_value_told_once_for_many_rows_counts_for_each(parquet: Any) -> None:
+    source = parquet([{"text": "x" * 10_000}] * 100)
+    assert source.path.stat().st_size < 20_000
+    assert is_small(source, 2 * 10**6)
+    assert not is_small(source, 10**5)
+
+
+def test_columns_that_nobody_reads_are_not_unpacked(
+    parquet: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = [{"instruction": "Say", "output": "a", "page": "x" * 10_000, "links": [None] * 500}]
+    source = parquet(listed * 100)
+    monkeypatch.setattr(tables, "MOST_BYTES", 100_000)
+    assert rows(source) == ("alpaca", (Row("Say", "", "a"),) * 100)
+    assert is_small(source, 100_000)
+    (first, *_) = read_records(source)
+    assert first.found == {"instruction": "Say", "output": "a"}
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [[None] * 300_000, [{"role": None, "content": None}] * 60_000, [{"content": [None] * 300_000}]],
+)
+def test_values_of_nothing_are_no_objects(parquet: Any, messages: Any) -> None:
+    """Hundreds of thousands come out of a kilobyte."""
+    source = parquet([{"messages": []}, {"messages": messages}])
+    tracemalloc.start()
+    with pytest.raises(InvalidInput, match=r"row 2.* values in its lists, more than the 100,000"):
+        list(read_records(source))
+    assert tracemalloc.get_traced_memory()[1] < 5 * 2**20
+    tracemalloc.stop()
+
+
+def test_values_of_nothing_count_before_they_are_read(
+    parquet: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = parquet([{"messages": [None] * 50_000}] * 4)
+    assert source.path.stat().st_size < 5_000
+    assert not is_small(source, 10**6)
+    monkeypatch.setattr(tables, "MOST_BYTES", 10**6)
+    with pytest.raises(CannotOpen, match="unpacks to more than"):
+        next(read_records(source))
+
+
+def test_columns_of_categories_are_texts(parquet: Any) -> None:
+    """As pandas writes them: a dictionary beside every row."""
+    import pyarrow  # noqa: PLC0415 - not installed everywhere
+    from pyarrow import parquet as format_of  # noqa: PLC0415
+
+    source = parquet([{"text": ""}])
+    column = pyarrow.array([f"{i}" * 5 for i in range(100)]).dictionary_encode()
+    format_of.write_table(pyarrow.table({"text": column}), source.path)
+    assert read_stream(source)[1].startswith("00000\n\n11111\n\n")
+    assert is_small(source, 5_000)
 
 
 def test_of_two_columns_of_one_name_none_is_taken(parquet: Any) -> None:
