@@ -1,17 +1,21 @@
 """TokenCache: readings on disk, so that a file is tokenised once and its tokens are mapped.
 
 A folder for each, named by all that its examples hang on: flat arrays as NumPy writes them, without
-pickles, mapped into memory, and a document with their hashes, by which damage is noticed. Folders
-appear in their place whole; of several programs that write one, the first is kept.
+pickles, mapped into memory, and a document with their hashes and its own, by which damage is
+noticed. Folders appear in their place whole; of several programs that write one, the first is kept.
+Hashes keep nobody out who can write there: a directory that others can write to is not used.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import re
 import shutil
+import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -24,7 +28,7 @@ from numpy.typing import NDArray
 
 from tuning.examples import DIGEST_BYTES, Example, Reading
 
-VERSION = 1
+VERSION = 2
 """Of the layout on disk."""
 
 MOST_BYTES = 8 * 2**30
@@ -33,6 +37,9 @@ MOST_BYTES = 8 * 2**30
 DOCUMENT = "reading.json"
 NEW = "new-"
 """How folders begin that are still being written."""
+
+ABANDONED = 24 * 3600.0
+"""Seconds after which nobody writes one any more: its worker was killed."""
 
 _Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 
@@ -52,7 +59,7 @@ class TokenCache:
     Attributes:
         directory: Made where it is not there.
         most_bytes: What is kept at most.
-        told: Hears why a reading is not kept; it is used all the same.
+        told: Hears why a reading is not kept, or none is looked for; it is used all the same.
     """
 
     directory: Path
@@ -67,6 +74,11 @@ class TokenCache:
             make: Tokenises; what it raises is raised.
             is_of: Whether what was made just now is what ``key`` names, or else is not kept.
         """
+        try:
+            _check_owner(self.directory)
+        except OSError as error:
+            self.told(error)
+            return make()
         kept = _load(self.directory / key)
         if kept is not None:
             _use(self.directory / key)
@@ -81,10 +93,16 @@ class TokenCache:
             with tempfile.TemporaryDirectory(dir=self.directory, prefix=NEW) as new:
                 _store(made, Path(new) / key)
                 _put(Path(new) / key, folder, Path(new) / "damaged")
+            self._clear_away()
             self._make_room(folder)
         except OSError as error:
             self.told(error)
         return _load(folder) or made
+
+    def _clear_away(self) -> None:
+        for folder in self.directory.glob(f"{NEW}*"):
+            if 0 < _last_used(folder) < time.time() - ABANDONED:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _make_room(self, mine: Path) -> None:
         """Take away what is beyond the limit, and of it only what was put here by this class."""
@@ -98,8 +116,16 @@ class TokenCache:
 
 def key_of(**parts: Any) -> str:
     """Name all that a reading hangs on; equal parts have equal names on every machine."""
-    told = json.dumps({"version": VERSION, **parts}, sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()
+    return _hash_of({"version": VERSION, **parts})
+
+
+def _check_owner(directory: Path) -> None:
+    """Refuse what somebody else could have put there; what does not exist yet is made private."""
+    with contextlib.suppress(FileNotFoundError):
+        found = directory.stat()
+        if found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            problem = "belongs to another user, or others may write there (chmod go-w)"
+            raise PermissionError(errno.EACCES, problem, str(directory))
 
 
 def _use(folder: Path) -> None:
@@ -132,15 +158,16 @@ def _put(new: Path, place: Path, aside: Path) -> None:
 
 
 def _store(reading: Reading, folder: Path) -> None:
-    folder.mkdir()
+    folder.mkdir(mode=0o700)
     hashes = {}
     for name, array in _arrays(reading).items():
         path = folder / f"{name}.npy"
         np.save(path, array.astype(_TYPES[name]), allow_pickle=False)
         hashes[name] = _hash(path)
     counts = {name: getattr(reading, name) for name in _COUNTS}
-    told = json.dumps({"counts": counts, "sha256": hashes})
-    (folder / DOCUMENT).write_text(told, encoding="utf-8")
+    told = {"key": folder.name, "counts": counts, "sha256": hashes}
+    document = json.dumps({"told": told, "sha256": _hash_of(told)})
+    (folder / DOCUMENT).write_text(document, encoding="utf-8")
 
 
 def _arrays(reading: Reading) -> _Arrays:
@@ -158,10 +185,13 @@ def _arrays(reading: Reading) -> _Arrays:
 
 
 def _load(folder: Path) -> Reading | None:
-    """Read what was stored; None where there is nothing, or it is damaged."""
+    """Read what was stored; None where there is nothing, or it is damaged, or of another key."""
     try:
         document = json.loads((folder / DOCUMENT).read_text(encoding="utf-8"))
-        hashes, counts = document["sha256"], document["counts"]
+        told = document["told"]
+        if document["sha256"] != _hash_of(told) or told["key"] != folder.name:
+            return None
+        hashes, counts = told["sha256"], told["counts"]
         if any(_hash(folder / f"{name}.npy") != hashes[name] for name in _TYPES):
             return None
         # "c": writing would change a copy; torch warns of arrays that cannot be written to.
@@ -184,6 +214,10 @@ def _examples(arrays: _Arrays) -> Iterator[Example]:
         said = digests[at].tobytes()
         kept = said if any(said) else b""
         yield Example(tokens[first:end], prompts[at], kept, tuple(passed.get(at, ())))
+
+
+def _hash_of(told: Any) -> str:
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def _hash(path: Path) -> str:

@@ -2,6 +2,8 @@
 
 import json
 import multiprocessing
+import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,7 @@ import torch
 from rankspace.errors import InvalidInput
 from rankspace.recipe import Data, Inputs, Recipe
 from tests.unit.tuning.test_formats import PAIRS, lines
+from tuning import token_cache
 from tuning.data import READING, DatasetCache, prepare
 from tuning.examples import Example, Reading, windows
 from tuning.file_hash import FileHashes
@@ -95,10 +98,64 @@ def test_a_pickle_is_never_opened(cache: TokenCache) -> None:
     planted = cache.directory / KEY / "tokens.npy"
     planted.write_bytes(pickle.dumps([1]))
     document = cache.directory / KEY / DOCUMENT
-    told = json.loads(document.read_text())
+    told = json.loads(document.read_text())["told"]
     told["sha256"]["tokens"] = hashlib.sha256(planted.read_bytes()).hexdigest()
-    document.write_text(json.dumps(told))
+    document.write_text(json.dumps({"told": told, "sha256": token_cache._hash_of(told)}))
     assert said(kept(cache, lambda: READINGS["windows"])) == said(READINGS["windows"])
+
+
+@pytest.mark.parametrize(("name", "value"), [("rows", 112), ("cut", 0), ("shape", ["x"])])
+def test_counts_that_are_no_more_what_they_were_are_damage(
+    cache: TokenCache, name: str, value: Any
+) -> None:
+    kept(cache, lambda: READINGS["rows"])
+    document = cache.directory / KEY / DOCUMENT
+    content = json.loads(document.read_text())
+    content.get("told", content)["counts"][name] = value
+    document.write_text(json.dumps(content))
+    assert said(kept(cache, lambda: READINGS["rows"])) == said(READINGS["rows"])
+
+
+def test_a_reading_under_another_name_is_damage(cache: TokenCache) -> None:
+    kept(cache, lambda: READINGS["rows"])
+    other = key_of(data="b")
+    (cache.directory / KEY).rename(cache.directory / other)
+    found = cache.reading(other, lambda: READINGS["windows"], lambda: True)
+    assert said(found) == said(READINGS["windows"])
+
+
+def test_what_killed_workers_left_is_cleared_away(cache: TokenCache) -> None:
+    old, young = cache.directory / f"{NEW}old", cache.directory / f"{NEW}young"
+    for folder in (old, young):
+        (folder / KEY).mkdir(parents=True)
+    cache.directory.chmod(0o700)
+    before = time.time() - token_cache.ABANDONED - 60
+    os.utime(old, (before, before))
+    kept(cache, lambda: READINGS["rows"])
+    assert {path.name for path in cache.directory.iterdir()} == {young.name, KEY}
+
+
+def of_another(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: directory.stat().st_uid + 1)
+
+
+@pytest.mark.parametrize(
+    "open_up",
+    [
+        lambda directory, _: directory.chmod(0o770),
+        lambda directory, _: directory.chmod(0o1707),
+        of_another,
+    ],
+)
+def test_a_directory_that_others_write_to_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, open_up: Any
+) -> None:
+    heard = list[OSError]()
+    cache = TokenCache(tmp_path / "tokens", told=heard.append)
+    kept(cache, lambda: READINGS["rows"])
+    open_up(cache.directory, monkeypatch)
+    assert said(kept(cache, lambda: READINGS["windows"])) == said(READINGS["windows"])
+    assert [type(error) for error in heard] == [PermissionError]
 
 
 def test_those_not_used_for_long_make_room(cache: TokenCache) -> None:
