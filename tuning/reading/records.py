@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from rankspace.data_shape import ShapeName
-from tuning.reading.json_records import json_records
+from tuning.reading.json_records import json_records, layout_of
 from tuning.reading.source import Record, Source
 from tuning.reading.stream import joined, plain_text
 from tuning.reading.tables import (
@@ -17,7 +17,7 @@ from tuning.reading.text_file import holds_at_most, opened, read_text_file
 
 
 def read_records(source: Source) -> Iterator[Record]:
-    """Yield the rows of a file, in its order.
+    """Yield the rows of a file, in its order; JSON is JSON, also under the name of a table.
 
     Raises:
         InvalidInput: It is no such file, or a damaged one; names the row where it is one's fault.
@@ -26,7 +26,7 @@ def read_records(source: Source) -> Iterator[Record]:
     if _is_parquet(source):
         return parquet_records(source)
     text, delimiter = read_text_file(source.field, source.path), delimiter_of(source.path)
-    if delimiter is not None:
+    if delimiter is not None and layout_of(text) is None:
         return csv_records(source, text, delimiter)
     return json_records(source, text)
 

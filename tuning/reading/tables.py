@@ -9,7 +9,7 @@ from typing import Any
 
 from rankspace.errors import CannotOpen, InvalidInput
 from tuning.reading.shapes import COLUMNS
-from tuning.reading.source import Record, Source
+from tuning.reading.source import LONGEST, Record, Source
 from tuning.reading.text_file import MOST_BYTES, PIECE
 
 PARQUET = b"PAR1"
@@ -36,6 +36,8 @@ def csv_records(source: Source, text: str, delimiter: str) -> Iterator[Record]:
     Raises:
         InvalidInput: A row is damaged, too long, or has more or fewer cells than the header.
     """
+    # Of the whole process, like what it limits: never lowered, in case somebody else needs more.
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     header: list[str] | None = None
     for place, cells in _cells(source, reader):

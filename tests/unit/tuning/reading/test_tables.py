@@ -1,6 +1,8 @@
 """Rows of CSV and Parquet say what they say as JSON lines."""
 
+import csv
 import gzip
+import json
 import sys
 import tracemalloc
 from collections.abc import Callable
@@ -15,7 +17,7 @@ from tuning.reading.conversations import Conversation, Turn
 from tuning.reading.records import is_small, read_records, read_stream
 from tuning.reading.rows import Row
 from tuning.reading.shapes import shaped
-from tuning.reading.source import Source
+from tuning.reading.source import LONGEST, Source
 
 HEADER = "instruction,input,output\n"
 ROWS = (Row("Say, please", "", 'the "word"'), Row("Say\nmore", "now", "two\n\nlines"))
@@ -60,7 +62,7 @@ def test_cells_of_csv_are_texts(write: Any, name: str, content: str | bytes) -> 
         (HEADER + 'a,"b\nc",d\ne,f\n', 4, "has 2 cells"),
         (HEADER + 'a,"b', 2, "is no row of CSV (unexpected end of data)"),
         (HEADER + 'a,"b"c,d', 2, "is no row of CSV"),
-        (HEADER + f"a,b,{'x' * 200_000}", 2, "is no row of CSV (field larger"),
+        (HEADER + f"a,b,{'x' * (LONGEST + 1)}", 2, "is no row of CSV (field larger"),
         ("output,output\n", 1, "two columns alike"),
         ("question,answer\na,b\n", 2, "a row of question and answer"),
     ],
@@ -76,6 +78,22 @@ def test_a_damaged_row_is_named_by_its_line(write: Any, text: str, line: int, pr
 def test_of_csv_every_letter_is_text_where_text_is_asked_for(write: Any) -> None:
     """As it always was: studies that train on one go on."""
     assert read_stream(write("rows.csv", "text,id\na,1\n")) == ("text", "text,id\na,1\n")
+
+
+def test_a_cell_may_be_as_long_as_any_text(write: Any) -> None:
+    csv.field_size_limit(131_072)  # as Python has it, whatever was read before
+    _, (found,) = rows(write("rows.csv", f"{HEADER}a,b,{'x' * LONGEST}\n"))
+    assert len(found.output) == LONGEST
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.tsv", "rows.csv.gz"])
+@pytest.mark.parametrize(
+    "write_all", [json.dumps, lambda listed: "\n".join(map(json.dumps, listed))]
+)
+def test_json_under_the_name_of_a_table_is_json(write: Any, name: str, write_all: Any) -> None:
+    text = write_all([{"instruction": "Say, please", "output": "a\tb"}] * 2).encode()
+    content = gzip.compress(text, mtime=0) if name.endswith("gz") else text
+    assert rows(write(name, content)) == ("alpaca", (Row("Say, please", "", "a\tb"),) * 2)
 
 
 @pytest.mark.parametrize("line", [",,", '"","",""'])
