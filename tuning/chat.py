@@ -38,6 +38,21 @@ _GENERATION = re.compile(r"\{%-?\s*generation\s*-?%\}")
 _WARNED = "sequence-length-is-longer-than-the-specified-maximum"
 """Under which a tokenizer notes that it has said so; in a template's way nothing else hushes it."""
 
+_FLAGS = ("special", "single_word", "lstrip", "rstrip", "normalized")
+"""Of an added token: where in a text it is found, and what of the text it swallows."""
+
+_Turn: TypeAlias = dict[str, str]
+"""As templates are given it."""
+
+_SYSTEM: _Turn = {"role": "system", "content": "Be brief."}
+_PROBE: tuple[_Turn, ...] = (
+    {"role": "user", "content": "Who sat on the mat?"},
+    {"role": "assistant", "content": "The cat, in 1 of 2 cases."},
+    {"role": "user", "content": "And then?"},
+    {"role": "assistant", "content": "The dog ran."},
+)
+"""A conversation whose tokens tell templates and tokenizers apart."""
+
 _Spans: TypeAlias = tuple[tuple[int, int], ...]
 """First token and end of each answer."""
 
@@ -109,12 +124,38 @@ def tokens_hash(tokenizer: Any, plain: str, form: DataFormat) -> str:
     Args:
         tokenizer: Of the model.
         plain: SHA-256 of what it makes of a text.
-        form: Of the data; conversations depend on the chat template, too.
+        form: Of the data; conversations depend on the chat template, too, and on what it writes
+            with.
     """
     if form != "chat":
         return plain
-    template = json.dumps(getattr(tokenizer, "chat_template", None), sort_keys=True)
-    return hashlib.sha256(f"{plain}\n{template}".encode()).hexdigest()
+    parts = [plain, getattr(tokenizer, "chat_template", None), *_written(tokenizer)]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _written(tokenizer: Any) -> Iterator[Any]:
+    """Yield what a template may write with: names, added tokens, and what comes of the probes."""
+    yield tokenizer.special_tokens_map
+    yield [
+        [number, token.content, *(getattr(token, flag) for flag in _FLAGS)]
+        for number, token in sorted(tokenizer.added_tokens_decoder.items())
+    ]
+    yield [_probed(tokenizer, turns) for turns in (_PROBE, (_SYSTEM, *_PROBE))]
+
+
+def _probed(tokenizer: Any, turns: Sequence[_Turn]) -> list[int] | None:
+    """Tokens of ``turns``; None where the template takes no such conversation, which tells, too."""
+    try:
+        tokens: list[int] = _rendered(tokenizer, turns)["input_ids"]
+    except Exception:  # noqa: BLE001 - a template may do whatever it likes; rows have it named
+        return None
+    return tokens
+
+
+def _rendered(tokenizer: Any, turns: Sequence[_Turn], **options: Any) -> Any:
+    """Tokens of ``turns``; a control token that is spelled in one is text."""
+    given = {"sanitize_control_tokens": True, "date_string": DATE, **options}
+    return tokenizer.apply_chat_template(list(turns), return_dict=True, **given)
 
 
 class _Renderer:
@@ -165,11 +206,9 @@ class _Renderer:
             raise self._refusal(problem)
         return len(before), len(upto)
 
-    def _rendered(self, turns: Sequence[dict[str, str]], **options: Any) -> Any:
-        """Tokens of ``turns``; a control token that is spelled in one is text."""
-        given = {"sanitize_control_tokens": True, "date_string": DATE, **options}
+    def _rendered(self, turns: Sequence[_Turn], **options: Any) -> Any:
         try:
-            return self._tokenizer.apply_chat_template(list(turns), return_dict=True, **given)
+            return _rendered(self._tokenizer, turns, **options)
         except Exception as error:  # noqa: BLE001 - a template may do whatever it likes
             # What it says may be out of the row.
             raise self._refusal(f"does not take it ({type(error).__name__})") from None

@@ -254,3 +254,24 @@ def test_the_template_is_a_part_of_what_is_compared(speaking: Any, tokenizer: An
     hashes = {tokens_hash(one, plain, "chat") for one in map(speaking, (ZEPHYR, CHATML))}
     assert len(hashes | {tokens_hash(tokenizer, plain, "chat"), plain}) == 4
     assert tokens_hash(speaking(ZEPHYR), plain, "instruction") == plain
+
+
+def test_what_a_template_writes_with_is_a_part_of_what_is_compared(
+    speaking: Any, tokenizer: Any
+) -> None:
+    """Tokens on disk are found by it: another model's would be trained on."""
+    swapped, lacking = copy.deepcopy(tokenizer), copy.deepcopy(tokenizer)
+    swapped.add_special_tokens({"additional_special_tokens": ["<|im_end|>", "<|im_start|>"]})
+    lacking.add_special_tokens({"additional_special_tokens": ["<|im_end|>"]})
+    swapped.chat_template = lacking.chat_template = CHATML
+    plain = "a" * 64
+    assert (
+        len({tokens_hash(one, plain, "chat") for one in (speaking(CHATML), swapped, lacking)}) == 3
+    )
+    begun = speaking(LLAMA_2)
+    before = tokens_hash(begun, plain, "chat")
+    begun.bos_token = "<|im_start|>"
+    assert (
+        tokens_hash(begun, plain, "chat") != before == tokens_hash(speaking(LLAMA_2), plain, "chat")
+    )
+    assert tokens_hash(swapped, plain, "text") == plain
