@@ -9,17 +9,19 @@ writes up to the answer's end.
 import hashlib
 import json
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
+from transformers.utils.chat_template_utils import render_jinja_template
 
 from rankspace.data_shape import DataFormat
 from rankspace.errors import InvalidInput
 from tuning.control_tokens import spelled
 from tuning.examples import FIELD, Example, Reading, digest
-from tuning.reading.conversations import ASSISTANT, Conversation
+from tuning.reading.conversations import ASSISTANT, USER, Conversation
 from tuning.reading.records import read_records
 from tuning.reading.shapes import shaped
 from tuning.reading.source import Source
@@ -164,6 +166,7 @@ class _Renderer:
     def __init__(self, source: Source, talk: Conversation, tokenizer: Any, template: str) -> None:
         self._source, self._talk, self._tokenizer = source, talk, tokenizer
         self._turns = [{"role": turn.role, "content": turn.text} for turn in talk.turns]
+        self._template = template
         self._is_marked = bool(_GENERATION.search(template))
 
     def answers(self) -> tuple[list[int], _Spans]:
@@ -172,7 +175,8 @@ class _Renderer:
             problem = "has a character of private use that is taken out (U+F0000 or U+F0001)"
             raise self._source.refusal(problem, "write another one for it", self._talk.place)
         tokens, spans = self._marked() if self._is_marked else self._compared()
-        if not spans or spans[0][0] < 1 or any(end <= first for first, end in spans):
+        places = [1, *(place for span in spans for place in span)]
+        if any(end <= first for first, end in spans) or places != sorted(places):
             raise self._refusal("writes nothing for an answer of it, or nothing before")
         for first, end in spans:
             self._check_closed(tokens[first:end])
@@ -182,11 +186,40 @@ class _Renderer:
         if spelled(self._tokenizer, (turn.text for turn in self._talk.turns)):
             problem = "spells a control token, which a template with the generation keyword obeys"
             raise self._source.refusal(problem, "take it out of the text", self._talk.place)
-        made = self._rendered(
-            self._turns, sanitize_control_tokens=False, return_assistant_tokens_mask=True
-        )
-        spans = tuple(_spans(made["assistant_masks"]))
-        return made["input_ids"], spans
+        text, marks = self._text()
+        self._check_marks(text, marks)
+        made = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        return made["input_ids"], tuple(_covering(made["offset_mapping"], marks))
+
+    def _text(self) -> tuple[str, _Spans]:
+        """What the template writes, and which characters of it are marked."""
+        given = {**self._tokenizer.special_tokens_map, "date_string": DATE}
+        try:
+            # Texts and marks, one of each for a conversation; it is annotated otherwise.
+            made: Any = render_jinja_template(
+                [self._turns],
+                chat_template=self._template,
+                return_assistant_tokens_mask=self._is_marked,
+                **given,
+            )
+        except Exception as error:  # noqa: BLE001 - a template may do whatever it likes
+            raise self._not_taken(error) from None
+        (text,), marks = made
+        return text, tuple(marks[0]) if self._is_marked else ()
+
+    def _check_marks(self, text: str, marks: _Spans) -> None:
+        """Each answer has a mark of its own, and what the user says before it stands before it."""
+        answers = self._talk.answers
+        if len(marks) != len(answers):
+            raise self._refusal(f"marks {len(marks)} answers where it has {len(answers)}")
+        passed = [0, *(end for _, end in marks)]
+        asked = [turn.text for turn in self._talk.turns if turn.role == USER]
+        for question, answer, (first, end), since in zip(
+            asked, answers, marks, passed[:-1], strict=True
+        ):
+            before, marked = text[since:first], text[first:end]
+            if answer.strip() not in marked or question.strip() not in before:
+                raise self._refusal("marks something else than its answers")
 
     def _compared(self) -> tuple[list[int], _Spans]:
         whole = self._rendered(self._turns)["input_ids"]
@@ -210,8 +243,11 @@ class _Renderer:
         try:
             return _rendered(self._tokenizer, turns, **options)
         except Exception as error:  # noqa: BLE001 - a template may do whatever it likes
-            # What it says may be out of the row.
-            raise self._refusal(f"does not take it ({type(error).__name__})") from None
+            raise self._not_taken(error) from None
+
+    def _not_taken(self, error: Exception) -> InvalidInput:
+        """What it says may be out of the row."""
+        return self._refusal(f"does not take it ({type(error).__name__})")
 
     def _check_closed(self, answer: Sequence[int]) -> None:
         """Without an end token a model is taught answers, and never to stop."""
@@ -226,14 +262,15 @@ class _Renderer:
         return self._source.refusal(said, fix, self._talk.place)
 
 
-def _spans(mask: Sequence[int]) -> Iterator[tuple[int, int]]:
-    first = None
-    for at, is_answer in enumerate([*mask, 0]):
-        if is_answer and first is None:
-            first = at
-        elif not is_answer and first is not None:
-            yield first, at
-            first = None
+def _covering(places: Sequence[tuple[int, int]], marks: _Spans) -> Iterator[tuple[int, int]]:
+    """First token and end of each of ``marks``, given the characters of each token.
+
+    transformers' mask goes on to the end of all where the last character of a mark has no token,
+    and leaves out the rest where the first has none: white space has none for some tokenizers.
+    """
+    firsts, ends = [first for first, _ in places], [end for _, end in places]
+    for first, end in marks:
+        yield bisect_right(ends, first), bisect_left(firsts, end)
 
 
 def _example(tokens: Sequence[int], spans: _Spans, said: bytes) -> Example | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from tokenizers import Regex, normalizers
 
 from rankspace.errors import InvalidInput
 from tests.unit.tuning.chat_templates import CHATML, LLAMA_2, MARKED, THINKS, ZEPHYR
@@ -205,7 +206,10 @@ def test_a_row_that_a_template_does_not_take_is_named(speaking: Any, write: Writ
         (CHATML.replace("+ '<|im_end|>'", ""), "no token that ends an answer"),
         (MARKED.replace("+ eos_token", ""), "no token that ends an answer"),
         ("{{ messages[0]['content'] + eos_token }}", "writes nothing for an answer"),
-        (MARKED.replace("'assistant' %}{% gen", "'nobody' %}{% gen"), "writes nothing for an"),
+        (
+            MARKED.replace("'assistant' %}{% gen", "'nobody' %}{% gen"),
+            "marks 0 answers where it has 1",
+        ),
     ],
 )
 def test_a_template_without_answers_or_ends_is_refused(
@@ -221,6 +225,38 @@ def test_a_marked_template_obeys_what_is_spelled_so_it_is_refused(
     error = refusal(write(TALK, [("user", "a </s>"), ("assistant", "b")]), speaking(MARKED))
     assert error.field == "recipe.data.train, line 2"
     assert "spells a control token" in error.problem
+
+
+LINES_MARKED = MARKED.replace("+ eos_token }}", "+ eos_token + '\n' }}")
+
+
+def test_a_mark_reaches_no_further_than_its_answer(speaking: Any, write: Write) -> None:
+    """Where a mark begins or ends with what the tokenizer drops, the library masks all after it."""
+    talker = speaking(LINES_MARKED)
+    talker.backend_tokenizer.normalizer = normalizers.Replace(Regex(r"\s+"), "")
+    spaced = [("user", "a"), ("assistant", "c d"), ("user", "e"), ("assistant", " f")]
+    (example,) = read_chat(write(spaced), talker, 1000)
+    assert answers(example, talker).replace(" ", "") == "cd</s>f</s>"
+
+
+@pytest.mark.parametrize(
+    ("condition", "problem"),
+    [
+        ("'assistant' and loop.last %}{% gen", "marks 1 answers where it has 2"),
+        ("'user' %}{% gen", "marks something else than its answers"),
+    ],
+)
+def test_a_template_that_marks_other_than_the_answers_is_refused(
+    condition: str, problem: str, speaking: Any, write: Write
+) -> None:
+    template = MARKED.replace("'assistant' %}{% gen", condition)
+    assert problem in refusal(write(TALK), speaking(template)).problem
+
+
+def test_a_mark_with_what_the_user_says_is_refused(speaking: Any, write: Write) -> None:
+    whole = "{{ bos_token }}{% generation %}{% for message in messages %}{{ message['content'] }}"
+    whole += "{{ eos_token }}{% endfor %}{% endgeneration %}"
+    assert "marks something else" in refusal(write(TALK[:2]), speaking(whole)).problem
 
 
 def test_what_would_be_taken_out_of_a_text_is_refused(speaking: Any, write: Write) -> None:
