@@ -167,6 +167,7 @@ class _Renderer:
         self._source, self._talk, self._tokenizer = source, talk, tokenizer
         self._turns = [{"role": turn.role, "content": turn.text} for turn in talk.turns]
         self._template = template
+        self._ends = _ends(tokenizer, template)
         self._is_marked = bool(_GENERATION.search(template))
 
     def answers(self) -> tuple[list[int], _Spans]:
@@ -251,15 +252,27 @@ class _Renderer:
 
     def _check_closed(self, answer: Sequence[int]) -> None:
         """Without an end token a model is taught answers, and never to stop."""
-        ends = {self._tokenizer.eos_token_id, *self._tokenizer.added_tokens_decoder}
-        if ends.isdisjoint(answer):
+        last = next(filter(self._is_said, reversed(answer)), None)
+        if last not in self._ends:
             raise self._refusal("writes no token that ends an answer")
+
+    def _is_said(self, token: int) -> bool:
+        """Whether ``token`` is more than white space after the end of an answer."""
+        return token in self._ends or bool(self._tokenizer.decode([token]).strip())
 
     def _refusal(self, problem: str) -> InvalidInput:
         fix = "drop the row, or give the tokenizer another chat template: "
         fix += "one that writes every turn alike, wherever it stands, and ends answers with a token"
         said = f"is a conversation, and the tokenizer's chat template {problem}"
         return self._source.refusal(said, fix, self._talk.place)
+
+
+def _ends(tokenizer: Any, template: str) -> frozenset[int]:
+    """Tokens that may end an answer: control tokens, which no text spells (``<think>`` is none)."""
+    added = tokenizer.added_tokens_decoder.items()
+    named = [number for number, token in added if token.special or token.content in template]
+    end = tokenizer.eos_token_id
+    return frozenset(named if end is None else (end, *named))
 
 
 def _covering(places: Sequence[tuple[int, int]], marks: _Spans) -> Iterator[tuple[int, int]]:

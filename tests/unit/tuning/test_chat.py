@@ -219,6 +219,26 @@ def test_a_template_without_answers_or_ends_is_refused(
     assert problem in refusal(path, speaking(template)).problem
 
 
+@pytest.mark.parametrize("answer", ["<think>b", "b <think>", "<think>"])
+def test_what_an_answer_says_does_not_end_it(answer: str, speaking: Any, write: Write) -> None:
+    """An added token counts for an end where the template writes it last, not where it is said."""
+    talker = speaking(CHATML.replace("+ '<|im_end|>' ", ""))
+    talker.add_tokens(["<think>"])
+    path = write([("user", "Hi"), ("assistant", answer)])
+    assert "no token that ends an answer" in refusal(path, talker).problem
+    closed = speaking(CHATML)
+    closed.add_tokens(["<think>"])
+    (example,) = read_chat(path, closed, 1000)
+    assert answers(example, closed) == f"{answer}<|im_end|>\n"
+
+
+def test_an_end_need_not_be_a_special_token(speaking: Any, write: Write) -> None:
+    talker = speaking(CHATML.replace("<|im_end|>", "<|end|>"))
+    talker.add_tokens(["<|end|>"])
+    (example,) = read_chat(write(TALK[:2]), talker, 1000)
+    assert answers(example, talker) == "The cat.<|end|>\n"
+
+
 def test_a_marked_template_obeys_what_is_spelled_so_it_is_refused(
     speaking: Any, write: Write
 ) -> None:
