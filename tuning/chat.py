@@ -12,6 +12,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import torch
@@ -29,6 +30,31 @@ from tuning.reading.source import Source
 DATE = "26 Jul 2024"
 """What templates are told that write today's date: examples must not change overnight. It is what
 Llama's write where nobody tells them."""
+
+_CLOCK = MappingProxyType(
+    {
+        "%Y": "2024",
+        "%y": "24",
+        "%m": "07",
+        "%-m": "7",
+        "%B": "July",
+        "%b": "Jul",
+        "%d": "26",
+        "%-d": "26",
+        "%j": "208",
+        "%A": "Friday",
+        "%a": "Fri",
+        "%H": "12",
+        "%I": "12",
+        "%M": "00",
+        "%S": "00",
+        "%p": "PM",
+        "%F": "2024-07-26",
+        "%T": "12:00:00",
+    }
+)
+"""Noon of that day, by the directives of ``strftime`` that templates use; others stay as they
+are, which is the same tomorrow, too."""
 
 FORMAT = "recipe.data.format"
 
@@ -97,7 +123,7 @@ def check_template(tokenizer: Any) -> str:
     """Return the chat template of ``tokenizer``.
 
     Raises:
-        InvalidInput: It has none, or one that makes other tokens every day.
+        InvalidInput: It has none, or several.
     """
     if getattr(tokenizer, "chat_template", None) is None:
         raise InvalidInput(
@@ -113,11 +139,16 @@ def check_template(tokenizer: Any) -> str:
     except ValueError:
         problem = "is rendered by the tokenizer's chat template, and it has several, none default"
         raise InvalidInput(FORMAT, "chat", problem, fix="name one of them default") from None
-    if "strftime_now" in template and "date_string" not in template:
-        problem = "is rendered by the tokenizer's chat template, which writes today's date"
-        fix = "put a fixed date into it: examples must be the same tomorrow"
-        raise InvalidInput(FORMAT, "chat", problem, fix=fix)
-    return template
+    return _dated(template)
+
+
+def _dated(template: str) -> str:
+    """Give ``template`` a clock that stands still; it calls the library's today's date."""
+    if "strftime_now" not in template:
+        return template
+    written = "".join(f" | replace('{name}', '{value}')" for name, value in _CLOCK.items())
+    clock = "{% macro strftime_now(format) %}{{ format" + written + " }}{% endmacro %}"
+    return f"{clock}\n{template}"  # Jinja drops a line break after a block
 
 
 def tokens_hash(tokenizer: Any, plain: str, form: DataFormat) -> str:
@@ -148,16 +179,18 @@ def _written(tokenizer: Any) -> Iterator[Any]:
 def _probed(tokenizer: Any, turns: Sequence[_Turn]) -> list[int] | None:
     """Tokens of ``turns``; None where the template takes no such conversation, which tells, too."""
     try:
-        tokens: list[int] = _rendered(tokenizer, turns)["input_ids"]
+        tokens: list[int] = _rendered(tokenizer, check_template(tokenizer), turns)["input_ids"]
     except Exception:  # noqa: BLE001 - a template may do whatever it likes; rows have it named
         return None
     return tokens
 
 
-def _rendered(tokenizer: Any, turns: Sequence[_Turn], **options: Any) -> Any:
+def _rendered(tokenizer: Any, template: str, turns: Sequence[_Turn], **options: Any) -> Any:
     """Tokens of ``turns``; a control token that is spelled in one is text."""
     given = {"sanitize_control_tokens": True, "date_string": DATE, **options}
-    return tokenizer.apply_chat_template(list(turns), return_dict=True, **given)
+    return tokenizer.apply_chat_template(
+        list(turns), chat_template=template, return_dict=True, **given
+    )
 
 
 class _Renderer:
@@ -242,7 +275,7 @@ class _Renderer:
 
     def _rendered(self, turns: Sequence[_Turn], **options: Any) -> Any:
         try:
-            return _rendered(self._tokenizer, turns, **options)
+            return _rendered(self._tokenizer, self._template, turns, **options)
         except Exception as error:  # noqa: BLE001 - a template may do whatever it likes
             raise self._not_taken(error) from None
 

@@ -295,14 +295,30 @@ def test_no_template_is_a_reason_and_a_way_out(tokenizer: Any, write: Write) -> 
     assert "none default" in refusal(write(TALK), several).problem
 
 
-def test_examples_are_the_same_tomorrow(speaking: Any, write: Write) -> None:
-    today = "{{ strftime_now('%d %b %Y') }}" + ZEPHYR
-    assert "writes today's date" in refusal(write(TALK), speaking(today)).problem
-    told = "{% if not date_string is defined %}{% set date_string = strftime_now('%d %b %Y') %}"
-    told += "{% endif %}{{ date_string }}" + ZEPHYR
-    talker = speaking(told)
+@pytest.mark.parametrize(
+    ("written", "date"),
+    [
+        ("{{ strftime_now('%d %b %Y') }}", "26 Jul 2024"),
+        ("{# no date_string #}{{ strftime_now('%A, %-d.%-m.%y') }}", "Friday, 26.7.24"),
+        ("{% set now = strftime_now %}{{ now(format='%Y-%m-%d') }}", "2024-07-26"),
+        ("{% if strftime_now is defined %}{{ strftime_now('%F') }}{% endif %}", "2024-07-26"),
+        (
+            "{% if not date_string is defined %}{% set date_string = strftime_now('%Y') %}"
+            "{% endif %}{{ date_string }}",
+            "26 Jul 2024",
+        ),
+    ],
+)
+@pytest.mark.parametrize("template", [ZEPHYR, MARKED], ids=["compared", "marked"])
+def test_examples_are_the_same_tomorrow(
+    template: str, written: str, date: str, speaking: Any, write: Write
+) -> None:
+    talker = speaking(f"{written}\n{template}")
     (example,) = read_chat(write(TALK), talker, 1000)
-    assert talker.decode(example.tokens).startswith("26 Jul 2024")
+    (plain,) = read_chat(write(TALK), speaking(template), 1000)
+    end = "\n" if written.endswith("}}") else ""
+    assert talker.decode(example.tokens) == f"{date}{end}{talker.decode(plain.tokens)}"
+    assert answers(example, talker) == answers(plain, talker)
 
 
 def test_the_template_is_a_part_of_what_is_compared(speaking: Any, tokenizer: Any) -> None:
