@@ -22,7 +22,7 @@ from rankspace.data_shape import DataFormat
 from rankspace.errors import InvalidInput
 from tuning.control_tokens import spelled
 from tuning.examples import FIELD, Example, Reading, digest
-from tuning.reading.conversations import ASSISTANT, USER, Conversation
+from tuning.reading.conversations import ASSISTANT, SYSTEM, USER, Conversation
 from tuning.reading.records import read_records
 from tuning.reading.shapes import shaped
 from tuning.reading.source import Source
@@ -214,7 +214,18 @@ class _Renderer:
             raise self._refusal("writes nothing for an answer of it, or nothing before")
         for first, end in spans:
             self._check_closed(tokens[first:end])
+        self._check_said(self._text()[0])
         return tokens, spans
+
+    def _check_said(self, text: str) -> None:
+        """A template may leave out what was thought, or the system's turn."""
+        at = 0
+        for place, turn in enumerate(self._talk.turns, 1):
+            said = turn.text.strip()
+            found = text.find(said, at)
+            if found < 0:
+                raise self._refusal(f"leaves out what turn {place} says, or changes it")
+            at = found + len(said) if turn.role != SYSTEM else 0  # some write it with a question
 
     def _marked(self) -> tuple[list[int], _Spans]:
         if spelled(self._tokenizer, (turn.text for turn in self._talk.turns)):

@@ -259,6 +259,35 @@ def test_a_mark_reaches_no_further_than_its_answer(speaking: Any, write: Write) 
     assert answers(example, talker).replace(" ", "") == "cd</s>f</s>"
 
 
+REASONED = CHATML.replace("['content'] ", "['content'].split('</think>')[-1] ")
+"""As DeepSeek R1 writes: what was thought stands in no turn."""
+UNRULED = CHATML.replace(" in messages %}", " in messages if message['role'] != 'system' %}")
+UNRULED_MARKED = MARKED.replace(" in messages %}", " in messages if message['role'] != 'system' %}")
+
+
+@pytest.mark.parametrize(
+    ("template", "said", "place"),
+    [
+        (REASONED, [("user", "Hi"), ("assistant", "<think>A greeting.</think>Hello")], 2),
+        (UNRULED, [("system", "Be brief."), *TALK], 1),
+        (UNRULED_MARKED, [("system", "Be brief."), *TALK], 1),
+        (CHATML.replace("['content'] ", "['content'] | replace('cat', 'dog') "), TALK, 2),
+    ],
+    ids=["thought", "system", "marked", "changed"],
+)
+def test_a_template_that_leaves_out_what_is_said_is_refused_by_row(
+    template: str, said: list[tuple[str, str]], place: int, speaking: Any, write: Write
+) -> None:
+    error = refusal(write(said), speaking(template))
+    assert f"leaves out what turn {place} says" in error.problem
+
+
+def test_a_template_that_trims_what_is_said_says_it(speaking: Any, write: Write) -> None:
+    talker = speaking(CHATML.replace("['content'] ", "['content'] | trim "))
+    (example,) = read_chat(write([("user", " Hi\n"), ("assistant", "\nHello ")]), talker, 1000)
+    assert answers(example, talker) == "Hello<|im_end|>\n"
+
+
 @pytest.mark.parametrize(
     ("condition", "problem"),
     [
