@@ -58,6 +58,9 @@ are, which is the same tomorrow, too."""
 
 FORMAT = "recipe.data.format"
 
+MOST_RENDERED = 2**27
+"""Characters of a conversation's beginnings that are rendered: about a minute's work."""
+
 MARKS = "\U000f0000\U000f0001"
 """What transformers marks control tokens with that are text; it takes them out of what is said."""
 
@@ -102,7 +105,7 @@ def read_chat(path: Path, tokenizer: Any, length: int) -> Reading:
     talks = [row for row in rows if isinstance(row, Conversation)]
     examples, cut, longest = list[Example](), 0, 0
     for talk in talks:
-        tokens, spans = _Renderer(source, talk, tokenizer, template).answers()
+        tokens, spans = _Renderer(source, talk, tokenizer, template, length).answers()
         longest = max(longest, len(tokens))
         example = _example(tokens[:length], spans, digest(talk.text))
         if example is not None:
@@ -196,15 +199,17 @@ def _rendered(tokenizer: Any, template: str, turns: Sequence[_Turn], **options: 
 class _Renderer:
     """One conversation on its way to tokens."""
 
-    def __init__(self, source: Source, talk: Conversation, tokenizer: Any, template: str) -> None:
+    def __init__(
+        self, source: Source, talk: Conversation, tokenizer: Any, template: str, length: int
+    ) -> None:
         self._source, self._talk, self._tokenizer = source, talk, tokenizer
         self._turns = [{"role": turn.role, "content": turn.text} for turn in talk.turns]
-        self._template = template
+        self._template, self._length, self._spent = template, length, 0
         self._ends = _ends(tokenizer, template)
         self._is_marked = bool(_GENERATION.search(template))
 
     def answers(self) -> tuple[list[int], _Spans]:
-        """Return all tokens, and where in them the answers are."""
+        """Return all tokens, and where in them the answers are, up to the first one that is cut."""
         if any(mark in turn["content"] for mark in MARKS for turn in self._turns):
             problem = "has a character of private use that is taken out (U+F0000 or U+F0001)"
             raise self._source.refusal(problem, "write another one for it", self._talk.place)
@@ -269,13 +274,19 @@ class _Renderer:
     def _compared(self) -> tuple[list[int], _Spans]:
         whole = self._rendered(self._turns)["input_ids"]
         spans = list[tuple[int, int]]()
-        for at, turn in enumerate(self._talk.turns):
-            if turn.role == ASSISTANT:
-                spans.append(self._span(at, whole))
+        for at in self._answering:
+            spans.append(self._span(at, whole))
+            if spans[-1][1] > self._length:  # what is said after is cut
+                break
         return whole, tuple(spans)
+
+    @property
+    def _answering(self) -> list[int]:
+        return [at for at, turn in enumerate(self._talk.turns) if turn.role == ASSISTANT]
 
     def _span(self, at: int, whole: list[int]) -> tuple[int, int]:
         """Where the answer of turn ``at`` stands, if the beginnings are those of the whole."""
+        self._spend(self._turns[: at + 1])
         before = self._rendered(self._turns[:at], add_generation_prompt=True)["input_ids"]
         is_last = at + 1 == len(self._turns)
         upto = whole if is_last else self._rendered(self._turns[: at + 1])["input_ids"]
@@ -283,6 +294,16 @@ class _Renderer:
             problem = f"writes turn {at + 1} otherwise than it writes what comes before"
             raise self._refusal(problem)
         return len(before), len(upto)
+
+    def _spend(self, turns: Sequence[_Turn]) -> None:
+        """Count what is rendered; turn after turn anew it takes time with the square."""
+        self._spent += 2 * sum(len(turn["content"]) for turn in turns)
+        if self._spent > MOST_RENDERED:
+            size = sum(len(turn["content"]) for turn in self._turns)
+            problem = f"has {len(self._turns):,} turns of {size:,} characters, too many to compare "
+            problem += "what a template writes up to each"
+            fix = "divide it among several rows, or drop the row; or lower recipe.sequence_length"
+            raise self._source.refusal(problem, fix, self._talk.place)
 
     def _rendered(self, turns: Sequence[_Turn], **options: Any) -> Any:
         try:

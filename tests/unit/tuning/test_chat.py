@@ -155,6 +155,28 @@ def test_a_long_conversation_is_no_matter_of_the_library_s_warnings(
     assert heard == []
 
 
+def test_a_conversation_is_rendered_no_further_than_it_is_read(
+    speaking: Any, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each answer is one more beginning to render: a long row would take hours."""
+    long, talker = [*TALK, *TALK * 20], speaking(ZEPHYR)
+    path = write(TALK, long)
+    whole = read_chat(path, talker, 100_000)
+    monkeypatch.setattr("tuning.chat.MOST_RENDERED", 1_000)
+    for length in (len(whole[0].tokens), len(whole[0].tokens) - 1, whole[0].prompt + 1):
+        reading = read_chat(path, talker, length)
+        first, second = reading
+        assert (reading.cut, reading.row_tokens) == (
+            1 + (length < len(whole[0].tokens)),
+            whole.row_tokens,
+        )
+        assert first.tokens.tolist() == second.tokens.tolist()
+        assert first.predicted.tolist() == second.predicted.tolist()
+    error = refusal(path, talker)
+    assert error.field == "recipe.data.train, line 2"
+    assert "has 84 turns of 1,008 characters, too many" in error.problem
+
+
 def test_answers_that_say_nothing_are_counted(speaking: Any, write: Write) -> None:
     talker = speaking(ZEPHYR)
     reading = read_chat(write(TALK, [*TALK, ("user", "?"), ("assistant", " ")]), talker, 1000)
