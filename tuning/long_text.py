@@ -2,7 +2,9 @@
 
 Pieces overlap. Two neighbours are joined where they agree on a run of tokens and on where these
 stand: what a tokenizer makes of a place hangs on what is near, and where it does not, the pieces
-do not agree, and the text is tokenised as a whole.
+do not agree, and the text is tokenised as a whole. So it is for a tokenizer that may drop
+characters, after which the library's places are wrong, or that weighs a whole stretch of text at
+once (Unigram).
 """
 
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from tokenizers import models, pre_tokenizers
 
 PIECE = 2**18
 """Characters of a piece."""
@@ -19,6 +22,9 @@ OVERLAP = 2**11
 
 AGREEING = 64
 """Tokens of a run on which two pieces have to agree."""
+
+_BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
+"""What a tokenizer that falls back to bytes calls them."""
 
 Ids: TypeAlias = NDArray[np.int32]
 _Piece: TypeAlias = tuple[Ids, NDArray[np.int64]]
@@ -30,10 +36,30 @@ def tokens_of(tokenizer: Any, text: str, piece: int = PIECE, overlap: int = OVER
 
     Control tokens that are spelled in it are text.
     """
-    if len(text) <= piece:
+    if len(text) <= piece or not _may_be_divided(tokenizer):
         return _whole(tokenizer, text)
     joined = _joined(_pieces(tokenizer, text, piece, overlap))
     return _whole(tokenizer, text) if joined is None else joined
+
+
+def _may_be_divided(tokenizer: Any) -> bool:
+    """Whether it merges what is near (BPE) and has a token for everything: none is dropped."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    model = getattr(backend, "model", None)
+    if backend is None or not isinstance(model, models.BPE):
+        return False
+    complete = [(model.unk_token,)] if model.unk_token is not None else []
+    if model.byte_fallback:
+        complete.append(_BYTES)
+    if _is_byte_level(backend.pre_tokenizer):
+        complete.append(tuple(pre_tokenizers.ByteLevel.alphabet()))
+    return any(all(model.token_to_id(one) is not None for one in each) for each in complete)
+
+
+def _is_byte_level(step: Any) -> bool:
+    if isinstance(step, pre_tokenizers.Sequence):
+        return any(map(_is_byte_level, step))
+    return isinstance(step, pre_tokenizers.ByteLevel)
 
 
 def _whole(tokenizer: Any, text: str) -> Ids:

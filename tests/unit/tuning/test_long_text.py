@@ -77,24 +77,87 @@ def test_pieces_come_to_what_the_whole_does(make: Any, name: str) -> None:
     assert joined is not None or (make is sentence_piece and name != "prose")
 
 
+class Noted:
+    """A tokenizer, and how long the texts were that it was given."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.backend_tokenizer = tokenizer.backend_tokenizer
+        self.lengths = list[int]()
+        self._tokenizer = tokenizer
+
+    def __call__(self, given: str, **options: Any) -> Any:
+        self.lengths.append(len(given))
+        return self._tokenizer(given, **options)
+
+
+def without_unknown(text: str) -> Any:
+    """Drops the characters it has not seen, and their places with them."""
+    bare = Tokenizer(models.BPE())
+    bare.pre_tokenizer = pre_tokenizers.Metaspace()
+    return _fast(bare, trainers.BpeTrainer(vocab_size=90, special_tokens=["<s>", "</s>"]), text)
+
+
+def unigram(text: str) -> Any:
+    """As T5 does: weighs all ways to divide what stands between two spaces."""
+    bare = Tokenizer(models.Unigram())
+    bare.pre_tokenizer = pre_tokenizers.Metaspace()
+    special = ["<unk>", "<s>", "</s>"]
+    return _fast(
+        bare,
+        trainers.UnigramTrainer(vocab_size=90, special_tokens=special, unk_token="<unk>"),
+        text,
+    )
+
+
+def byte_level_of_some(text: str) -> Any:
+    """Of bytes, but not of all of them."""
+    bare = Tokenizer(models.BPE())
+    bare.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    return _fast(bare, trainers.BpeTrainer(vocab_size=90, special_tokens=["<s>", "</s>"]), text)
+
+
+@pytest.mark.parametrize("make", [without_unknown, unigram, byte_level_of_some])
+def test_where_characters_may_be_dropped_or_stretches_weighed_the_whole_is_tokenised(
+    make: Any,
+) -> None:
+    chooser = random.Random(1)
+    tokenizer = make("".join(chooser.choice("abcdef gh") for _ in range(5_000)))
+    for _ in range(8):
+        letters = "abcdef gh\n\u00e4\u4e2d"
+        text = "".join(chooser.choice(letters) for _ in range(20_000))
+        noted = Noted(tokenizer)
+        whole = tokens_of(tokenizer, text, len(text))
+        assert np.array_equal(tokens_of(noted, text, 5_000, OVERLAP), whole)
+        assert noted.lengths == [len(text)]
+
+
+@pytest.mark.parametrize("make", [byte_level, sentence_piece])
+def test_tokenizers_of_large_models_are_divided(make: Any) -> None:
+    """Llama 3 and Qwen also have their digits divided first."""
+    tokenizer = make(sample("words"))
+    assert long_text._may_be_divided(tokenizer)
+    bare = tokenizer.backend_tokenizer
+    if bare.pre_tokenizer is not None:
+        bare.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(), bare.pre_tokenizer])
+        assert long_text._may_be_divided(tokenizer)
+
+
 def test_pieces_are_what_is_tokenised(tokenizer: Any) -> None:
-    text, lengths = sample("words"), list[int]()
-
-    class Noted:
-        def __call__(self, given: str, **options: Any) -> Any:
-            lengths.append(len(given))
-            return tokenizer(given, **options)
-
+    text, noted = sample("words"), Noted(tokenizer)
     whole = tokens_of(tokenizer, text, len(text))
-    assert np.array_equal(tokens_of(Noted(), text, PIECE, OVERLAP), whole)
-    assert max(lengths) == PIECE
-    assert sum(lengths) > len(text)
+    assert np.array_equal(tokens_of(noted, text, PIECE, OVERLAP), whole)
+    assert max(noted.lengths) == PIECE
+    assert sum(noted.lengths) > len(text)
 
 
 def test_where_pieces_never_agree_the_whole_is_tokenised(tokenizer: Any) -> None:
     """A tokenizer that hangs on the place in the text makes other tokens of every piece."""
 
     class Counting:
+        backend_tokenizer = tokenizer.backend_tokenizer
+
         def __call__(self, given: str, **options: Any) -> Any:
             made = tokenizer(given, **options)
             return {**made, "input_ids": [at % 7 for at in range(len(given))]}
