@@ -8,7 +8,7 @@ once (Unigram).
 """
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +48,9 @@ def _may_be_divided(tokenizer: Any) -> bool:
     model = getattr(backend, "model", None)
     if backend is None or not isinstance(model, models.BPE):
         return False
-    complete = [(model.unk_token,)] if model.unk_token is not None else []
+    complete = list[tuple[str, ...]]()
+    if model.unk_token is not None:
+        complete.append((model.unk_token,))
     if model.byte_fallback:
         complete.append(_BYTES)
     if _is_byte_level(backend.pre_tokenizer):
@@ -58,7 +60,7 @@ def _may_be_divided(tokenizer: Any) -> bool:
 
 def _is_byte_level(step: Any) -> bool:
     if isinstance(step, pre_tokenizers.Sequence):
-        return any(map(_is_byte_level, step))
+        return any(_is_byte_level(each) for each in cast("Any", step))  # its stub has no items
     return isinstance(step, pre_tokenizers.ByteLevel)
 
 

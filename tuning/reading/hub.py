@@ -35,11 +35,10 @@ class HubFile:
     commit: str
     file: str
 
-    @property
-    def cached(self) -> Path:
-        """Where the hub's own tools put it."""
+    def within(self, cache: Path) -> Path:
+        """Return where the hub's own tools put it."""
         folder = f"datasets--{self.repo.replace('/', '--')}"
-        return _cache() / folder / "snapshots" / self.commit / self.file
+        return cache / folder / "snapshots" / self.commit / self.file
 
     @property
     def command(self) -> str:
@@ -58,8 +57,11 @@ def located(field: str, train: str) -> Path:
 
     Raises:
         InvalidInput: An address that is none of a pinned file of a data set on the hub.
+        CannotOpen: There is no saying where this machine's cache would be.
     """
-    return _hub_file(field, train).cached if is_address(train) else Path(train)
+    if not is_address(train):
+        return Path(train)
+    return _hub_file(field, train).within(_cache(field, train))
 
 
 def check_cached(field: str, train: str) -> None:
@@ -71,9 +73,9 @@ def check_cached(field: str, train: str) -> None:
     """
     if not is_address(train):
         return
-    named = _hub_file(field, train)
-    if not named.cached.is_file():
-        problem = f"is not in this machine's cache ({_cache()}), and nothing is fetched"
+    named, cache = _hub_file(field, train), _cache(field, train)
+    if not named.within(cache).is_file():
+        problem = f"is not in this machine's cache ({cache}), and nothing is fetched"
         raise CannotOpen(field, train, problem, fix=f"{named.command} on every worker")
 
 
@@ -99,11 +101,19 @@ def _refuse_other(field: str, train: str) -> NoReturn:
     raise InvalidInput(field, train, problem, fix=fix)
 
 
-def _cache() -> Path:
+def _cache(field: str, train: str) -> Path:
+    named = _named_cache()
+    try:
+        return Path(named).expanduser()
+    except RuntimeError:  # a user without an entry, in a container, or no such user
+        problem = f"is in this machine's cache ({named}), and there is no such home directory"
+        raise CannotOpen(field, train, problem, fix="set HF_HUB_CACHE, or HOME") from None
+
+
+def _named_cache() -> str:
     """As huggingface_hub finds it."""
     named = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
     if named:
-        return Path(named).expanduser()
+        return named
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    home = os.environ.get("HF_HOME") or f"{cache}/huggingface"
-    return Path(home).expanduser() / "hub"
+    return f"{os.environ.get('HF_HOME') or f'{cache}/huggingface'}/hub"

@@ -107,8 +107,8 @@ OTHERS = (
     ),
 )
 
-COLUMNS = frozenset(
-    {*GIVEN, "system", *OF_ROW}.union(*(shape.keys for shape in (*SHAPES, *OTHERS)))
+COLUMNS = frozenset(GIVEN + OF_ROW + ("system",)).union(
+    *(shape.keys for shape in SHAPES), *(other.keys for other in OTHERS)
 )
 """Whatever of a row is read or looked for; of a table other columns need not be unpacked."""
 

@@ -1,5 +1,6 @@
 """A file of the hub is one of this machine's cache, at one commit; nothing is fetched."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,17 @@ def test_the_cache_is_where_the_hub_s_tools_have_it(
     monkeypatch.delenv("HF_HOME")
     monkeypatch.setenv(name, value)
     assert str(located(FIELD, ADDRESS)).startswith(f"{hub}/datasets--")
+
+
+@pytest.mark.parametrize("ask", [located, check_cached])
+def test_where_there_is_no_home_it_is_said(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, ask: Callable[[str, str], object]
+) -> None:
+    monkeypatch.setenv("HF_HOME", "~nobody of this name/hf")
+    with pytest.raises(CannotOpen, match="no such home directory") as caught:
+        ask(FIELD, ADDRESS)
+    assert caught.value.field == FIELD
+    assert "HF_HUB_CACHE" in caught.value.hint
 
 
 @pytest.mark.parametrize(
