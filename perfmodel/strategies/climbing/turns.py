@@ -21,6 +21,10 @@ LATEST = 3
 ROW = 2
 """Turns in a row that the process has at most, so that the additive model is heard again."""
 
+LONG = 32
+"""Trials of a search in which there are turns: the first samples of a shorter one are drawn to
+learn from, and low scores of theirs say nothing yet."""
+
 AFRESH = 200
 """Trials after which nobody remembers whose they were."""
 
@@ -57,7 +61,7 @@ class Turns:
         near = [*range(design), *range(begin, len(scores))]
         own = [at for at in near if state.scored[at].rank_vector == uniform]
         known = float(np.median(scores[own])) if own else -np.inf
-        return cls(known).after(scores[begin:].tolist())
+        return cls(known).after(scores[begin:].tolist() if state.trials >= LONG else ())
 
     def after(self, scores: Sequence[float]) -> "Turns":
         """With further trials, each of whoever's turn it was."""

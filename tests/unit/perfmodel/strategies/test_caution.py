@@ -13,6 +13,7 @@ from perfmodel.arrays import Floats
 from perfmodel.strategies.additive import Additive
 from perfmodel.strategies.blending.beliefs import Beliefs
 from perfmodel.strategies.caution import BLOCK, cautious, lacking
+from perfmodel.strategies.climbing.turns import LONG
 from rankspace import Layer, Observation, RankVector, SearchSpace
 
 pytestmark = pytest.mark.slow
@@ -73,7 +74,7 @@ def summed(score_of_uniform: float, repeats: int = 1) -> ModelState:
     scores = [float(np.sqrt(vector.ranks) @ np.arange(6)) for vector in [*vectors, uniform]]
     seen = [Observation(v, s) for v, s in zip(vectors, scores, strict=False)]
     own = [Observation(uniform, scores[-1] + score_of_uniform)] * repeats
-    return learn(start(SPACE, trials=40), seen + own)
+    return learn(start(SPACE, trials=LONG - 1), seen + own)  # no turns in so short a search
 
 
 def less_of(state: ModelState) -> float:

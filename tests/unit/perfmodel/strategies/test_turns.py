@@ -5,7 +5,7 @@ import pytest
 from bench.proposers.problems.families import problem
 from perfmodel import ModelState, digest, leaders, learn, propose, start
 from perfmodel.strategies.additive import improving
-from perfmodel.strategies.climbing.turns import AFRESH, LATEST, Turns
+from perfmodel.strategies.climbing.turns import AFRESH, LATEST, LONG, Turns
 from rankspace import Layer, Observation, SearchSpace
 
 BEGUN = Turns(uniform=1.0)
@@ -60,7 +60,7 @@ SPACE = SearchSpace(tuple(Layer(f"{at}", 5 + at % 3) for at in range(10)), (0, 1
 
 def scored(scores: list[float]) -> ModelState:
     """A search of trials that score so, the first of them uniform's."""
-    state = start(SPACE, trials=30)
+    state = start(SPACE, trials=LONG)
     for score in scores:
         state, (offer,) = propose(state)
         state = learn(state, [Observation(offer.rank_vector, score)])
@@ -68,7 +68,7 @@ def scored(scores: list[float]) -> ModelState:
 
 
 def test_the_design_is_nobodys_and_turns_are_forgotten_after_a_while() -> None:
-    design = len(start(SPACE, trials=30).setup.design)
+    design = len(start(SPACE, trials=LONG).setup.design)
     assert Turns.of(scored([1.0, 2.0])) == Turns(1.0)
     state = scored([1.0, *[0.1 * at for at in range(design + 1)]])
     turns = Turns.of(state)
@@ -76,6 +76,15 @@ def test_the_design_is_nobodys_and_turns_are_forgotten_after_a_while() -> None:
     assert turns.ours == pytest.approx((0.1 * (design - 1), 0.1 * design))
     seen = [Observation(vector, -1.0) for vector in [SPACE.cheapest()] * AFRESH]
     assert Turns.of(learn(state, seen)).ours == (-1.0, -1.0)
+
+
+def test_a_short_search_has_no_turns_and_its_first_samples_say_nothing() -> None:
+    state = start(SPACE, trials=LONG - 1)
+    for score in (5.0, *[0.0] * (LONG - 3)):
+        state, (offer,) = propose(state)
+        assert not offer.reason.startswith("Best of the process")
+        state = learn(state, [Observation(offer.rank_vector, score)])
+    assert Turns.of(state) == Turns(5.0)
 
 
 def searched(family: str, seed: int, count: int) -> tuple[ModelState, str]:
