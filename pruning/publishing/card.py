@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
+from pruning.publishing.form import Form
 from pruning.publishing.licence import Licence
-from rankspace.form import Form
 from rankspace.redaction import as_markdown, visible
 
 _CARD = """\

@@ -9,8 +9,8 @@ from pruning.container.assembly import block_config
 from pruning.container.contents import survey
 from pruning.container.structure import BlockStructure, Structure
 from pruning.container.writing import SHARD_BYTES, write_files
+from pruning.publishing.form import Form
 from rankspace.errors import InvalidInput
-from rankspace.form import Form
 
 
 def check_plain(structure: Structure, dense: BlockStructure) -> None:

@@ -14,11 +14,11 @@ from pruning.container.manifest import CARD
 from pruning.container.target import check_apart, check_new, check_target, drafted
 from pruning.publishing.adapter import read_adapter
 from pruning.publishing.card import Origin, card_of
+from pruning.publishing.form import Form
 from pruning.publishing.gguf.file import FILE, gguf_library, write_gguf
 from pruning.publishing.merging import merge
 from pruning.publishing.plain import check_plain, write_plain
 from rankspace.errors import InvalidInput
-from rankspace.form import Form
 from rankspace.redaction import visible
 
 

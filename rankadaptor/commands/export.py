@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from pruning.publishing.form import Form
 from rankadaptor.adapter_download import Adapter
 from rankadaptor.client import Client
 from rankadaptor.commands.options import Json, StudyId, Url, connect
@@ -15,7 +16,6 @@ from rankadaptor.screen import emit, err
 from rankadaptor.verdict_report import report, write_report
 from rankspace import Verdict
 from rankspace.errors import InvalidInput, UnsupportedVersion
-from rankspace.form import Form
 from rankspace.lease import WEIGHTS
 from rankspace.redaction import steering
 from rankspace.study import OVER

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from pruning.publishing.card import Origin, card_of
+from pruning.publishing.form import Form
 from pruning.publishing.licence import Licence, licence_of
-from rankspace.form import Form
 
 
 def card(**changes: Any) -> str:

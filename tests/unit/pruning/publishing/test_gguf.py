@@ -25,12 +25,12 @@ from pruning.container.assembly import blocks_of, matrix_of, read_structure
 from pruning.container.container import LoadedModel
 from pruning.container.tokenizer import PROBE
 from pruning.methods.surgery import Kept, shrink
+from pruning.publishing.form import Form
 from pruning.publishing.gguf.byte_level import SPLITS
 from pruning.publishing.gguf.file import write_gguf
 from pruning.publishing.gguf.layout import interleaved, layout_of, rope_factors
 from pruning.publishing.publication import publish
 from rankspace.errors import InvalidInput
-from rankspace.form import Form
 from tests.unit.pruning.publishing.conftest import Recovered
 from tests.unit.pruning.publishing.llama_cpp import LlamaCpp
 from tests.unit.pruning.publishing.test_vocabulary import byte_level

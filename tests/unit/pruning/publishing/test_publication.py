@@ -11,11 +11,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from pruning.container import container
 from pruning.publishing.adapter import read_adapter
 from pruning.publishing.card import Origin
+from pruning.publishing.form import Form
 from pruning.publishing.licence import Licence
 from pruning.publishing.merging import merge
 from pruning.publishing.publication import publish
 from rankspace.errors import InvalidContainer, InvalidInput
-from rankspace.form import Form
 from rankspace.lease import CONFIG, WEIGHTS
 from tests.unit.pruning.publishing.conftest import Recovered, logits_of
 
