@@ -18,7 +18,7 @@ from perfmodel.strategies.climbing.improving import Improving
 from perfmodel.strategies.climbing.process import Process
 from perfmodel.strategies.climbing.turns import Turns
 from perfmodel.strategies.memory import remembered
-from perfmodel.strategies.observed import Observed, scored_vectors
+from perfmodel.strategies.observed import Observed, contenders
 from perfmodel.strategies.swap import Swap
 from rankspace import Proposal, RankVector
 
@@ -174,7 +174,7 @@ def _leading(state: ModelState) -> tuple[RankVector, ...]:
     posterior, uniform = state.posterior, state.setup.uniform
     assert posterior is not None
     optimum = state.setup.allocator.best(on_grid(posterior.mean_tables()))
-    tried = scored_vectors(state)
+    tried = contenders(state)
     if tried:
         tried = [tried[at] for at in np.argsort(-posterior.means(tried), kind="stable")]
     known = lacking(posterior, state.scored, uniform, float(posterior.means([uniform])[0]))

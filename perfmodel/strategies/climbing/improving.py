@@ -11,7 +11,7 @@ from perfmodel.arrays import Floats, Integers
 from perfmodel.state import ModelState
 from perfmodel.strategies.climbing.process import Process
 from perfmodel.strategies.gp import improvement
-from perfmodel.strategies.observed import scored_vectors
+from perfmodel.strategies.observed import contenders
 from rankspace import RankVector
 
 PARENTS = 4
@@ -73,7 +73,7 @@ class Improving:
     @cached_property
     def parents(self) -> tuple[RankVector, ...]:
         """The best trials as the process sees them, or uniform."""
-        tried = tuple(scored_vectors(self.state)) or (self.state.setup.uniform,)
+        tried = tuple(contenders(self.state)) or (self.state.setup.uniform,)
         means, _ = self.process.predict(tried)
         return tuple(tried[at] for at in ordered(means)[:PARENTS])
 
