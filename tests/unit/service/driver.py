@@ -289,7 +289,7 @@ def client_of(app: FastAPI, *, raises: bool = True) -> httpx.Client:
 def listening(app: FastAPI) -> Iterator[str]:
     """Serve ``app`` over HTTP; its address."""
     port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="critical"))
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
