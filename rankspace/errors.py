@@ -21,8 +21,9 @@ RankspaceError
 """
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from heapq import nlargest
 from itertools import islice
 from typing import Any, Self
 
@@ -33,6 +34,10 @@ MAX_TOLD = 4000
 MOST_COMPARED, LONGEST_COMPARED = 500, 64
 """Names, and their characters, that are looked at for one that is alike: the time it takes grows
 with the product of both and with the length of what was asked for."""
+MOST_MATCHED = 20
+"""Of those, with most characters in common, whose characters are matched in order: most dear."""
+ALIKE = 0.5
+"""Least part of two names that must match."""
 
 
 class RankspaceError(Exception):
@@ -167,8 +172,15 @@ def cut(text: str, limit: int = LIMIT) -> str:
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the one of ``known`` most like ``name``, for a "did you mean"; None if none is."""
     names = {one[:LONGEST_COMPARED]: one for one in islice(known, MOST_COMPARED)}
-    close = difflib.get_close_matches(name[:LONGEST_COMPARED], names, n=1, cutoff=0.5)
-    return names[close[0]] if close else None
+    matcher = difflib.SequenceMatcher(b=name[:LONGEST_COMPARED])
+
+    def likeness(of: str, measure: Callable[[], float]) -> float:
+        matcher.set_seq1(of)
+        return measure()
+
+    hopeful = nlargest(MOST_MATCHED, names, lambda one: likeness(one, matcher.quick_ratio))
+    close = max(hopeful, key=lambda one: likeness(one, matcher.ratio), default="")
+    return names[close] if close and likeness(close, matcher.ratio) >= ALIKE else None
 
 
 def _pieces(value: Any, limit: int) -> Iterator[str]:
