@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 
 from rankspace.errors import BudgetTooSmall, InvalidInput
 from rankspace.rank_vector import RankVector
@@ -171,6 +172,12 @@ class SearchSpace:
             tuple(self.price(index, rank) for rank in ranks)
             for index, ranks in enumerate(self.options)
         )
+
+    @cached_property
+    def least_step(self) -> int:
+        """Parameters of the cheapest step of any layer from one of its options to the next."""
+        steps = (b - a for prices in self.prices for a, b in pairwise(prices))
+        return min(steps, default=0)
 
     @property
     def free_layers(self) -> list[int]:

@@ -83,8 +83,10 @@ def repair(space: SearchSpace, levels: list[int], rng: np.random.Generator) -> R
         rng: Decides which layers step.
     """
     left = _lower(space, levels, rng)
-    prices = space.prices
+    prices, least = space.prices, space.least_step
     for layer in rng.permutation(space.free_layers * (len(space.ranks) - 1)).tolist():
+        if left < least:
+            break
         if levels[layer] + 1 < len(prices[layer]):
             step = prices[layer][levels[layer] + 1] - prices[layer][levels[layer]]
             if step <= left:

@@ -1,6 +1,7 @@
 import numpy as np
+import pytest
 
-from perfmodel.allocation.random_vectors import another_vector, random_vectors, repair
+from perfmodel.allocation.random_vectors import another_vector, random_vectors, repair, vector_of
 from rankspace import Layer, RankVector, SearchSpace
 
 SPACE = SearchSpace(
@@ -55,3 +56,26 @@ def test_another_vector_is_one_on_the_budget_while_there_is_one() -> None:
         taken[vector] = None
     assert [sum(vector.ranks) for vector in taken] == [1, 1, 0]
     assert another_vector(space, taken, np.random.default_rng(0)) is None
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_repair_stops_where_going_on_would_change_nothing(seed: int) -> None:
+    """As a walk through all steps in the same order ends, that never looks at what is left."""
+    levels = np.random.default_rng(seed).integers(0, 2, len(SPACE.layers)).tolist()
+    found = repair(SPACE, [*levels], np.random.default_rng(seed))
+    prices = SPACE.prices
+    left = SPACE.max_parameters - sum(row[level] for row, level in zip(prices, levels, strict=True))
+    assert left >= 0
+    steps = SPACE.free_layers * (len(SPACE.ranks) - 1)
+    for layer in np.random.default_rng(seed).permutation(steps).tolist():
+        if levels[layer] + 1 < len(prices[layer]):
+            step = prices[layer][levels[layer] + 1] - prices[layer][levels[layer]]
+            if step <= left:
+                left, levels[layer] = left - step, levels[layer] + 1
+    assert found == vector_of(SPACE, levels)
+
+
+def test_the_cheapest_step_is_that_of_the_layer_and_the_ranks_nearest_to_each_other() -> None:
+    layers = (Layer("a", 5), Layer("b", 3), Layer("c", 1))
+    assert SearchSpace(layers, (0, 4, 6), 100, {"c": 6}).least_step == 6
+    assert SearchSpace((Layer("a", 5),), (2,), 100).least_step == 0
