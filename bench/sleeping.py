@@ -29,6 +29,8 @@ class Nap:
 class SleepingEvaluator:
     """Sleeps as long as ``draw`` says, trial by trial."""
 
+    resumed_at = 0
+
     def __init__(self, draw: Callable[[], Nap]) -> None:
         self._draw = draw
 

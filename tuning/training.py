@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol, TypeAlias
 
 import torch
@@ -14,12 +15,17 @@ from rankspace.errors import TrialFailed
 from rankspace.recipe import Optimizer
 from tuning import memory
 from tuning.batches import collate
+from tuning.checkpoint.state import Keeper, Moments, TrainingState
 from tuning.examples import Example
 from tuning.losses import summed_loss
 
 
 class OnStep(Protocol):
-    """Sees every step; may raise to abandon the training."""
+    """Sees every step; may raise to abandon the training.
+
+    A training that goes on from a checkpoint says the steps before it once more, without heeding
+    the answer: whoever draws its curve has not seen them all.
+    """
 
     def __call__(self, step: int, loss: float) -> bool:
         """Return True to stop after ``step`` (counted from 1), whose mean loss was ``loss``."""
@@ -66,6 +72,7 @@ def train(  # noqa: PLR0913  # the six things that define a run, each a value of
     micro: int,
     on_step: OnStep | None = None,
     forms: Forms = _one_form,
+    keeper: Keeper | None = None,
 ) -> Training:
     """Train ``parameters`` of ``model`` in place, one update per item of ``batches``.
 
@@ -83,16 +90,31 @@ def train(  # noqa: PLR0913  # the six things that define a run, each a value of
         micro: Examples per forward and backward pass.
         on_step: Called after every step.
         forms: The forms that the model takes at each step; without it, the one it has.
+        keeper: Where to go on from, and who keeps states to go on from. On a CPU the result is
+            that of an undisturbed run, bit by bit.
 
     Raises:
         TrialFailed: The loss is not finite, or not even one example fits into memory.
     """
     run = _Run(model, parameters, optimizer, steps, micro, forms)
-    for step, examples in enumerate(batches, 1):
+    _resume(run, keeper, on_step)
+    for step, examples in enumerate(islice(batches, run.taken, None), run.taken + 1):
         loss = run.step(step, examples)
+        if keeper is not None and keeper.is_due():
+            keeper.keep(run.state())  # before anybody may abandon the training
         if on_step is not None and on_step(step, loss):
             break
     return Training(tuple(run.losses), run.tokens, run.micro)
+
+
+def _resume(run: "_Run", keeper: Keeper | None, on_step: OnStep | None) -> None:
+    state = keeper.found() if keeper is not None else None
+    if state is None:
+        return
+    run.go_on(state)
+    for step, loss in enumerate(state.losses, 1):
+        if on_step is not None:
+            on_step(step, loss)
 
 
 def learning_rate(optimizer: Optimizer, step: int, steps: int) -> float:
@@ -139,6 +161,40 @@ class _Run:
         self.micro = micro
         self.losses: list[float] = []
         self.tokens = 0
+
+    @property
+    def taken(self) -> int:
+        return len(self.losses)
+
+    def state(self) -> TrainingState:
+        """Where it stands; the tensors are not copies."""
+        return TrainingState(
+            tuple(parameter.detach() for parameter in self._parameters),
+            tuple(map(self._moments, self._parameters)),
+            tuple(self.losses),
+            self.tokens,
+            self.micro,
+        )
+
+    def _moments(self, parameter: Parameter) -> Moments | None:
+        known = self._adamw.state.get(parameter)
+        if not known:
+            return None
+        return Moments(int(known["step"].item()), known["exp_avg"], known["exp_avg_sq"])
+
+    @torch.no_grad()
+    def go_on(self, state: TrainingState) -> None:
+        """Stand where ``state`` does, whose shapes are this run's."""
+        pairs = zip(self._parameters, state.parameters, state.moments, strict=True)
+        for parameter, values, moments in pairs:
+            parameter.copy_(values)
+            if moments is not None:
+                self._adamw.state[parameter] = {
+                    "step": torch.tensor(float(moments.updates), device=self._device),
+                    "exp_avg": torch.empty_like(parameter).copy_(moments.mean),
+                    "exp_avg_sq": torch.empty_like(parameter).copy_(moments.square),
+                }
+        self.losses, self.tokens, self.micro = list(state.losses), state.tokens, state.micro
 
     def step(self, step: int, examples: Sequence[Example]) -> float:
         # One transfer a step: the loss must be seen finite before the update is made.

@@ -16,6 +16,7 @@ from worker.lease.hints import RedisHints
 from worker.lease.loop import Patience, Worker
 from worker.lease.spool import Spool
 from worker.settings import Settings
+from worker.trial.checkpoints import Checkpoints
 from worker.trial.evaluation import Evaluator
 from worker.trial.reach import Reach
 
@@ -78,7 +79,12 @@ def _work(settings: Settings, local_key: Path | None) -> None:
             settings.worker,
             service,
             renewer,
-            Evaluator(device, reach=_reach(settings, local_key), tokens=_tokens(settings)),
+            Evaluator(
+                device,
+                reach=_reach(settings, local_key),
+                tokens=_tokens(settings),
+                checkpoints=_checkpoints(settings, drain),
+            ),
             spool,
             drain=drain,
             patience=_patience(settings),
@@ -103,6 +109,14 @@ def _tokens(settings: Settings) -> TokenCache:
         log.warning("tokens_not_kept", problem=error.strerror or str(error))
 
     return TokenCache(settings.token_directory, told=told)
+
+
+def _checkpoints(settings: Settings, drain: Drain) -> Checkpoints | None:
+    if not settings.checkpoint_minutes:
+        return None
+    every = 60 * settings.checkpoint_minutes
+    grace = settings.grace_seconds
+    return Checkpoints(settings.spool_directory, every, lambda: drain.left_of(grace))
 
 
 def _client(settings: Settings, key: str, attempts: int) -> LeaseClient:

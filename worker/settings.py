@@ -50,6 +50,8 @@ class Settings(BaseSettings):
         until_idle_seconds: Leave when there was no work for so long.
         grace_seconds: Asked to leave, finish a trial whose training is over so soon; any other is
             given back, which costs it no attempt. Less than what sends SIGKILL after SIGTERM waits.
+        checkpoint_minutes: How often a trial that takes longer is kept in the spool directory, so
+            that it goes on from there when this worker is given it again; 0 for never.
         stuck_seconds: End the process when a trial has not moved for so long: longer than loading
             the model and than measuring it.
     """
@@ -75,6 +77,7 @@ class Settings(BaseSettings):
     max_trials: int | None = Field(default=None, ge=1)
     until_idle_seconds: float | None = Field(default=None, gt=0)
     grace_seconds: float = Field(default=15.0, ge=0)
+    checkpoint_minutes: float = Field(default=5.0, ge=0, le=720)
     stuck_seconds: float = Field(default=3600.0, gt=0)
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

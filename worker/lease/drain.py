@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -23,6 +24,7 @@ class Drain:
 
     def __init__(self) -> None:
         self.requested = False
+        self._requested_at = 0.0
         self._interruptible = False
         self._wake = threading.Event()
 
@@ -33,8 +35,16 @@ class Drain:
 
     def request(self) -> None:
         """Ask from inside the process; takes effect at the next step or when a wait ends."""
+        if not self.requested:
+            self._requested_at = time.monotonic()
         self.requested = True
         self._wake.set()
+
+    def left_of(self, grace_seconds: float) -> float | None:
+        """What is left of a grace since leaving was asked for, at least 0; None before that."""
+        if not self.requested:
+            return None
+        return max(0.0, self._requested_at + grace_seconds - time.monotonic())
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:

@@ -40,6 +40,9 @@ class Service(Protocol):
 class Evaluates(Protocol):
     """``worker.trial.evaluation.Evaluator``."""
 
+    @property
+    def resumed_at(self) -> int: ...
+
     def capabilities(self) -> Capabilities: ...
 
     def evaluate(
@@ -259,10 +262,14 @@ class Worker:
         return on_step
 
     def _is_nearly_done(self, lease: Assignment, step: int, spent: float) -> bool:
-        """Whether the steps left take no longer than the grace; loading counts as slow steps."""
-        if not lease.steps:
+        """Whether the steps left take no longer than the grace; loading counts as slow steps.
+
+        Those of a checkpoint took no time here.
+        """
+        taken = step - self._evaluator.resumed_at
+        if not lease.steps or taken < 1:
             return False
-        return spent / step * (lease.steps - step) <= self._patience.grace_seconds
+        return spent / taken * (lease.steps - step) <= self._patience.grace_seconds
 
     def _failed(self, lease: Assignment, error: Exception) -> SpooledReport:
         if isinstance(error, RankspaceError):

@@ -26,6 +26,7 @@ from rankspace.wire import pack, unpack
 from worker.errors import NoAnswer
 from worker.lease.report import SpooledReport, name_of
 from worker.private_file import private_file
+from worker.trial import checkpoint_files
 
 KEPT_SECONDS = 24 * 3600.0
 _ADAPTER = ".adapter"
@@ -44,6 +45,9 @@ class Deliverer(Protocol):
 
 class Spool:
     """A directory with one JSON file per undelivered report, and its adapter files beside it.
+
+    Checkpoints of trials lie there, too (``worker.trial.checkpoint_files``). They are over with the
+    trial's report, and outlive a trial that is given back.
 
     Every report is written here before it is sent, so neither a crash nor an absent service
     loses a finished trial. One that cannot be written (the disk is full) is kept in memory and sent
@@ -67,7 +71,9 @@ class Spool:
         or they are delivered and their file cannot be removed."""
 
     def sweep(self) -> None:
-        """Remove adapters that a crash left without a report, once they are a day old."""
+        """Remove adapters and checkpoints that a crash left behind, once they are a day old."""
+        for path in checkpoint_files.outdated(self._directory, self._clock() - KEPT_SECONDS):
+            log.info("checkpoint_swept", file=str(path))
         for directory in self._directory.glob(f"*{_ADAPTER}"):
             with suppress(FileNotFoundError):  # another worker on this directory was quicker
                 age = self._clock() - directory.stat().st_mtime
@@ -161,7 +167,7 @@ class Spool:
             self._refused(client, report, str(error))
         else:
             log.info("report_delivered", trial=report.trial_id, status=status)
-            self._remove(report.name)
+            self._end(report)
 
     def _refused(self, client: Deliverer, report: SpooledReport, problem: str) -> None:
         """Report a result that will never be accepted as failed: unreported, it would run again."""
@@ -173,6 +179,10 @@ class Spool:
 
     def _drop(self, report: SpooledReport, problem: str) -> None:
         log.warning("report_dropped", trial=report.trial_id, token=report.token, problem=problem)
+        self._end(report)
+
+    def _end(self, report: SpooledReport) -> None:
+        checkpoint_files.forget(self._directory, report.study_id, report.trial_id)
         self._remove(report.name)
 
     def _waiting(self) -> list[SpooledReport]:

@@ -25,6 +25,7 @@ from tuning.measuring import mean_loss, text_losses
 from tuning.reading.hub import located
 from tuning.token_cache import TokenCache
 from tuning.training import OnStep, Training, train
+from worker.trial.checkpoints import Checkpoints, TrialKeeper, statement_of
 from worker.trial.export import check_room, export
 from worker.trial.inputs import changed_meanwhile, check_data_file, check_inputs
 from worker.trial.reach import Reach
@@ -55,13 +56,22 @@ class Evaluator:
         back_end: str = "peft",
         reach: Reach | None = None,
         tokens: TokenCache | None = None,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         self._device = device
+        self._back_end_name = back_end
         self._back_end: AdapterBackEnd = ADAPTER_BACK_ENDS[back_end]
         self._residence = Residence(device)
         self._datasets = DatasetCache(tokens=tokens)
         self._hashes = FileHashes()
         self._reach = reach or Reach()
+        self._checkpoints = checkpoints
+        self._keeper: TrialKeeper | None = None
+
+    @property
+    def resumed_at(self) -> int:
+        """The step from which a checkpoint let the latest trial go on; 0 for its start."""
+        return self._keeper.resumed_at if self._keeper else 0
 
     def capabilities(self) -> Capabilities:
         """What this machine can run, and what it would not have to load."""
@@ -85,6 +95,7 @@ class Evaluator:
             TrialFailed: Not finite, out of memory.
         """
         clock = _Clock()
+        self._keeper = None
         self._start_clean()
         if assignment.keep_adapter and adapter_directory is not None:
             check_room(assignment, adapter_directory)
@@ -172,6 +183,7 @@ class Evaluator:
         more = {}
         if isinstance(attached, ElasticAdapter):
             more["forms"] = forms_of(assignment, attached, prepared.resident.modules)
+        self._keeper = self._keeper_of(assignment, prepared, attached, steps)
         return train(
             prepared.resident.model,
             attached.parameters,
@@ -180,8 +192,24 @@ class Evaluator:
             steps=steps,
             micro=recipe.batch.micro,
             on_step=on_step,
+            keeper=self._keeper,
             **more,
         )
+
+    def _keeper_of(
+        self, assignment: Assignment, prepared: _Prepared, attached: Attached, steps: int
+    ) -> TrialKeeper | None:
+        if self._checkpoints is None:
+            return None
+        statement = statement_of(
+            assignment,
+            prepared.inputs,
+            self._device,
+            prepared.resident.model.dtype,
+            steps=steps,
+            back_end=self._back_end_name,
+        )
+        return self._checkpoints.of(assignment, statement, attached.parameters, steps)
 
     def _measure(
         self, assignment: Assignment, prepared: _Prepared, attached: Attached

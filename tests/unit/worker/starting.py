@@ -41,6 +41,10 @@ class Hooked:
     def capabilities(self) -> Capabilities:
         return self.evaluator.capabilities()
 
+    @property
+    def resumed_at(self) -> int:
+        return self.evaluator.resumed_at
+
     def evaluate(
         self, assignment: Assignment, on_step: OnStep, adapter_directory: Path | None = None
     ) -> Measurement:

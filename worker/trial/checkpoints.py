@@ -1,0 +1,216 @@
+"""Checkpoints: a long trial that is given to this worker once more goes on where it stood."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+import torch
+from torch import Tensor
+
+from rankspace.errors import InvalidInput
+from rankspace.lease import Assignment
+from rankspace.recipe import Inputs
+from rankspace.trial import Purpose
+from rankspace.wire import encode
+from tuning.checkpoint import file
+from tuning.checkpoint.file import Bounds, Statement
+from tuning.checkpoint.state import TrainingState
+from worker.trial.checkpoint_files import Lane, files
+from worker.trial.versions import versions
+
+BYTES_PER_SECOND = 50e6
+"""How fast a disk is taken to be before anything was written to it."""
+
+MARGIN = 1 << 20
+"""Bytes that a checkpoint leaves free beside those of the adapter: reports come meanwhile."""
+
+_LEASE = ("token", "lease_seconds", "heartbeat_seconds", "study_name", "model_path", "inputs")
+"""What of an assignment does not determine the result. The model's fingerprint does; and what the
+inputs were found to be, not what was asked for."""
+
+log = structlog.get_logger(__name__)
+
+
+def _never() -> float | None:
+    return None
+
+
+@dataclass(slots=True)
+class Checkpoints:
+    """Where the trials of one worker keep how far they are.
+
+    Attributes:
+        directory: The spool's.
+        every_seconds: How often a trial that takes longer is kept.
+        left_seconds: Once the worker is asked to leave, what is left of its grace; None before.
+        clock: In seconds.
+    """
+
+    directory: Path
+    every_seconds: float
+    left_seconds: Callable[[], float | None] = _never
+    clock: Callable[[], float] = time.monotonic
+    _lane: Lane | None = field(default=None, init=False)
+
+    def of(
+        self, assignment: Assignment, statement: Statement, parameters: Sequence[Tensor], steps: int
+    ) -> "TrialKeeper":
+        """Return the keeper of a trial whose training is about to begin."""
+        shapes = tuple(tuple(parameter.shape) for parameter in parameters)
+        bounds = Bounds(shapes, steps, assignment.recipe.batch.micro)
+        return TrialKeeper(self, assignment, statement, bounds)
+
+    def lane(self) -> Lane:
+        """The worker's lane, taken when it is first needed.
+
+        Raises:
+            OSError: There is none to be had.
+        """
+        if self._lane is None:
+            self._lane = Lane.take(self.directory)
+        return self._lane
+
+
+class TrialKeeper:
+    """Keeps one trial's states; see ``tuning.checkpoint.state.Keeper``.
+
+    Whatever goes wrong with a checkpoint is logged, and the trial runs as if there was none.
+
+    Attributes:
+        resumed_at: The step that the trial went on from; 0 if it began anew.
+    """
+
+    def __init__(
+        self, checkpoints: Checkpoints, assignment: Assignment, statement: Statement, bounds: Bounds
+    ) -> None:
+        self._checkpoints = checkpoints
+        self._assignment = assignment
+        self._statement = json.loads(json.dumps(statement))
+        self._bounds = bounds
+        self._began = self._last = checkpoints.clock()
+        self._cost = bounds.bytes / BYTES_PER_SECOND
+        self._is_leaving = self._is_short_of_room = False
+        self.resumed_at = 0
+
+    def found(self) -> TrainingState | None:
+        """Return the furthest state of this very training that a checkpoint has."""
+        states = list(self._usable())
+        if not states:
+            return None
+        best = max(states, key=lambda state: state.step)
+        self.resumed_at = best.step
+        log.info("trial_resumed", step=best.step, steps=self._bounds.steps)
+        return best
+
+    def is_due(self) -> bool:
+        """After each interval; and once, when the worker is to leave and there is time for it."""
+        now, left = self._checkpoints.clock(), self._checkpoints.left_seconds()
+        if left is None:
+            return now - self._last >= self._checkpoints.every_seconds
+        if self._is_leaving:
+            return False
+        self._is_leaving = True
+        is_long = now - self._began >= self._checkpoints.every_seconds
+        return self._cost <= left and (is_long or self._assignment.purpose is Purpose.RECOVER)
+
+    def keep(self, state: TrainingState) -> None:
+        """Write ``state``; a full disk costs the checkpoint, never the trial."""
+        began = self._checkpoints.clock()
+        try:
+            self._write(state)
+        except OSError as error:
+            self._note_lack(error.strerror or str(error))
+        else:
+            self._is_short_of_room = False
+            log.debug("checkpoint_kept", step=state.step)
+        self._last = self._checkpoints.clock()
+        self._cost = self._last - began
+
+    def _write(self, state: TrainingState) -> None:
+        lane, trial = self._checkpoints.lane(), self._trial
+        needed = self._bounds.bytes + _adapter_bytes(self._bounds) + MARGIN
+        if shutil.disk_usage(lane.directory).free < needed:
+            lane.tidy(*trial, left=0)
+        free = shutil.disk_usage(lane.directory).free
+        if free < needed:
+            problem = f"{lane.directory} has {free >> 20:,} MiB left of {needed >> 20:,} needed"
+            raise OSError(None, problem)
+        file.write(lane.file(*trial), self._statement, state, draft=lane.draft)
+        lane.tidy(*trial)
+
+    def _note_lack(self, problem: str) -> None:
+        """Log when it begins, not every time."""
+        if not self._is_short_of_room:
+            fix = "make room there, or set RANKADAPTOR_SPOOL_DIRECTORY to a directory with room"
+            log.warning("checkpoint_not_kept", problem=problem, fix=fix)
+        self._is_short_of_room = True
+
+    def _usable(self) -> Iterator[TrainingState]:
+        for path in files(self._checkpoints.directory, *self._trial):
+            try:
+                differing = _differing(file.statement_in(path, self._bounds), self._statement)
+                if differing:
+                    log.warning("checkpoint_ignored", file=path.name, problem=differing)
+                    continue
+                yield file.read(path, self._bounds)
+            except InvalidInput as error:
+                log.warning("checkpoint_refused", file=path.name, problem=error.problem)
+
+    @property
+    def _trial(self) -> tuple[str, int]:
+        return self._assignment.study_id, self._assignment.trial_id
+
+
+def statement_of(
+    assignment: Assignment,
+    inputs: Inputs,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    steps: int,
+    back_end: str,
+) -> Statement:
+    """State everything that determines what a training comes to, by name.
+
+    Args:
+        assignment: The trial; a field that it gets one day is compared, too.
+        inputs: As they were found.
+        device: Where it runs, which with its name and threads is among the versions.
+        dtype: Of the base weights.
+        steps: Of the whole training, also where the assignment counts epochs.
+        back_end: Of the adapters.
+    """
+    asked = {name: value for name, value in encode(assignment).items() if name not in _LEASE}
+    found = {
+        **{f"versions.{name}": value for name, value in versions(device).items()},
+        **inputs.stated(),
+        "device_type": device.type,
+        "base_dtype": str(dtype),
+        "back_end": back_end,
+        "training_steps": steps,
+    }
+    return {**asked, **found}
+
+
+def _differing(theirs: Statement, ours: Statement) -> str:
+    """Name what is not equal, with both values where they are short; empty where all is."""
+    names = sorted(theirs.keys() | ours.keys())
+    return "; ".join(
+        f"{name} was {_short(theirs.get(name))}, is {_short(ours.get(name))}"
+        for name in names
+        if theirs.get(name) != ours.get(name)
+    )
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _adapter_bytes(bounds: Bounds) -> int:
+    return bounds.bytes // 3
