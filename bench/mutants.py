@@ -30,6 +30,8 @@ SECONDS = 300
 """A test file takes seconds; one that runs this long hangs."""
 
 BACK_ENDS = "tests/unit/tuning/test_back_ends.py"
+CHECKPOINT = "tests/unit/tuning/test_checkpoint.py"
+CHECKPOINTS = "tests/unit/worker/test_checkpoints.py"
 CHAT = "tests/unit/tuning/test_chat.py"
 DATA = "tests/unit/tuning/test_data.py"
 ELASTIC = "tests/unit/tuning/test_elastic.py"
@@ -201,6 +203,48 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
         ),
         "one weight of each tensor is compared": Mutant(
             "worker/trial/resident.py", "_SAMPLES = 256", "_SAMPLES = 1", RESIDENT
+        ),
+        "the optimiser begins anew at a checkpoint": Mutant(
+            "tuning/training.py", "if moments is not None:", "if moments is None:", CHECKPOINT
+        ),
+        "the data begin anew at a checkpoint": Mutant(
+            "tuning/training.py",
+            "islice(batches, run.taken, None)",
+            "islice(batches, 0, None)",
+            CHECKPOINT,
+        ),
+        "a damaged checkpoint is believed": Mutant(
+            "tuning/checkpoint/file.py",
+            'if document.get("sha256") != _hash(told, tensors):',
+            "if False:",
+            CHECKPOINT,
+        ),
+        "numbers of a checkpoint need not be finite": Mutant(
+            "tuning/checkpoint/file.py",
+            "if not bool(torch.isfinite(tensor).all()):",
+            "if False:",
+            CHECKPOINT,
+        ),
+        "another's checkpoint is believed": Mutant(
+            "tuning/checkpoint/file.py",
+            "if not stat.S_ISREG(found.st_mode) or not is_own:",
+            "if False:",
+            CHECKPOINT,
+        ),
+        "a checkpoint of anything is gone on from": Mutant(
+            "worker/trial/checkpoints.py",
+            "                if differing:\n",
+            "                if False:\n",
+            CHECKPOINTS,
+        ),
+        "a checkpoint is of any data": Mutant(
+            "worker/trial/checkpoints.py", "        **inputs.stated(),\n", "", CHECKPOINTS
+        ),
+        "a checkpoint outlives its trial": Mutant(
+            "worker/lease/spool.py",
+            "        checkpoint_files.forget(self._directory, report.study_id, report.trial_id)\n",
+            "",
+            CHECKPOINTS,
         ),
         "the watchdog hears no move": Mutant(
             "worker/lease/watchdog.py",
