@@ -138,7 +138,7 @@ def interrupted(fit: Fit, path: Path, due: int, **how: Any) -> tuple[Outcome, li
     said: list[int] = []
     with pytest.raises(Killed):
         fit(keeper, on_step=die, **how)
-    again = fit(keeper, on_step=note, **how)
+    again = fit(keeper, on_step=note, **{**how, "most": PER_STEP})  # with room enough by now
     return again, made[1].resumed, said
 
 
