@@ -150,6 +150,8 @@ def test_whole_epochs_go_on_too(directory: Path, assign: Assign) -> None:
     evaluator = checked(directory)
     assert _lasting(evaluator.evaluate(epochs, Steps())) == _lasting(whole)
     assert evaluator.resumed_at == CUT
+    evaluator.evaluate(replace(epochs, trial_id=2, rank_vector=RankVector((0,) * 21)), Steps())
+    assert evaluator.resumed_at == 0  # of the latest trial, which trains nothing
 
 
 CHANGES: dict[str, Callable[[Assignment], dict[str, Any]]] = {
