@@ -102,9 +102,20 @@ def train(  # noqa: PLR0913  # the six things that define a run, each a value of
         loss = run.step(step, examples)
         if keeper is not None and keeper.is_due():
             keeper.keep(run.state())  # before anybody may abandon the training
-        if on_step is not None and on_step(step, loss):
+        if on_step is not None and _stops(on_step, run, loss, keeper):
             break
     return Training(tuple(run.losses), run.tokens, run.micro)
+
+
+def _stops(on_step: OnStep, run: "_Run", loss: float, keeper: Keeper | None) -> bool:
+    try:
+        return on_step(run.taken, loss)
+    except Exception:
+        raise  # the training is given up
+    except BaseException:
+        if keeper is not None:  # the process leaves it
+            keeper.leave(run.state())
+        raise
 
 
 def _resume(run: "_Run", keeper: Keeper | None, on_step: OnStep | None) -> None:

@@ -60,6 +60,10 @@ class Keeper(Protocol):
         """Whether the state after this step is to be kept; asked after every step."""
         ...
 
+    def leave(self, state: TrainingState) -> None:
+        """Keep ``state`` if that is worth it: the process is about to leave the training."""
+        ...
+
     def keep(self, state: TrainingState) -> None:
         """Keep ``state``, whose tensors are the training's own: the next step changes them."""
         ...

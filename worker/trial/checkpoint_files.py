@@ -60,10 +60,19 @@ class Lane:
         mine = self.directory.glob(f"*.{self.name}{SUFFIX}")
         return sorted((path for path in mine if path != self.file(study, trial)), key=_age)
 
-    def tidy(self, study: str, trial: int, *, left: int = LEFT) -> None:
-        """Keep the trial's one checkpoint, and so many of others."""
+    def bytes_of_others(self, study: str, trial: int) -> int:
+        """Room that ``remove_others`` would make."""
+        return sum(map(_bytes, self.others(study, trial)))
+
+    def remove_others(self, study: str, trial: int) -> None:
+        """Remove this lane's checkpoints of other trials; those of this one stay in every lane."""
+        for path in self.others(study, trial):
+            _remove(path)
+
+    def tidy(self, study: str, trial: int) -> None:
+        """Keep the checkpoint of the trial that was just written, and ``LEFT`` of others."""
         twice = set(files(self.directory, study, trial)) - {self.file(study, trial)}
-        for path in (*twice, *self.others(study, trial)[left:]):
+        for path in (*twice, *self.others(study, trial)[LEFT:]):
             _remove(path)
 
 
@@ -113,6 +122,12 @@ def _age(path: Path) -> float:
     with suppress(OSError):
         return -path.lstat().st_mtime
     return 0.0
+
+
+def _bytes(path: Path) -> int:
+    with suppress(OSError):
+        return path.lstat().st_size
+    return 0
 
 
 def _remove(path: Path) -> None:

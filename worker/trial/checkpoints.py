@@ -1,6 +1,8 @@
 """Checkpoints: a long trial that is given to this worker once more goes on where it stood."""
 
+import errno
 import json
+import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +19,7 @@ from rankspace.lease import Assignment
 from rankspace.recipe import Inputs
 from rankspace.trial import Purpose
 from rankspace.wire import encode
+from tuning import memory
 from tuning.checkpoint import file
 from tuning.checkpoint.file import Bounds, Statement
 from tuning.checkpoint.state import TrainingState
@@ -28,6 +31,13 @@ BYTES_PER_SECOND = 50e6
 
 MARGIN = 1 << 20
 """Bytes that a checkpoint leaves free beside those of the adapter: reports come meanwhile."""
+
+WRITING_SHARE = 1 / 20
+"""Of a trial's time may go into writing, where the interval alone would let it be more."""
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_TROUBLE = (OSError, RuntimeError, MemoryError)
+"""What may go wrong with a file, and with tensors between a device and the host."""
 
 _LEASE = ("token", "lease_seconds", "heartbeat_seconds", "study_name", "model_path", "inputs")
 """What of an assignment does not determine the result. The model's fingerprint does; and what the
@@ -93,73 +103,96 @@ class TrialKeeper:
         self._statement = json.loads(json.dumps(statement))
         self._bounds = bounds
         self._began = self._last = checkpoints.clock()
-        self._cost = bounds.bytes / BYTES_PER_SECOND
-        self._is_leaving = self._is_short_of_room = False
+        self._cost: float | None = None
+        self._is_stretched = self._is_lacking = False
         self.resumed_at = 0
 
     def found(self) -> TrainingState | None:
         """Return the furthest state of this very training that a checkpoint has."""
-        states = list(self._usable())
-        if not states:
+        best = max(self._usable(), key=lambda state: state.step, default=None)
+        if best is None:
             return None
-        best = max(states, key=lambda state: state.step)
         self.resumed_at = best.step
         log.info("trial_resumed", step=best.step, steps=self._bounds.steps)
         return best
 
     def is_due(self) -> bool:
-        """After each interval; and once, when the worker is to leave and there is time for it."""
-        now, left = self._checkpoints.clock(), self._checkpoints.left_seconds()
-        if left is None:
-            return now - self._last >= self._checkpoints.every_seconds
-        if self._is_leaving:
+        """After each interval; not once the worker is to leave: what is due then is ``leave``."""
+        if self._checkpoints.left_seconds() is not None:
             return False
-        self._is_leaving = True
-        is_long = now - self._began >= self._checkpoints.every_seconds
-        return self._cost <= left and (is_long or self._assignment.purpose is Purpose.RECOVER)
+        return self._checkpoints.clock() - self._last >= self._interval()
+
+    def leave(self, state: TrainingState) -> None:
+        """Keep a long trial that is about to be given back, in half of the grace at most."""
+        left = self._checkpoints.left_seconds()
+        cost = self._bounds.bytes / BYTES_PER_SECOND if self._cost is None else self._cost
+        if left is None or cost > left / 2:
+            return
+        ran = self._checkpoints.clock() - self._began
+        if ran >= self._checkpoints.every_seconds or self._assignment.purpose is Purpose.RECOVER:
+            self.keep(state)
 
     def keep(self, state: TrainingState) -> None:
-        """Write ``state``; a full disk costs the checkpoint, never the trial."""
+        """Write ``state``; what goes wrong costs the checkpoint, never the trial.
+
+        Raises:
+            torch.AcceleratorError: The GPU broke down: the trial is over.
+        """
         began = self._checkpoints.clock()
         try:
             self._write(state)
-        except OSError as error:
-            self._note_lack(error.strerror or str(error))
+        except _TROUBLE as error:
+            if memory.is_broken(error):
+                raise
+            self._note_lack(error)
         else:
-            self._is_short_of_room = False
+            self._is_lacking = False
             log.debug("checkpoint_kept", step=state.step)
         self._last = self._checkpoints.clock()
         self._cost = self._last - began
 
+    def _interval(self) -> float:
+        """Seconds; more than asked for where a slow disk would take too much of the trial."""
+        asked, cost = self._checkpoints.every_seconds, self._cost or 0.0
+        least = cost / WRITING_SHARE
+        if least > asked and not self._is_stretched:
+            self._is_stretched = True
+            log.info("checkpoints_rarer", took_seconds=cost, asked_seconds=asked, seconds=least)
+        return max(asked, least)
+
     def _write(self, state: TrainingState) -> None:
         lane, trial = self._checkpoints.lane(), self._trial
-        needed = self._bounds.bytes + _adapter_bytes(self._bounds) + MARGIN
-        if shutil.disk_usage(lane.directory).free < needed:
-            lane.tidy(*trial, left=0)
-        free = shutil.disk_usage(lane.directory).free
-        if free < needed:
-            problem = f"{lane.directory} has {free >> 20:,} MiB left of {needed >> 20:,} needed"
-            raise OSError(None, problem)
+        _make_room(lane, trial, self._bounds.bytes + _adapter_bytes(self._bounds) + MARGIN)
         file.write(lane.file(*trial), self._statement, state, draft=lane.draft)
         lane.tidy(*trial)
 
-    def _note_lack(self, problem: str) -> None:
+    def _note_lack(self, error: BaseException) -> None:
         """Log when it begins, not every time."""
-        if not self._is_short_of_room:
-            fix = "make room there, or set RANKADAPTOR_SPOOL_DIRECTORY to a directory with room"
-            log.warning("checkpoint_not_kept", problem=problem, fix=fix)
-        self._is_short_of_room = True
+        if not self._is_lacking:
+            problem, more = _problem(error), {}
+            if isinstance(error, OSError) and error.errno in _NO_ROOM:
+                more["fix"] = (
+                    "make room there, or set RANKADAPTOR_SPOOL_DIRECTORY to a directory with room"
+                )
+            log.warning("checkpoint_not_kept", problem=problem, **more)
+        self._is_lacking = True
 
     def _usable(self) -> Iterator[TrainingState]:
         for path in files(self._checkpoints.directory, *self._trial):
             try:
-                differing = _differing(file.statement_in(path, self._bounds), self._statement)
-                if differing:
-                    log.warning("checkpoint_ignored", file=path.name, problem=differing)
-                    continue
-                yield file.read(path, self._bounds)
+                theirs, state = file.read(path, self._bounds, self._statement)
             except InvalidInput as error:
                 log.warning("checkpoint_refused", file=path.name, problem=error.problem)
+            except _TROUBLE as error:
+                if memory.is_broken(error):
+                    raise
+                log.warning("checkpoint_refused", file=path.name, problem=_problem(error))
+            else:
+                if state is not None:
+                    yield state
+                    continue
+                differing = _differing(theirs, self._statement)
+                log.warning("checkpoint_ignored", file=path.name, problem=differing)
 
     @property
     def _trial(self) -> tuple[str, int]:
@@ -190,6 +223,8 @@ def statement_of(
         **{f"versions.{name}": value for name, value in versions(device).items()},
         **inputs.stated(),
         "device_type": device.type,
+        "machine": platform.machine(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "base_dtype": str(dtype),
         "back_end": back_end,
         "training_steps": steps,
@@ -214,3 +249,26 @@ def _short(value: Any) -> str:
 
 def _adapter_bytes(bounds: Bounds) -> int:
     return bounds.bytes // 3
+
+
+def _make_room(lane: Lane, trial: tuple[str, int], needed: int) -> None:
+    """Remove the lane's checkpoints of other trials if it takes that, and if that is enough.
+
+    Raises:
+        OSError: There is too little room all the same.
+    """
+    free = shutil.disk_usage(lane.directory).free
+    if free >= needed:
+        return
+    if free + lane.bytes_of_others(*trial) >= needed:
+        lane.remove_others(*trial)
+        free = shutil.disk_usage(lane.directory).free
+    if free < needed:
+        problem = f"{lane.directory} has {free >> 20:,} MiB left of {needed >> 20:,} needed"
+        raise OSError(errno.ENOSPC, problem)
+
+
+def _problem(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return f"{type(error).__name__}: {error}"

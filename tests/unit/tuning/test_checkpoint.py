@@ -4,6 +4,7 @@ import json
 import os
 import random
 import resource
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -38,6 +39,13 @@ class Killed(Exception):
     """The process ended."""
 
 
+def read(path: Path, bounds: Bounds | None = None) -> TrainingState:
+    said, state = file.read(path, bounds or BOUNDS, STATEMENT)
+    assert said == STATEMENT
+    assert state is not None
+    return state
+
+
 @dataclass
 class FileKeeper:
     """Keeps the state after one step in a file, and finds what is there."""
@@ -51,7 +59,7 @@ class FileKeeper:
     def found(self) -> TrainingState | None:
         if not self.path.exists():
             return None
-        state = file.read(self.path, self.bounds)
+        state = read(self.path, self.bounds)
         self.asked = state.step
         self.resumed.append(state.step)
         return state
@@ -59,6 +67,9 @@ class FileKeeper:
     def is_due(self) -> bool:
         self.asked += 1
         return self.asked == self.due
+
+    def leave(self, state: TrainingState) -> None:
+        raise AssertionError("an exception is not to leave")
 
     def keep(self, state: TrainingState) -> None:
         file.write(self.path, STATEMENT, state, draft=self.path.with_suffix(".draft"))
@@ -194,13 +205,46 @@ def kept(tmp_path: Path) -> Path:
 
 
 def test_what_is_written_is_read(kept: Path) -> None:
-    assert file.statement_in(kept, BOUNDS) == STATEMENT
-    found = file.read(kept, BOUNDS)
+    found = read(kept)
     assert (found.losses, found.tokens, found.micro) == (STATE.losses, 100, 4)
     assert found.moments[1] is None
     assert torch.equal(found.parameters[0], STATE.parameters[0])
     assert kept.stat().st_mode & 0o777 == 0o600
     assert list(kept.parent.iterdir()) == [kept]
+    assert len(load_file(kept)) == 6  # the library knows the form, too
+
+
+def test_of_another_training_no_tensor_is_read(kept: Path) -> None:
+    flip(kept)
+    assert file.read(kept, bounds_of([torch.ones(7)]), {"trial_id": 2}) == (STATEMENT, None)
+
+
+def test_a_killed_write_leaves_its_draft_only(kept: Path) -> None:
+    """The kernel ends the process where the file would grow beyond a limit: among the tensors."""
+    before, draft = kept.read_bytes(), kept.with_name("lane-0.draft")
+    large = replace(STATE, parameters=(torch.ones(2, 3), torch.ones(100_000)))
+    child = os.fork()
+    if not child:
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        with full_disk(200_000):
+            file.write(kept, STATEMENT, large, draft=draft)
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGXFSZ
+    assert kept.read_bytes() == before
+    assert set(kept.parent.iterdir()) == {kept, draft}
+    assert draft.stat().st_size > 100_000
+    file.write(kept, STATEMENT, STATE, draft=draft)
+    assert list(kept.parent.iterdir()) == [kept]
+
+
+def test_a_header_that_nobody_would_read_is_not_written(kept: Path) -> None:
+    before = kept.read_bytes()
+    with pytest.raises(
+        OSError, match=r"header would take 17,\d{3},\d{3} bytes, at most 16,777,216"
+    ):
+        file.write(kept, {"long": "x" * 17_000_000}, STATE, draft=kept.with_suffix(".draft"))
+    assert kept.read_bytes() == before
 
 
 def cut(path: Path) -> None:
@@ -229,6 +273,10 @@ def link(path: Path) -> None:
 
 def open_to_others(path: Path) -> None:
     path.chmod(0o644)
+
+
+def open_the_directory(path: Path) -> None:
+    path.parent.chmod(0o777)
 
 
 def make_pipe(path: Path) -> None:
@@ -266,6 +314,7 @@ def of_another_form(path: Path) -> None:
         (swell, "1,073,741,824 bytes"),
         (link, "cannot be read"),
         (open_to_others, "this user's alone"),
+        (open_the_directory, "directory that others may write to"),
         (make_pipe, "this user's alone"),
         (save_plainly, "has no document"),
         (empty, "header of 0|cannot be read|0 bytes"),
@@ -277,7 +326,47 @@ def of_another_form(path: Path) -> None:
 def test_a_damaged_file_is_refused(kept: Path, harm: Callable[[Path], None], problem: str) -> None:
     harm(kept)
     with pytest.raises(InvalidInput, match=problem):
-        file.read(kept, BOUNDS)
+        read(kept)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize(
+    ("what", "problem"), [("file", "this user's alone"), ("directory", "others may write to")]
+)
+def test_what_another_user_owns_is_refused(kept: Path, what: str, problem: str) -> None:
+    os.chown(kept if what == "file" else kept.parent, 12345, 12345)
+    with pytest.raises(InvalidInput, match=problem):
+        read(kept)
+
+
+HEADERS: dict[str, Any] = {
+    "a hole": {"losses": {"data_offsets": [8, 32]}},
+    "other sizes": {"losses": {"shape": [2]}},
+    "counts below zero": {"losses": {"shape": [-3], "data_offsets": [0, -24]}},
+    "no type": {"losses": {"dtype": "F9"}},
+    "no shape": {"losses": {"shape": None}},
+    "no offsets": {"losses": {"data_offsets": [1]}},
+}
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_a_header_that_lies_is_refused(kept: Path, name: str) -> None:
+    content = kept.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    for entry, changes in HEADERS[name].items():
+        header[entry] |= changes
+    told = json.dumps(header).encode()
+    kept.write_bytes(len(told).to_bytes(8, "little") + told + content[8 + length :])
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        read(kept)
+
+
+@pytest.mark.parametrize("told", [b"[]", b"{", b'{"__metadata__": {"checkpoint": 1}}', b"\xff"])
+def test_what_is_no_header_is_refused(kept: Path, told: bytes) -> None:
+    kept.write_bytes(len(told).to_bytes(8, "little") + told)
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        read(kept)
 
 
 NAN, SOME = float("nan"), torch.ones(2, 3)
@@ -289,7 +378,9 @@ NAN, SOME = float("nan"), torch.ones(2, 3)
         ({"parameters": (torch.full((2, 3), NAN), torch.ones(4))}, "parameter.0 that are not fin"),
         ({"parameters": (torch.ones(3, 2), torch.ones(4))}, r"shape \[3, 2\], not F32 of \[2, 3\]"),
         ({"parameters": (SOME.double(), torch.ones(4))}, "as F64"),
-        ({"parameters": (SOME,), "moments": (None,)}, "updates as I64 of shape"),
+        ({"parameters": (SOME,), "moments": (None,)}, "other tensors"),
+        ({"moments": (None, None, None)}, "updates as I64 of shape"),
+        ({"moments": (Moments(0, SOME, SOME.clone()), None)}, "moments of other parameters"),
         ({"moments": (Moments(3, SOME, -SOME), None)}, "negative numbers in square.0"),
         ({"moments": (Moments(3, SOME * NAN, SOME), None)}, "not finite"),
         ({"moments": (Moments(4, SOME, SOME.clone()), None)}, "updates that are not 0 to 3"),
@@ -308,14 +399,14 @@ def test_a_state_that_cannot_be_is_refused_though_its_hash_is_right(
 ) -> None:
     file.write(tmp_path / "x", STATEMENT, replace(STATE, **changes), draft=tmp_path / "draft")
     with pytest.raises(InvalidInput, match=problem):
-        file.read(tmp_path / "x", BOUNDS)
+        read(tmp_path / "x")
 
 
 def test_a_tensor_too_many_is_refused(tmp_path: Path) -> None:
     wider = replace(STATE, parameters=(*STATE.parameters, SOME))
     file.write(tmp_path / "x", STATEMENT, wider, draft=tmp_path / "y")
     with pytest.raises(InvalidInput, match="other tensors"):
-        file.read(tmp_path / "x", BOUNDS)
+        read(tmp_path / "x")
 
 
 @contextmanager
