@@ -143,6 +143,7 @@ class Worker:
 
     def _turn(self) -> None:
         self._spool.deliver(self._service)
+        self._spool.sweep_in_time()
         lease = self._claim()
         if lease is None:
             self._drain.sleep(PAUSE_SECONDS)
@@ -262,14 +263,17 @@ class Worker:
         return on_step
 
     def _is_nearly_done(self, lease: Assignment, step: int, spent: float) -> bool:
-        """Whether the steps left take no longer than the grace; loading counts as slow steps.
+        """Whether the steps left take no longer than what is left of the grace.
 
-        Those of a checkpoint took no time here.
+        Loading counts as slow steps; those of a checkpoint took no time here.
         """
+        if lease.steps and step >= lease.steps:
+            return True
         taken = step - self._evaluator.resumed_at
         if not lease.steps or taken < 1:
             return False
-        return spent / taken * (lease.steps - step) <= self._patience.grace_seconds
+        left = self._drain.left_of(self._patience.grace_seconds) or 0.0
+        return spent / taken * (lease.steps - step) <= left
 
     def _failed(self, lease: Assignment, error: Exception) -> SpooledReport:
         if isinstance(error, RankspaceError):

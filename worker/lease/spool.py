@@ -29,6 +29,7 @@ from worker.private_file import private_file
 from worker.trial import checkpoint_files
 
 KEPT_SECONDS = 24 * 3600.0
+SWEEP_SECONDS = 3600.0
 _ADAPTER = ".adapter"
 _ROOM = "make room there, or set RANKADAPTOR_SPOOL_DIRECTORY to a directory with room"
 _MUST_ACT = (Unauthenticated, Forbidden, UnsupportedVersion)
@@ -46,8 +47,8 @@ class Deliverer(Protocol):
 class Spool:
     """A directory with one JSON file per undelivered report, and its adapter files beside it.
 
-    Checkpoints of trials lie there, too (``worker.trial.checkpoint_files``). They are over with the
-    trial's report, and outlive a trial that is given back.
+    Checkpoints of trials lie there, too (``worker.trial.checkpoint_files``). They end with a report
+    that the service took, and outlive a trial that is given back or was handed on.
 
     Every report is written here before it is sent, so neither a crash nor an absent service
     loses a finished trial. One that cannot be written (the disk is full) is kept in memory and sent
@@ -64,6 +65,7 @@ class Spool:
             problem = f"cannot be made: {error.strerror}"
             raise InvalidInput("spool_directory", str(directory), problem, fix=_ROOM) from error
         self._clock = clock
+        self._swept = clock()
         self._unkept: dict[str, SpooledReport] = {}
         """Reports that could not be written; they end with this process."""
         self._settled: set[str] = set()
@@ -72,6 +74,7 @@ class Spool:
 
     def sweep(self) -> None:
         """Remove adapters and checkpoints that a crash left behind, once they are a day old."""
+        self._swept = self._clock()
         for path in checkpoint_files.outdated(self._directory, self._clock() - KEPT_SECONDS):
             log.info("checkpoint_swept", file=str(path))
         for directory in self._directory.glob(f"*{_ADAPTER}"):
@@ -80,6 +83,11 @@ class Spool:
                 if age > KEPT_SECONDS and not self._path(directory.stem).exists():
                     log.info("adapter_swept", directory=str(directory))
                     shutil.rmtree(directory, ignore_errors=True)
+
+    def sweep_in_time(self) -> None:
+        """``sweep`` once an hour; a worker that stays for weeks has no other start."""
+        if self._clock() - self._swept >= SWEEP_SECONDS:
+            self.sweep()
 
     def adapter_directory(self, lease: Assignment) -> Path:
         """Where to save the adapter of ``lease`` before its report is put in."""
@@ -167,7 +175,8 @@ class Spool:
             self._refused(client, report, str(error))
         else:
             log.info("report_delivered", trial=report.trial_id, status=status)
-            self._end(report)
+            checkpoint_files.forget(self._directory, report.study_id, report.trial_id)
+            self._remove(report.name)
 
     def _refused(self, client: Deliverer, report: SpooledReport, problem: str) -> None:
         """Report a result that will never be accepted as failed: unreported, it would run again."""
@@ -179,11 +188,7 @@ class Spool:
 
     def _drop(self, report: SpooledReport, problem: str) -> None:
         log.warning("report_dropped", trial=report.trial_id, token=report.token, problem=problem)
-        self._end(report)
-
-    def _end(self, report: SpooledReport) -> None:
-        checkpoint_files.forget(self._directory, report.study_id, report.trial_id)
-        self._remove(report.name)
+        self._remove(report.name)  # its trial's checkpoint may by now be of who has the trial
 
     def _waiting(self) -> list[SpooledReport]:
         for report in tuple(self._unkept.values()):
