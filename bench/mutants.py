@@ -215,7 +215,7 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
         ),
         "a damaged checkpoint is believed": Mutant(
             "tuning/checkpoint/file.py",
-            'if document.get("sha256") != _hash(told, tensors):',
+            'if document.get("sha256") != _hash(told, found):',
             "if False:",
             CHECKPOINT,
         ),
@@ -227,14 +227,38 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
         ),
         "another's checkpoint is believed": Mutant(
             "tuning/checkpoint/file.py",
-            "if not stat.S_ISREG(found.st_mode) or not is_own:",
-            "if False:",
+            "is_own = found.st_uid == os.geteuid() and",
+            "is_own =",
             CHECKPOINT,
         ),
-        "a checkpoint of anything is gone on from": Mutant(
+        "a checkpoint that others may read is believed": Mutant(
+            "tuning/checkpoint/file.py", "and not found.st_mode & 0o077", "", CHECKPOINT
+        ),
+        "a checkpoint may be no file": Mutant(
+            "tuning/checkpoint/file.py",
+            "if not stat.S_ISREG(found.st_mode) or not is_own:",
+            "if not is_own:",
+            CHECKPOINT,
+        ),
+        "a checkpoint may be where others write": Mutant(
+            "tuning/checkpoint/file.py", "or where.st_mode & 0o022", "", CHECKPOINT
+        ),
+        "any checkpoint is gone on from, not the furthest": Mutant(
             "worker/trial/checkpoints.py",
-            "                if differing:\n",
-            "                if False:\n",
+            "key=lambda state: state.step, default",
+            "key=lambda state: -state.step, default",
+            CHECKPOINTS,
+        ),
+        "the adapter needs no room beside a checkpoint": Mutant(
+            "worker/trial/checkpoints.py",
+            "self._bounds.bytes + _adapter_bytes(self._bounds) + MARGIN",
+            "self._bounds.bytes + MARGIN",
+            CHECKPOINTS,
+        ),
+        "a checkpoint of anything is gone on from": Mutant(
+            "tuning/checkpoint/file.py",
+            'if told["statement"] != wanted:',
+            "if False:",
             CHECKPOINTS,
         ),
         "a checkpoint is of any data": Mutant(
@@ -242,8 +266,8 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
         ),
         "a checkpoint outlives its trial": Mutant(
             "worker/lease/spool.py",
-            "        checkpoint_files.forget(self._directory, report.study_id, report.trial_id)\n",
-            "",
+            "checkpoint_files.forget(self._directory, report.study_id, report.trial_id)",
+            "pass",
             CHECKPOINTS,
         ),
         "the watchdog hears no move": Mutant(

@@ -16,7 +16,7 @@ from rankspace import Assignment, Measurement, RankVector
 from rankspace.lease import CONFIG, WEIGHTS, SurveyOrder
 from rankspace.recipe import Batch, Optimizer
 from rankspace.trial import Purpose, Split
-from tests.unit.worker.starting import ENDLESS, NO_WORK, granted
+from tests.unit.worker.starting import ENDLESS, NO_WORK, Hooked, at_step, granted
 from tuning.checkpoint.state import TrainingState
 from worker.lease.client import LeaseClient
 from worker.lease.drain import Drain
@@ -609,6 +609,22 @@ def test_steps_of_a_checkpoint_do_not_make_a_trial_look_nearly_done(
     Worker("w1", client, client, evaluator, Spool(directory), drain=drain, patience=patience).run()
     assert evaluator.resumed_at == 50
     assert (len(service.bodies("release")), service.bodies("report")) == (1, [])
+
+
+@pytest.mark.slow
+def test_a_training_that_a_checkpoint_has_whole_is_finished_without_grace(
+    service: Any, client: LeaseClient, directory: Path, assign: Assign
+) -> None:
+    whole = assign(steps=20)
+    with pytest.raises(Killed):
+        checked(directory).evaluate(whole, Steps(20))
+    drain, spool = Drain(), Spool(directory)
+    service.say("claim", granted(whole), NO_WORK)
+    evaluator: Any = Hooked(checked(directory), at_step(20, drain.request))
+    patience = Patience(wait_seconds=0.01, until_idle_seconds=0.3)
+    Worker("w1", client, client, evaluator, spool, drain=drain, patience=patience).run()
+    assert evaluator.resumed_at == 20
+    assert (len(service.bodies("report")), service.bodies("release")) == (1, [])
 
 
 def _asking(drain: Drain) -> Callable[[], float | None]:

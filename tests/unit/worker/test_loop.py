@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -253,6 +254,21 @@ def test_a_signal_gives_a_trial_back_that_would_take_longer(
 ) -> None:
     service.say("claim", granted(assign(steps=ENDLESS)))
     assert worker(signals, at_step(2, terminate), grace_seconds=1).run() == 0
+    assert (service.bodies("report"), len(service.bodies("release"))) == ([], 1)
+
+
+@pytest.mark.slow
+def test_a_trial_is_nearly_done_within_what_is_left_of_the_grace(
+    service: Any, worker: Start, assign: Assign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drain = Drain()
+
+    def leave() -> None:
+        drain.request()
+        monkeypatch.setattr(drain, "_requested_at", time.monotonic() - 600)  # that long ago
+
+    service.say("claim", granted(assign(steps=20)))
+    assert worker(drain, at_step(10, leave), grace_seconds=600).run() == 0
     assert (service.bodies("report"), len(service.bodies("release"))) == ([], 1)
 
 
