@@ -31,7 +31,8 @@ SECONDS = 300
 
 BACK_ENDS = "tests/unit/tuning/test_back_ends.py"
 CHECKPOINT = "tests/unit/tuning/test_checkpoint.py"
-CHECKPOINTS = "tests/unit/worker/test_checkpoints.py"
+CHECKPOINTS = "tests/unit/worker/checkpoints/test_resuming.py"
+KEEPING = "tests/unit/worker/checkpoints/test_keeping.py"
 CHAT = "tests/unit/tuning/test_chat.py"
 DATA = "tests/unit/tuning/test_data.py"
 ELASTIC = "tests/unit/tuning/test_elastic.py"
@@ -247,13 +248,13 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
             "worker/trial/checkpoints.py",
             "key=lambda state: state.step, default",
             "key=lambda state: -state.step, default",
-            CHECKPOINTS,
+            KEEPING,
         ),
         "the adapter needs no room beside a checkpoint": Mutant(
             "worker/trial/checkpoints.py",
             "self._bounds.bytes + _adapter_bytes(self._bounds) + MARGIN",
             "self._bounds.bytes + MARGIN",
-            CHECKPOINTS,
+            KEEPING,
         ),
         "a checkpoint of anything is gone on from": Mutant(
             "tuning/checkpoint/file.py",
@@ -268,7 +269,7 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
             "worker/lease/spool.py",
             "checkpoint_files.forget(self._directory, report.study_id, report.trial_id)",
             "pass",
-            CHECKPOINTS,
+            KEEPING,
         ),
         "the watchdog hears no move": Mutant(
             "worker/lease/watchdog.py",
