@@ -1,0 +1,84 @@
+"""Task: the documents of one file."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rankspace.errors import InvalidInput
+from tuning.evaluation.document import Document
+from tuning.evaluation.task_format import TaskFormat, format_of
+from tuning.reading.json_records import json_records
+from tuning.reading.source import Source
+from tuning.reading.text_file import read_text_file
+
+FIELD = "--tasks"
+
+ENDS = (".jsonl", ".jsonl.gz", ".json")
+"""Names of the files of a directory that are taken for tasks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What one file asks.
+
+    Attributes:
+        name: Of the file, without its ending.
+        format: What its rows are.
+        documents: In its order; with a limit, the first ones.
+        rows: Of the file.
+    """
+
+    name: str
+    format: TaskFormat
+    documents: tuple[Document, ...]
+    rows: int
+
+
+def task_files(given: Sequence[Path]) -> tuple[Path, ...]:
+    """Return the files that are named, and those of the directories that are, by name.
+
+    Raises:
+        InvalidInput: A directory has none, or a file is named twice: its task would count twice.
+    """
+    files = tuple(file for path in given for file in _files(path))
+    for file in files:
+        if sum(other.resolve() == file.resolve() for other in files) > 1:
+            raise InvalidInput(FIELD, str(file), "is named twice", fix="name it once")
+    return files
+
+
+def read_task(path: Path, limit: int | None = None) -> Task:
+    """Read a file of JSON rows; every one of them, also beyond ``limit``, has to be readable.
+
+    Raises:
+        InvalidInput: A row is not of the format of the first, named by its line; or there is none.
+        CannotOpen: This machine cannot read it.
+    """
+    source = Source(FIELD, path)
+    form: TaskFormat | None = None
+    documents: list[Document] = []
+    for record in json_records(source, read_text_file(FIELD, path)):
+        form = form or format_of(record)
+        if not isinstance(record.found, dict) or not form.fields <= record.found.keys():
+            fields = ", ".join(sorted(form.fields))
+            problem = f"is no row of {form.name}, as the first is"
+            raise record.refusal(problem, f"give every row the fields {fields}, or drop it")
+        documents.append(form.read(record))
+    if form is None:
+        raise source.refusal("has no rows", "give a file with a JSON object on every line")
+    return Task(_name(path), form, tuple(documents[:limit]), len(documents))
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if not path.is_dir():
+        yield path
+        return
+    found = sorted(file for file in path.iterdir() if file.name.endswith(ENDS) and file.is_file())
+    if not found:
+        problem = f"is a directory without a file that ends in {', '.join(ENDS)}"
+        raise InvalidInput(FIELD, str(path), problem, fix="name the files")
+    yield from found
+
+
+def _name(path: Path) -> str:
+    return next((path.name.removesuffix(end) for end in ENDS if path.name.endswith(end)), path.name)
