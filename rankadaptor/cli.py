@@ -13,6 +13,7 @@ from rankadaptor.commands import again, db, insights, keys, meta, studies, trial
 from rankadaptor.commands.adopt import adopt
 from rankadaptor.commands.compress import compress
 from rankadaptor.commands.demo import demo
+from rankadaptor.commands.evaluate import evaluate
 from rankadaptor.commands.export import export
 from rankadaptor.commands.profile import profile
 from rankadaptor.commands.serve import serve
@@ -29,6 +30,7 @@ COMMANDS = (
     compress,
     adopt,
     profile,
+    evaluate,
     serve,
     worker,
     submit,

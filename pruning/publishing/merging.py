@@ -23,7 +23,7 @@ def merge(model: PreTrainedModel, adapter: Adapter, dtype: torch.dtype | None = 
         InvalidInput: The adapter is of another model: nothing was changed. Or a sum is too large
             for its type: the model is of no use any more.
     """
-    weights = {name: _weight(model, name, low) for name, low in adapter.items()}
+    weights = {name: weight_of(model, name, low) for name, low in adapter.items()}
     for name, weight in weights.items():
         weight.data = _finite(name, _sum(weight, adapter[name]), dtype or weight.dtype)
     if dtype is not None:
@@ -50,7 +50,12 @@ def _finite(name: str, tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor
     return cast
 
 
-def _weight(model: PreTrainedModel, name: str, low: LowRank) -> torch.Tensor:
+def weight_of(model: PreTrainedModel, name: str, low: LowRank) -> torch.Tensor:
+    """Return the weight that ``low`` belongs to.
+
+    Raises:
+        InvalidInput: The model has no such matrix, or one of another shape.
+    """
     field = f"{WEIGHTS}: {name}"
     fix = "give the model that the study was submitted with"
     try:

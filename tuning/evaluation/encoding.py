@@ -48,7 +48,8 @@ def encode_task(
         task: What is asked.
         most: Tokens that the model is made for; a longer text loses its beginning, as in
             lm-evaluation-harness. None for any number.
-        begin: Id put in front of every context; None for none, as published numbers have it.
+        begin: Id put in front of every context; None for none, as by default in
+            lm-evaluation-harness up to 0.4 (``models/huggingface.py``, commit 0068151).
 
     Raises:
         InvalidInput: An ending has no token of its own, or more than ``most``; names the row.

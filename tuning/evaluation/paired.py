@@ -54,18 +54,24 @@ def compare_tasks(one: TaskScore, other: TaskScore, metric: Metric) -> PairedDif
     )
 
 
+def are_alike(one: Perplexity, other: Perplexity) -> bool:
+    """Whether both were measured on the same tokens in the same windows, and on any.
+
+    Perplexities of different tokenizers are of different things.
+    """
+    is_same = (one.tokens_hash, one.window) == (other.tokens_hash, other.window)
+    return is_same and len(one.losses) == len(other.losses) > 0
+
+
 def compare_perplexities(one: Perplexity, other: Perplexity) -> PairedDifference:
     """Compare the mean losses of ``one`` and ``other``, window by window; negative is better.
 
-    The caller knows that both were measured on the same tokens: perplexities of different
-    tokenizers are of different things.
-
     Raises:
-        InvalidInput: They have different windows, or none.
+        InvalidInput: They are not alike.
     """
-    if one.window != other.window or len(one.losses) != len(other.losses) or not one.losses:
-        problem = "has other windows than what it is compared with, or none"
-        raise InvalidInput("perplexity", one.text, problem, fix="measure both in the same windows")
+    if not are_alike(one, other):
+        problem = "has other tokens or windows than what it is compared with, or none"
+        raise InvalidInput("perplexity", one.text, problem, fix="measure both on the same tokens")
     mean, error = _mean([a - b for a, b in zip(one.losses, other.losses, strict=True)])
     return PairedDifference(mean, error, len(one.losses))
 

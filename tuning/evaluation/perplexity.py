@@ -1,5 +1,6 @@
 """Perplexity: exp of the mean loss per predicted token, over windows that do not overlap."""
 
+import hashlib
 import math
 from dataclasses import dataclass
 from statistics import fmean
@@ -52,6 +53,7 @@ class Perplexity:
         beyond: Whole windows that a limit left out.
         special: See ``TokenStream``.
         control: See ``TokenStream``.
+        tokens_hash: SHA-256 of the ids, in hexadecimal: what was measured.
         losses: Mean loss per predicted token of each window, in nats.
     """
 
@@ -63,6 +65,7 @@ class Perplexity:
     beyond: int
     special: int
     control: int
+    tokens_hash: str
     losses: tuple[float, ...]
 
     @property
@@ -150,5 +153,6 @@ def measure_perplexity(  # noqa: PLR0913  # what is measured, and how
         beyond=len(whole) - len(taken),
         special=stream.special,
         control=stream.control,
+        tokens_hash=hashlib.sha256(stream.tokens.astype("<i4").tobytes()).hexdigest(),
         losses=tuple(-value / (window - 1) for value in found),
     )

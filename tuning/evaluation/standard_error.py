@@ -11,3 +11,9 @@ def standard_error(values: Sequence[float]) -> float | None:
     As lm-evaluation-harness has it (``mean_stderr``). None of fewer than two values.
     """
     return stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
+
+
+def error_of_mean(errors: Sequence[float | None]) -> float | None:
+    """Return the standard error of a plain mean of independent values; None if one is unknown."""
+    known = [error for error in errors if error is not None]
+    return math.hypot(*known) / len(known) if errors and len(known) == len(errors) else None

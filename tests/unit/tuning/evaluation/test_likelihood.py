@@ -8,6 +8,7 @@ from tests.unit.tuning.evaluation.slowly import log_likelihood
 from tuning.evaluation import likelihood
 from tuning.evaluation.likelihood import log_likelihoods
 from tuning.examples import Example
+from tuning.losses import token_losses
 
 CPU = torch.device("cpu")
 
@@ -43,7 +44,7 @@ def test_where_memory_runs_out_batches_get_smaller_and_nothing_is_lost(
     model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = log_likelihoods(model, MIXED, CPU)
-    real, most = likelihood.token_losses, 70
+    real, most = token_losses, 70
 
     def tight(model: Any, batch: Any) -> Any:
         if batch.inputs.numel() > most:

@@ -11,6 +11,7 @@ from tuning.evaluation.document import Document, answered
 from tuning.evaluation.encoding import encode_pair, encode_task
 from tuning.evaluation.paired import compare_perplexities, compare_tasks
 from tuning.evaluation.perplexity import Perplexity
+from tuning.evaluation.standard_error import error_of_mean
 from tuning.evaluation.task import Task
 from tuning.evaluation.task_format import FORMATS
 from tuning.evaluation.task_score import Metric, ScoredDocument, TaskScore, score_task
@@ -119,13 +120,20 @@ def test_other_documents_are_not_compared(scored: TaskScore) -> None:
 
 
 def test_losses_are_compared_window_by_window() -> None:
-    one = Perplexity("t", TextForm.PLAIN, 8, 24, 0, 0, 0, 0, (1.0, 2.0, 4.0))
+    one = Perplexity("t", TextForm.PLAIN, 8, 24, 0, 0, 0, 0, "ab", (1.0, 2.0, 4.0))
     other = replace(one, losses=(2.0, 2.0, 4.0))
     found = compare_perplexities(one, other)
     assert found.mean == pytest.approx(-1 / 3)
     assert found.error == pytest.approx(1 / 3)
     assert found.changed is None
     assert compare_perplexities(one, one).mean == 0.0
-    for wrong in (replace(one, window=9), replace(one, losses=(1.0,))):
-        with pytest.raises(InvalidInput, match="other windows"):
+    changes: list[dict[str, Any]] = [{"window": 9}, {"losses": (1.0,)}, {"tokens_hash": "cd"}]
+    for wrong in (replace(one, **change) for change in changes):
+        with pytest.raises(InvalidInput, match="other tokens or windows"):
             compare_perplexities(one, wrong)
+
+
+def test_the_error_of_a_mean_of_tasks_adds_up_or_is_unknown() -> None:
+    assert error_of_mean([3.0, 4.0]) == 2.5
+    assert error_of_mean([3.0, None]) is None
+    assert error_of_mean([]) is None

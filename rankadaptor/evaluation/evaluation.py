@@ -1,0 +1,145 @@
+"""Evaluation: what a model, with its adapter or without, scores on texts and tasks."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+
+import torch
+
+from pruning.container.container import LoadedModel, load_contents
+from pruning.container.contents import Contents, survey
+from pruning.publishing.adapter import Adapter, read_adapter
+from pruning.publishing.attaching import attached
+from rankadaptor.evaluation.questions import Asked, Questions, asked_of
+from rankadaptor.evaluation.subject import Subject, stated_model
+from tuning import memory
+from tuning.evaluation.perplexity import Perplexity, measure_perplexity
+from tuning.evaluation.task_score import TaskScore, score_task
+
+Counted = Callable[[str, int], AbstractContextManager[Callable[[int, int], None]]]
+"""Opens a progress bar of a name and a length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What one subject scores.
+
+    Attributes:
+        subject: The model and its adapter.
+        fingerprint: Of the model's weights.
+        parameters: Of the model, and of the adapter.
+        dtype: In which the model computes; an adapter in its own.
+        device: Where.
+        peak_bytes: Memory at most: the device's of a GPU, the process's so far on a CPU.
+        begins: See ``Questions``.
+        limit: See ``Questions``.
+        perplexities: By text and window.
+        tasks: In the order of the files.
+        remarks: What a reader must know of it.
+    """
+
+    subject: Subject
+    fingerprint: str
+    parameters: tuple[int, int]
+    dtype: str
+    device: str
+    peak_bytes: int
+    begins: bool
+    limit: int | None
+    perplexities: tuple[Perplexity, ...]
+    tasks: tuple[TaskScore, ...]
+    remarks: tuple[str, ...]
+
+
+def evaluate_subjects(
+    subjects: Sequence[Subject], questions: Questions, device: torch.device, counted: Counted
+) -> tuple[Evaluation, ...]:
+    """Evaluate each subject on the same questions; a model they share is loaded once.
+
+    All files but the weights are read and checked before the first weight is, and one model at a
+    time is in memory.
+
+    Raises:
+        InvalidInput: Anything cannot be used; see ``asked_of``, ``load_contents``, ``attached``.
+    """
+    surveyed = {subject.model: survey(subject.model) for subject in subjects}
+    asked = {model: asked_of(contents, questions) for model, contents in surveyed.items()}
+    adapters = [_adapter(subject) for subject in subjects]
+    found: dict[int, Evaluation] = {}
+    for model, contents in surveyed.items():
+        own = [i for i, subject in enumerate(subjects) if subject.model == model]
+        with ExitStack() as stack:
+            loaded = _loaded(contents, device, stack)
+            for i in own:
+                run = _Run(subjects[i], loaded, adapters[i], asked[model], questions, device)
+                found[i] = run.evaluated(counted)
+            del loaded
+    return tuple(found[i] for i in range(len(subjects)))
+
+
+def _adapter(subject: Subject) -> Adapter:
+    return {} if subject.adapter is None else read_adapter(subject.adapter)
+
+
+def _loaded(contents: Contents, device: torch.device, stack: ExitStack) -> LoadedModel:
+    stack.callback(memory.release, device)
+    return load_contents(contents, device=device)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Run:
+    subject: Subject
+    loaded: LoadedModel
+    adapter: Adapter
+    asked: Asked
+    questions: Questions
+    device: torch.device
+
+    def evaluated(self, counted: Counted) -> Evaluation:
+        model = self.loaded.model
+        if self.device.type == "cuda":
+            memory.reset_peak(self.device)
+        with attached(model, self.adapter):
+            perplexities = tuple(self._perplexities(counted))
+            tasks = tuple(self._tasks(counted))
+        added = sum(low.first.numel() + low.second.numel() for low in self.adapter.values())
+        return Evaluation(
+            subject=self.subject,
+            fingerprint=self.loaded.description.fingerprint,
+            parameters=(self.loaded.description.parameters, added),
+            dtype=str(model.dtype).removeprefix("torch."),
+            device=str(self.device),
+            peak_bytes=memory.peak_bytes(self.device),
+            begins=self.questions.begins,
+            limit=self.questions.limit,
+            perplexities=perplexities,
+            tasks=tasks,
+            remarks=(*self.asked.remarks, *self._doubts()),
+        )
+
+    def _perplexities(self, counted: Counted) -> Iterator[Perplexity]:
+        for stream in self.asked.streams:
+            for window in self.asked.windows:
+                count = len(stream.tokens) // window
+                with counted(f"{stream.name}, {window}", count) as advance:
+                    yield measure_perplexity(
+                        self.loaded.model,
+                        stream,
+                        window,
+                        self.device,
+                        limit=self.questions.limit,
+                        on_progress=advance,
+                    )
+
+    def _tasks(self, counted: Counted) -> Iterator[TaskScore]:
+        for encoded in self.asked.tasks:
+            with counted(encoded.task.name, len(encoded.examples)) as advance:
+                yield score_task(self.loaded.model, encoded, self.device, on_progress=advance)
+
+    def _doubts(self) -> Iterator[str]:
+        adapter = self.subject.adapter
+        stated = stated_model(adapter) if adapter else None
+        if stated is not None and stated != self.loaded.description.fingerprint:
+            yield f"{self.subject.name}: the adapter's note says that it is of another model"
+        if adapter and not self.adapter:
+            yield f"{self.subject.name}: all ranks of the adapter are 0"
