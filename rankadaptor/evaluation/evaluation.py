@@ -1,7 +1,7 @@
 """Evaluation: what a model, with its adapter or without, scores on texts and tasks."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
@@ -64,26 +64,34 @@ def evaluate_subjects(
     """
     surveyed = {subject.model: survey(subject.model) for subject in subjects}
     asked = {model: asked_of(contents, questions) for model, contents in surveyed.items()}
-    adapters = [_adapter(subject) for subject in subjects]
-    found: dict[int, Evaluation] = {}
+    adapters = {subject: _adapter(subject) for subject in subjects}
+    found: dict[Subject, Evaluation] = {}
     for model, contents in surveyed.items():
-        own = [i for i, subject in enumerate(subjects) if subject.model == model]
-        with ExitStack() as stack:
-            loaded = _loaded(contents, device, stack)
-            for i in own:
-                run = _Run(subjects[i], loaded, adapters[i], asked[model], questions, device)
-                found[i] = run.evaluated(counted)
-            del loaded
-    return tuple(found[i] for i in range(len(subjects)))
+        own = {one: adapter for one, adapter in adapters.items() if one.model == model}
+        found |= _of_model(contents, own, asked[model], questions, device, counted)
+        memory.release(device)
+    return tuple(found[subject] for subject in subjects)
+
+
+def _of_model(
+    contents: Contents,
+    adapters: Mapping[Subject, Adapter],
+    asked: Asked,
+    questions: Questions,
+    device: torch.device,
+    counted: Counted,
+) -> dict[Subject, Evaluation]:
+    """Evaluate the subjects of one model; when this returns, nothing holds the model any more."""
+    loaded = load_contents(contents, device=device)
+    runs = {
+        subject: _Run(subject, loaded, adapter, asked, questions, device)
+        for subject, adapter in adapters.items()
+    }
+    return {subject: run.evaluated(counted) for subject, run in runs.items()}
 
 
 def _adapter(subject: Subject) -> Adapter:
     return {} if subject.adapter is None else read_adapter(subject.adapter)
-
-
-def _loaded(contents: Contents, device: torch.device, stack: ExitStack) -> LoadedModel:
-    stack.callback(memory.release, device)
-    return load_contents(contents, device=device)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
