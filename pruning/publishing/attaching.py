@@ -5,10 +5,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch.nn.functional import linear
 from transformers import PreTrainedModel
 
+from pruning.container.contents import Contents
 from pruning.publishing.adapter import Adapter, LowRank
-from pruning.publishing.merging import weight_of
+from pruning.publishing.merging import check_fits, weight_of
 
 
 @contextmanager
@@ -34,11 +36,22 @@ def attached(model: PreTrainedModel, adapter: Adapter) -> Iterator[None]:
             hook.remove()
 
 
+def check_adapter(contents: Contents, adapter: Adapter) -> None:
+    """Check that an adapter fits a model whose weights are not yet read.
+
+    Raises:
+        InvalidInput: The adapter is of another model.
+    """
+    for name, low in adapter.items():
+        header = contents.tensors.get(f"{name}.weight")
+        check_fits(name, low, None if header is None else header.shape)
+
+
 def _adding(low: LowRank, device: torch.device) -> Callable[..., torch.Tensor]:
     first, second = low.first.to(device), low.second.to(device)
 
     def add(_: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
-        change = low.scale * (inputs[0].to(first.dtype) @ first.T @ second.T)
-        return output + change.to(output.dtype)
+        change = linear(linear(inputs[0].to(first.dtype), first), second) * low.scale
+        return (output + change).to(output.dtype)  # rounded once, as peft does
 
     return add

@@ -56,17 +56,26 @@ def weight_of(model: PreTrainedModel, name: str, low: LowRank) -> torch.Tensor:
     Raises:
         InvalidInput: The model has no such matrix, or one of another shape.
     """
+    try:
+        weight = model.get_submodule(name).weight
+    except AttributeError:
+        weight = None
+    check_fits(name, low, None if weight is None else tuple(weight.shape))
+    assert isinstance(weight, torch.Tensor)
+    return weight
+
+
+def check_fits(name: str, low: LowRank, shape: tuple[int, ...] | None) -> None:
+    """Check that ``low`` changes a weight of ``shape``, ``(d_out, d_in)``; None where is none.
+
+    Raises:
+        InvalidInput: It does not.
+    """
     field = f"{WEIGHTS}: {name}"
     fix = "give the model that the study was submitted with"
-    try:
-        matrix = model.get_submodule(name)
-    except AttributeError:
-        problem = "the model has no such matrix"
-        raise InvalidInput(field, name, problem, fix=fix) from None
-    weight = matrix.weight
-    shape = [low.second.shape[0], low.first.shape[1]]
-    assert isinstance(weight, torch.Tensor)
-    if shape != list(weight.shape):
-        problem = f"is not the shape {list(weight.shape)} of the model's matrix"
-        raise InvalidInput(field, shape, problem, fix=fix)
-    return weight
+    if shape is None:
+        raise InvalidInput(field, name, "the model has no such matrix", fix=fix)
+    own = [low.second.shape[0], low.first.shape[1]]
+    if own != list(shape):
+        problem = f"is not the shape {list(shape)} of the model's matrix"
+        raise InvalidInput(field, own, problem, fix=fix)

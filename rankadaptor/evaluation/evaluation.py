@@ -9,7 +9,7 @@ import torch
 from pruning.container.container import LoadedModel, load_contents
 from pruning.container.contents import Contents, survey
 from pruning.publishing.adapter import Adapter, read_adapter
-from pruning.publishing.attaching import attached
+from pruning.publishing.attaching import attached, check_adapter
 from rankadaptor.evaluation.questions import Asked, Questions, asked_of
 from rankadaptor.evaluation.subject import Subject, stated_model
 from tuning import memory
@@ -65,6 +65,8 @@ def evaluate_subjects(
     surveyed = {subject.model: survey(subject.model) for subject in subjects}
     asked = {model: asked_of(contents, questions) for model, contents in surveyed.items()}
     adapters = {subject: _adapter(subject) for subject in subjects}
+    for subject, adapter in adapters.items():
+        check_adapter(surveyed[subject.model], adapter)
     found: dict[Subject, Evaluation] = {}
     for model, contents in surveyed.items():
         own = {one: adapter for one, adapter in adapters.items() if one.model == model}

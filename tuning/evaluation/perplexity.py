@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import sys
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -19,6 +20,9 @@ from tuning.examples import windows
 
 PUBLISHED_WINDOW = 128
 """Tokens of a window in the numbers of LLM-Pruner and of those who compare with it."""
+
+MOST_LOSS = math.log(sys.float_info.max)
+"""Nats; of more, the perplexity is no float64."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,9 +78,15 @@ class Perplexity:
         return len(self.losses) * (self.window - 1)
 
     @property
+    def mean_loss(self) -> float | None:
+        """Per predicted token, in nats; None of a text shorter than a window."""
+        return fmean(self.losses) if self.losses else None
+
+    @property
     def value(self) -> float | None:
-        """The perplexity; None of a text shorter than a window."""
-        return math.exp(fmean(self.losses)) if self.losses else None
+        """The perplexity; None of a text shorter than a window, or of a loss beyond any number."""
+        loss = self.mean_loss
+        return None if loss is None or loss > MOST_LOSS else math.exp(loss)
 
     @property
     def error(self) -> float | None:
@@ -85,7 +95,10 @@ class Perplexity:
         Windows of one article are alike, so it is rather too small.
         """
         error = standard_error(self.losses)
-        return None if error is None or self.value is None else self.value * error
+        if error is None or self.value is None:
+            return None
+        spread = self.value * error
+        return spread if math.isfinite(spread) else None
 
 
 def read_tokens(name: str, form: TextForm, text: str, tokenizer: Any) -> TokenStream:
@@ -96,8 +109,8 @@ def read_tokens(name: str, form: TextForm, text: str, tokenizer: Any) -> TokenSt
     tokenizer has it) is that token, for published numbers have it so.
     """
     ids = np.asarray(tokenizer.encode(text, verbose=False), dtype=np.int32)
-    bare = tokenizer.encode(text, add_special_tokens=False, verbose=False)
-    return TokenStream(name, form, ids, len(ids) - len(bare), spelled(tokenizer, [text]))
+    special = tokenizer.num_special_tokens_to_add()
+    return TokenStream(name, form, ids, special, spelled(tokenizer, [text]))
 
 
 def check_window(window: int) -> None:

@@ -5,6 +5,7 @@ makes of the lines; two loaders differ, and so do the token streams. As read in 
 (``LLMPruner/datasets/ppl_dataset.py``, commit 23928e9), which has it from GPTQ.
 """
 
+import io
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -48,7 +49,8 @@ def read_form(form: TextForm, path: Path) -> str:
     if shape != "text":
         problem = f"holds rows of JSON, not the lines of {form.value}"
         raise InvalidInput(FIELD, str(path), problem, fix=f"leave {form.value}= out")
-    return BETWEEN_ROWS.join(map(_ROWS[form], text.splitlines(keepends=True)))
+    # Only \n ends a line there, not the other ends that str.splitlines knows.
+    return BETWEEN_ROWS.join(map(_ROWS[form], io.StringIO(text, newline="\n")))
 
 
 def _wikitext_row(line: str) -> str:

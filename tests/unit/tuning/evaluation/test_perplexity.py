@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 from statistics import stdev
 from typing import Any
@@ -9,6 +10,7 @@ import torch
 from rankspace.errors import InvalidInput
 from tests.unit.tuning.evaluation.slowly import log_likelihood
 from tuning.evaluation.perplexity import (
+    Perplexity,
     check_whole,
     check_window,
     measure_perplexity,
@@ -83,6 +85,23 @@ def test_lines_are_joined_as_the_loader_of_the_data_set_has_them(
     path = tmp_path / "lines.txt"
     path.write_text(" \n = A = \n \n b c \n", encoding="utf-8")
     assert read_form(form, path) == text
+
+
+def test_only_a_line_feed_ends_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "lines.txt"
+    path.write_text("a\u2028b\x85c\x0bd\x0ce\x1cf\ng", encoding="utf-8")
+    assert read_form(TextForm.PTB, path) == "a\u2028b\x85c\x0bd\x0ce\x1cf\n\ng"
+
+
+def test_a_loss_beyond_any_perplexity_is_still_a_loss(pieces: Any) -> None:
+    stream = read_tokens("t", TextForm.PLAIN, STORY, pieces)
+    one = Perplexity(
+        "t", TextForm.PLAIN, 16, len(stream.tokens), 0, 0, 1, 0, "", losses=(700.0, 4000.0)
+    )
+    assert (one.value, one.error, one.mean_loss) == (None, None, 2350.0)
+    wide = replace(one, losses=(1.0, 1418.0))  # a value that is a number, and its error is none
+    assert wide.value is not None
+    assert wide.error is None
 
 
 def test_only_a_known_kind_before_the_sign_is_one() -> None:
