@@ -24,6 +24,11 @@ class Document:
     choices: tuple[str, ...]
     answer: int
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What is read and predicted, each text once."""
+        return tuple(dict.fromkeys((*self.contexts, *self.endings)))
+
 
 def answered(place: str, context: str, choices: tuple[str, ...], answer: int) -> Document:
     """Make the document of a question: every choice follows the same context after one space."""

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from rankspace.errors import InvalidInput
+from tuning.control_tokens import spelled
 from tuning.evaluation.task import FIELD, Task
 from tuning.examples import Example
 
@@ -18,11 +19,13 @@ class EncodedTask:
         task: What is asked.
         examples: One per choice, document by document; the ending is what is predicted.
         cut: Choices whose context lost its beginning, because the model is made for less.
+        control: How often its texts spell a control token, which is then taken for one.
     """
 
     task: Task
     examples: tuple[Example, ...]
     cut: int
+    control: int
 
 
 def encode_pair(tokenizer: Any, context: str, ending: str) -> tuple[list[int], list[int]]:
@@ -65,7 +68,8 @@ def encode_task(
             kept = tokens if most is None else tokens[-(most + 1) :]
             cut += len(kept) < len(tokens)
             examples.append(Example(torch.tensor(kept), len(kept) - len(said)))
-    return EncodedTask(task, tuple(examples), cut)
+    texts = (text for one in task.documents for text in one.texts)
+    return EncodedTask(task, tuple(examples), cut, spelled(tokenizer, texts))
 
 
 def _check(task: Task, place: str, read: list[int], said: list[int], most: int | None) -> None:

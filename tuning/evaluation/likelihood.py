@@ -31,6 +31,7 @@ def log_likelihoods(
     *,
     batch_tokens: int = BATCH_TOKENS,
     on_progress: OnProgress = silent,
+    named: Callable[[int], str] = "sequence {}".format,
 ) -> tuple[float, ...]:
     """Return the log-likelihood of each example's predicted tokens, in nats, in their order.
 
@@ -43,6 +44,7 @@ def log_likelihoods(
         device: Of the model.
         batch_tokens: Tokens per forward pass, at least one example.
         on_progress: See ``OnProgress``.
+        named: What an example is of, by its index, for an error.
 
     Raises:
         InvalidInput: One is not finite, or the device has too little memory for one example.
@@ -59,7 +61,7 @@ def log_likelihoods(
             batch_tokens = _fewer(len(part), longest, device)
             continue
         for index, value in zip(part, sums, strict=True):
-            found[index] = _finite(value)
+            found[index] = _finite(value, index, named)
         waiting = waiting[len(part) :]
         on_progress(len(examples) - len(waiting), len(examples))
     return tuple(found)
@@ -86,9 +88,9 @@ def _fewer(count: int, longest: int, device: torch.device) -> int:
     return count // 2 * longest
 
 
-def _finite(value: float) -> float:
+def _finite(value: float, index: int, named: Callable[[int], str]) -> float:
     if not math.isfinite(value):
-        problem = "the model gives a text no finite likelihood"
+        problem = f"the model gives {named(index)} no finite likelihood"
         fix = "check its weights; some models overflow in float16 and not in bfloat16"
         raise InvalidInput("log-likelihood", value, problem, fix=fix)
     return value

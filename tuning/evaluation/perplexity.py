@@ -155,7 +155,12 @@ def measure_perplexity(  # noqa: PLR0913  # what is measured, and how
     whole = windows(stream.tokens, window)
     taken = whole if limit is None else whole[:limit]
     found = log_likelihoods(
-        model, taken, device, batch_tokens=batch_tokens, on_progress=on_progress
+        model,
+        taken,
+        device,
+        batch_tokens=batch_tokens,
+        on_progress=on_progress,
+        named=lambda index: f"{stream.name}, window {index + 1:,},",
     )
     return Perplexity(
         text=stream.name,

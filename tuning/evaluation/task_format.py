@@ -7,7 +7,7 @@ A row has the fields of the data set on the hub that the task file names.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -16,6 +16,9 @@ from tuning.evaluation.document import Document, answered
 from tuning.reading.source import Record, kind
 
 MOST_CHOICES = 1000
+
+MOST_SHOWN = 10**9
+"""Of a number that is refused: no longer one is repeated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,8 @@ class TaskFormat:
         read: Makes a document of a row.
         has_norm: Whether the published metrics have a normalised accuracy, too.
         remark: What a reader of its numbers must know; empty if nothing.
+        only: A row has no others; None where any may be beside. Other data sets than ARC have
+            its fields and more, and other prompts.
     """
 
     name: str
@@ -35,6 +40,11 @@ class TaskFormat:
     read: Callable[[Record], Document]
     has_norm: bool = True
     remark: str = ""
+    only: frozenset[str] | None = None
+
+    def foreign(self, found: Iterable[str]) -> tuple[str, ...]:
+        """Return the fields that no row of this format has."""
+        return () if self.only is None else tuple(sorted(set(found) - self.only))
 
 
 def format_of(first: Record) -> TaskFormat:
@@ -105,10 +115,13 @@ def _lettered(record: Record, context: str) -> Document:
     group = record.found["choices"]
     if not isinstance(group, dict):
         raise record.refusal(f"has {kind(group)} as choices, not a group", _AS_IT_IS)
-    choices, labels = _texts(record, "text", group), _texts(record, "label", group)
+    choices = _texts(record, "text", group)
+    labels = tuple(label.strip() for label in _texts(record, "label", group))
     if len(labels) != len(choices):
         problem = f"has {len(labels)} labels for {len(choices)} choices"
         raise record.refusal(problem, _AS_IT_IS)
+    if len(set(labels)) < len(labels):
+        raise record.refusal("labels two choices alike", _AS_IT_IS)
     return answered(record.place, context, choices, _one_of(record, "answerKey", labels))
 
 
@@ -147,7 +160,8 @@ def _index(record: Record, name: str, count: int) -> int:
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 5:
         value = int(value)
     if type(value) is not int or not 0 <= value < count:
-        problem = f"has no index from 0 to {count - 1} as {name}, but {kind(value)}"
+        shown = f"{value}" if type(value) is int and abs(value) < MOST_SHOWN else kind(value)
+        problem = f"has no index from 0 to {count - 1} as {name}, but {shown}"
         raise record.refusal(problem, _AS_IT_IS)
     return value
 
@@ -160,6 +174,8 @@ def _one_of(record: Record, name: str, labels: tuple[str, ...]) -> int:
         raise record.refusal(problem, _AS_IT_IS)
     return labels.index(label)
 
+
+_ARC = frozenset({"question", "choices", "answerKey"})
 
 FORMATS: Mapping[str, TaskFormat] = MappingProxyType(
     {
@@ -178,8 +194,10 @@ FORMATS: Mapping[str, TaskFormat] = MappingProxyType(
                 _winogrande,
                 has_norm=False,
             ),
-            TaskFormat("openbookqa", frozenset({"question_stem", "choices"}), _openbookqa),
-            TaskFormat("arc", frozenset({"question", "choices"}), _arc),
+            TaskFormat(
+                "openbookqa", frozenset({"question_stem", "choices", "answerKey"}), _openbookqa
+            ),
+            TaskFormat("arc", _ARC, _arc, only=_ARC | {"id"}),
             TaskFormat(
                 "plain",
                 frozenset({"context", "choices", "answer"}),

@@ -70,6 +70,7 @@ class TaskScore:
         documents: In the order of the file.
         rows: Of the file; more than documents where a limit was set.
         cut: See ``EncodedTask``.
+        control: See ``EncodedTask``.
     """
 
     name: str
@@ -79,6 +80,7 @@ class TaskScore:
     documents: tuple[ScoredDocument, ...]
     rows: int
     cut: int
+    control: int
 
     def accuracy(self, metric: Metric) -> float:
         return fmean(document.is_right(metric) for document in self.documents)
@@ -102,10 +104,16 @@ def score_task(
     on_progress: OnProgress = silent,
 ) -> TaskScore:
     """Score every choice of every document; see ``log_likelihoods``."""
-    found = log_likelihoods(
-        model, encoded.examples, device, batch_tokens=batch_tokens, on_progress=on_progress
-    )
     task = encoded.task
+    places = [one.place for one in task.documents for _ in one.choices]
+    found = log_likelihoods(
+        model,
+        encoded.examples,
+        device,
+        batch_tokens=batch_tokens,
+        on_progress=on_progress,
+        named=lambda index: f"{task.name}, {places[index]},",
+    )
     return TaskScore(
         name=task.name,
         format=task.format.name,
@@ -114,6 +122,7 @@ def score_task(
         documents=_grouped(task.documents, found),
         rows=task.rows,
         cut=encoded.cut,
+        control=encoded.control,
     )
 
 

@@ -1,9 +1,10 @@
 """Records: the rows of a file, in whatever layout it has them; or its one stream of text."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from rankspace.data_shape import ShapeName
 from tuning.reading.json_records import json_records, layout_of
+from tuning.reading.shapes import COLUMNS
 from tuning.reading.source import Record, Source
 from tuning.reading.stream import joined, plain_text
 from tuning.reading.tables import (
@@ -16,15 +17,19 @@ from tuning.reading.tables import (
 from tuning.reading.text_file import holds_at_most, opened, read_text_file
 
 
-def read_records(source: Source) -> Iterator[Record]:
+def read_records(source: Source, columns: Collection[str] | None = COLUMNS) -> Iterator[Record]:
     """Yield the rows of a file, in its order; JSON is JSON, also under the name of a table.
+
+    Args:
+        source: The file.
+        columns: Of Parquet, the ones that are unpacked; None for all.
 
     Raises:
         InvalidInput: It is no such file, or a damaged one; names the row where it is one's fault.
         CannotOpen: See ``opened``.
     """
     if _is_parquet(source):
-        return parquet_records(source)
+        return parquet_records(source, columns)
     text, delimiter = read_text_file(source.field, source.path), delimiter_of(source.path)
     if delimiter is not None and layout_of(text) is None:
         return csv_records(source, text, delimiter)

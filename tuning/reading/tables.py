@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -71,8 +71,8 @@ def _check_names(source: Source, names: list[str], place: str) -> None:
         raise source.refusal("names two columns alike", "rename one of them", place)
 
 
-def parquet_records(source: Source) -> Iterator[Record]:
-    """Yield the rows of a Parquet file, one in memory at a time, of the columns that are read.
+def parquet_records(source: Source, columns: Collection[str] | None = COLUMNS) -> Iterator[Record]:
+    """Yield the rows of a Parquet file, one in memory at a time, of ``columns``; None for all.
 
     Raises:
         InvalidInput: It is damaged, of columns that are no text, or a row has too many values.
@@ -80,8 +80,8 @@ def parquet_records(source: Source) -> Iterator[Record]:
     """
     file, size = _opened(source), 0
     _check_names(source, file.schema_arrow.names, "its schema")
-    _check_size(source, _declared(file))
-    for number, row in enumerate(_rows(source, file), 1):
+    _check_size(source, _declared(file, columns))
+    for number, row in enumerate(_rows(source, file, columns), 1):
         size += _bytes(row)
         _check_size(source, size)
         place = f"row {number}"
@@ -96,9 +96,9 @@ def parquet_holds_at_most(source: Source, most: int) -> bool:
     that says little is read.
     """
     file = _opened(source)
-    if _declared(file) > most:
+    if _declared(file, COLUMNS) > most:
         return False
-    return all(size <= most for size in accumulate(map(_bytes, _rows(source, file))))
+    return all(size <= most for size in accumulate(map(_bytes, _rows(source, file, COLUMNS))))
 
 
 def _bytes(row: Any) -> int:
@@ -109,18 +109,18 @@ def _bytes(row: Any) -> int:
     )
 
 
-def _declared(file: Any) -> int:
+def _declared(file: Any, columns: Collection[str] | None) -> int:
     """Bytes that the columns read unpack to, as the file says, its values without any included."""
     metadata = file.metadata
-    columns = (
+    stored = (
         metadata.row_group(group).column(at)
         for group in range(metadata.num_row_groups)
         for at in range(metadata.num_columns)
     )
     return sum(
         column.total_uncompressed_size + VALUE_BYTES * column.num_values
-        for column in columns
-        if column.path_in_schema.split(".")[0] in COLUMNS
+        for column in stored
+        if columns is None or column.path_in_schema.split(".")[0] in columns
     )
 
 
@@ -145,10 +145,11 @@ def _values(array: Any) -> int:
     return len(array) + sum(map(_values, of_group))
 
 
-def _rows(source: Source, file: Any) -> Iterator[Any]:
+def _rows(source: Source, file: Any, columns: Collection[str] | None) -> Iterator[Any]:
     """Yield each row as a batch of its own: a large value, told once, is copied for every row."""
-    columns = [name for name in file.schema_arrow.names if name in COLUMNS]
-    batches = file.iter_batches(batch_size=1, columns=columns, use_threads=False)
+    names = file.schema_arrow.names
+    read = [name for name in names if columns is None or name in columns]
+    batches = file.iter_batches(batch_size=1, columns=read, use_threads=False)
     while True:
         try:
             row = next(batches)

@@ -1,14 +1,17 @@
 """Rows become the prompts of lm-evaluation-harness, to the character; others are named by line."""
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from rankspace.errors import InvalidInput
 from tuning.evaluation.document import Document
-from tuning.evaluation.task import read_task, task_files
+from tuning.evaluation.task import files_left, read_task, task_files
 
 ARC = {
     "id": "x",
@@ -133,6 +136,8 @@ def test_only_rows_as_they_are_have_a_remark(tmp_path: Path) -> None:
         {**ARC, "answerKey": ""},
         {**ARC, "answerKey": "D"},
         {**ARC, "answerKey": None},
+        {**ARC, "question_concept": "wet"},
+        {**ARC, "choices": {"text": ["a", "b"], "label": ["B", " B"]}},
         {**ARC, "question": ""},
         {**ARC, "question": {"stem": "x"}},
         {**ARC, "choices": ["a", "b"]},
@@ -181,6 +186,36 @@ def test_unknown_rows_and_no_rows_are_refused(tmp_path: Path) -> None:
         read_task(written(tmp_path / "t.jsonl"))
 
 
+@pytest.mark.parametrize("field", ["question_concept", "fact1", "context"])
+def test_rows_of_other_data_sets_are_not_taken_for_arc(field: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=f"has {field}, which no row of arc has"):
+        read_task(written(tmp_path / "t.jsonl", {**ARC, field: "x"}))
+    unanswered = {name: value for name, value in ARC.items() if name != "answerKey"}
+    with pytest.raises(InvalidInput, match="no row of a task"):
+        read_task(written(tmp_path / "t.jsonl", unanswered))
+
+
+def test_labels_have_spaces_around_them_as_answers_may(tmp_path: Path) -> None:
+    choices = {"text": ["Sand", "Water"], "label": [" A", "B "]}
+    row = {**ARC, "choices": choices, "answerKey": " B"}
+    assert read_task(written(tmp_path / "t.jsonl", row)).documents[0].answer == 1
+
+
+def test_a_number_that_is_no_index_is_shown(tmp_path: Path) -> None:
+    row = {**ROWS["piqa"][0], "label": -1}
+    with pytest.raises(InvalidInput, match="but -1"):
+        read_task(written(tmp_path / "t.jsonl", row))
+
+
+def test_parquet_and_packed_files_of_a_directory_are_tasks(tmp_path: Path) -> None:
+    parquet.write_table(pa.Table.from_pylist([ARC, ARC]), tmp_path / "a.parquet")
+    (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(json.dumps(ARC).encode()))
+    (tmp_path / "c.json.gz").write_bytes(gzip.compress(json.dumps([ARC]).encode()))
+    found = [read_task(file) for file in task_files([tmp_path])]
+    assert [(task.name, task.rows) for task in found] == [("a", 2), ("b", 1), ("c", 1)]
+    assert {task.documents[0].contexts for task in found} == {ROWS["arc"][1].contexts}
+
+
 def test_a_limit_takes_the_first_and_counts_all(tmp_path: Path) -> None:
     task = read_task(written(tmp_path / "t.jsonl", *[ARC] * 5), limit=2)
     assert (len(task.documents), task.rows) == (2, 5)
@@ -190,6 +225,7 @@ def test_a_directory_is_its_files_and_none_counts_twice(tmp_path: Path) -> None:
     first, second = written(tmp_path / "b.jsonl", ARC), written(tmp_path / "a.jsonl", ARC)
     (tmp_path / "README.md").write_text("x")
     assert task_files([tmp_path]) == (second, first)
+    assert files_left([tmp_path]) == (tmp_path / "README.md",)
     with pytest.raises(InvalidInput, match="named twice"):
         task_files([tmp_path, first])
     empty = tmp_path / "empty"

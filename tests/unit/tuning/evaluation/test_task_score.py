@@ -39,7 +39,7 @@ def scored(model: Any, pieces: Any) -> TaskScore:
 
 
 def of(*scored: ScoredDocument) -> TaskScore:
-    return TaskScore("t", "plain", tuple(Metric), "", scored, len(scored), 0)
+    return TaskScore("t", "plain", tuple(Metric), "", scored, len(scored), 0, 0)
 
 
 def document(answer: int, *scores: float) -> ScoredDocument:
