@@ -60,8 +60,9 @@ def weight_of(model: PreTrainedModel, name: str, low: LowRank) -> torch.Tensor:
         weight = model.get_submodule(name).weight
     except AttributeError:
         weight = None
+    assert weight is None or isinstance(weight, torch.Tensor)
     check_fits(name, low, None if weight is None else tuple(weight.shape))
-    assert isinstance(weight, torch.Tensor)
+    assert weight is not None
     return weight
 
 

@@ -36,7 +36,8 @@ def evaluate(
     window: Annotated[
         list[int] | None,
         typer.Option(
-            help="Tokens per window of a text; may be repeated (128 and the model's own length)."
+            help="Tokens per window of a text; may be repeated (128 and the model's own length, "
+            "up to 2,048)."
         ),
     ] = None,
     limit: Annotated[
@@ -63,6 +64,8 @@ def evaluate(
     if against is not None:
         subjects.append(other_subject(model, against))
     questions = read_questions(perplexity or (), window or (), tasks or (), limit=limit, begins=bos)
-    found, *others = evaluate_subjects(subjects, questions, place, counted)
+    (found, *others), failure = evaluate_subjects(subjects, questions, place, counted)
     other = others[0] if others else None
-    emit(json_, report(found, other), lambda: evaluation_view(found, other))
+    emit(json_, report(found, other, failure), lambda: evaluation_view(found, other, failure))
+    if failure is not None:
+        raise failure

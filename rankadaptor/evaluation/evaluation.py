@@ -10,8 +10,8 @@ from pruning.container.container import LoadedModel, load_contents
 from pruning.container.contents import Contents, survey
 from pruning.publishing.adapter import Adapter, read_adapter
 from pruning.publishing.attaching import attached, check_adapter
-from rankadaptor.evaluation.questions import Asked, Questions, asked_of
-from rankadaptor.evaluation.subject import Subject, stated_model
+from rankadaptor.evaluation.questions import Asked, Questions, asked_of, usual_windows
+from rankadaptor.evaluation.subject import Subject, check_note, stated_model
 from tuning import memory
 from tuning.evaluation.perplexity import Perplexity, measure_perplexity
 from tuning.evaluation.task_score import TaskScore, score_task
@@ -53,43 +53,55 @@ class Evaluation:
 
 def evaluate_subjects(
     subjects: Sequence[Subject], questions: Questions, device: torch.device, counted: Counted
-) -> tuple[Evaluation, ...]:
+) -> tuple[tuple[Evaluation, ...], Exception | None]:
     """Evaluate each subject on the same questions; a model they share is loaded once.
 
     All files but the weights are read and checked before the first weight is, and one model at a
     time is in memory.
 
+    Returns:
+        What was finished, the last one perhaps in part; and what stopped the rest, or None.
+
     Raises:
-        InvalidInput: Anything cannot be used; see ``asked_of``, ``load_contents``, ``attached``.
+        InvalidInput: Anything cannot be used, and nothing was finished; see ``asked_of``,
+            ``check_adapter``, ``load_contents``.
     """
     surveyed = {subject.model: survey(subject.model) for subject in subjects}
-    asked = {model: asked_of(contents, questions) for model, contents in surveyed.items()}
+    usual = usual_windows(surveyed.values()) if questions.texts else ()
+    asked = {model: asked_of(contents, questions, usual) for model, contents in surveyed.items()}
     adapters = {subject: _adapter(subject) for subject in subjects}
     for subject, adapter in adapters.items():
         check_adapter(surveyed[subject.model], adapter)
     found: dict[Subject, Evaluation] = {}
-    for model, contents in surveyed.items():
-        own = {one: adapter for one, adapter in adapters.items() if one.model == model}
-        found |= _of_model(contents, own, asked[model], questions, device, counted)
-        memory.release(device)
-    return tuple(found[subject] for subject in subjects)
+    failure: Exception | None = None
+    try:
+        for model, contents in surveyed.items():
+            own = {one: adapter for one, adapter in adapters.items() if one.model == model}
+            _of_model(contents, own, asked[model], questions, device, counted=counted, found=found)
+            memory.release(device)
+    except Exception as error:
+        if not found:
+            raise
+        failure = error
+    return tuple(found[subject] for subject in subjects if subject in found), failure
 
 
-def _of_model(
+def _of_model(  # noqa: PLR0913  # what is asked of whom, and where the answers go
     contents: Contents,
     adapters: Mapping[Subject, Adapter],
     asked: Asked,
     questions: Questions,
     device: torch.device,
+    *,
     counted: Counted,
-) -> dict[Subject, Evaluation]:
+    found: dict[Subject, Evaluation],
+) -> None:
     """Evaluate the subjects of one model; when this returns, nothing holds the model any more."""
     loaded = load_contents(contents, device=device)
-    runs = {
-        subject: _Run(subject, loaded, adapter, asked, questions, device)
-        for subject, adapter in adapters.items()
-    }
-    return {subject: run.evaluated(counted) for subject, run in runs.items()}
+    for subject in adapters:
+        check_note(subject, loaded.description.fingerprint)
+    for subject, adapter in adapters.items():
+        _Run(subject, loaded, adapter, asked, questions, device).evaluate(counted, found)
 
 
 def _adapter(subject: Subject) -> Adapter:
@@ -105,19 +117,30 @@ class _Run:
     questions: Questions
     device: torch.device
 
-    def evaluated(self, counted: Counted) -> Evaluation:
+    def evaluate(self, counted: Counted, found: dict[Subject, Evaluation]) -> None:
+        """Write into ``found`` what is finished, also when the rest cannot be."""
         model = self.loaded.model
+        perplexities: list[Perplexity] = []
+        tasks: list[TaskScore] = []
         if self.device.type == "cuda":
             memory.reset_peak(self.device)
-        with attached(model, self.adapter):
-            perplexities = tuple(self._perplexities(counted))
-            tasks = tuple(self._tasks(counted))
+        try:
+            with attached(model, self.adapter):
+                perplexities.extend(self._perplexities(counted))  # keeps what came before an error
+                tasks.extend(self._tasks(counted))
+        finally:
+            if perplexities or tasks:
+                found[self.subject] = self._evaluation(tuple(perplexities), tuple(tasks))
+
+    def _evaluation(
+        self, perplexities: tuple[Perplexity, ...], tasks: tuple[TaskScore, ...]
+    ) -> Evaluation:
         added = sum(low.first.numel() + low.second.numel() for low in self.adapter.values())
         return Evaluation(
             subject=self.subject,
             fingerprint=self.loaded.description.fingerprint,
             parameters=(self.loaded.description.parameters, added),
-            dtype=str(model.dtype).removeprefix("torch."),
+            dtype=str(self.loaded.model.dtype).removeprefix("torch."),
             device=str(self.device),
             peak_bytes=memory.peak_bytes(self.device),
             begins=self.questions.begins,
@@ -148,8 +171,7 @@ class _Run:
 
     def _doubts(self) -> Iterator[str]:
         adapter = self.subject.adapter
-        stated = stated_model(adapter) if adapter else None
-        if stated is not None and stated != self.loaded.description.fingerprint:
-            yield f"{self.subject.name}: the adapter's note says that it is of another model"
+        if adapter and stated_model(adapter) is None:
+            yield f"{self.subject.name}: no note says of which model the adapter is"
         if adapter and not self.adapter:
             yield f"{self.subject.name}: all ranks of the adapter are 0"

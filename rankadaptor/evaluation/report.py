@@ -19,12 +19,18 @@ MEAN = "headline"
 """What is averaged over tasks: of each the normalised accuracy where it has one, else the plain."""
 
 
-def report(evaluation: Evaluation, other: Evaluation | None) -> dict[str, Any]:
-    """Return all there is, JSON types only but for dataclasses of numbers."""
+def report(
+    evaluation: Evaluation, other: Evaluation | None, failure: Exception | None = None
+) -> dict[str, Any]:
+    """Return all there is, JSON types only but for dataclasses of numbers.
+
+    ``failure`` is what stopped the rest.
+    """
     return {
         "evaluation": _evaluation(evaluation),
         "against": None if other is None else _evaluation(other),
         "differences": None if other is None else _differences(evaluation, other),
+        "failure": failure and {"error": type(failure).__name__, "detail": str(failure)},
     }
 
 
@@ -48,7 +54,7 @@ def paired_tasks(
     one: Evaluation, other: Evaluation
 ) -> Iterator[tuple[TaskScore, TaskScore, PairedDifference]]:
     """Yield every task with the other model's and the difference of the headline accuracies."""
-    for task, theirs in zip(one.tasks, other.tasks, strict=True):
+    for task, theirs in zip(one.tasks, other.tasks, strict=False):  # either may be unfinished
         yield task, theirs, compare_tasks(task, theirs, task.headline)
 
 
@@ -81,7 +87,8 @@ def _evaluation(found: Evaluation) -> dict[str, Any]:
         "limit": found.limit,
         "perplexity": [_perplexity(one) for one in found.perplexities],
         "tasks": [_task(one) for one in found.tasks],
-        "mean": mean and {"metric": MEAN, "value": mean[0], "error": mean[1]},
+        "mean": mean
+        and {"metric": MEAN, "tasks": len(found.tasks), "value": mean[0], "error": mean[1]},
         "remarks": list(found.remarks),
     }
 
@@ -92,6 +99,7 @@ def _perplexity(one: Perplexity) -> dict[str, Any]:
         "form": one.form,
         "window": one.window,
         "perplexity": one.value,
+        "mean_loss": one.mean_loss,
         "error": one.error,
         "windows": len(one.losses),
         "windows_beyond_limit": one.beyond,
@@ -117,6 +125,7 @@ def _task(one: TaskScore) -> dict[str, Any]:
         },
         "rows": one.rows,
         "contexts_cut": one.cut,
+        "control_tokens_spelled": one.control,
         "documents": [_document(document, one.metrics) for document in one.documents],
     }
 
@@ -136,7 +145,7 @@ def _differences(one: Evaluation, other: Evaluation) -> dict[str, Any]:
     mean = mean_difference([difference for _, _, difference in tasks]) if tasks else None
     return {
         "perplexity": [
-            {"text": a.text, "window": a.window, "mean_loss": difference}
+            {"text": a.text, "form": a.form, "window": a.window, "mean_loss": difference}
             for a, _, difference in paired_perplexities(one, other)
         ],
         "tasks": [
@@ -147,5 +156,6 @@ def _differences(one: Evaluation, other: Evaluation) -> dict[str, Any]:
             }
             for a, b, _ in tasks
         ],
-        "mean": mean and {"metric": MEAN, "difference": mean[0], "error": mean[1]},
+        "mean": mean
+        and {"metric": MEAN, "tasks": len(tasks), "difference": mean[0], "error": mean[1]},
     }

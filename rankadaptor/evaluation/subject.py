@@ -61,6 +61,19 @@ def stated_model(adapter: Path) -> str | None:
     return found[1] if found else None
 
 
+def check_note(subject: Subject, fingerprint: str) -> None:
+    """Check that the note of the adapter, if it has one, does not name another model.
+
+    Raises:
+        InvalidInput: It does.
+    """
+    stated = stated_model(subject.adapter) if subject.adapter else None
+    if stated is not None and stated != fingerprint:
+        problem = f"its note says that it is of another model than {subject.model}"
+        fix = "give the model that the study was submitted with"
+        raise InvalidInput("adapter", str(subject.adapter), problem, fix=fix)
+
+
 def _check_adapter(field: str, directory: Path) -> None:
     if not (directory / CONFIG).exists() and stated_model(directory) is None:
         problem = f"holds no {CONFIG}, nor the note of an adapter whose ranks are all 0"

@@ -25,7 +25,9 @@ NAME_WIDTH = 12
 """Characters of a name that are seen in the narrowest window."""
 
 
-def evaluation_view(found: Evaluation, other: Evaluation | None) -> RenderableType:
+def evaluation_view(
+    found: Evaluation, other: Evaluation | None, failure: Exception | None = None
+) -> RenderableType:
     """Show an evaluation, and below it, where there is another, the differences."""
     parts: list[RenderableType] = []
     if found.perplexities:
@@ -36,7 +38,10 @@ def evaluation_view(found: Evaluation, other: Evaluation | None) -> RenderableTy
         parts.append(_losses(found, other))
     if other is not None and found.tasks:
         parts.append(_answers(found, other))
-    return Group(*parts, *(Text(f"- {note}") for note in dict.fromkeys(_notes(found, other))))
+    notes = list(_notes(found, other))
+    if failure is not None:
+        notes.append(f"NOT FINISHED, the rest failed: {failure}")
+    return Group(*parts, *(Text(f"- {note}") for note in dict.fromkeys(notes)))
 
 
 def _table(title: str, columns: Sequence[str]) -> Table:
@@ -78,12 +83,14 @@ def _perplexity(one: Perplexity) -> list[str]:
 
 def _tasks(found: Evaluation) -> Table:
     title = f"accuracy of {found.subject.name}, %"
-    table = _table(title, ["task", "documents", "acc", "acc_norm"])
+    table = _table(title, ["task", "as", "documents", "acc", "acc_norm"])
     for task in found.tasks:
         table.add_row(*_task(task))
     if len(found.tasks) > 1:
         table.add_section()
-        table.add_row("mean", "", "", _hundredfold(*mean_of_tasks(found.tasks)))
+        table.add_row(
+            f"mean of {len(found.tasks)}", "", "", "", _hundredfold(*mean_of_tasks(found.tasks))
+        )
     return table
 
 
@@ -98,7 +105,8 @@ def _answers(found: Evaluation, other: Evaluation) -> Table:
         value, error = mean_difference(differences)
         table.add_section()
         shift = _signed(100 * value, error, 100, 2)
-        table.add_row("mean", _hundredfold(*mean_of_tasks(other.tasks)), shift)
+        whole = _hundredfold(*mean_of_tasks(other.tasks))
+        table.add_row(f"mean of {len(differences)}", whole, shift)
     return table
 
 
@@ -107,7 +115,7 @@ def _task(one: TaskScore) -> list[str]:
     documents = count if len(one.documents) == one.rows else f"{count} of {one.rows:,}"
     has_norm = Metric.ACC_NORM in one.metrics
     norm = _percent(one, Metric.ACC_NORM) if has_norm else "-"
-    return [one.name, documents, _percent(one, Metric.ACC), norm]
+    return [one.name, one.format, documents, _percent(one, Metric.ACC), norm]
 
 
 def _paired(difference: PairedDifference) -> list[str]:
@@ -145,7 +153,8 @@ def _notes(found: Evaluation, other: Evaluation | None) -> Iterator[str]:
     yield from (note for one in found.perplexities for note in _text_notes(one))
     if found.perplexities and any(one.form is TextForm.PLAIN for one in found.perplexities):
         yield (
-            "a file is one text as it stands; published numbers join its lines: "
+            "a text file counts as it stands, rows of a table joined by an empty line; published "
+            "numbers join the lines of a data set: "
             "--perplexity wikitext2=FILE, ptb=FILE"
         )
     if found.limit is not None:
@@ -167,19 +176,24 @@ def _device_notes(found: Evaluation, other: Evaluation | None) -> Iterator[str]:
 
 
 def _text_notes(one: Perplexity) -> Iterator[str]:
-    if one.value is None:
-        yield f"{one.text} has no whole window of {one.window:,} tokens"
+    if one.value is None and one.mean_loss is not None:
+        yield (
+            f"{_text(one)}: the mean loss of windows of {one.window:,} is {one.mean_loss:,.1f} "
+            "nats, whose perplexity is beyond any number: check the weights"
+        )
+    if one.mean_loss is None:
+        yield f"{_text(one)} has no whole window of {one.window:,} tokens"
     if one.special:
-        yield f"{one.text}: {one.special} of its tokens the tokenizer puts around the whole text"
+        yield f"{_text(one)}: {one.special} of its tokens the tokenizer puts around the whole text"
     if one.control:
-        yield f"{one.text} spells {one.control:,} control tokens, which count as such"
+        yield f"{_text(one)} spells {one.control:,} control tokens, which count as such"
 
 
 def _other_notes(found: Evaluation, other: Evaluation) -> Iterator[str]:
     yield "differences are paired: each document, or window, by itself"
     for one, theirs, difference in paired_perplexities(found, other):
-        if difference is None and theirs is not None and theirs.value is not None:
-            yield f"{one.text} is not compared: the two models tokenise it otherwise"
+        if difference is None and theirs is not None and theirs.mean_loss is not None:
+            yield f"{_text(one)} is not compared: the two models tokenise it otherwise"
 
 
 def _task_notes(found: Evaluation, other: Evaluation | None) -> Iterator[str]:
@@ -192,6 +206,15 @@ def _task_notes(found: Evaluation, other: Evaluation | None) -> Iterator[str]:
     for remark in dict.fromkeys(task.remark for task in found.tasks if task.remark):
         names = ", ".join(task.name for task in found.tasks if task.remark == remark)
         yield f"{names}: {remark}"
-    for task in (*found.tasks, *(other.tasks if other else ())):
-        if task.cut:
-            yield f"{task.name}: {task.cut:,} contexts lost their beginning, longer than the model"
+    for one in (found, *((other,) if other else ())):
+        for task in one.tasks:
+            if task.cut:
+                yield (
+                    f"{task.name}: {task.cut:,} contexts lost their beginning, longer than "
+                    f"{one.subject.name}"
+                )
+            if task.control:
+                yield (
+                    f"{task.name} spells {task.control:,} control tokens of {one.subject.name}, "
+                    "which count as such"
+                )

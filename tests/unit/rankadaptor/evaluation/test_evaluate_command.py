@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from pruning.container.container import load
 from rankadaptor.exit_codes import ExitCode
@@ -49,14 +51,22 @@ def adapter(model_directory: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def files(text_file: Path, tmp_path: Path) -> dict[str, Path]:
+def files(text_file: Path, tmp_path: Path, adapter: Path) -> dict[str, Path]:
     (tmp_path / "empty").mkdir()
     (tmp_path / "short.txt").write_text("the cat")
     (tmp_path / "wrong.jsonl").write_text(json.dumps(ROWS[0]) + '\n{"context": "a"}\n')
     long = ROWS[0] | {"choices": ["a " * 100, "b"]}
     (tmp_path / "long.jsonl").write_text(json.dumps(long))
+    (tmp_path / "task.jsonl").write_text(json.dumps(ROWS[0]))
+    wide = load_file(adapter / "adapter_model.safetensors")
+    last = sorted(name for name in wide if "lora_B" in name)[-1]
+    wide[last] = torch.cat([wide[last]] * 2)
+    copytree(adapter, tmp_path / "wide")
+    save_file(wide, tmp_path / "wide" / "adapter_model.safetensors", metadata={"format": "pt"})
     return {
         "TEXT": text_file,
+        "TASK": tmp_path / "task.jsonl",
+        "WIDE": tmp_path / "wide",
         "EMPTY": tmp_path / "empty",
         "SHORT": tmp_path / "short.txt",
         "WRONG": tmp_path / "wrong.jsonl",
@@ -131,7 +141,7 @@ def test_an_adapter_is_beside_the_model_only_where_it_is_asked_for(
     ):
         assert found_text["losses"] == bare_text["losses"]
     assert found["evaluation"]["adapter_parameters"] > 0
-    assert found["evaluation"]["remarks"] == []
+    assert len(found["evaluation"]["remarks"]) == 1  # of the windows
     shift = found["differences"]["perplexity"][0]["mean_loss"]["mean"]
     one, other = (found[side]["perplexity"][0]["losses"] for side in ("evaluation", "against"))
     assert shift == pytest.approx(sum(one) / 3 - sum(other) / 3)
@@ -141,7 +151,7 @@ def test_an_adapter_is_beside_the_model_only_where_it_is_asked_for(
     assert back == pytest.approx(-shift)
 
 
-def test_an_adapter_of_another_model_is_told(
+def test_an_adapter_of_another_model_is_refused_and_one_of_none_is_told(
     model_directory: Path,
     adapter: Path,
     tasks: Path,
@@ -150,7 +160,26 @@ def test_an_adapter_of_another_model_is_told(
 ) -> None:
     (adapter / NOTE).write_text(f"| fingerprint | `{'0' * 64}` |\n")
     given = (model_directory, "--tasks", tasks, "--adapter", adapter)
-    assert "another model" in evaluated(monkeypatch, capsys, *given)["evaluation"]["remarks"][0]
+    assert run(monkeypatch, "evaluate", *map(str, given)) == ExitCode.INVALID_INPUT
+    assert "another model" in capsys.readouterr().err
+    (adapter / NOTE).unlink()
+    told = evaluated(monkeypatch, capsys, *given)["evaluation"]["remarks"]
+    assert "no note says of which model" in told[0]
+
+
+def test_an_adapter_without_ranks_is_told(
+    model_directory: Path,
+    tmp_path: Path,
+    tasks: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Any,
+) -> None:
+    (tmp_path / "none").mkdir()
+    fingerprint = load(model_directory).description.fingerprint
+    (tmp_path / "none" / NOTE).write_text(f"| fingerprint | `{fingerprint}` |\n")
+    given = (model_directory, "--tasks", tasks, "--adapter", tmp_path / "none")
+    (told,) = evaluated(monkeypatch, capsys, *given)["evaluation"]["remarks"]
+    assert told.endswith("all ranks of the adapter are 0")
 
 
 def test_a_person_sees_tables_counts_and_what_the_numbers_are(
@@ -165,7 +194,7 @@ def test_a_person_sees_tables_counts_and_what_the_numbers_are(
     assert run(monkeypatch, "evaluate", *given, *more) == ExitCode.OK
     shown = " ".join(capsys.readouterr().out.split())
     for words in (
-        "first 2 of 3",
+        "first plain 2 of 3",
         "acc_norm",
         "+0.00 ± 0.00 0 0, 0",
         "prompts as the file has them",
@@ -183,7 +212,7 @@ def test_the_usual_windows_are_the_published_one_and_the_models_own(
     monkeypatch: pytest.MonkeyPatch,
     capsys: Any,
 ) -> None:
-    def windows(most: int) -> tuple[list[int], list[str]]:
+    def made_for(most: int) -> Path:
         copy = tmp_path / str(most)
         copy.mkdir()
         for file in model_directory.iterdir():
@@ -191,13 +220,26 @@ def test_the_usual_windows_are_the_published_one_and_the_models_own(
         config = json.loads((copy / "config.json").read_text())
         text = json.dumps(config | {"max_position_embeddings": most})
         (copy / "config.json").write_text(text)
-        given = (copy, "--perplexity", text_file, "--limit", 1)
-        found = evaluated(monkeypatch, capsys, *given)["evaluation"]
-        return [one["window"] for one in found["perplexity"]], found["remarks"]
+        return copy
 
-    assert windows(256) == ([128, 256], [])
-    assert windows(128) == ([128], [])
-    assert windows(64) == ([64], ["the model is made for 64 tokens: no window of 128"])
+    def windows(*models: Path) -> list[int]:
+        given = (models[0], "--perplexity", text_file, "--limit", 1)
+        more = ("--against", models[1]) if models[1:] else ()
+        found = evaluated(monkeypatch, capsys, *given, *more)
+        for one in [found["evaluation"]] + ([found["against"]] if more else []):
+            assert one["remarks"][0].startswith("windows of ")
+        if more:
+            assert all(one["mean_loss"] for one in found["differences"]["perplexity"])
+        return [one["window"] for one in found["evaluation"]["perplexity"]]
+
+    assert windows(made_for(256)) == [128, 256]
+    assert windows(made_for(128)) == [128]
+    assert windows(made_for(64)) == [64]
+    assert windows(made_for(131072)) == [128, 2048]
+    assert windows(tmp_path / "256", tmp_path / "64") == [64]
+    given = (str(made_for(1)), "--perplexity", str(text_file))
+    assert run(monkeypatch, "evaluate", *given) == ExitCode.INVALID_INPUT
+    assert "--window = 1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -207,6 +249,12 @@ def test_the_usual_windows_are_the_published_one_and_the_models_own(
         (("--perplexity", "TEXT", "--window", "1"), "--window = 1"),
         (("--perplexity", "TEXT", "--window", "129"), "--window = 129"),
         (("--perplexity", "SHORT", "--window", "128"), "no whole window of 128"),
+        (("--perplexity", "SHORT"), "no whole window of 128"),
+        (("--perplexity", "TEXT", "--perplexity", "TEXT"), "named twice"),
+        (("--perplexity", "TEXT", "--bos"), "--bos"),
+        (("--tasks", "TASK", "--window", "16"), "--window = 16"),
+        (("--perplexity", "TEXT", "--adapter", "WIDE"), "shape"),
+        (("--perplexity", "TEXT", "--against", "WIDE"), "shape"),
         (("--perplexity", "TEXT", "--limit", "0"), "--limit = 0"),
         (("--perplexity", "/nowhere"), "--perplexity = '/nowhere'"),
         (("--tasks", "/nowhere"), "--tasks = '/nowhere'"),
