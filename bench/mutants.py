@@ -1,4 +1,4 @@
-"""Break the trial's code in one place at a time, and see whether a test notices.
+"""Break the code of trials and evaluations in one place at a time, and see whether a test notices.
 
     python -m bench.mutants [NAME ...]
 
@@ -25,7 +25,17 @@ from rich.markup import escape
 from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
-COPIED = ("rankspace", "tuning", "pruning", "worker", "tests", "pyproject.toml")
+COPIED = (
+    "rankspace",
+    "tuning",
+    "pruning",
+    "perfmodel",
+    "worker",
+    "service",
+    "rankadaptor",
+    "tests",
+    "pyproject.toml",
+)
 SECONDS = 300
 """A test file takes seconds; one that runs this long hangs."""
 
@@ -36,8 +46,10 @@ KEEPING = "tests/unit/worker/checkpoints/test_keeping.py"
 CHAT = "tests/unit/tuning/test_chat.py"
 DATA = "tests/unit/tuning/test_data.py"
 ELASTIC = "tests/unit/tuning/test_elastic.py"
+EVALUATE = "tests/unit/rankadaptor/evaluation/test_evaluate_command.py"
 FORMATS = "tests/unit/tuning/test_formats.py"
 INPUTS = "tests/unit/worker/test_trial_inputs.py"
+REPORT = "tests/unit/rankadaptor/evaluation/test_report.py"
 RESIDENT = "tests/unit/worker/test_resident.py"
 ROWS = "tests/unit/tuning/reading/test_rows.py"
 SPLIT = "tests/unit/tuning/test_split.py"
@@ -276,6 +288,72 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
             "if time.monotonic() - self._set_at >= self._every:",
             "if False:",
             WATCHDOG,
+        ),
+        "no token begins a context": Mutant(
+            "rankadaptor/evaluation/questions.py",
+            "_begin(tokenizer) if questions.begins else None",
+            "None",
+            REPORT,
+        ),
+        "files of one name are one text": Mutant(
+            "rankadaptor/evaluation/questions.py",
+            "distinct([path for _, path in named])",
+            "tuple(path.name for _, path in named)",
+            REPORT,
+        ),
+        "the usual window has no bound": Mutant(
+            "rankadaptor/evaluation/questions.py",
+            "min(LONGEST_USUAL, *known) if",
+            "min(known) if",
+            EVALUATE,
+        ),
+        "every metric is the accuracy": Mutant(
+            "rankadaptor/evaluation/report.py",
+            '"value": one.accuracy(metric)',
+            '"value": one.accuracy(Metric.ACC)',
+            REPORT,
+        ),
+        "a cut context is not told": Mutant(
+            "rankadaptor/evaluation/view.py",
+            "if task.cut:",
+            "if False:",
+            REPORT,
+        ),
+        "control tokens of a text are not told": Mutant(
+            "rankadaptor/evaluation/view.py",
+            "if one.control:",
+            "if False:",
+            REPORT,
+        ),
+        "control tokens of a task are not told": Mutant(
+            "rankadaptor/evaluation/view.py",
+            "if task.control:",
+            "if False:",
+            REPORT,
+        ),
+        "an adapter without ranks is not told": Mutant(
+            "rankadaptor/evaluation/evaluation.py",
+            "if adapter and not self.adapter:",
+            "if False:",
+            EVALUATE,
+        ),
+        "an adapter of other shapes is found late": Mutant(
+            "rankadaptor/evaluation/evaluation.py",
+            "check_adapter(surveyed[subject.model], adapter)",
+            "pass",
+            EVALUATE,
+        ),
+        "an adapter of another model is used": Mutant(
+            "rankadaptor/evaluation/subject.py",
+            "if stated is not None and stated != fingerprint:",
+            "if False:",
+            EVALUATE,
+        ),
+        "what is finished is lost": Mutant(
+            "rankadaptor/evaluation/evaluation.py",
+            "if not found:",
+            "if True:",
+            REPORT,
         ),
     }
 )
