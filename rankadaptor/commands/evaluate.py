@@ -55,7 +55,7 @@ def evaluate(
     from rankadaptor.evaluation.questions import read_questions
     from rankadaptor.evaluation.report import report
     from rankadaptor.evaluation.subject import against as other_subject
-    from rankadaptor.evaluation.subject import subject_of
+    from rankadaptor.evaluation.subject import subject_of, told_apart
     from rankadaptor.evaluation.view import evaluation_view
     from tuning.device import device_named
 
@@ -64,7 +64,7 @@ def evaluate(
     if against is not None:
         subjects.append(other_subject(model, against))
     questions = read_questions(perplexity or (), window or (), tasks or (), limit=limit, begins=bos)
-    (found, *others), failure = evaluate_subjects(subjects, questions, place, counted)
+    (found, *others), failure = evaluate_subjects(told_apart(subjects), questions, place, counted)
     other = others[0] if others else None
     emit(json_, report(found, other, failure), lambda: evaluation_view(found, other, failure))
     if failure is not None:

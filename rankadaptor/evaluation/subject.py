@@ -1,9 +1,11 @@
 """Subject: a model to evaluate, alone or with an adapter beside it."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from rankadaptor.evaluation.naming import distinct
 from rankspace.errors import InvalidInput
 from rankspace.lease import CONFIG, NOTE
 
@@ -20,13 +22,17 @@ class Subject:
     Attributes:
         model: Directory of a container or of an ordinary Hugging Face model.
         adapter: Directory as the export writes it; None for the model alone.
+        shown: Its name where another has the same; empty for that of the directories.
     """
 
     model: Path
     adapter: Path | None = None
+    shown: str = field(default="", compare=False)
 
     @property
     def name(self) -> str:
+        if self.shown:
+            return self.shown
         model = self.model.name or str(self.model)
         return model if self.adapter is None else f"{model} + {self.adapter.name or self.adapter}"
 
@@ -52,6 +58,19 @@ def against(model: Path, given: Path) -> Subject:
         return Subject(given)
     _check_adapter("--against", given)
     return Subject(model, given)
+
+
+def told_apart(subjects: Sequence[Subject]) -> list[Subject]:
+    """Return the subjects, those of one name with as much of their paths as tells them apart."""
+    names = [subject.name for subject in subjects]
+    if len(set(names)) == len(set(subjects)):
+        return list(subjects)
+    models = distinct([subject.model for subject in subjects])
+    adapters = distinct([subject.adapter or subject.model for subject in subjects])
+    return [
+        replace(one, shown=f"{model} + {adapter}" if one.adapter else model)
+        for one, model, adapter in zip(subjects, models, adapters, strict=True)
+    ]
 
 
 def stated_model(adapter: Path) -> str | None:

@@ -16,7 +16,7 @@ from pruning.container.container import LoadedModel, load_contents
 from rankadaptor.evaluation.evaluation import Counted, Evaluation, evaluate_subjects
 from rankadaptor.evaluation.questions import read_questions
 from rankadaptor.evaluation.report import mean_difference, report
-from rankadaptor.evaluation.subject import Subject
+from rankadaptor.evaluation.subject import Subject, told_apart
 from rankadaptor.evaluation.view import evaluation_view
 from rankspace.errors import InvalidInput
 from rankspace.wire import encode
@@ -235,3 +235,12 @@ def test_a_model_that_fails_half_way_keeps_its_first_half(
     (one,), failure = evaluate_subjects(subjects, questions, torch.device("cpu"), failing)
     assert [found.window for found in one.perplexities] == [16]
     assert isinstance(failure, InvalidInput)
+
+
+def test_models_of_one_name_are_told_apart() -> None:
+    a, b = Path("/a/model"), Path("/b/model")
+    named = [one.name for one in told_apart([Subject(a), Subject(b)])]
+    assert named == ["a/model", "b/model"]
+    beside = [Subject(a, Path("/x/adapter")), Subject(a, Path("/y/adapter"))]
+    assert [one.name for one in told_apart(beside)] == ["model + x/adapter", "model + y/adapter"]
+    assert [one.name for one in told_apart([Subject(a), Subject(a)])] == ["model", "model"]
