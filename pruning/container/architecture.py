@@ -168,6 +168,8 @@ def _class_name(config: Mapping[str, Any]) -> str:
 def _named_otherwise(config: Mapping[str, Any], names: Any) -> str | None:
     """What to write for a supported class under an old name, its decoder, or nothing at all."""
     name = names[0] if isinstance(names, list) and len(names) == 1 else None
+    if config.get("block_configs"):
+        return "run rankadaptor adopt DIRECTORY CONTAINER, which reads block_configs"
     for known, family in FAMILIES.items():
         decoder = known.replace("ForCausalLM", "Model")
         is_old = isinstance(name, str) and name.casefold() == known.casefold()

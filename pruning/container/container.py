@@ -145,7 +145,7 @@ def _read_tensors(
         try:
             with safe_open(path, framework="pt", device=str(device)) as file:
                 for name in file.keys():  # noqa: SIM118 - not a mapping
-                    if not name.endswith(ROTARY_BUFFER):
+                    if name not in contents.left_out and not name.endswith(ROTARY_BUFFER):
                         tensor = _finite(name, file.get_tensor(name))
                         yield contents.stock.get(name, name), tensor.to(dtype or tensor.dtype)
         except SafetensorError as error:

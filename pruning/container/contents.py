@@ -11,10 +11,11 @@ from pruning.container.document import read_document
 from pruning.container.header import TensorHeader
 from pruning.container.inference import infer_structure, uniform_structure
 from pruning.container.manifest import NAME, Manifest, read_manifest
-from pruning.container.naming import Names, read_names
+from pruning.container.naming import Names, names_of_blocks, read_names
 from pruning.container.recognition import refuse_known, refuse_leavings
 from pruning.container.shapes import CONFIG, WEIGHTS, check_block_count, check_shapes
 from pruning.container.structure import Structure
+from pruning.container.translation import AS_IT_IS, Translation
 from pruning.container.weights import locate, read_headers, weight_files
 from rankspace import wire
 from rankspace.errors import InvalidContainer
@@ -42,6 +43,7 @@ class Contents:
         structure: From ``pruned.json``, or of the uniform model of an ordinary directory.
         tensors: Headers of the weights by their stock names.
         stock: Stock name by stored name, of the tensors that are stored under another.
+        left_out: Stored names of the tensors of blocks that the model skips.
         weights: The safetensors files.
         manifest: ``pruned.json``; None in an ordinary directory.
         hashes: SHA-256 by name of every file that is read, ``pruned.json`` excepted; of the weights
@@ -53,6 +55,7 @@ class Contents:
     structure: Structure
     tensors: Mapping[str, TensorHeader]
     stock: Mapping[str, str]
+    left_out: frozenset[str]
     weights: tuple[Path, ...]
     manifest: Manifest | None
     hashes: Mapping[str, str]
@@ -85,8 +88,15 @@ def read_contents(directory: Path, *, infer: bool = False) -> Contents:
     return hashed(survey(directory, infer=infer))
 
 
-def survey(directory: Path, *, infer: bool = False) -> Contents:
+def survey(
+    directory: Path, *, infer: bool = False, translation: Translation = AS_IT_IS
+) -> Contents:
     """Read and check all of ``directory`` but its weights: a moment, whatever their size.
+
+    Args:
+        directory: Where ``config.json`` lies.
+        infer: As for ``read_contents``.
+        translation: How to read what another tool wrote.
 
     Raises:
         InvalidContainer: As ``read_contents``, but for hashes.
@@ -94,13 +104,19 @@ def survey(directory: Path, *, infer: bool = False) -> Contents:
     root = _existing(directory)
     if not (root / CONFIG).exists():
         refuse_known(root)
-    architecture = parse_architecture(read_document(locate(root, CONFIG)))
+    document = read_document(locate(root, CONFIG))
+    architecture = parse_architecture(
+        document if translation.config is None else translation.config
+    )
     _check_tokenizer(root)
     manifest = read_manifest(locate(root, NAME)) if (root / NAME).exists() else None
     if not manifest:
         check_lists(architecture)
     weights = weight_files(root)
-    stored = read_headers(weights)
+    stored = dict(read_headers(weights))
+    left_out = names_of_blocks(stored, translation.dropped)
+    for name in left_out:
+        del stored[name]
     refuse_leavings(stored)
     names = read_names(stored, tied=architecture.tied)
     tensors = {names.stock.get(name, name): header for name, header in stored.items()}
@@ -112,7 +128,17 @@ def survey(directory: Path, *, infer: bool = False) -> Contents:
     if manifest:
         _check_listed(manifest, {*hashes, *(path.name for path in weights)})
         _check_hashes(manifest, hashes)
-    return Contents(root, architecture, structure, tensors, names.stock, weights, manifest, hashes)
+    return Contents(
+        directory=root,
+        architecture=architecture,
+        structure=structure,
+        tensors=tensors,
+        stock=names.stock,
+        left_out=left_out,
+        weights=weights,
+        manifest=manifest,
+        hashes=hashes,
+    )
 
 
 def hashed(contents: Contents) -> Contents:

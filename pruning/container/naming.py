@@ -45,6 +45,12 @@ def read_names(stored: Collection[str], *, tied: bool) -> Names:
     return Names({name: new for name, new in renamed.items() if new != name}, blocks)
 
 
+def names_of_blocks(stored: Collection[str], numbers: Collection[int]) -> frozenset[str]:
+    """Return the names of all tensors of the blocks of these ``numbers``."""
+    found = ((name, _BLOCK.match(name)) for name in stored)
+    return frozenset(name for name, match in found if match and int(match[2]) in numbers)
+
+
 def _stock(name: str, prefix: str, places: Mapping[int, int]) -> str:
     match = _BLOCK.match(name)
     if match:

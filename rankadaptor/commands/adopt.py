@@ -1,7 +1,8 @@
 """``rankadaptor adopt``: make a container of a model that another tool has pruned."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
@@ -21,13 +22,21 @@ def adopt(
     json_: Json = False,
 ) -> None:
     """Make a container of a pruned model: block sizes are read off its weights."""
-    from pruning.container.adoption import adopt as run
+    from pruning.container.manifest import NAME, read_manifest
+    from pruning.importing.adoption import adopt as run
 
     blocks = parse_original(original) if original is not None else None
     adopted = run(source, target, original=blocks)
     count = 1 + max(matrix.block for matrix in adopted.matrices)
-    emit(
-        json_,
-        adopted,
-        lambda: Text(f"{target}: {count} blocks, {adopted.parameters:,} parameters"),
-    )
+    origin = read_manifest(target / NAME).provenance
+    text = f"{target}: {count} blocks, {adopted.parameters:,} parameters{_account(origin)}"
+    emit(json_, adopted, lambda: Text(text))
+
+
+def _account(origin: Mapping[str, Any]) -> str:
+    """Say by whose account a source was read, and what it left out."""
+    if "tool" not in origin:
+        return ""
+    dropped = ", ".join(str(index) for index in origin["dropped"])
+    left_out = f"; blocks {dropped} are skipped by it and left out" if dropped else ""
+    return f"\nread as {origin['tool']} says, which agrees with the weights{left_out}"

@@ -8,9 +8,9 @@ from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from pruning.container import container
-from pruning.container.adoption import adopt
 from pruning.container.assembly import blocks_of, matrix_of
 from pruning.container.container import LoadedModel
+from pruning.importing.adoption import adopt
 from pruning.methods.surgery import Kept, shrink
 from rankspace.errors import InvalidContainer, RankspaceError
 

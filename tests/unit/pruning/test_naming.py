@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from pruning.container import container
-from pruning.container.adoption import adopt
 from pruning.container.naming import Names, read_names
+from pruning.importing.adoption import adopt
 from rankspace.errors import InvalidContainer
 
 Rename = Callable[[str], str]

@@ -8,11 +8,11 @@ import pytest
 from transformers import PreTrainedModel
 
 from pruning.container import container, writing
-from pruning.container.adoption import adopt
 from pruning.container.container import LoadedModel
 from pruning.container.description import describe
 from pruning.container.logits import record_logits
 from pruning.container.manifest import LogitCheck
+from pruning.importing.adoption import adopt
 from pruning.methods.compression import compress
 from pruning.methods.settings import PruningSettings
 from pruning.profiling.calibration_text import CalibrationText

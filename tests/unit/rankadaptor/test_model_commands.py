@@ -136,6 +136,18 @@ def test_a_model_is_adopted_as_advised(
     assert [block["original_index"] for block in blocks] == [0, 2, 5]
 
 
+def test_what_a_tool_skips_is_said_where_the_person_looks(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """A block that MultiPruner has emptied is left out, but not silently."""
+    account = {"pruned_attn_idx": [1], "pruned_mlp_idx": [1]}
+    (model / "pruning_config.json").write_text(json.dumps(account))
+    assert run(monkeypatch, "adopt", str(model), str(tmp_path / "c")) == ExitCode.OK
+    said = " ".join(capsys.readouterr().out.split())
+    assert "read as MultiPruner says" in said
+    assert "blocks 1 are skipped by it and left out" in said
+
+
 @pytest.mark.parametrize("original", ["0-9999999999", "", "a"])
 def test_a_list_that_is_none_is_refused_by_its_option(
     original: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any

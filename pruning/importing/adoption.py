@@ -1,12 +1,16 @@
-"""Adopting what other tools wrote: FLAP, CFSP, ShortGPT and any plain directory."""
+"""Adopting what other tools wrote: a container of it, and an account of what was there."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from pruning.container.container import load_contents, write
+from pruning.container.container import LoadedModel, load_contents, write
 from pruning.container.contents import survey
 from pruning.container.target import check_apart, check_target
 from pruning.container.writing import check_original
+from pruning.importing.account import Account
+from pruning.importing.claim import check_claims
+from pruning.importing.recognition import read_account
 from rankspace.pruned_model import PrunedModel
 
 
@@ -15,6 +19,7 @@ def adopt(source: Path, target: Path, *, original: Sequence[int] | None = None) 
 
     The blocks' sizes are read off the weights, so that the config may be the unpruned model's, as
     FLAP and CFSP leave it; biases on ``o_proj`` and ``down_proj`` alone, as FLAP adds, are kept.
+    What ModelOpt, DeciLM and MultiPruner say in files of their own has to agree with them.
 
     Args:
         source: Directory with safetensors weights, ``config.json`` and ``tokenizer.json``.
@@ -27,13 +32,23 @@ def adopt(source: Path, target: Path, *, original: Sequence[int] | None = None) 
     """
     check_apart(source, target)
     check_target(target)
-    contents = survey(source, infer=True)
+    account = read_account(source)
+    contents = survey(source, infer=True, translation=account.translation)
+    check_claims(contents.structure, account.claims, field=account.field, fix=account.fix)
     check_original(original, len(contents.structure.blocks))
     if original is None:
         original = [block.original_index for block in contents.structure.blocks]
     loaded = load_contents(contents)
-    provenance = {
+    provenance = _provenance(source, loaded, account)
+    return write(loaded.model, loaded.tokenizer, target, provenance=provenance, original=original)
+
+
+def _provenance(source: Path, loaded: LoadedModel, account: Account) -> dict[str, Any]:
+    provenance: dict[str, Any] = {
         "method": "adopted",
         "source": {"name": source.resolve().name, "fingerprint": loaded.description.fingerprint},
     }
-    return write(loaded.model, loaded.tokenizer, target, provenance=provenance, original=original)
+    if account.tool is not None:
+        provenance["tool"] = account.tool
+        provenance["dropped"] = sorted(account.translation.dropped)
+    return provenance
