@@ -30,6 +30,7 @@ TOKENIZER_FILES = (
     "chat_template.jinja",
 )
 """All the tokenizer is read from; only the first must be there."""
+SENTENCEPIECE = "tokenizer.model"
 GENERATION = "generation_config.json"
 
 
@@ -196,8 +197,7 @@ def _check_tokenizer(root: Path) -> None:
     try:
         locate(root, TOKENIZER)
     except InvalidContainer as error:
-        fix = "AutoTokenizer.from_pretrained(SOURCE).save_pretrained(DIRECTORY) writes it"
-        raise InvalidContainer(error.field, error.value, error.problem, fix=fix) from None
+        raise _without_tokenizer(root, error) from None
     if not (root / TOKENIZER_CONFIG).exists():
         return
     config = read_document(locate(root, TOKENIZER_CONFIG))
@@ -215,6 +215,19 @@ def _check_tokenizer(root: Path) -> None:
             f"names other files than {TOKENIZER}",
             fix="remove the field",
         )
+
+
+def _without_tokenizer(root: Path, error: InvalidContainer) -> InvalidContainer:
+    """Say how to convert what is there; transformers asks for tiktoken, which is of no use."""
+    fix = "AutoTokenizer.from_pretrained(SOURCE).save_pretrained(DIRECTORY) writes it"
+    if (root / SENTENCEPIECE).exists():
+        place = repr(str(root))
+        fix = (
+            f"convert {SENTENCEPIECE}: pip install sentencepiece protobuf, then python -c "
+            f'"from transformers import AutoTokenizer as T; '
+            f'T.from_pretrained({place}).save_pretrained({place})"'
+        )
+    return InvalidContainer(error.field, error.value, error.problem, fix=fix)
 
 
 def _check_blocks(architecture: Architecture, structure: Structure, source: str) -> None:

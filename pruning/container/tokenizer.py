@@ -1,6 +1,7 @@
 """Reading a model's tokenizer from the files that were checked, and from no others."""
 
 import hashlib
+import itertools
 import json
 import shutil
 import tempfile
@@ -78,6 +79,35 @@ def check_tokens(tokenizer: PreTrainedTokenizerBase, vocabulary: int) -> None:
         )
 
 
+def check_ids(contents: Contents, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Check that ``PROBE`` has the ids that ``tokenizer.json`` alone gives it.
+
+    Tokens that only a file beside it names split words of their own off, and nothing says which
+    of the two the model was trained with.
+
+    Raises:
+        InvalidContainer: Naming the first text that is split otherwise.
+    """
+    alone = _parse(locate(contents.directory, TOKENIZER))
+    alone.no_truncation()
+    alone.no_padding()
+    try:
+        found, expected = tokenizer.encode(PROBE, verbose=False), alone.encode(PROBE).ids
+    except Exception as error:  # noqa: BLE001 - the tokenizers library raises bare Exception
+        fix = "save the tokenizer anew"
+        raise InvalidContainer(TOKENIZER, str(error), "cannot read a text", fix=fix) from None
+    if found != expected:
+        pairs = itertools.zip_longest(found, expected)
+        place = next(place for place, (one, other) in enumerate(pairs) if one != other)
+        raise InvalidContainer(
+            TOKENIZER_CONFIG,
+            tokenizer.decode(found[place : place + 1]),
+            f"is a token of it, or of a file beside it, that {TOKENIZER} reads otherwise",
+            fix=f"take it out there, or write it into {TOKENIZER}: whichever the model was "
+            "trained with",
+        )
+
+
 def tokenizer_hash(tokenizer: PreTrainedTokenizerBase) -> str:
     """Return the SHA-256 of what it makes of ``PROBE`` and of its end token, in hexadecimal.
 
@@ -136,9 +166,9 @@ def _read(folder: Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def _parse(file: Path) -> None:
+def _parse(file: Path) -> Tokenizer:
     try:
-        Tokenizer.from_file(str(file))
+        return Tokenizer.from_file(str(file))
     except Exception as error:  # noqa: BLE001 - the tokenizers library raises bare Exception
         raise InvalidContainer(
             TOKENIZER, str(error), "is not a tokenizer", fix="save the tokenizer anew"

@@ -7,6 +7,7 @@ from typing import Any
 from pruning.container.container import LoadedModel, load_contents, write
 from pruning.container.contents import survey
 from pruning.container.target import check_apart, check_target
+from pruning.container.tokenizer import check_ids, read_tokenizer
 from pruning.container.writing import check_original
 from pruning.importing.account import Account
 from pruning.importing.claim import check_claims
@@ -38,6 +39,7 @@ def adopt(source: Path, target: Path, *, original: Sequence[int] | None = None) 
     check_original(original, len(contents.structure.blocks))
     if original is None:
         original = [block.original_index for block in contents.structure.blocks]
+    check_ids(contents, read_tokenizer(contents))
     loaded = load_contents(contents)
     provenance = _provenance(source, loaded, account)
     return write(loaded.model, loaded.tokenizer, target, provenance=provenance, original=original)

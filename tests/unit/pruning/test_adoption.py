@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from pruning.container import container
 from pruning.container.assembly import blocks_of, matrix_of
 from pruning.container.container import LoadedModel
+from pruning.container.tokenizer import PROBE
 from pruning.importing.adoption import adopt
 from pruning.methods.surgery import Kept, shrink
 from rankspace.errors import InvalidContainer, RankspaceError
@@ -141,3 +143,40 @@ def test_matrices_of_a_block_that_do_not_fit_are_not_sent_in_a_circle(
     with pytest.raises(InvalidContainer, match=r"down_proj.*the rest of its block") as caught:
         adopt(tmp_path / "m", tmp_path / "c")
     assert "adopt" not in caught.value.hint
+
+
+def test_a_tokenizer_is_adopted_with_the_ids_of_its_own_file(plain: Path, tmp_path: Path) -> None:
+    adopt(plain, tmp_path / "c")
+    before, after = (
+        Tokenizer.from_file(str(directory / "tokenizer.json"))
+        for directory in (plain, tmp_path / "c")
+    )
+    assert container.load(tmp_path / "c").tokenizer.encode(PROBE) == before.encode(PROBE).ids
+    assert after.encode(PROBE).ids == before.encode(PROBE).ids
+
+
+@pytest.mark.parametrize("beside", ["tokenizer_config.json", "added_tokens.json"])
+def test_a_tokenizer_that_files_beside_it_change_is_no_guess(
+    beside: str, plain: Path, tmp_path: Path
+) -> None:
+    """The embedding has a row for it, so that nothing else would notice."""
+    path = plain / "tokenizer_config.json"
+    config = json.loads(path.read_text())
+    if beside == "added_tokens.json":
+        config["tokenizer_class"] = "LlamaTokenizerFast"
+        (plain / beside).write_text(json.dumps({"quick": 257}))
+    else:
+        config["added_tokens_decoder"] = {"257": {"content": "quick", "special": False}}
+    path.write_text(json.dumps(config))
+    with pytest.raises(InvalidContainer, match="'quick'") as caught:
+        adopt(plain, tmp_path / "c")
+    assert "tokenizer.json" in caught.value.hint
+    assert not (tmp_path / "c").exists()
+
+
+def test_sentencepiece_alone_comes_with_the_way_to_convert_it(plain: Path, tmp_path: Path) -> None:
+    (plain / "tokenizer.json").rename(plain / "tokenizer.model")
+    with pytest.raises(InvalidContainer, match="no such file") as caught:
+        adopt(plain, tmp_path / "c")
+    assert "pip install sentencepiece protobuf" in caught.value.hint
+    assert f"from_pretrained({str(plain)!r}).save_pretrained({str(plain)!r})" in caught.value.hint
