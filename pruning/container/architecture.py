@@ -1,12 +1,17 @@
 """Architecture: the part of ``config.json`` that decides shapes, of an allowed model family."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeGuard
 
 from pruning.container.structure import ATTENTION, MLP, BlockStructure
 from rankspace.errors import InvalidContainer, InvalidInput
+
+PRE_NORMS = ("input_layernorm", "post_attention_layernorm")
+"""Before attention and before the MLP, as Llama has them; the second name says where it lies."""
+
+_GEMMA_NORMS = (*PRE_NORMS, "pre_feedforward_layernorm", "post_feedforward_layernorm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +24,11 @@ class Family:
         optional_attention_bias: Whether ``attention_bias: true`` adds one to all four.
         optional_mlp_bias: Whether ``mlp_bias: true`` adds one to the three of the MLP.
         head_norms: Whether queries and keys are normalised per head.
+        joint_norms: Whether they are normalised over all heads of a block together.
         head_dim: Default width of a head; None means hidden size divided by heads.
+        norms: Names of a block's norms of the residual stream.
+        tied: Whether the output projection is the embedding where the config does not say.
+        alternates: Whether blocks differ by their place (sliding windows) where it does not say.
     """
 
     model_type: str
@@ -27,7 +36,11 @@ class Family:
     optional_attention_bias: bool = False
     optional_mlp_bias: bool = False
     head_norms: bool = False
+    joint_norms: bool = False
     head_dim: int | None = None
+    norms: tuple[str, ...] = PRE_NORMS
+    tied: bool = False
+    alternates: bool = False
 
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
@@ -36,9 +49,51 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         "MistralForCausalLM": Family("mistral"),
         "Qwen2ForCausalLM": Family("qwen2", ("q_proj", "k_proj", "v_proj")),
         "Qwen3ForCausalLM": Family("qwen3", (), True, head_norms=True, head_dim=128),
+        "Gemma2ForCausalLM": Family(
+            "gemma2", (), True, head_dim=256, norms=_GEMMA_NORMS, tied=True, alternates=True
+        ),
+        "Gemma3ForCausalLM": Family(
+            "gemma3_text",
+            optional_attention_bias=True,
+            head_norms=True,
+            head_dim=256,
+            norms=_GEMMA_NORMS,
+            tied=True,
+            alternates=True,
+        ),
+        "Olmo2ForCausalLM": Family(
+            "olmo2",
+            optional_attention_bias=True,
+            joint_norms=True,
+            norms=("post_attention_layernorm", "post_feedforward_layernorm"),
+        ),
     }
 )
 """Allowed architectures; all others need code we do not know to prune or to run safely."""
+
+OTHERS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "Phi3ForCausalLM": (
+            "keeps query, key and value in one matrix and gate and up in another (qkv_proj, "
+            "gate_up_proj): neither a head nor a rank of its own can be given to one of them",
+            "split their rows into q_proj, k_proj, v_proj, gate_proj and up_proj and save it as "
+            "MistralForCausalLM, the same where rope_scaling is null",
+        ),
+        "NemotronForCausalLM": (
+            "has no gate_proj, and norms with a bias: no block here is like that",
+            "use a model of Llama-like blocks, as Llama-3.1-Minitron",
+        ),
+        "NemotronHForCausalLM": (
+            "has blocks of Mamba, which have no heads to give a rank to",
+            "use a model of Llama-like blocks, as Llama-3.1-Minitron",
+        ),
+        "Gemma3ForConditionalGeneration": (
+            "sees images, too",
+            "save its language model alone, as Gemma3ForCausalLM with its text_config",
+        ),
+    }
+)
+"""What people ask for that cannot be supported: the reason, and the way round it."""
 
 DTYPES = ("float64", "float32", "float16", "bfloat16")
 """Element types that weights may have, as ``config.json`` names them."""
@@ -47,6 +102,7 @@ REFUSED: Mapping[str, str] = MappingProxyType(
     {
         "auto_map": "asks for code from the model's author, which is never run",
         "quantization_config": "declares quantised weights, which cannot be pruned or trained",
+        "use_bidirectional_attention": "lets tokens see those that follow them: no language model",
         "per_layer_config": "is ignored by these families, which would build the wrong model",
     }
 )
@@ -98,7 +154,7 @@ def parse_architecture(config: Mapping[str, Any]) -> Architecture:
         name=name,
         hidden=_size(config, "hidden_size"),
         vocabulary=_size(config, "vocab_size"),
-        tied=_flag(config, "tie_word_embeddings"),
+        tied=_flag(config, "tie_word_embeddings", FAMILIES[name].tied),
         dense=_dense_block(config, FAMILIES[name]),
         layers=_size(config, "num_hidden_layers"),
         config=public,
@@ -117,6 +173,28 @@ def check_lists(architecture: Architecture) -> None:
         if is_per_layer and isinstance(value, list) and len(value) != layers:
             problem = f"has {len(value)} entries for {layers} layers (num_hidden_layers)"
             raise _invalid(key, value, problem, "take out those of the layers that were dropped")
+
+
+def check_places(architecture: Architecture, original: Sequence[int]) -> None:
+    """Check that blocks which differ by their place still know it when others were dropped.
+
+    Args:
+        architecture: Of the model.
+        original: Index of each block in the dense model.
+
+    Raises:
+        InvalidContainer: Nothing says which of them have a sliding window.
+    """
+    slides = architecture.family.alternates or architecture.config.get("use_sliding_window") is True
+    was_dropped = list(original) != list(range(len(original)))
+    if slides and was_dropped and not architecture.config.get("layer_types"):
+        raise _invalid(
+            "layer_types",
+            None,
+            "is missing: blocks were dropped, and which of the others have a sliding window goes "
+            "by their place",
+            "list the dense model's layer_types of the blocks that are left",
+        )
 
 
 def positions(config: Mapping[str, Any]) -> int | None:
@@ -155,6 +233,7 @@ def _class_name(config: Mapping[str, Any]) -> str:
     names = config.get("architectures")
     allowed = sorted(FAMILIES)
     if not isinstance(names, list) or len(names) != 1 or names[0] not in allowed:
+        _refuse_others(names)
         fix = _named_otherwise(config, names) or f"use one of {allowed}"
         raise _invalid("architectures", names, "is not supported", fix)
     name = str(names[0])
@@ -163,6 +242,13 @@ def _class_name(config: Mapping[str, Any]) -> str:
         found = config.get("model_type")
         raise _invalid("model_type", found, f"does not belong to {name}", f"write {expected!r}")
     return name
+
+
+def _refuse_others(names: Any) -> None:
+    for name in names if isinstance(names, list) else ():
+        if isinstance(name, str) and name in OTHERS:
+            problem, fix = OTHERS[name]
+            raise _invalid("architectures", names, problem, fix)
 
 
 def _named_otherwise(config: Mapping[str, Any], names: Any) -> str | None:
@@ -228,8 +314,8 @@ def _size(config: Mapping[str, Any], key: str, default: int | None = None) -> in
     return value
 
 
-def _flag(config: Mapping[str, Any], key: str) -> bool:
-    value = config.get(key, False)
+def _flag(config: Mapping[str, Any], key: str, default: bool = False) -> bool:
+    value = config.get(key, default)
     if not isinstance(value, bool):
         raise _invalid(key, value, "must be true or false", "restore the model's config")
     return value

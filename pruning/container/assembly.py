@@ -13,8 +13,11 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import (
+    Gemma2ForCausalLM,
+    Gemma3ForCausalLM,
     LlamaForCausalLM,
     MistralForCausalLM,
+    Olmo2ForCausalLM,
     PreTrainedConfig,
     PreTrainedModel,
     Qwen2ForCausalLM,
@@ -31,14 +34,28 @@ CLASSES: Mapping[str, type[PreTrainedModel]] = MappingProxyType(
         "MistralForCausalLM": MistralForCausalLM,
         "Qwen2ForCausalLM": Qwen2ForCausalLM,
         "Qwen3ForCausalLM": Qwen3ForCausalLM,
+        "Gemma2ForCausalLM": Gemma2ForCausalLM,
+        "Gemma3ForCausalLM": Gemma3ForCausalLM,
+        "Olmo2ForCausalLM": Olmo2ForCausalLM,
     }
 )
 """Same keys as ``pruning.container.architecture.FAMILIES``."""
 
-LEGACY = frozenset({"rope_theta", "rope_scaling", "partial_rotary_factor", "torch_dtype"})
+LEGACY = frozenset(
+    {
+        "rope_theta",
+        "rope_scaling",
+        "partial_rotary_factor",
+        "torch_dtype",
+        "rope_local_base_freq",
+        "sliding_window_pattern",
+    }
+)
 """Keys of older configs that transformers still translates."""
 
 ATTENTION_KERNEL = "sdpa"
+CAPPED_KERNEL = "eager"
+"""For scores that are capped (Gemma 2): sdpa leaves the cap out, and says nothing."""
 
 
 def build_config(architecture: Architecture) -> PreTrainedConfig:
@@ -61,7 +78,8 @@ def build_config(architecture: Architecture) -> PreTrainedConfig:
 def build_on_meta(architecture: Architecture, structure: Structure) -> PreTrainedModel:
     """Build the model with every parameter on the meta device."""
     config = build_config(architecture)
-    config._attn_implementation = ATTENTION_KERNEL
+    is_capped = getattr(config, "attn_logit_softcapping", None) is not None
+    config._attn_implementation = CAPPED_KERNEL if is_capped else ATTENTION_KERNEL
     with torch.device("meta"):
         try:
             model = CLASSES[architecture.name](config)
@@ -81,11 +99,21 @@ def blocks_of(model: PreTrainedModel) -> nn.ModuleList:
     return layers
 
 
-def recreate_rotary(model: PreTrainedModel, device: torch.device | str) -> None:
-    """Make the rotary tables, which no file holds and which stay float32 in any model."""
+def recreate_buffers(model: PreTrainedModel, device: torch.device | str) -> None:
+    """Make what no file holds: rotary tables, and the factor of Gemma's embedding.
+
+    They stay float32 in any model; the factor is rounded where it is applied.
+    """
     decoder = _decoder(model)
+    factor = getattr(decoder.embed_tokens, "scalar_embed_scale", None)
+    if factor is not None:
+        decoder.embed_tokens.embed_scale = nn.Buffer(
+            torch.tensor(factor, device=device), persistent=False
+        )
     rotary = type(decoder.rotary_emb)(config=model.config)
     decoder.rotary_emb = rotary.to(device).train(model.training)
+    left = [name for name, buffer in model.named_buffers() if buffer.is_meta]
+    assert not left, f"buffers without a value: {left}"
 
 
 def matrix_of(block: nn.Module, kind: str) -> nn.Linear:

@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from pruning.container.assembly import build_on_meta, recreate_rotary
+from pruning.container.assembly import build_on_meta, recreate_buffers
 from pruning.container.contents import GENERATION, Contents, hashed, read_contents, survey
 from pruning.container.description import description_of
 from pruning.container.document import read_document
@@ -79,7 +79,7 @@ def load_contents(
     tokenizer = read_tokenizer(contents)
     contents = hashed(contents)
     _fill(model, contents, dtype or _stored_dtype(contents), device)
-    recreate_rotary(model, device)
+    recreate_buffers(model, device)
     _read_generation(model, contents.directory)
     if contents.manifest and contents.manifest.check:
         check_logits(model, contents.manifest.check)

@@ -123,10 +123,8 @@ def _rows(architecture: Architecture, header: TensorHeader | None) -> int | None
 def _block_shapes(architecture: Architecture, structure: Structure, index: int) -> Shapes:
     hidden, block = architecture.hidden, structure.blocks[index]
     prefix = f"model.layers.{index}"
-    shapes: Shapes = {
-        f"{prefix}.input_layernorm.weight": (hidden,),
-        f"{prefix}.post_attention_layernorm.weight": (hidden,),
-    }
+    norms = architecture.family.norms
+    shapes: Shapes = {f"{prefix}.{norm}.weight": (hidden,) for norm in norms}
     for kind in MODULES:
         shape = block.shape(kind, hidden)
         shapes[f"{matrix_name(index, kind)}.weight"] = shape
@@ -135,6 +133,9 @@ def _block_shapes(architecture: Architecture, structure: Structure, index: int) 
     if architecture.family.head_norms:
         shapes[f"{prefix}.self_attn.q_norm.weight"] = (block.head_dim,)
         shapes[f"{prefix}.self_attn.k_norm.weight"] = (block.head_dim,)
+    if architecture.family.joint_norms:
+        shapes[f"{prefix}.self_attn.q_norm.weight"] = (block.heads * block.head_dim,)
+        shapes[f"{prefix}.self_attn.k_norm.weight"] = (block.kv_heads * block.head_dim,)
     return shapes
 
 

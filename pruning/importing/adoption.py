@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pruning.container.architecture import check_places
 from pruning.container.container import LoadedModel, load_contents, write
 from pruning.container.contents import survey
 from pruning.container.target import check_apart, check_target
@@ -39,6 +40,7 @@ def adopt(source: Path, target: Path, *, original: Sequence[int] | None = None) 
     check_original(original, len(contents.structure.blocks))
     if original is None:
         original = [block.original_index for block in contents.structure.blocks]
+    check_places(contents.architecture, original)
     check_ids(contents, read_tokenizer(contents))
     loaded = load_contents(contents)
     provenance = _provenance(source, loaded, account)

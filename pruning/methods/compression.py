@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import transformers
 
-from pruning.container.architecture import check_positions
+from pruning.container.architecture import Architecture, check_positions
 from pruning.container.container import LoadedModel, load_contents, write
 from pruning.container.contents import survey
 from pruning.container.manifest import NAME, read_manifest
@@ -50,6 +50,7 @@ def compress(
     check_apart(source, target)
     check_target(target)
     contents = survey(source)
+    _check_family(contents.architecture)
     _check_blocks(contents.structure, settings)
     check_positions("length", calibration.length, contents.architecture.config)
     _check_ratio(contents.structure, settings)
@@ -75,6 +76,18 @@ def cut(
     for index in settings.blocks:
         block = loaded.structure.blocks[index]
         shrink(loaded.model, index, whole_groups(block, heads[index], channels[index]))
+
+
+def _check_family(architecture: Architecture) -> None:
+    """Heads and channels are removed together, and those heads not one by one."""
+    if architecture.family.joint_norms:
+        raise InvalidInput(
+            "source",
+            architecture.name,
+            "normalises queries and keys over all heads of a block: without some of them the "
+            "others would be scaled anew",
+            fix="prune another family; a model whose channels were pruned elsewhere is accepted",
+        )
 
 
 def _check_blocks(structure: Structure, settings: PruningSettings) -> None:

@@ -48,11 +48,13 @@ def shrink(model: PreTrainedModel, index: int, kept: Kept) -> None:
     before with the outputs of the removed heads and channels set to zero.
 
     Raises:
-        InvalidInput: Indices out of range or not rising, or groups of unequal size.
+        InvalidInput: Indices out of range or not rising, groups of unequal size, or heads that
+            are normalised together.
     """
     layer = blocks_of(model)[index]
     before = read_block(layer, index)
     _check(before, kept)
+    _check_norms(layer, before, kept)
     queries = _features(kept.heads, before.head_dim)
     keys = _features(kept.kv_heads, before.head_dim)
     channels = torch.tensor(kept.channels)
@@ -80,6 +82,20 @@ def _check(block: BlockStructure, kept: Kept) -> None:
             kept.heads,
             f"are not equally many of each key/value head in {list(kept.kv_heads)}",
             fix="keep whole groups, or the same number of query heads in each",
+        )
+
+
+def _check_norms(layer: nn.Module, block: BlockStructure, kept: Kept) -> None:
+    """OLMo-2 normalises queries over all heads: without one of them the others are scaled anew."""
+    norm = getattr(layer.self_attn, "q_norm", None)
+    is_joint = norm is not None and norm.weight.numel() != block.head_dim
+    if is_joint and len(kept.heads) != block.heads:
+        raise InvalidInput(
+            "kept.heads",
+            kept.heads,
+            "leaves heads out whose norm is over all of them together: the others would be scaled "
+            "anew",
+            fix="keep all heads of this family; its channels can be pruned",
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from pruning.container.architecture import positions
+from pruning.container.architecture import FAMILIES, PRE_NORMS, positions
 from pruning.container.assembly import blocks_of, matrix_of, read_block
 from pruning.container.structure import MODULES, BlockStructure, Structure
 from rankspace.errors import InvalidInput
@@ -165,10 +165,13 @@ def _is_plain(blocks: tuple[BlockStructure, ...]) -> bool:
 
 def _check(model: PreTrainedModel) -> None:
     config: Any = model.config
+    name = type(model).__name__
+    if FAMILIES[name].norms != PRE_NORMS:
+        problem = "has norms that llama.cpp's architectures of blocks of any size lack"
+        raise _unknown("architectures", name, problem)
     if config.hidden_act != "silu":
         raise _unknown("hidden_act", config.hidden_act, "is not the activation of llama.cpp's")
     if hasattr(blocks_of(model)[0].self_attn, "q_norm"):
-        name = type(model).__name__
         problem = "llama.cpp knows norms of heads only where all blocks have one size"
         raise _unknown("architectures", name, problem)
     kind = config.rope_parameters.get("rope_type", "default")

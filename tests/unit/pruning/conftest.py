@@ -8,10 +8,16 @@ import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
     LlamaConfig,
     LlamaForCausalLM,
     MistralConfig,
     MistralForCausalLM,
+    Olmo2Config,
+    Olmo2ForCausalLM,
     PreTrainedModel,
     PreTrainedTokenizerFast,
     Qwen2Config,
@@ -47,6 +53,15 @@ MODELS: dict[str, Callable[[], PreTrainedModel]] = {
         Qwen2Config(**SIZES, use_sliding_window=True, sliding_window=8, max_window_layers=2)
     ),
     "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**SIZES)),
+    "gemma2": lambda: Gemma2ForCausalLM(
+        Gemma2Config(**SIZES, sliding_window=8, query_pre_attn_scalar=5, attn_logit_softcapping=0.5)
+    ),
+    "gemma3": lambda: Gemma3ForCausalLM(
+        Gemma3TextConfig(
+            **SIZES, sliding_window=8, layer_types=["sliding_attention"] * 2 + ["full_attention"]
+        )
+    ),
+    "olmo2": lambda: Olmo2ForCausalLM(Olmo2Config(**SIZES)),
 }
 STORIES = Path(__file__).parents[3].parent / "shared" / "data" / "stories260k"
 
@@ -55,7 +70,7 @@ def make_model(family: str) -> PreTrainedModel:
     torch.manual_seed(0)
     model = MODELS[family]()
     for name, tensor in model.named_parameters():
-        if "bias" in name:
+        if "bias" in name or "norm" in name:
             torch.nn.init.normal_(tensor)
     model.requires_grad_(False)
     model.train(False)
@@ -85,6 +100,12 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 @pytest.fixture(params=MODELS)
 def any_model(request: pytest.FixtureRequest) -> PreTrainedModel:
+    return make_model(request.param)
+
+
+@pytest.fixture(params=[family for family in MODELS if family != "olmo2"])
+def prunable(request: pytest.FixtureRequest) -> PreTrainedModel:
+    """Of the families whose heads can be removed one by one."""
     return make_model(request.param)
 
 

@@ -31,12 +31,12 @@ def shrink_unevenly(model: PreTrainedModel) -> None:
 
 
 def test_an_uneven_model_comes_back_exactly(
-    any_model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+    prunable: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, tmp_path: Path
 ) -> None:
-    shrink_unevenly(any_model)
-    written = container.write(any_model, tokenizer, tmp_path / "c", provenance={"by": "hand"})
+    shrink_unevenly(prunable)
+    written = container.write(prunable, tokenizer, tmp_path / "c", provenance={"by": "hand"})
     loaded = container.load(tmp_path / "c")
-    assert torch.equal(logits(loaded.model), logits(any_model))
+    assert torch.equal(logits(loaded.model), logits(prunable))
     assert loaded.description == written == describe(tmp_path / "c")
     assert [block.heads for block in loaded.structure.blocks] == [4, 8, 3]
 
@@ -65,11 +65,11 @@ def test_an_ordinary_directory_of_any_family_equals_from_pretrained(
 
 
 def test_cached_generation_of_an_uneven_model_equals_generation_without_cache(
-    any_model: PreTrainedModel,
+    prunable: PreTrainedModel,
 ) -> None:
-    shrink_unevenly(any_model)
+    shrink_unevenly(prunable)
     arguments: dict[str, Any] = {"max_new_tokens": 12, "do_sample": False, "pad_token_id": 0}
-    model: Any = any_model
+    model: Any = prunable
     cached = model.generate(IDS[:, :20], use_cache=True, **arguments)
     assert torch.equal(cached, model.generate(IDS[:, :20], use_cache=False, **arguments))
 

@@ -8,6 +8,7 @@ from pruning.container.assembly import blocks_of, matrix_of, read_structure
 from pruning.container.structure import BlockStructure
 from pruning.methods.surgery import Kept, shrink, whole_groups
 from rankspace.errors import InvalidInput
+from tests.unit.pruning.conftest import make_model
 
 IDS = torch.arange(30)[None] * 11 % 256
 GROUPS = Kept((2, 3, 6, 7), (1, 3), (0, 5, 23))
@@ -31,13 +32,26 @@ def silence(model: PreTrainedModel, index: int, kept: Kept) -> None:
 
 
 @pytest.mark.parametrize("kept", [GROUPS, QUERIES], ids=["whole groups", "queries of each group"])
-def test_removing_what_is_silent_changes_nothing(any_model: PreTrainedModel, kept: Kept) -> None:
+def test_removing_what_is_silent_changes_nothing(prunable: PreTrainedModel, kept: Kept) -> None:
     for index in range(3):
-        silence(any_model, index, kept)
-    before = logits(any_model)
+        silence(prunable, index, kept)
+    before = logits(prunable)
     for index in range(3):
-        shrink(any_model, index, kept)
-    torch.testing.assert_close(logits(any_model), before, rtol=0, atol=1e-5)
+        shrink(prunable, index, kept)
+    torch.testing.assert_close(logits(prunable), before, rtol=0, atol=1e-5)
+
+
+def test_heads_that_are_normalised_together_stay_together() -> None:
+    """OLMo-2: the norm of the queries is over all heads; channels of its MLP may go."""
+    model = make_model("olmo2")
+    with pytest.raises(InvalidInput, match="norm is over all of them") as caught:
+        shrink(model, 0, GROUPS)
+    assert "channels" in caught.value.hint
+    kept = Kept(tuple(range(8)), tuple(range(4)), (0, 5, 23))
+    silence(model, 1, kept)
+    before = logits(model)
+    shrink(model, 1, kept)
+    torch.testing.assert_close(logits(model), before, rtol=0, atol=1e-5)
 
 
 def test_the_structure_follows_the_cut(llama: PreTrainedModel) -> None:

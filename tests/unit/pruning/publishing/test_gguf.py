@@ -9,10 +9,16 @@ from typing import Any
 import pytest
 import torch
 from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
     LlamaConfig,
     LlamaForCausalLM,
     MistralConfig,
     MistralForCausalLM,
+    Olmo2Config,
+    Olmo2ForCausalLM,
     PreTrainedModel,
     Qwen2Config,
     Qwen2ForCausalLM,
@@ -246,6 +252,9 @@ def test_uniformly_cut_blocks_keep_the_plain_architecture(even: Recovered, tmp_p
 
 REFUSED = {
     "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**SIZES)),
+    "gemma2": lambda: Gemma2ForCausalLM(Gemma2Config(**SIZES)),
+    "gemma3": lambda: Gemma3ForCausalLM(Gemma3TextConfig(**SIZES)),
+    "olmo2": lambda: Olmo2ForCausalLM(Olmo2Config(**SIZES)),
     "gelu": lambda: LlamaForCausalLM(LlamaConfig(**SIZES, hidden_act="gelu")),
     "dynamic": lambda: LlamaForCausalLM(
         LlamaConfig(
