@@ -84,9 +84,10 @@ def refuse_known(directory: Path) -> None:
         raise InvalidContainer(
             "weights",
             pickles[0],
-            "is a pickle (LLM-Pruner writes one), which can run any code when opened, and is never "
+            "is a pickle (LLM-Pruner writes one), which can run any code when opened, and is not "
             "opened here",
-            fix="load it where you trust it, call model.save_pretrained(DIRECTORY, "
+            fix="run rankadaptor adopt DIRECTORY CONTAINER --trust-pickle, which reads it as data; "
+            "or load it where you trust it, call model.save_pretrained(DIRECTORY, "
             "safe_serialization=True), give the tokenizer's files with it, and run: "
             "rankadaptor adopt DIRECTORY CONTAINER",
         )

@@ -1,5 +1,6 @@
 """Adopting what other tools wrote: a container of it, and an account of what was there."""
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,17 @@ from pruning.container.writing import check_original
 from pruning.importing.account import Account
 from pruning.importing.claim import check_claims
 from pruning.importing.recognition import read_account
+from pruning.importing.unpickling import find_pickle, unpickle
 from rankspace.pruned_model import PrunedModel
 
 
-def adopt(source: Path, target: Path, *, original: Sequence[int] | None = None) -> PrunedModel:
+def adopt(
+    source: Path,
+    target: Path,
+    *,
+    original: Sequence[int] | None = None,
+    trust_pickle: bool = False,
+) -> PrunedModel:
     """Turn a ``save_pretrained`` directory into a container.
 
     The blocks' sizes are read off the weights, so that the config may be the unpruned model's, as
@@ -27,6 +35,8 @@ def adopt(source: Path, target: Path, *, original: Sequence[int] | None = None) 
         source: Directory with safetensors weights, ``config.json`` and ``tokenizer.json``.
         target: New, empty, or a container, which is replaced.
         original: Index in the dense model of each block that is left, where blocks were dropped.
+        trust_pickle: Read a pickled model where there is no safetensors, as data: nothing that it
+            names is called.
 
     Raises:
         InvalidContainer: ``source`` holds no supported model, ``target`` holds other things.
@@ -34,6 +44,17 @@ def adopt(source: Path, target: Path, *, original: Sequence[int] | None = None) 
     """
     check_apart(source, target)
     check_target(target)
+    pickle = find_pickle(source) if trust_pickle else None
+    if pickle is None:
+        return _adopt(source, target, original)
+    with tempfile.TemporaryDirectory(prefix="rankadaptor-") as folder:
+        unpickle(pickle, Path(folder))
+        return _adopt(Path(folder), target, original, name=source.resolve().name)
+
+
+def _adopt(
+    source: Path, target: Path, original: Sequence[int] | None, name: str | None = None
+) -> PrunedModel:
     account = read_account(source)
     contents = survey(source, infer=True, translation=account.translation)
     check_claims(contents.structure, account.claims, field=account.field, fix=account.fix)
@@ -43,14 +64,14 @@ def adopt(source: Path, target: Path, *, original: Sequence[int] | None = None) 
     check_places(contents.architecture, original)
     check_ids(contents, read_tokenizer(contents))
     loaded = load_contents(contents)
-    provenance = _provenance(source, loaded, account)
+    provenance = _provenance(name or source.resolve().name, loaded, account)
     return write(loaded.model, loaded.tokenizer, target, provenance=provenance, original=original)
 
 
-def _provenance(source: Path, loaded: LoadedModel, account: Account) -> dict[str, Any]:
+def _provenance(name: str, loaded: LoadedModel, account: Account) -> dict[str, Any]:
     provenance: dict[str, Any] = {
         "method": "adopted",
-        "source": {"name": source.resolve().name, "fingerprint": loaded.description.fingerprint},
+        "source": {"name": name, "fingerprint": loaded.description.fingerprint},
     }
     if account.tool is not None:
         provenance["tool"] = account.tool

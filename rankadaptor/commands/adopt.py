@@ -19,6 +19,15 @@ def adopt(
         str | None,
         typer.Option(help="Which blocks of the dense model are left, like 0-20,25 (all)."),
     ] = None,
+    trust_pickle: Annotated[
+        bool,
+        typer.Option(
+            "--trust-pickle",
+            help="Read LLM-Pruner's pytorch_model.bin, as data: no class or function that it names "
+            "is called, so that code in it does not run. It does not protect from faults of "
+            "torch's own reader, nor from a file larger than the memory.",
+        ),
+    ] = False,
     json_: Json = False,
 ) -> None:
     """Make a container of a pruned model: block sizes are read off its weights."""
@@ -26,7 +35,7 @@ def adopt(
     from pruning.importing.adoption import adopt as run
 
     blocks = parse_original(original) if original is not None else None
-    adopted = run(source, target, original=blocks)
+    adopted = run(source, target, original=blocks, trust_pickle=trust_pickle)
     count = 1 + max(matrix.block for matrix in adopted.matrices)
     origin = read_manifest(target / NAME).provenance
     text = f"{target}: {count} blocks, {adopted.parameters:,} parameters{_account(origin)}"

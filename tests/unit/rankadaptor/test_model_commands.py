@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from pruning.container import load
 from pruning.container.description import describe
 from rankadaptor.client import Client
 from rankadaptor.exit_codes import ExitCode
@@ -134,6 +136,18 @@ def test_a_model_is_adopted_as_advised(
     assert "3 blocks" in " ".join(capsys.readouterr().out.split())
     blocks = json.loads((target / "pruned.json").read_text())["structure"]["blocks"]
     assert [block["original_index"] for block in blocks] == [0, 2, 5]
+
+
+def test_a_pickle_is_read_only_when_asked_for_by_name(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    torch.save({"model": load(model).model}, model / "pytorch_model.bin")
+    (model / "model.safetensors").unlink()
+    given = ("adopt", str(model), str(tmp_path / "c"))
+    assert run(monkeypatch, *given) == ExitCode.INVALID_INPUT
+    assert "--trust-pickle" in capsys.readouterr().err
+    assert run(monkeypatch, *given, "--trust-pickle") == ExitCode.OK
+    assert (tmp_path / "c" / "pruned.json").exists()
 
 
 def test_what_a_tool_skips_is_said_where_the_person_looks(

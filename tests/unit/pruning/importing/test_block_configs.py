@@ -107,7 +107,7 @@ def deci(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> tuple[Path, PreT
     torch.manual_seed(0)
     sizes: Any = {"hidden_size": 96, "intermediate_size": 256, "num_attention_heads": 8}
     config = LlamaConfig(vocab_size=260, num_hidden_layers=2, num_key_value_heads=4, **sizes)
-    model = LlamaForCausalLM(config).requires_grad_(False).eval()
+    model = LlamaForCausalLM(config).requires_grad_(False).train(False)
     model.save_pretrained(tmp_path / "deci")
     tokenizer.save_pretrained(tmp_path / "deci")
     path = tmp_path / "deci" / "model.safetensors"
