@@ -117,3 +117,18 @@ def test_another_tool_s_file_of_the_same_name_is_none(
     tell(plain, {"sparsity": 0.5})
     adopt(plain, tmp_path / "c")
     assert torch.equal(container.load(tmp_path / "c").model(IDS).logits, llama(IDS).logits)
+
+
+@pytest.mark.parametrize("index", [0, 2])
+@torch.no_grad()
+def test_the_norms_of_a_block_that_is_gone_are_nobody_s(
+    index: int, llama: PreTrainedModel, plain: Path, tmp_path: Path
+) -> None:
+    account = {**DENSE, "pruned_attn_idx": [index], "pruned_mlp_idx": [index]}
+    extract(plain, account)
+    tell(plain, account)
+    adopt(plain, tmp_path / "c")
+    whole: Any = llama
+    del whole.model.layers[index]
+    loaded = container.load(tmp_path / "c")
+    assert torch.equal(loaded.model(IDS).logits, whole(IDS, use_cache=False).logits)
