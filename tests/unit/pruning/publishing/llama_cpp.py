@@ -19,6 +19,8 @@ class LlamaCpp:
         parameters.n_parallel = 1
         parameters.cpuparams.n_threads = 1
         self._server: Any = library.Server(parameters)
+        # One that is let go before its loop has begun is waited for without end.
+        self._complete([1], 1, 0)
 
     def continued(self, prompt: Sequence[int], tokens: int) -> list[int]:
         """Return the ids of ``tokens`` greedy tokens."""

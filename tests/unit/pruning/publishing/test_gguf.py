@@ -102,11 +102,15 @@ def made(case: str, directory: Path, *, is_cut: bool) -> LoadedModel:
     return container.load(directory)
 
 
-def published(loaded: LoadedModel, source: Path, target: Path, origin: Any) -> LlamaCpp:
+def written(loaded: LoadedModel, source: Path, target: Path, origin: Any) -> Path:
     own = replace(origin, fingerprint=loaded.description.fingerprint)
     (target.parent / "no-adapter").mkdir(exist_ok=True)
     publish(source, target.parent / "no-adapter", target, Form.GGUF, own)
-    return LlamaCpp(target / "model.gguf")
+    return target / "model.gguf"
+
+
+def published(loaded: LoadedModel, source: Path, target: Path, origin: Any) -> LlamaCpp:
+    return LlamaCpp(written(loaded, source, target, origin))
 
 
 @torch.no_grad()
@@ -162,6 +166,12 @@ def test_every_family_agrees(case: str, is_cut: bool, even: Recovered, tmp_path:
     assert_same_tokens(engine, loaded.tokenizer)
 
 
+def test_an_engine_that_is_asked_nothing_ends(even: Recovered, tmp_path: Path) -> None:
+    publish(even.source, even.adapter, tmp_path / "g", Form.GGUF, even.origin)
+    for _ in range(3):
+        LlamaCpp(tmp_path / "g" / "model.gguf")
+
+
 def test_a_text_becomes_the_same_tokens(uneven: Recovered, tmp_path: Path) -> None:
     publish(uneven.source, uneven.adapter, tmp_path / "g", Form.GGUF, uneven.origin)
     engine = LlamaCpp(tmp_path / "g" / "model.gguf")
@@ -215,7 +225,7 @@ def test_a_sliding_window_ends_the_context(tmp_path: Path) -> None:
 def test_a_sliding_window_is_said_in_the_card(even: Recovered, tmp_path: Path) -> None:
     model = MistralForCausalLM(MistralConfig(**SIZES, sliding_window=64))
     source = _written(model, tmp_path)
-    published(container.load(source), source, tmp_path / "gguf", even.origin)
+    written(container.load(source), source, tmp_path / "gguf", even.origin)
     assert "ends at its 64 tokens" in (tmp_path / "gguf" / "README.md").read_text()
 
 
@@ -270,7 +280,7 @@ def test_what_llama_cpp_would_compute_otherwise_is_refused(
 ) -> None:
     source = _written(make(), tmp_path)
     with pytest.raises(InvalidInput, match=r"config\.json") as caught:
-        published(container.load(source), source, tmp_path / "gguf", even.origin)
+        written(container.load(source), source, tmp_path / "gguf", even.origin)
     assert "--format merged" in caught.value.hint
     assert not (tmp_path / "gguf").exists()
 
