@@ -48,5 +48,11 @@ def _hidden(model: Any, batch: Batch) -> Tensor:
 
 
 def _cross_entropy(model: Any, hidden: Tensor, targets: Tensor, reduction: str = "sum") -> Tensor:
-    logits = model.get_output_embeddings()(hidden)
+    logits = _capped(model.get_output_embeddings()(hidden), model.config)
     return functional.cross_entropy(logits.float(), targets, reduction=reduction)
+
+
+def _capped(logits: Tensor, config: Any) -> Tensor:
+    """Bound the logits as Gemma 2's own forward pass does after the vocabulary projection."""
+    cap = getattr(config, "final_logit_softcapping", None)
+    return logits if cap is None else cap * torch.tanh(logits / cap)

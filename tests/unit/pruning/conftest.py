@@ -54,7 +54,13 @@ MODELS: dict[str, Callable[[], PreTrainedModel]] = {
     ),
     "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**SIZES)),
     "gemma2": lambda: Gemma2ForCausalLM(
-        Gemma2Config(**SIZES, sliding_window=8, query_pre_attn_scalar=5, attn_logit_softcapping=0.5)
+        Gemma2Config(
+            **SIZES,
+            sliding_window=8,
+            query_pre_attn_scalar=5,
+            attn_logit_softcapping=0.5,
+            final_logit_softcapping=0.05,
+        )
     ),
     "gemma3": lambda: Gemma3ForCausalLM(
         Gemma3TextConfig(

@@ -14,7 +14,7 @@ from pruning.profiling.gradients import Gradient, count_runs, measure_gradients,
 from rankspace.errors import InvalidInput
 from tuning.batches import collate
 from tuning.examples import Example
-from tuning.losses import summed_loss
+from tuning.losses import measured_loss, summed_loss, token_losses
 
 WINDOWS = torch.arange(96).view(4, 24) * 37 % 256
 MATRIX_BYTES = 4 * 32 * 32  # of the largest of the tiny models
@@ -49,6 +49,8 @@ def test_the_loss_is_that_of_fine_tuning(any_model: PreTrainedModel) -> None:
     batch = collate([Example(window, 1) for window in WINDOWS], torch.device("cpu"))
     tuned = summed_loss(any_model, batch).item() / len(batch.targets)
     assert next_token_loss(any_model, WINDOWS).item() == pytest.approx(tuned, rel=1e-6)
+    assert measured_loss(any_model, batch).item() / len(batch.targets) == pytest.approx(tuned)
+    assert token_losses(any_model, batch).mean().item() == pytest.approx(tuned)
 
 
 @pytest.mark.parametrize("limit", [1, 2 * MATRIX_BYTES, 5 * MATRIX_BYTES])
