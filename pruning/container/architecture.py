@@ -203,7 +203,8 @@ def positions(config: Mapping[str, Any]) -> int | None:
     if not _is_count(most):
         return None
     rotary = config.get("rope_scaling") or config.get("rope_parameters")
-    if not isinstance(rotary, Mapping):
+    # Gemma 3's 131072 is said after stretching, beside the factor that only some layers have.
+    if not isinstance(rotary, Mapping) or config.get("model_type") == "gemma3_text":
         return most
     factor = rotary.get("factor")
     if isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 <= factor < 1e6:

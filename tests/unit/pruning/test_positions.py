@@ -32,6 +32,14 @@ LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "original_max_position_embedding
             },
             131072,
         ),
+        (
+            {
+                "model_type": "gemma3_text",
+                "max_position_embeddings": 131072,
+                "rope_scaling": {"factor": 8.0, "rope_type": "linear"},
+            },
+            131072,
+        ),
         ({"max_position_embeddings": 512, "rope_scaling": {"factor": True}}, 512),
         ({"max_position_embeddings": 512, "rope_scaling": {"factor": 1e300}}, 512),
         ({"max_position_embeddings": 512, "rope_scaling": "x"}, 512),
