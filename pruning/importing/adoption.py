@@ -1,9 +1,13 @@
 """Adopting what other tools wrote: a container of it, and an account of what was there."""
 
+import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError
 
 from pruning.container.architecture import check_places
 from pruning.container.container import LoadedModel, load_contents, write
@@ -15,6 +19,7 @@ from pruning.importing.account import Account
 from pruning.importing.claim import check_claims
 from pruning.importing.recognition import read_account
 from pruning.importing.unpickling import find_pickle, unpickle
+from rankspace.errors import InvalidInput
 from rankspace.pruned_model import PrunedModel
 
 
@@ -47,9 +52,37 @@ def adopt(
     pickle = find_pickle(source) if trust_pickle else None
     if pickle is None:
         return _adopt(source, target, original)
-    with tempfile.TemporaryDirectory(prefix="rankadaptor-") as folder:
-        unpickle(pickle, Path(folder))
-        return _adopt(Path(folder), target, original, name=source.resolve().name)
+    with _draft(pickle, target) as draft:
+        return _adopt(draft, target, original, name=source.resolve().name)
+
+
+@contextmanager
+def _draft(pickle: Path, target: Path) -> Iterator[Path]:
+    """Yield a directory beside ``target``, where there is room for models, of what was pickled."""
+    place = target.absolute().parent
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        prefix = f".{target.absolute().name}.writing."
+        with ExitStack() as stack:
+            folder = tempfile.TemporaryDirectory(dir=place, prefix=prefix)
+            draft = Path(stack.enter_context(folder))
+            unpickle(pickle, draft)
+            kept = stack.pop_all()
+    except (OSError, SafetensorError) as error:
+        raise _no_room(place, pickle, error) from None
+    with kept:
+        yield draft
+
+
+def _no_room(place: Path, pickle: Path, error: Exception) -> InvalidInput:
+    there = next(folder for folder in (place, *place.parents) if folder.exists())
+    free, needed = shutil.disk_usage(there).free, pickle.stat().st_size
+    return InvalidInput(
+        "target",
+        str(place),
+        f"the weights of {pickle.name} could not be written there: {' '.join(str(error).split())}",
+        fix=f"two copies of up to {needed:,} bytes have to fit, and {free:,} are free",
+    )
 
 
 def _adopt(

@@ -5,18 +5,19 @@ alone, as FLAP's older ``pruned_model.pt``, is read the same way.
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import save_file
 
 from pruning.container.architecture import FAMILIES
 from pruning.container.contents import TOKENIZER, TOKENIZER_FILES
 from pruning.container.recognition import BESIDE, PICKLES
-from pruning.container.shapes import CONFIG
+from pruning.container.shapes import CONFIG, OUTPUT
 from pruning.container.weights import INDEX, SINGLE, locate
-from pruning.importing.inert import Inert, parameters, read_inert
+from pruning.importing.inert import Global, Inert, Malformed, View
+from pruning.importing.pickle_file import PickleFile, unread
 from rankspace.errors import InvalidContainer
 
 
@@ -28,60 +29,103 @@ def find_pickle(source: Path) -> Path | None:
     return locate(source, pickles[0].name) if len(pickles) == 1 else None
 
 
+MOST_DEPTH = 64
+"""Of modules within modules, and of lists within a config; of real ones, less than ten."""
+
+MOST_VALUES = 100_000
+
+
 def unpickle(pickle: Path, target: Path) -> None:
     """Write weights, config and tokenizer of ``pickle`` into the empty directory ``target``.
 
     Raises:
-        InvalidContainer: It holds no model, or one of a family that is not supported.
+        InvalidContainer: It holds no model, one of a family that is not supported, or is no file
+            that ``torch.save`` writes of one.
+        OSError: There is no place for it.
     """
-    document = read_inert(pickle)
-    parts = document if isinstance(document, dict) else {"model": document}
-    model = parts.get("model")
-    if not isinstance(model, Inert):
-        raise _other(pickle, type(model).__name__)
-    (target / CONFIG).write_text(json.dumps(_config(pickle, model)), encoding="utf-8")
-    state = dict(parameters(model))
-    if _is_tied(model):
-        state.pop("lm_head.weight", None)
-    save_file({name: t.detach().contiguous() for name, t in state.items()}, target / SINGLE)
+    file = PickleFile(pickle)
+    try:
+        parts = file.document if isinstance(file.document, dict) else {"model": file.document}
+        model = parts.get("model")
+        if not isinstance(model, Inert):
+            raise _other(pickle, type(model).__name__)
+        config = _config(pickle, model)
+        encoded = json.dumps(config).encode()
+        views = dict(_parameters(model, "", set()))
+        backend = _tokenizer(parts.get("tokenizer"))
+    except Malformed as error:
+        raise unread(pickle, error) from None
+    if config.get("tie_word_embeddings") is True:
+        views.pop(OUTPUT, None)
+    tensors = {name: tensor.contiguous() for name, tensor in file.tensors(views).items()}
+    (target / CONFIG).write_bytes(encoded)
+    save_file(tensors, target / SINGLE)
     for name in TOKENIZER_FILES:
         if (pickle.parent / name).exists():
             (target / name).write_bytes(locate(pickle.parent, name).read_bytes())
-    backend = _tokenizer(parts.get("tokenizer"))
     if backend is not None and not (target / TOKENIZER).exists():
         (target / TOKENIZER).write_bytes(backend)
 
 
+def _parameters(module: Inert, prefix: str, seen: set[int]) -> Iterator[tuple[str, View]]:
+    """Yield the parameters of a module and of all below it by name, as ``named_parameters``."""
+    if id(module) in seen or prefix.count(".") > MOST_DEPTH:
+        raise Malformed(f"the module {prefix[:100]!r} is in itself, in it twice, or too deep in it")
+    seen.add(id(module))
+    for name, view in _named(module, "_parameters").items():
+        if isinstance(view, View):
+            yield prefix + name, view
+        elif view is not None:
+            raise Malformed(f"{(prefix + name)[:100]!r} is no dense tensor of numbers in the file")
+    for name, child in _named(module, "_modules").items():
+        if isinstance(child, Inert):
+            yield from _parameters(child, f"{prefix}{name}.", seen)
+        elif child is not None:
+            raise Malformed(f"{(prefix + name)[:100]!r} is no module")
+
+
+def _state(thing: Inert) -> dict[Any, Any]:
+    return thing.state if type(thing.state) is dict else {}
+
+
+def _named(module: Inert, part: str) -> dict[str, Any]:
+    named = _state(module).get(part, {})
+    if type(named) is not dict or any(type(name) is not str for name in named):
+        raise Malformed(f"{part} of {module.name} is no dict of names")
+    return named
+
+
 def _config(pickle: Path, model: Inert) -> dict[str, Any]:
-    name, config = type(model).__name__, model.__dict__.get("config")
+    name, config = model.name.rpartition(".")[2], _state(model).get("config")
     if name not in FAMILIES or not isinstance(config, Inert):
         raise _other(pickle, name)
-    public = {key: _plain(value) for key, value in vars(config).items() if not key.startswith("_")}
-    for key in ("arguments", "transformers_version"):
-        public.pop(key, None)
+    values = [MOST_VALUES]
+    public = {
+        key: _plain(value, 0, values)
+        for key, value in _state(config).items()
+        if type(key) is str and not key.startswith("_") and key != "transformers_version"
+    }
     return {**public, "architectures": [name], "model_type": FAMILIES[name].model_type}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, depth: int, left: list[int]) -> Any:
     """A value of a config as JSON has it; objects have no effect on a stock model."""
-    if isinstance(value, torch.dtype):
-        return str(value).removeprefix("torch.")
+    left[0] -= 1
+    if depth > MOST_DEPTH or left[0] < 0:
+        raise Malformed("its config is in itself, too deep or too large")
+    if isinstance(value, Global):
+        return value.name.removeprefix("torch.")
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _plain(item, depth + 1, left) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_plain(item, depth + 1, left) for item in value]
     return value if isinstance(value, bool | int | float | str) else None
-
-
-def _is_tied(model: Inert) -> bool:
-    return vars(vars(model)["config"]).get("tie_word_embeddings") is True
 
 
 def _tokenizer(tokenizer: Any) -> bytes | None:
     """``tokenizer.json`` of a pickled fast tokenizer; a slow one holds none."""
-    backend = vars(tokenizer).get("_tokenizer") if isinstance(tokenizer, Inert) else None
-    state = vars(backend).get("state") if isinstance(backend, Inert) else None
-    return state if isinstance(state, bytes) else None
+    backend = _state(tokenizer).get("_tokenizer") if isinstance(tokenizer, Inert) else None
+    return backend.state if isinstance(backend, Inert) and type(backend.state) is bytes else None
 
 
 def _other(pickle: Path, found: str) -> InvalidContainer:
