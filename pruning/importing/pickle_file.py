@@ -120,6 +120,8 @@ class PickleFile:
                     raise Malformed(f"it lies on the same numbers as {owners[key]}")
                 owners[key] = name
                 found[name] = self._tensor(view, key)
+                if sum(tensor.nbytes for tensor in found.values()) > self.size:
+                    raise Malformed("with those before it, it is larger than the file")
             except Malformed as error:
                 raise unread(self.path, error, name) from None
         return found

@@ -23,9 +23,9 @@ def adopt(
         bool,
         typer.Option(
             "--trust-pickle",
-            help="Read LLM-Pruner's pytorch_model.bin, as data: no class or function that it names "
-            "is called, so that code in it does not run. It does not protect from faults of "
-            "torch's own reader, nor from a file larger than the memory.",
+            help="Read LLM-Pruner's pytorch_model.bin, as data: no name in it is looked up and "
+            "nothing called, so that code in it does not run. It does not protect from faults of "
+            "Python's readers of zip files and pickles, nor from a pickle that fills the memory.",
         ),
     ] = False,
     json_: Json = False,
