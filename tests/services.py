@@ -27,6 +27,13 @@ from tests.waiting import wait_for
 
 MAX_CONNECTIONS = 200
 
+IN_MEMORY = Path("/dev/shm")
+ROOM = 2 << 30
+"""Bytes that must be free there: containers often have 64 MB, and a database of a test takes 8."""
+
+FILE_COPY_SINCE = 150_000
+"""The PostgreSQL that may be told how to copy a database; those before it copy files anyway."""
+
 FOR_ITSELF: Mapping[str, str] = MappingProxyType(
     {
         "autovacuum": "off",
@@ -59,8 +66,11 @@ class Server:
     environment: Mapping[str, str] = {}
     """What it finds in its environment besides everything here."""
 
+    folder: Path | None = None
+    """Where its directory is made; in that for temporary files if None."""
+
     def __init__(self) -> None:
-        self.home = Path(tempfile.mkdtemp(prefix="rankadaptor-test-"))
+        self.home = Path(tempfile.mkdtemp(prefix="rankadaptor-test-", dir=self.folder))
         self.home.chmod(0o700)
         if user := self.user.get("user"):
             os.chown(self.home, user, user)
@@ -110,8 +120,9 @@ class Postgres(Server):
     """PostgreSQL on a free port of this machine; trusts whoever connects.
 
     Args:
-        syncs: Whether it waits for the disk, as one in earnest does. What it wrote outlives its
-            own end without.
+        syncs: Whether it waits for the disk, as one in earnest does. Without, what it wrote
+            outlives its own end, and lies in memory where there is room: to make the files of a
+            database on a disk takes ten times the processor time of all else in copying one.
         environment: What it finds in its environment besides everything here.
     """
 
@@ -122,6 +133,7 @@ class Postgres(Server):
         self.environment = environment
         self._programs = _postgres_programs()
         self.user = _nobody()
+        self.folder = None if syncs else _memory()
         super().__init__()
         initdb = [str(self._programs / "initdb"), "-D", str(self.home / "db"), "-U", "postgres"]
         options = ["-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]
@@ -151,8 +163,15 @@ class Postgres(Server):
 
     def create(self, database: str, template: str = "template1") -> str:
         """Make an empty database, or a copy; return its address."""
-        self.execute(f'CREATE DATABASE "{database}" TEMPLATE "{template}"')
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            copying = self._copying(connection.info.server_version)
+            statement = f'CREATE DATABASE "{database}" TEMPLATE "{template}"{copying}'
+            connection.execute(statement.encode())
         return self.url(database)
+
+    def _copying(self, version: int) -> str:
+        """File by file where nothing is synced: a quarter of the work of a copy through the log."""
+        return " STRATEGY FILE_COPY" if not self._syncs and version >= FILE_COPY_SINCE else ""
 
     def drop(self, database: str) -> None:
         self.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
@@ -220,6 +239,13 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _memory() -> Path | None:
+    """A folder in memory with room for databases of tests; None where there is none."""
+    if not IN_MEMORY.is_dir() or not os.access(IN_MEMORY, os.W_OK):
+        return None
+    return IN_MEMORY if shutil.disk_usage(IN_MEMORY).free >= ROOM else None
 
 
 def _nobody() -> Mapping[str, Any]:
