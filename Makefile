@@ -44,8 +44,9 @@ demo: $(STAMP)   ## Run the whole product on real input, in minutes
 	@$(BIN)/rankadaptor demo
 
 # One process more than cores: the tests of real servers wait much of their time.
+# Bytecode is kept whatever the environment says: the tests start hundreds of Python processes.
 test: $(STAMP)   ## Run every test, on all cores
-	@$(BIN)/pytest -q -n "$$($(PYTHON) -c 'import os; print(os.cpu_count() + 1)')" --dist loadscope
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -q -n "$$($(PYTHON) -c 'import os; print(os.cpu_count() + 1)')" --dist loadscope
 
 check: $(STAMP)  ## Format, lint, types, layering and the quick unit and contract tests
 	@$(MAKE) --no-print-directory --jobs=4 lint types layers quick
