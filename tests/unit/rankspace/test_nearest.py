@@ -28,6 +28,7 @@ class Counted(difflib.SequenceMatcher[str]):
 
     def set_seq1(self, a: Any) -> None:
         self.lengths.append(len(a))
+        self.compared = a
         super().set_seq1(a)
 
     def set_seq2(self, b: Any) -> None:
@@ -35,7 +36,7 @@ class Counted(difflib.SequenceMatcher[str]):
         super().set_seq2(b)
 
     def ratio(self) -> float:
-        self.matched.append(str(self.a))
+        self.matched.append(self.compared)
         return super().ratio()
 
 
