@@ -1,6 +1,5 @@
 """Errors become HTTP in this one place: class to status, and the one form of an error body."""
 
-import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,12 +26,9 @@ from starlette.routing import Match, Route
 from rankspace import errors
 from rankspace.wire import encode
 from service.storage.database_file import DatabaseLost
+from service.web.tarrying import Tarrying
 
 log = structlog.get_logger(__name__)
-
-TARRY_SECONDS = 1.0
-"""How long a caller who should come back later waits for that answer, no less than for any other:
-one who does not heed it would ask again at once, and each answer costs what another's does."""
 
 STATUS: Mapping[type[errors.RankspaceError], int] = MappingProxyType(
     {
@@ -90,6 +86,7 @@ def install(app: FastAPI, routers: Sequence[APIRouter]) -> None:
 
     On the event loop: a refusal must not wait for a thread when there are too many requests.
     """
+    app.state.tarrying = Tarrying()
     app.state.routes = [route for router in routers for route in router.routes]
     app.add_exception_handler(errors.RankspaceError, _expected)
     app.add_exception_handler(RequestValidationError, _invalid_parameter)
@@ -104,10 +101,10 @@ def install(app: FastAPI, routers: Sequence[APIRouter]) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-async def _expected(_request: Request, error: Exception) -> JSONResponse:
+async def _expected(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.RankspaceError)
     if isinstance(error, errors.TooManyRequests):
-        await asyncio.sleep(TARRY_SECONDS)
+        await request.app.state.tarrying.wait(error.detail)
     return answer(error)
 
 
