@@ -37,6 +37,10 @@ TIDY_SECONDS = 30.0
 CONNECTIONS = 8
 """To the database; each study that is planned takes up to three, each look one."""
 
+NICE = 5
+"""Where processors are short, heartbeats of other people's workers go before planning: it has a
+third of what another process has, of a processor that both want."""
+
 FIRST = "1000"
 """Where memory runs out, this process is to end and not the one that keeps the leases."""
 
@@ -95,6 +99,7 @@ def _serve(life: Connection, ends: list[Connection]) -> None:
     settings, looking = life.recv()
     logs.configure(settings, "planning")
     use_few_arenas()
+    os.nice(NICE)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(FIRST, encoding="ascii")
     lines = _Lines()

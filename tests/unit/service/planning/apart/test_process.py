@@ -26,7 +26,7 @@ from rankspace.errors import (
 )
 from service.insights.making import looking
 from service.planning.apart import life
-from service.planning.apart.child import _portable
+from service.planning.apart.child import NICE, _portable
 from service.planning.apart.life import LOOKS
 from service.planning.apart.process import MOST_ENDS, PlanningProcess
 from service.planning.study_results import Planned
@@ -401,3 +401,9 @@ def test_an_error_that_cannot_be_sent_is_told() -> None:
     there = _portable(Odd(threading.Lock(), None))
     assert isinstance(there, RuntimeError)
     assert "Odd: odd" in str(there)
+
+
+def test_heartbeats_go_before_planning_where_processors_are_short(apart: Service) -> None:
+    _submitted(apart)
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    wait_for(lambda: os.getpriority(os.PRIO_PROCESS, _pid(apart)) == min(own + NICE, 19))
