@@ -5,7 +5,6 @@ from collections import Counter
 
 import pytest
 
-from service.web import tarrying
 from service.web.tarrying import AT_ONCE, LEAST_SECONDS, MOST_SECONDS, Tarrying
 
 
@@ -24,7 +23,7 @@ def _held(monkeypatch: pytest.MonkeyPatch, *refusals: str) -> tuple[Tarrying, li
     async def run() -> None:
         await asyncio.gather(*map(waiting.wait, refusals))
 
-    monkeypatch.setattr(tarrying.asyncio, "sleep", sleep)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
     asyncio.run(run())
     return waiting, held
 
