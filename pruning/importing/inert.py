@@ -18,14 +18,14 @@ class Malformed(ValueError):
     """The file is not what ``torch.save`` writes of a model; the message says in which way."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Global:
     """A name, where a pickle would import what bears it."""
 
     name: str
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Inert:
     """Stands for an object of a class that is not looked for: what it was given, no methods."""
 
@@ -34,7 +34,7 @@ class Inert:
     state: Any = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Storage:
     """Where the numbers of tensors lie: the record ``data/KEY`` of the file, and their type."""
 
@@ -42,7 +42,7 @@ class Storage:
     key: Any
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class View:
     """A tensor before it is one: unchecked numbers of how it lies in its storage."""
 
@@ -50,6 +50,10 @@ class View:
     offset: Any
     size: Any
     stride: Any
+
+
+SMALL = 2**31
+"""Integers below may be keys; Python hashes all multiples of 2**61 - 1 to the same place."""
 
 
 def names_in(program: bytes) -> list[str]:
@@ -65,7 +69,7 @@ def read_inert(program: bytes) -> Any:
         Malformed: It has instructions that ``torch.save`` does not write.
         Exception: It ends early, or takes from an empty stack.
     """
-    machine = _Machine()
+    machine = _Machine(len(program))
     for op, argument, _ in pickletools.genops(program):
         if op.name == "STOP":
             return machine.stack.pop()
@@ -74,7 +78,14 @@ def read_inert(program: bytes) -> Any:
 
 
 class _Machine:
-    def __init__(self) -> None:
+    """Carries out instructions.
+
+    Args:
+        room: Bytes of all texts that are encoded; torch writes each one once.
+    """
+
+    def __init__(self, room: int) -> None:
+        self.room = room
         self.stack: list[Any] = []
         self.marked: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
@@ -141,7 +152,11 @@ class _Machine:
 
     def call(self, _argument: Any) -> None:
         arguments, called = self.stack.pop(), self.stack.pop()
-        self.stack.append(_made(called, arguments))
+        made = _made(called, arguments)
+        self.room -= len(made) if type(made) is bytes else 0
+        if self.room < 0:
+            raise Malformed("it encodes a text more than once")
+        self.stack.append(made)
 
     def build(self, _argument: Any) -> None:
         state, made = self.stack.pop(), self.stack[-1]
@@ -193,9 +208,9 @@ def _dotted(argument: Any) -> str:
 
 
 def _key(key: Any) -> Any:
-    """A key that can be hashed without going deep: nested tuples would exhaust Python's stack."""
-    parts = key if type(key) is tuple else (key,)
-    if any(type(part) in {tuple, list, dict} for part in parts):
+    """A key that is hashed at once, and to a place of its own: long tuples and ints are not."""
+    is_plain = type(key) in {str, float, bool, type(None)}
+    if not is_plain and not (type(key) is int and abs(key) < SMALL):
         raise Malformed("a key of a dict in it is no plain value")
     return key
 
@@ -209,7 +224,9 @@ def _made(called: Any, arguments: Any) -> Any:
             return {}
         case "_codecs.encode", (str() as text, "latin1"):
             return text.encode("latin1")
-        case "torch._utils._rebuild_tensor_v2", (Storage() as storage, offset, size, stride, *_):
+        case "torch._utils._rebuild_tensor_v2", (Storage() as storage, offset, size, stride, *more):
+            if len(more) > 2 and more[2]:
+                raise Malformed("a tensor in it is negated or conjugated")
             return View(storage, offset, size, stride)
         case (
             "torch._utils._rebuild_parameter" | "torch._utils._rebuild_parameter_with_state",

@@ -68,8 +68,8 @@ DTYPES = {
     "torch.DoubleStorage": torch.float64,
 }
 LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-MOST_PROGRAM = 512_000_000
-"""Bytes of the pickle itself, without numbers; of a model they are a few millions."""
+MOST_PROGRAM = 64_000_000
+"""Bytes of the pickle itself, without numbers; of a model and its tokenizer, some millions."""
 
 
 class PickleFile:
@@ -112,15 +112,18 @@ class PickleFile:
             InvalidContainer: One does not lie within its record, or on one that is another's.
         """
         found: dict[str, torch.Tensor] = {}
-        owners: dict[str, str] = {}
+        owners: dict[int, str] = {}
+        room = self.size
         for name, view in views.items():
             try:
                 key = _key(view.storage)
-                if key in owners:
-                    raise Malformed(f"it lies on the same numbers as {owners[key]}")
-                owners[key] = name
+                start, _ = self._record(f"data/{key}")
+                if start in owners:
+                    raise Malformed(f"it lies on the same numbers as {owners[start]}")
+                owners[start] = name
                 found[name] = self._tensor(view, key)
-                if sum(tensor.nbytes for tensor in found.values()) > self.size:
+                room -= found[name].nbytes
+                if room < 0:
                     raise Malformed("with those before it, it is larger than the file")
             except Malformed as error:
                 raise unread(self.path, error, name) from None
@@ -166,7 +169,7 @@ class PickleFile:
             raise Malformed(f"it has no plain record {name!r}")
         at = entry.header_offset
         head = self._bytes[at : at + 30]
-        if len(head) < 30 or head[:4] != b"PK\x03\x04":
+        if at < 0 or len(head) < 30 or head[:4] != b"PK\x03\x04":
             raise Malformed(f"its record {name!r} is not where it is said to be")
         lengths = int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
         start = at + 30 + lengths

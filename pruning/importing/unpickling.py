@@ -14,9 +14,9 @@ from safetensors.torch import save_file
 from pruning.container.architecture import FAMILIES
 from pruning.container.contents import TOKENIZER, TOKENIZER_FILES
 from pruning.container.recognition import BESIDE, PICKLES
-from pruning.container.shapes import CONFIG, OUTPUT
+from pruning.container.shapes import CONFIG, EMBEDDING, OUTPUT
 from pruning.container.weights import INDEX, SINGLE, locate
-from pruning.importing.inert import Global, Inert, Malformed, View
+from pruning.importing.inert import Global, Inert, Malformed, Storage, View
 from pruning.importing.pickle_file import PickleFile, unread
 from rankspace.errors import InvalidContainer
 
@@ -32,7 +32,11 @@ def find_pickle(source: Path) -> Path | None:
 MOST_DEPTH = 64
 """Of modules within modules, and of lists within a config; of real ones, less than ten."""
 
-MOST_VALUES = 100_000
+MOST_CONFIG = 1_000_000
+"""Values and characters of a config; of real ones, some thousands."""
+
+MOST_NAME = 200
+"""Characters of a parameter's or a module's own name."""
 
 
 def unpickle(pickle: Path, target: Path) -> None:
@@ -53,13 +57,16 @@ def unpickle(pickle: Path, target: Path) -> None:
         encoded = json.dumps(config).encode()
         views = dict(_parameters(model, "", set()))
         backend = _tokenizer(parts.get("tokenizer"))
-    except Malformed as error:
+        if config.get("tie_word_embeddings") is True:
+            _untie(views)
+    except (Malformed, ValueError, RecursionError) as error:
         raise unread(pickle, error) from None
-    if config.get("tie_word_embeddings") is True:
-        views.pop(OUTPUT, None)
     tensors = {name: tensor.contiguous() for name, tensor in file.tensors(views).items()}
     (target / CONFIG).write_bytes(encoded)
-    save_file(tensors, target / SINGLE)
+    try:
+        save_file(tensors, target / SINGLE)
+    except RuntimeError as error:  # records that overlap: two tensors in the same bytes
+        raise unread(pickle, error) from None
     for name in TOKENIZER_FILES:
         if (pickle.parent / name).exists():
             (target / name).write_bytes(locate(pickle.parent, name).read_bytes())
@@ -84,22 +91,42 @@ def _parameters(module: Inert, prefix: str, seen: set[int]) -> Iterator[tuple[st
             raise Malformed(f"{(prefix + name)[:100]!r} is no module")
 
 
+def _untie(views: dict[str, View]) -> None:
+    """Leave out the second name of a table that is in the file once."""
+    output, table = views.get(OUTPUT), views.get(EMBEDDING)
+    if output is None:
+        return
+    if table is None or _place(output) != _place(table):
+        raise Malformed(f"its config ties {OUTPUT!r} to {EMBEDDING!r}, which is another tensor")
+    del views[OUTPUT]
+
+
+def _place(view: View) -> tuple[Any, ...]:
+    key = view.storage.key if isinstance(view.storage, Storage) else None
+    return key, view.offset, view.size, view.stride
+
+
 def _state(thing: Inert) -> dict[Any, Any]:
     return thing.state if type(thing.state) is dict else {}
 
 
 def _named(module: Inert, part: str) -> dict[str, Any]:
     named = _state(module).get(part, {})
-    if type(named) is not dict or any(type(name) is not str for name in named):
-        raise Malformed(f"{part} of {module.name} is no dict of names")
+    if type(named) is not dict or not all(map(_is_name, named)):
+        raise Malformed(f"{part} of {module.name[:100]} is no dict of names")
     return named
+
+
+def _is_name(name: Any) -> bool:
+    """As torch has it; a point would make it another module's, a lone surrogate is no text."""
+    return type(name) is str and len(name) <= MOST_NAME and name.isprintable() and "." not in name
 
 
 def _config(pickle: Path, model: Inert) -> dict[str, Any]:
     name, config = model.name.rpartition(".")[2], _state(model).get("config")
     if name not in FAMILIES or not isinstance(config, Inert):
         raise _other(pickle, name)
-    values = [MOST_VALUES]
+    values = [MOST_CONFIG]
     public = {
         key: _plain(value, 0, values)
         for key, value in _state(config).items()
@@ -110,13 +137,16 @@ def _config(pickle: Path, model: Inert) -> dict[str, Any]:
 
 def _plain(value: Any, depth: int, left: list[int]) -> Any:
     """A value of a config as JSON has it; objects have no effect on a stock model."""
-    left[0] -= 1
+    left[0] -= 1 + (len(value) if isinstance(value, str) else 0)
     if depth > MOST_DEPTH or left[0] < 0:
         raise Malformed("its config is in itself, too deep or too large")
     if isinstance(value, Global):
         return value.name.removeprefix("torch.")
     if isinstance(value, dict):
-        return {str(key): _plain(item, depth + 1, left) for key, item in value.items()}
+        return {
+            _plain(str(key), depth + 1, left): _plain(item, depth + 1, left)
+            for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
         return [_plain(item, depth + 1, left) for item in value]
     return value if isinstance(value, bool | int | float | str) else None

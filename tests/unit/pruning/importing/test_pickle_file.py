@@ -93,6 +93,7 @@ def weight(**changed: Any) -> bytes:
 
 
 META = call("torch._utils._rebuild_meta_tensor_no_storage", name("torch.float32"), b")", b")")
+LONG = text("x" * 1000)
 DEEP = b"]" * 5000 + b"a" * 4999
 MALFORMED = {
     "NUL in a name": name("evil\0.name"),
@@ -115,6 +116,30 @@ MALFORMED = {
     "before its record": weight(at=-1),
     "another record": weight(key=text("../../etc/passwd")),
     "whole numbers": weight(kind="LongStorage"),
+    "a text encoded often": b"]"
+    + LONG
+    + b"q\x02a"
+    + (name("_codecs.encode") + b"h\x02" + text("latin1") + b"\x86Ra") * 50,
+    "a text often in a config": model(
+        WEIGHT, told=config(text("a"), b"](" + LONG + b"q\x02" + b"h\x02" * 1000 + b"e")
+    ),
+    "a key that is a call": model(WEIGHT, told=config(text("a"), table(MESH, b"N"))),
+    "a key that is a tuple": table(row(number(1), number(2)), b"N"),
+    "a key that is long": table(b"\x8a\x09" + (2**61 - 1).to_bytes(9, "little"), b"N"),
+    "a name of a lone surrogate": model(table(b"X\x03\0\0\0\xed\xa0\x80", tensor())),
+    "a name with a point": model(table(text("a.w"), tensor())),
+    "a name without end": model(table(LONG, tensor())),
+    "tied to nothing": model(
+        WEIGHT,
+        modules=table(
+            text("lm_head"),
+            made("torch.nn.Linear", table(text("_parameters"), table(text("weight"), tensor()))),
+        ),
+        told=config(text("tie_word_embeddings"), b"\x88"),
+    ),
+    "a negated tensor": model(
+        table(text("w"), tensor()[:-2] + table(text("neg"), b"\x88") + b"tR")
+    ),
     "an empty stack": b"RRR",
     "an extension": b"\x82\x01",
     "the call of a value": text("a") + b")R",
