@@ -12,7 +12,7 @@ import redis as client
 
 from bench.chaos.crew import Crew
 from bench.chaos.site import LEASE_SECONDS, Site
-from rankspace import queue_names
+from rankspace.lease import queue_names
 from tests.fault_proxy import FAULTS
 from tests.waiting import wait_for
 

@@ -18,8 +18,8 @@ from redis.exceptions import ResponseError
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from rankspace import queue_names
 from rankspace.errors import InvalidInput
+from rankspace.lease import queue_names
 from service.storage.db import Database
 from service.storage.tables import ModelRow, StudyRow, TrialRow
 from service.trials.repository import IS_CLAIMABLE

@@ -10,8 +10,8 @@ import structlog
 
 from rankspace.errors import CannotOpen, LeaseLost, Quarantined, RankspaceError, Unreachable
 from rankspace.lease import ADAPTER_FILES, Action, Assignment, Capabilities
+from rankspace.lease.queue_names import served
 from rankspace.observation import Measurement
-from rankspace.queue_names import served
 from tuning import memory
 from tuning.training import OnStep
 from worker.lease.drain import Drain, Drained

@@ -13,8 +13,8 @@ import pytest
 import redis as client
 from structlog.testing import capture_logs
 
-from rankspace import queue_names
 from rankspace.errors import InvalidInput
+from rankspace.lease import queue_names
 from service.app import create_app
 from service.signals import hints
 from service.signals.hints import Hints
