@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from perfmodel.additive.setup import Setup
 from perfmodel.additive.survey import Hearing
 from perfmodel.arrays import Floats
 from rankspace import Context, Observation, RankVector, SearchSpace
+from rankspace.cached import cached_property
 from rankspace.errors import InvalidInput
 from rankspace.observation import Surveyed, Taught
 from rankspace.study import StrategyName

@@ -4,9 +4,9 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import pairwise
 
+from rankspace.cached import cached_property
 from rankspace.errors import BudgetTooSmall, InvalidInput
 from rankspace.rank_vector import RankVector
 from rankspace.wire import LATER

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 from bench.house.source import Module, imported
+from rankspace.cached import cached_property
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from bench.house.lengths import function_lengths
+from rankspace.cached import cached_property
 
 
 @dataclass(frozen=True)

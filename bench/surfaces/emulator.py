@@ -9,7 +9,6 @@ ones under a weak prior (analytic gradient); the noise is that of the recorded r
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
@@ -21,6 +20,7 @@ from perfmodel.meta.curve import is_on_budget
 from perfmodel.meta.finished import FinishedStudy
 from perfmodel.meta.repeats import repeat_noise
 from rankspace import RankVector, SearchSpace
+from rankspace.cached import cached_property
 
 LOG_VARIANCE_SD = 1.5
 """Of a layer's log variance around the common one, before the scores say otherwise."""

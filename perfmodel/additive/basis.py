@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from perfmodel.additive.curves import WEIGHTS, Curves
 from perfmodel.additive.hierarchy import Hierarchy
 from perfmodel.arrays import Floats, Integers
 from rankspace import RankVector, SearchSpace
+from rankspace.cached import cached_property
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,12 @@
 """The basis of saturating curves every utility is a mixture of."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from perfmodel.arrays import Floats, Integers
 from rankspace import SearchSpace
+from rankspace.cached import cached_property
 
 SCALES = (0.4, 1.2, 3.6)
 """Ranks at which the curves have won 63 % of what they can, in units of the affordable mean rank:

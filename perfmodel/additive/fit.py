@@ -7,7 +7,6 @@ one step of expectation maximisation for the scales and the noise, and goes on f
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from perfmodel.additive.noise import SLOPE_DOUBT, NoiseModel, least_variance
 from perfmodel.additive.scales import Scales
 from perfmodel.arrays import Floats
 from rankspace import Observation
+from rankspace.cached import cached_property
 
 STEPS = 4
 """Steps of expectation maximisation per fit."""

@@ -7,12 +7,12 @@ Source: Rasmussen & Williams (2006), section 2.1; sampling by Matheron's rule, W
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from scipy.linalg import LinAlgError, lapack
 
 from perfmodel.arrays import Floats
+from rankspace.cached import cached_property
 
 
 @dataclass(frozen=True)

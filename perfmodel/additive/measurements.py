@@ -9,7 +9,6 @@ met once has no effect that could be told from its trial's noise: such trials sh
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from perfmodel.additive.noise import NoiseModel
 from perfmodel.additive.standard import ALIKE, Standard
 from perfmodel.arrays import Flags, Floats, Integers
 from rankspace import Observation
+from rankspace.cached import cached_property
 
 SEEDS_TOLD_APART = 32
 """Seeds with a column of their own; those of each further one count as trials alone on theirs."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from perfmodel.additive.measurements import PART
 from perfmodel.additive.noise import INFORMATION, NoiseEstimate
 from perfmodel.arrays import Floats
 from rankspace import Observation, RankVector
+from rankspace.cached import cached_property
 
 EAGER = 64
 """Scores up to which each one is followed by a refit."""

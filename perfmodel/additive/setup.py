@@ -1,7 +1,6 @@
 """Setup: what follows from the search space and the plan alone, before any score."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 from perfmodel.additive.basis import Basis
 from perfmodel.additive.belief import Belief
@@ -9,6 +8,7 @@ from perfmodel.additive.design import design, design_size, is_taught
 from perfmodel.allocation.knapsack import Allocator
 from perfmodel.allocation.lattice import Lattice
 from rankspace import RankVector, SearchSpace
+from rankspace.cached import cached_property
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from perfmodel.evidence.looks import Look
 from perfmodel.evidence.rates import rates_found
 from perfmodel.evidence.scores import Run, Scores, missing, paired
 from rankspace import Comparison, RankVector, SearchSpace, Verdict
+from rankspace.cached import cached_property
 from rankspace.errors import TrialFailed
 from rankspace.front import Checked, Finding, Promise
 from rankspace.study import Verify

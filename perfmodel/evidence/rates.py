@@ -9,10 +9,10 @@ a gain that is the same everywhere, with at most 5 % (Bonferroni).
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from scipy import special
 
+from rankspace.cached import cached_property
 from rankspace.verdict import RatePoint, Rates
 
 SURE = 0.95

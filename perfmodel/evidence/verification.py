@@ -10,7 +10,6 @@ Everything is a function of the finished trials, so it can be asked again at any
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from perfmodel.evidence.judging import Chosen, Judging
 from perfmodel.evidence.looks import Look, error_after, looks_at
 from perfmodel.evidence.scores import Run, Scored, Scores, missing, paired, scores_of
 from rankspace import RankVector, SearchSpace, Verdict
+from rankspace.cached import cached_property
 from rankspace.front import Checked
 from rankspace.study import Verify
 

@@ -7,12 +7,12 @@ command line, start without it.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from perfmodel.arrays import Floats
+from rankspace.cached import cached_property
 from rankspace.errors import InvalidInput
 
 

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from bench.proposers.problems.noise import TrialNoise
 from bench.proposers.problems.optimum import climb, levels_of, optimum
 from perfmodel.arrays import Integers
 from rankspace import RankVector, SearchSpace
+from rankspace.cached import cached_property
 
 LED = 2
 """Answers from which the optimum is searched as well."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from perfmodel.strategies.climbing.process import Process
 from perfmodel.strategies.gp import improvement
 from perfmodel.strategies.observed import contenders
 from rankspace import RankVector
+from rankspace.cached import cached_property
 
 PARENTS = 4
 """Trials at which a search begins, the best predicted."""
