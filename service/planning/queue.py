@@ -29,6 +29,9 @@ ASKERS = 1_000
 PROJECTS = 10_000
 """Studies whose project is remembered."""
 
+LAST = 3
+"""Results of a study whose workers are remembered."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Slice:
@@ -85,6 +88,7 @@ class PlanningQueue:
         self._projects: dict[str, str] = {}
         self._turns = Turns()
         self._asked: OrderedDict[str, dict[str, Future[None]]] = OrderedDict()
+        self._bringers: dict[str, tuple[str, ...]] = {}
         self._threads: list[threading.Thread] = []
         self._closed = False
 
@@ -116,12 +120,25 @@ class PlanningQueue:
             asked = self._asked.get(worker, {})
             return {study: future for study, future in asked.items() if not future.done()}
 
+    def is_shared(self, studies: Iterable[str]) -> bool:
+        """Whether several workers in turn bring the results of one of ``studies``.
+
+        So the last three tell, of which no two in a row are from one: a worker that was started
+        anew, by another name, is still the only one.
+        """
+        with self._changed:
+            last = [self._bringers.get(study, ()) for study in studies]
+        return any(len(three) == LAST and three[0] != three[1] != three[2] for three in last)
+
     def _remember(self, worker: str, study: str) -> None:
         earlier = self._asked.pop(worker, {})
         asked = {name: future for name, future in earlier.items() if not future.done()}
         self._asked[worker] = {**asked, study: self._waiting[study]}
         while len(self._asked) > ASKERS:
             self._asked.popitem(last=False)
+        if len(self._bringers) >= PROJECTS:
+            self._bringers.clear()
+        self._bringers[study] = (*self._bringers.get(study, ()), worker)[-LAST:]
 
     def ask_all(self) -> tuple[Future[None], ...]:
         """Have every study carried on that goes on by itself."""

@@ -25,6 +25,11 @@ from service.web.threads import Threads, in_thread, threaded
 
 COURTESY_SECONDS = 0.1
 """How long a claim waits for planning that others caused."""
+
+SHARED_SECONDS = 0.5
+"""How long a claim waits for the plans of its own results, where other workers bring results of the
+same study: on theirs hangs as much which trial is next."""
+
 HOLDERS = (Role.ADMIN, Role.WORKER)
 Spoken = TypeVar("Spoken", Claim, Heartbeat, Report, Release)
 
@@ -59,8 +64,9 @@ async def claim_trial(
     """Lease the next trial, waiting up to ``wait`` seconds for one; 204 when there is none.
 
     First it waits for the planning that its own results caused, as far as that may change which
-    trial is next, so that one worker always gets the same trials; and a moment for what else is
-    planned of the next one's study, so that most offers know most results.
+    trial is next, so that one worker always gets the same trials, and half a second where several
+    share a study; and a moment for what else is planned of the next one's study, so that most
+    offers know most results.
     """
     check_protocol(claim)
     await in_thread(_admit, runtime, caller, claim)
@@ -87,6 +93,8 @@ async def _settled(runtime: Runtime, caller: Caller, claim: Claim) -> float:
         if not choice.hangs_on:
             await settle(planning.under_way(choice.study), COURTESY_SECONDS)
             break
+        if planning.is_shared(choice.hangs_on):
+            patience = min(patience, SHARED_SECONDS)
         patience = await settle([own[study] for study in choice.hangs_on], patience)
     return patience
 

@@ -15,6 +15,7 @@ from service.leases.choosing import UNLEARNED, Choice, NextTrial, PlannedStudy, 
 from service.planning import planner, queue
 from service.planning.plan import Plan
 from service.planning.snapshot import Snapshot
+from service.web.routers import leases
 from tests.unit.service.driver import Service, score
 from tests.waiting import wait_for
 
@@ -145,6 +146,33 @@ def _hold(service: Service, monkeypatch: pytest.MonkeyPatch, held: str) -> threa
     monkeypatch.setattr(planner, "PLANNERS", MappingProxyType(dict.fromkeys(real, late)))
     monkeypatch.setattr(queue, "PATIENCE_SECONDS", 4 * ANSWER_SECONDS)
     return go_on
+
+
+@pytest.mark.slow
+def test_where_several_share_a_study_a_claim_waits_but_a_moment_for_its_own_plan(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one worker it would wait until the test goes on."""
+    monkeypatch.setattr(leases, "SHARED_SECONDS", 0.05)
+    study, workers = service.submit(search=LONG), ("one", "other", "one", "other")
+    held = {worker: service.claim(worker) for worker in workers[:2]}
+    for worker in workers[:-1]:
+        service.report(held[worker], score(held[worker]), worker=worker)
+        held[worker] = service.claim(worker)
+    planning = service.app.state.runtime.planning
+    wait(planning.under_way())
+    trials = service.get(f"/v1/studies/{study}/trials")["items"]
+    offered = [trial["id"] for trial in trials if trial["state"] == "queued"]
+    go_on = _hold(service, monkeypatch, held=study)
+    go_on.clear()
+    service.report(held["other"], score(held["other"]), worker="other")
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            given = pool.submit(service.claim, "other").result(ANSWER_SECONDS / 2)
+        finally:
+            go_on.set()
+    assert planning.is_shared([study])
+    assert given["trial_id"] in offered
 
 
 @pytest.mark.slow

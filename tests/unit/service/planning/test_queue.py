@@ -264,3 +264,27 @@ def test_closing_waits_for_nobody_who_does_not_end(planner: Scripted, queue: Pla
     assert planner.stopped
     assert wait([waiting, queue.ask("a/z")], SECONDS).not_done == set()
     assert planner.slices == ["a/x"]
+
+
+@pytest.mark.parametrize(
+    ("bringers", "shared"),
+    [
+        ("a", False),
+        ("aaaa", False),
+        ("aab", False),
+        ("aabb", False),  # it was started anew, by another name
+        ("aba", True),
+        ("abc", True),
+        ("aabcc", False),
+        ("abab", True),
+    ],
+)
+def test_a_study_is_shared_whose_last_results_came_from_several_in_turn(
+    queue: PlanningQueue, bringers: str, shared: bool
+) -> None:
+    queue.ask("p/other", "z")
+    for worker in bringers:
+        queue.ask("p/study", worker)
+        queue.ask("p/study")  # nobody's result
+    assert queue.is_shared(["p/study"]) == queue.is_shared(["gone", "p/study"]) == shared
+    assert not queue.is_shared(["p/other", "gone"])
