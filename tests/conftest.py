@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+import structlog
 from xdist.scheduler import LoadScopeScheduling
 
 for library in ("OPENBLAS", "OMP", "MKL"):
@@ -44,6 +45,16 @@ def pytest_collection_finish() -> None:
     """Have the collector look at what tests make, not at millions of objects that stay anyway."""
     gc.freeze()
     gc.enable()
+
+
+def pytest_runtest_setup() -> None:
+    """Log as if nothing had been set up yet, whatever the test before did, and plainly.
+
+    Left alone, structlog draws every local of every frame: ten seconds for one of SQLAlchemy.
+    """
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.reset_defaults()
+    structlog.configure(processors=[structlog.processors.add_log_level, plain])
 
 
 def pytest_unconfigure() -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from service.storage import schema
 from service.storage.db import Database
@@ -25,13 +24,6 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with start(directory).client:
         pass
     return directory
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _plain_traces() -> None:
-    """Left alone, structlog draws every local of every frame: ten seconds for one of SQLAlchemy."""
-    trace = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-    structlog.configure(processors=[structlog.processors.add_log_level, trace])
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 import torch
 
 from tests.unit.tiny_llama import (  # noqa: F401  # fixtures
@@ -27,14 +26,6 @@ from worker.trial.evaluation import Evaluator
 @pytest.fixture(scope="session")
 def evaluator() -> Evaluator:
     return Evaluator(torch.device("cpu"))
-
-
-@pytest.fixture(autouse=True)
-def _plain_logs() -> Iterator[None]:
-    """What logs elsewhere in this process goes on as it did: structlog's own traces are slow."""
-    before = structlog.get_config()
-    yield
-    structlog.configure(**before)
 
 
 @pytest.fixture
