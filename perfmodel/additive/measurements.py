@@ -109,8 +109,14 @@ class Measurements:
     def parts(self) -> Iterator[tuple[slice, "Measurements"]]:
         """The trials piece by piece, each a regression like this one, with its place in it."""
         for begin in range(0, len(self.seen), PART):
-            place = slice(begin, begin + PART)
-            yield place, replace(self, seen=self.seen[place])
+            yield (place := slice(begin, begin + PART)), self._part(place)
+
+    def _part(self, place: slice) -> "Measurements":
+        """Knows what is kept of every trial: to tell it again takes longer than to fit a few."""
+        part = replace(self, seen=self.seen[place])
+        for name in ("indicator_columns", "alone", "levels", "targets"):
+            vars(part)[name] = getattr(self, name)[place]
+        return part
 
     def feature_parts(self) -> Iterator[Floats]:
         """``features``, piece by piece."""
