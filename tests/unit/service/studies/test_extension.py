@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from perfmodel.evidence.comparison import compare
 from perfmodel.evidence.fresh_seeds import FreshSeeds
+from perfmodel.evidence.looks import error_after, plan_looks
 from rankspace.study import CHOOSING_SEEDS, StudyState
 from service.planning.replay import replay
 from service.studies.extension import MOST
@@ -148,17 +150,23 @@ def test_what_extends_nothing_is_refused_and_changes_nothing(
 
 
 @DONE
-def test_a_study_is_not_extended_for_ever(service: Service) -> None:
+def test_a_study_is_not_extended_for_ever(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.studies.extension.MOST", 2)
     identity = service.only_study()
-    for _ in range(MOST):
+    for _ in range(2):
         assert _extend(service, identity, {"seeds": 3}).status_code == 200
         service.work()
     answer = _extend(service, identity, {"seeds": 3})
     assert answer.status_code == 409
-    assert f"extended {MOST} times" in answer.json()["detail"]
-    verdict = service.get(f"/v1/studies/{identity}/verdict")
-    assert verdict["extensions"] == MOST
-    assert verdict["versus_uniform"]["ci_high"] < 1e9
+    assert "extended 2 times" in answer.json()["detail"]
+    assert service.get(f"/v1/studies/{identity}/verdict")["extensions"] == 2
+
+
+def test_the_last_extension_on_as_few_seeds_as_may_be_still_has_an_interval() -> None:
+    (look,) = plan_looks(3, 3, error_after(MOST))
+    assert compare([0.03, 0.04, 0.05], look.confidence).ci_high < 10.0
 
 
 def test_used_up_gpu_hours_allow_no_more_trials_but_fresh_seeds(service: Service) -> None:
