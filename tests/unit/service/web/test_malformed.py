@@ -23,6 +23,9 @@ ROUTES = (
     *("GET /livez", "GET /readyz", "GET /login", "GET /v1/openapi.json", "GET /static/page.css"),
     *("POST /login", "POST /logout", "POST /v1/workers/join", *KEYED),
 )
+STRANGERS = tuple(one for one in ROUTES if one not in ("GET /studies/st_x", "POST /v1/login-codes"))
+"""Without a key those two come as far as "GET /" and "POST /v1/studies"."""
+
 HEADERS = (
     *("Origin", "Host", "Referer", "Cookie", "Sec-Fetch-Site", "Content-Length", "Authorization"),
     *("Content-Type", "Transfer-Encoding", "Expect", "Upgrade", "X-Forwarded-For", "Last-Event-ID"),
@@ -95,7 +98,7 @@ def _with_a_key(served: Served) -> dict[str, bytes]:
 def test_a_header_may_hold_anything(
     served: Served, faults: list[Any], header: str, has_key: bool
 ) -> None:
-    for route, value in itertools.product(KEYED if has_key else ROUTES, VALUES):
+    for route, value in itertools.product(KEYED if has_key else STRANGERS, VALUES):
         headers = {"Host": b"localhost", **(_with_a_key(served) if has_key else {})}
         if route.startswith("POST") and header != "Transfer-Encoding":
             headers["Content-Length"] = b"6"
