@@ -20,7 +20,16 @@ from service.storage.sole_server import sole_server
 BUSY_MILLISECONDS = 10_000
 
 CACHE_KIBIBYTES = 256
-"""Of each of SQLite's connections, which are many; the file itself is in the system's cache."""
+"""Of each connection to SQLite, which are many; the file itself is in the system's cache."""
+
+PRAGMAS: dict[str, str | int] = {
+    "journal_mode": "WAL",
+    "busy_timeout": BUSY_MILLISECONDS,
+    "foreign_keys": "ON",
+    "synchronous": "FULL",
+    "cache_size": -CACHE_KIBIBYTES,
+}
+"""Of each of SQLite's connections."""
 
 SPARE = 5
 """Connections beyond those of requests: planning and housekeeping must not starve."""
@@ -241,14 +250,8 @@ def _reader(engine: Engine) -> Engine:
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # the driver must not begin transactions by itself
-    for pragma in (
-        "journal_mode=WAL",
-        f"busy_timeout={BUSY_MILLISECONDS}",
-        "foreign_keys=ON",
-        "synchronous=FULL",
-        f"cache_size=-{CACHE_KIBIBYTES}",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
+    for name, value in PRAGMAS.items():
+        connection.execute(f"PRAGMA {name}={value}")
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.storage import schema
+from service.storage import db, schema
 from service.storage.db import Database
 from tests.services import Missing, Postgres, Redis, skip_or_fail
 from tests.unit.service.beginnings import BEGINNINGS
@@ -24,6 +24,13 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with start(directory).client:
         pass
     return directory
+
+
+@pytest.fixture(autouse=True)
+def _unsynced(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have SQLite wait for no disk: the machine does not stop in the middle of a test."""
+    if request.node.get_closest_marker("synced") is None:
+        monkeypatch.setitem(db.PRAGMAS, "synchronous", "OFF")
 
 
 @pytest.fixture(scope="session")

@@ -260,6 +260,7 @@ def test_a_database_of_a_newer_program_is_refused(database: Database) -> None:
     database.close()
 
 
+@pytest.mark.synced
 def test_sqlite_is_set_up_for_durability(database: Database) -> None:
     with database.engine.connect() as connection:
         read = {
