@@ -11,6 +11,8 @@ from transformers import PreTrainedTokenizerFast
 from tuning import long_text
 from tuning.long_text import tokens_of
 
+pytestmark = pytest.mark.slow
+
 PIECE, OVERLAP = 8000, 2048
 SAMPLES = {
     "prose": "",

@@ -41,6 +41,8 @@ from tests.unit.pruning.publishing.conftest import Recovered
 from tests.unit.pruning.publishing.llama_cpp import LlamaCpp
 from tests.unit.pruning.publishing.test_vocabulary import byte_level
 
+pytestmark = pytest.mark.slow
+
 GGUFReader: Any = pytest.importorskip("gguf", reason="pip install 'rankadaptor[gguf]'").GGUFReader
 
 PROMPT = list(range(5, 35))

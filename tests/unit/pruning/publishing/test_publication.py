@@ -19,6 +19,8 @@ from rankspace.errors import InvalidContainer, InvalidInput
 from rankspace.lease import CONFIG, WEIGHTS
 from tests.unit.pruning.publishing.conftest import Recovered, logits_of
 
+pytestmark = pytest.mark.slow
+
 NEAR = 2e-4
 
 

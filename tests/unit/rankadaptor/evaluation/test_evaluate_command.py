@@ -15,6 +15,8 @@ from rankspace.lease import NOTE
 from tests.unit.rankadaptor.test_cli import run
 from tuning.peft_back_end import PeftBackEnd
 
+pytestmark = pytest.mark.slow
+
 ROWS = [
     {"context": "the cat sat on the", "choices": ["mat", "under the tree", "dog"], "answer": 0},
     {"context": "a dog", "choices": ["ran", "mat"], "answer": 1},

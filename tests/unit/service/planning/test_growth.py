@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine, event
 
 from tests.unit.service.driver import ON_SQLITE, Service, score
+
+pytestmark = pytest.mark.slow
 
 GROWING = ("trials", "attempts", "observations", "events")
 """Tables with a row or more for every trial."""

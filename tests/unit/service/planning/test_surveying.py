@@ -19,6 +19,8 @@ from service.storage.clock import Now
 from service.storage.tables import WorkerRow
 from tests.unit.service.driver import ON_BOTH, Service, holding, measurement, score, study
 
+pytestmark = pytest.mark.slow
+
 STEPS, VECTORS = 10, 12
 SURVEY = {"steps": STEPS, "vectors": VECTORS}
 
@@ -67,7 +69,6 @@ def learned(service: Service, identity: str) -> StudyResults:
 
 
 @ON_BOTH
-@pytest.mark.slow
 def test_a_study_surveys_searches_and_ends_as_any_other(service: Service) -> None:
     identity = submit(service)
     assert view(service, identity)["state"] == "surveying"

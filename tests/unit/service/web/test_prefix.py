@@ -15,6 +15,8 @@ from rankspace.errors import InvalidInput
 from tests.unit.service.driver import model, settings, study
 from tests.unit.service.web.socket_server import Served, serving
 
+pytestmark = pytest.mark.slow
+
 PREFIX = "/lab/rankadaptor"
 LINK = re.compile(r'(?:href|src|action|data-stream|data-login)="([^"]*)"')
 PASSED_ON = ("authorization", "cookie", "content-type", "origin")
