@@ -46,7 +46,8 @@ class OptunaStudy:
         trial = self._study.ask(self._distributions)
         for number in range(first, trial.number + 1):
             self._study.tell(number, state=TrialState.FAIL)
-        return tuple(int(trial.params[name]) for name in self._distributions)
+        asked = trial.params  # a copy of all of them, whenever one is looked up
+        return tuple(int(asked[name]) for name in self._distributions)
 
     def _add(self, point: Point, state: TrialState, score: float | None) -> None:
         self._study.add_trial(
