@@ -90,7 +90,7 @@ def _run(home: Path, away: float) -> dict[str, float]:
     replica.start()
     workers: list[multiprocessing.process.BaseProcess] = []
     try:
-        wait_for(replica.is_ready, 60)
+        wait_for(replica.is_ready, 60, pause_seconds=0.1)
         workers += _workers(replica, home, away)
         database = Database(f"sqlite:///{home / 'rankadaptor.sqlite'}", connections=2)
         wait_for(lambda: _count(database)["claimed"] == len(workers), 60)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import redis as client
 
 from bench.chaos.crew import Crew
-from bench.chaos.site import LEASE_SECONDS, Site
+from bench.chaos.site import LEASE_SECONDS, PAUSE_SECONDS, Site
 from rankspace.lease import queue_names
 from tests.fault_proxy import FAULTS
 from tests.waiting import wait_for
@@ -110,7 +110,7 @@ class Faults:
         def again() -> None:
             time.sleep(AWAY_SECONDS)
             replica.start()
-            wait_for(replica.is_ready, 90)
+            wait_for(replica.is_ready, 90, pause_seconds=PAUSE_SECONDS)
 
         self._in_background(again)
 

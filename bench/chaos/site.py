@@ -18,10 +18,13 @@ import httpx
 from bench.chaos.clocks import Clock, build
 from bench.family import resident_mebibytes
 from tests.fault_proxy import FaultProxy
-from tests.services import Postgres, Redis, free_port
+from tests.services import Postgres, Redis, free_port, is_ready
 from tests.waiting import wait_for
 
 LEASE_SECONDS = 3.0
+PAUSE_SECONDS = 0.1
+"""Between two questions whether a replica is ready."""
+
 SERVE = "from service.server import run; from service.settings import Settings; run(Settings())"
 LAST = 300
 """Characters at the end of a line that tell its error."""
@@ -79,10 +82,7 @@ class Replica:
 
     def is_ready(self) -> bool:
         self.start()  # what supervises a service does the same
-        try:
-            return httpx.get(f"http://127.0.0.1:{self.port}/readyz", timeout=2).status_code == 200
-        except httpx.TransportError:
-            return False
+        return is_ready(self.port)
 
     def resident_mebibytes(self) -> float:
         assert self.process is not None
@@ -129,7 +129,7 @@ class Site:
 
     def wait_until_ready(self) -> None:
         for replica in self.replicas:
-            wait_for(replica.is_ready, 60)
+            wait_for(replica.is_ready, 60, pause_seconds=PAUSE_SECONDS)
 
 
 @contextmanager
@@ -158,7 +158,7 @@ def site(home: Path, kind: Kind, tree: Path, *, proxies: int, sets_clocks: bool)
         found = Site(home, url, postgres, redis, replicas, clocks if postgres else mine)
         stack.callback(_stop, found)
         replicas[0].start()
-        wait_for(replicas[0].is_ready, 60)
+        wait_for(replicas[0].is_ready, 60, pause_seconds=PAUSE_SECONDS)
         for replica in replicas[1:]:
             replica.start()
         found.wait_until_ready()

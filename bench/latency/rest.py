@@ -191,7 +191,7 @@ def _environment() -> dict[str, str]:
 def _await(url: str, process: "subprocess.Popen[bytes]") -> None:
     while process.poll() is None:
         try:
-            if httpx.get(f"{url}/readyz").is_success:
+            if httpx.get(f"{url}/readyz", verify=False).is_success:
                 return
         except httpx.TransportError:
             pass

@@ -20,7 +20,7 @@ import pytest
 
 from rankspace.study import ACTIVE
 from tests.integration import forked
-from tests.services import free_port
+from tests.services import free_port, is_ready
 from tests.unit.service.driver import holding, measurement, model, score, study
 from tests.waiting import wait_for
 
@@ -78,13 +78,7 @@ class Process:
 
     def start(self) -> None:
         self.running = forked.start(partial(forked.program, SERVE), self._environment, self.log)
-        wait_for(self._is_ready, pause_seconds=0.1)
-
-    def _is_ready(self) -> bool:
-        try:
-            return httpx.get(f"http://127.0.0.1:{self.port}/readyz").status_code == 200
-        except httpx.TransportError:
-            return False
+        wait_for(lambda: is_ready(self.port), pause_seconds=0.1)
 
     def stop(self, how: signal.Signals) -> None:
         assert self.running.pid is not None
