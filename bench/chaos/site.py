@@ -25,7 +25,13 @@ LEASE_SECONDS = 3.0
 PAUSE_SECONDS = 0.1
 """Between two questions whether a replica is ready."""
 
-SERVE = "from service.server import run; from service.settings import Settings; run(Settings())"
+SERVE = """
+from service.allocation import nothing_collected
+with nothing_collected():
+    from service.server import run
+    from service.settings import Settings
+run(Settings())
+"""
 LAST = 300
 """Characters at the end of a line that tell its error."""
 

@@ -31,8 +31,11 @@ def serve(
     ] = None,
 ) -> None:
     """Start the service; every option is also a variable, RANKADAPTOR_HOST and so on."""
-    from service.server import run
-    from service.settings import Settings
+    from service.allocation import nothing_collected
+
+    with nothing_collected():
+        from service.server import run
+        from service.settings import Settings
 
     given: dict[str, Any] = {
         "host": host,

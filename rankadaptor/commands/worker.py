@@ -33,8 +33,11 @@ def worker(
     ] = None,
 ) -> None:
     """Run trials until told to stop; one process per GPU."""
-    from worker.run import run
-    from worker.settings import Settings
+    from service.allocation import nothing_collected
+
+    with nothing_collected():
+        from worker.run import run
+        from worker.settings import Settings
 
     given: dict[str, Any] = {
         "url": url,

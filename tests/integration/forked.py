@@ -13,15 +13,12 @@ from pathlib import Path
 
 from rankadaptor import cli
 
-IMPORTED = ["bench.chaos.crew", "service.server", "worker.run", __name__]
-"""By the one process that all are forked from, also those of the chaos run."""
-
 _FORKS = multiprocessing.get_context("forkserver")
 
 
 def import_once() -> None:
     """Start what all are forked from; who comes later cannot tell it to import less."""
-    _FORKS.set_forkserver_preload(IMPORTED)
+    _FORKS.set_forkserver_preload(["tests.integration.preloaded"])
     forkserver.ensure_running()
 
 

@@ -1,6 +1,6 @@
 """What the planning process runs: a StudyPlanner that answers on lines until its parent is gone.
 
-``python -m service.planning.apart.child LIFE LINE...``, descriptors of sockets; ``Life`` alone
+``python -m service.planning.apart LIFE LINE...``, descriptors of sockets; ``Life`` alone
 starts it. Settings come over the first, so that no secret stands in a list of processes.
 """
 
@@ -132,7 +132,3 @@ def main() -> None:
     """Answer until the parent has gone, however much is under way then."""
     life, *ends = (Connection(int(descriptor)) for descriptor in sys.argv[1:])
     _to_the_end(partial(_serve, life, ends))
-
-
-if __name__ == "__main__":
-    main()

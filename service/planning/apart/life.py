@@ -20,7 +20,7 @@ LOOKS = 2
 TOLD, RAISED, DONE = "told", "raised", "done"
 """What a message of the process is: of what was done meanwhile, or the last one."""
 
-PROGRAM = ("-P", "-m", "service.planning.apart.child")
+PROGRAM = ("-P", "-m", "service.planning.apart")
 """What it runs, with what this process may import."""
 
 BLOCKED = frozenset({signal.SIGINT, signal.SIGTERM})
