@@ -237,6 +237,7 @@ def test_looks_that_end_the_process_are_refused_and_cost_no_study(
     monkeypatch.setattr(process, "MOST_ENDS", ENDS)
     identity = _submitted(apart)
     answers = [_refused(apart, identity) for _ in range(ENDS)]
+    assert all("has ended" in one for one in answers)
     while "has ended" in answers[-1]:  # not charged: the study was planned beside it
         answers.append(_refused(apart, identity))
         assert len(answers) < 3 * ENDS
