@@ -9,8 +9,9 @@ import yaml
 
 from rankadaptor.strict_yaml import UnreadableYaml, read_yaml
 from rankspace.errors import InvalidInput, UnreadableInput
+from rankspace.evaluation.recovery_metric import field_of
 from rankspace.presets.paper import check_given
-from rankspace.study import PRIORS, Search, Study
+from rankspace.study import PRIORS, Recover, Search, Study
 from rankspace.wire import decode, encode
 from tuning.reading.hub import check_cached, is_address
 
@@ -19,7 +20,7 @@ _MODEL, _TRAIN, _PRIOR = "model", "recipe.data.train", "search.prior"
 
 
 def read_study(file: Path) -> Study:
-    """Read and check ``file``; ``model``, ``recipe.data.train`` and a prior get absolute paths.
+    """Read and check ``file``; paths of the model, data, metrics and a prior become absolute.
 
     Links in them stay: where they lead is each machine's own affair.
 
@@ -31,12 +32,13 @@ def read_study(file: Path) -> Study:
     check_given(document)
     study = decode(Study, document)
     base = _home_of(file)
-    data = replace(study.recipe.data, train=_data(base, study.recipe.data.train))
+    data = replace(study.recipe.data, train=_data(base, study.recipe.data.train, _TRAIN))
     return replace(
         study,
         model=_existing(base, study.model, _MODEL),
         recipe=replace(study.recipe, data=data),
         search=_with_prior(base, study.search),
+        recover=_with_metrics(base, study.recover),
     )
 
 
@@ -70,12 +72,20 @@ def _with_prior(base: Path, search: Search) -> Search:
     return replace(search, prior=_existing(base, prior, _PRIOR))
 
 
-def _data(base: Path, train: str) -> str:
+def _with_metrics(base: Path, recover: Recover) -> Recover:
+    found = (
+        metric.at(_data(base, metric.path, field_of(index, metric)))
+        for index, metric in enumerate(recover.metrics)
+    )
+    return replace(recover, metrics=tuple(found))
+
+
+def _data(base: Path, path: str, field: str) -> str:
     """A file's absolute path; an address on the hub stays one, once the file is in the cache."""
-    if is_address(train):
-        check_cached(_TRAIN, train)
-        return train
-    return _existing(base, train, _TRAIN)
+    if is_address(path):
+        check_cached(field, path)
+        return path
+    return _existing(base, path, field)
 
 
 def _existing(base: Path, path: str, field: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from rankspace.data_shape import SHAPES, ShapeName
 from rankspace.errors import InvalidInput
+from rankspace.evaluation.metric_score import MetricScore
 from rankspace.rank_vector import MOST_RANK, RankVector
 from rankspace.wire import LATER
 
@@ -161,6 +162,7 @@ class Measurement:
             from workers of before.
         texts: The loss by text, where the assignment asks for it.
         scores: Of a survey, one for each vector that was to be scored, in that order.
+        metrics: Of a recovery, one for each metric that was asked for, in that order.
     """
 
     score: float
@@ -175,6 +177,7 @@ class Measurement:
     data: DataCounts | None = field(default=None, metadata=LATER)
     texts: TextLosses | None = field(default=None, metadata=LATER)
     scores: tuple[float, ...] = field(default=(), metadata=LATER)
+    metrics: tuple[MetricScore, ...] = field(default=(), metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)

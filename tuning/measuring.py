@@ -56,18 +56,21 @@ def text_losses(model: Any, examples: Sequence[Example], device: torch.device) -
         return found
 
     found = _measured(model, examples, device, by_example)
-    groups = _groups(examples)
-    losses = tuple(math.fsum(found[id(example)] for example in group) for group in groups)
-    texts = TextLosses(losses, tuple(sum(e.targets for e in group) for group in groups))
+    grouped = groups(examples, MOST_TEXTS)
+    losses = tuple(math.fsum(found[id(example)] for example in group) for group in grouped)
+    texts = TextLosses(losses, tuple(sum(e.targets for e in group) for group in grouped))
     _finite(texts.mean, examples)
     return texts
 
 
-def _groups(examples: Sequence[Example]) -> list[Sequence[Example]]:
-    """Groups of as many examples each, in the order given, which is the same for all trials."""
-    count = min(len(examples), MOST_TEXTS)
-    ends = [len(examples) * at // count for at in range(count + 1)]
-    return [examples[begin:end] for begin, end in pairwise(ends)]
+def groups(items: Sequence[T], most: int) -> list[Sequence[T]]:
+    """Return ``most`` groups of as many items each, in the order given, the same for all trials.
+
+    Of fewer items, at least one, each is a group.
+    """
+    count = min(len(items), most)
+    ends = [len(items) * at // count for at in range(count + 1)]
+    return [items[begin:end] for begin, end in pairwise(ends)]
 
 
 def _finite(loss: float, examples: Sequence[Example]) -> float:

@@ -35,6 +35,15 @@ def _rows(kind: type, prefix: str) -> Iterator[str]:
         else:
             cells = (f"`{name}`", _type(hint), _default(field), told.get(field.name, ""))
             yield f"| {' | '.join(cells)} |\n"
+            if (of := _group_of(hint)) is not None:
+                yield from _rows(of, f"{name}[].")
+
+
+def _group_of(hint: Any) -> type | None:
+    """The class of a list of groups; None of any other type."""
+    options = get_args(hint)
+    is_list = getattr(hint, "__origin__", None) is tuple
+    return options[0] if is_list and dataclasses.is_dataclass(options[0]) else None
 
 
 def _type(hint: Any) -> str:
@@ -44,7 +53,7 @@ def _type(hint: Any) -> str:
     if options and all(isinstance(option, str) for option in options):
         return " or ".join(f"`{option}`" for option in options)
     if getattr(hint, "__origin__", None) is tuple:
-        return f"list of {_type(options[0])}"
+        return f"list of {'groups' if _group_of(hint) else _type(options[0])}"
     if len(options) == 2 and getattr(hint, "__origin__", None) is not None:
         return f"{_type(options[0])} → {_type(options[1])}"
     if options:

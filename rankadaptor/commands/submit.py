@@ -16,6 +16,7 @@ from rankadaptor.study_file import read_study
 from rankspace import Context, PrunedModel, SearchSpace, Study
 from rankspace.context import context_of
 from rankspace.errors import InvalidInput
+from rankspace.evaluation.recovery_metric import RecoveryMetric, field_of
 from rankspace.granularity import search_space
 from rankspace.presets.paper import expanded, sentence
 from rankspace.recipe import Inputs
@@ -85,7 +86,7 @@ def _looked_into(study: Study) -> tuple[Study, PrunedModel]:
     with err.status("looking at model and data"):
         found = inspect(study)
     err.print(_found(study, found.dataset))
-    return replace(study, inputs=found.inputs), found.model
+    return _stated(study, found.inputs, found.metrics), found.model
 
 
 def _described(study: Study) -> tuple[Study, PrunedModel]:
@@ -101,8 +102,18 @@ def _described(study: Study) -> tuple[Study, PrunedModel]:
     field = "recipe.data.train"
     found = Inputs(FileHashes().of(field, str(located(field, study.recipe.data.train))))
     inputs = study.inputs.confirmed(found)
+    hashes = FileHashes()
+    metrics = tuple(
+        one.confirmed(name, hashes.of(name, str(located(name, one.path))))
+        for name, one in ((field_of(i, one), one) for i, one in enumerate(study.recover.metrics))
+    )
     err.print("tokenizer, data and weights are not looked into: pip install '.[worker]'")
-    return replace(study, inputs=inputs), description_of(hashed(contents))
+    return _stated(study, inputs, metrics), description_of(hashed(contents))
+
+
+def _stated(study: Study, inputs: Inputs, metrics: tuple[RecoveryMetric, ...]) -> Study:
+    """The study with what its files are."""
+    return replace(study, inputs=inputs, recover=replace(study.recover, metrics=metrics))
 
 
 def _found(study: Study, dataset: "Dataset | None") -> Text:
@@ -145,10 +156,24 @@ def _after(study: Study) -> str:
     random = "as many of random vectors, " if verify.random_control else ""
     then = f"\nthen {random}{judged} or more trials of {short} steps to verify, and {_whole(study)}"
     if verify.at == "trial":
-        return f"{then} once"
+        return f"{then} once{_evaluated(study)}"
     pairs = 2 * verify.recipe_seeds
     both = f"winner and uniform on {verify.recipe_seeds} seeds"
-    return f"{then} {pairs} times: {both}{_worth(study, pairs)}"
+    return f"{then} {pairs} times: {both}{_worth(study, pairs)}{_evaluated(study)}"
+
+
+def _evaluated(study: Study) -> str:
+    """What the recovered models are evaluated on, and which are not there to compare with."""
+    titles = [metric.title for metric in study.recover.metrics]
+    if not titles:
+        return ""
+    alone = ""
+    if study.verify.at == "trial":
+        alone = (
+            "; uniform ranks are not recovered beside the winner, and nothing is compared: "
+            "verify.at: recipe does both"
+        )
+    return f"\nevaluated after each recovery: {'; '.join(titles)}{alone}"
 
 
 def _whole(study: Study) -> str:

@@ -10,14 +10,9 @@ from pruning.container.contents import Contents
 from pruning.container.tokenizer import read_tokenizer
 from rankadaptor.evaluation.naming import distinct
 from rankspace.errors import InvalidInput
+from rankspace.evaluation.recovery_metric import PUBLISHED_WINDOW
 from tuning.evaluation.encoding import EncodedTask, encode_task
-from tuning.evaluation.perplexity import (
-    PUBLISHED_WINDOW,
-    TokenStream,
-    check_whole,
-    check_window,
-    read_tokens,
-)
+from tuning.evaluation.perplexity import TokenStream, check_whole, check_window, read_tokens
 from tuning.evaluation.task import Task, bare_name, files_left, read_task, task_files
 from tuning.evaluation.text_form import FIELD as TEXT_FIELD
 from tuning.evaluation.text_form import TextForm, named_text, read_form

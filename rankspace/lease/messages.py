@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Literal
 
 from rankspace.errors import InvalidInput
+from rankspace.evaluation.recovery_metric import RecoveryMetric
 from rankspace.observation import Measurement
 from rankspace.rank_vector import RankVector
 from rankspace.recipe import Inputs, Recipe
@@ -17,10 +18,11 @@ from rankspace.search_space import Layer
 from rankspace.trial import Purpose, Split
 from rankspace.wire import LATER
 
-PROTOCOL = 6
+PROTOCOL = 7
 """Version of the lease protocol: 2 has capabilities in claims, 3 the inputs in assignments and
 the data's counts in reports, 4 the losses by text where an assignment asks for them, 5 surveys,
-6 the formats ``completion`` and ``chat``, and in the data's counts their shape."""
+6 the formats ``completion`` and ``chat``, and in the data's counts their shape, 7 the metrics of
+recovered models."""
 
 LEAST_PROTOCOL = 1
 """Oldest version the service still understands, so that workers follow later."""
@@ -37,6 +39,10 @@ SURVEYS_SINCE = 5
 FORMATS_SINCE = 6
 """First version whose workers know every format of data; those before refuse an assignment with
 another than ``OLD_FORMATS``, and are given none."""
+
+METRICS_SINCE = 7
+"""First version whose workers evaluate what they recovered; those before refuse an assignment with
+metrics, and are given no trial of a study that asks for some."""
 
 MAX_ARCHITECTURES = 50
 MAX_TOKEN = 2**63 - 1
@@ -141,6 +147,7 @@ class Assignment:
         texts: Whether the loss is wanted by text, too.
         survey: What to train and score instead of the one vector, which is the largest one then;
             None for every other trial.
+        metrics: What to evaluate the recovered model on.
     """
 
     trial_id: int
@@ -163,6 +170,7 @@ class Assignment:
     inputs: Inputs = field(default_factory=Inputs)
     texts: bool = field(default=False, metadata=LATER)
     survey: SurveyOrder | None = field(default=None, metadata=LATER)
+    metrics: tuple[RecoveryMetric, ...] = field(default=(), metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from rankspace.errors import InvalidInput
+from rankspace.evaluation.recovery_metric import RecoveryMetric, check_metrics
 from rankspace.recipe import Inputs, Recipe
 from rankspace.study.bounds import (
     MAX_FRESH_SEEDS,
@@ -25,15 +26,19 @@ class Recover:
     Attributes:
         epochs: Passes over the training data.
         steps: Optimiser steps instead of epochs.
+        metrics: Perplexities and tasks that every recovered model is evaluated on, at most 8, each
+            a group of ``perplexity`` or ``task``, and ``form``, ``window``, ``limit``.
     """
 
     epochs: int = 2
     steps: int | None = None
+    metrics: tuple[RecoveryMetric, ...] = field(default=(), metadata=LATER)
 
     def __post_init__(self) -> None:
         within(1, MAX_STEPS, "epochs", self.epochs)
         if self.steps is not None:
             within(1, MAX_STEPS, "steps", self.steps)
+        check_metrics(self.metrics)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ def assignment(session: Session, trial: TrialRow, settings: Settings) -> Assignm
         inputs=measured_on(session, trial.study_id, study.inputs),
         texts=trial.split == Split.FINAL and trial.purpose in _judging(study),
         survey=_survey(space, trial) if trial.purpose == Purpose.SURVEY else None,
+        metrics=study.recover.metrics if trial.purpose == Purpose.RECOVER else (),
     )
 
 

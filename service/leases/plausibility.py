@@ -1,11 +1,14 @@
 """Plausibility: whether a measurement can be that of the trial it is reported for."""
 
 import math
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from rankspace import Measurement
 from rankspace.errors import InvalidInput
+from rankspace.evaluation.metric_score import LONGEST_FAILURE, MOST_GROUPS, MetricScore
+from rankspace.evaluation.recovery_metric import MOST_DOCUMENTS, RecoveryMetric
 from rankspace.observation import MOST_NATS, MOST_TEXTS, DataCounts, TextLosses, is_loss
 from rankspace.wire import encode
 
@@ -35,12 +38,14 @@ class Bounds:
         steps: Those assigned; 0 for whole epochs, whose steps only the worker can count.
         seconds: Since the claim, by the database's clock.
         scores: How many vectors a survey was to score; 0 for any other trial.
+        metrics: What a recovered model was to be evaluated on.
     """
 
     parameters: int
     steps: int
     seconds: float
     scores: int = 0
+    metrics: tuple[RecoveryMetric, ...] = ()
 
     def check(self, measured: Measurement) -> None:
         """Refuse what cannot be.
@@ -60,6 +65,7 @@ class Bounds:
             _check_data(measured.data)
         if measured.texts is not None:
             _check_texts(measured.texts, measured.loss)
+        self._check_metrics(measured)
         self._check_seconds(measured)
 
     def _check_parameters(self, measured: Measurement) -> None:
@@ -87,6 +93,14 @@ class Bounds:
                 field, fix = f"{SCORE}{index}]", "report the trial as failed"
                 raise ImplausibleMeasurement(field, score, problem, fix=fix)
 
+    def _check_metrics(self, measured: Measurement) -> None:
+        count = len(measured.metrics)
+        if count != len(self.metrics):
+            problem, fix = f"must be {len(self.metrics)}", "send one for each that was asked for"
+            raise ImplausibleMeasurement("measurement.metrics", count, problem, fix=fix)
+        for at, (asked, told) in enumerate(zip(self.metrics, measured.metrics, strict=True)):
+            MetricBounds(f"measurement.metrics[{at}]", asked).check(told)
+
     def _check_seconds(self, measured: Measurement) -> None:
         slack = SLACK_SECONDS + SLACK_SHARE * self.seconds
         for phase, spent in measured.seconds.items():
@@ -96,6 +110,61 @@ class Bounds:
                     f"{SECONDS}{phase}", spent, problem, fix="mend the clock"
                 )
 
+
+@dataclass(frozen=True, slots=True)
+class MetricBounds:
+    """What may be told of one metric that a recovered model was evaluated on.
+
+    Attributes:
+        field: That tells it.
+        asked: The metric.
+    """
+
+    field: str
+    asked: RecoveryMetric
+
+    def check(self, told: MetricScore) -> None:
+        """Refuse what cannot be.
+
+        Raises:
+            ImplausibleMeasurement: Names the field.
+        """
+        is_text = told.name == "perplexity"
+        self._require(is_text == (self.asked.task is None), "name", told.name)
+        self._require(bool(_SHA256.fullmatch(told.file)), "file", told.file)
+        self._require(self.asked.sha256 in (None, told.file), "file", told.file)
+        self._require(len(told.failure) <= LONGEST_FAILURE, "failure", len(told.failure))
+        for name in ("total", "dropped", "cut", "control"):
+            value = getattr(told, name)
+            self._require(0 <= value <= MOST_COUNTED, name, value)
+        self._check_groups(told)
+        for at, (total, count) in enumerate(zip(told.sums, told.counts, strict=True)):
+            is_right = is_loss(total / count) if is_text else total in range(count + 1)
+            self._require(is_right, f"sums[{at}]", total)
+        for at, total in enumerate(told.margins):
+            self._require(abs(total) <= MOST_NATS * told.counts[at], f"margins[{at}]", total)
+
+    def _check_groups(self, told: MetricScore) -> None:
+        """As many groups everywhere, and none where it could not be measured."""
+        groups, margins = len(told.counts), len(told.counts) if self.asked.task else 0
+        self._require(
+            groups <= MOST_GROUPS and (groups == 0) == bool(told.failure), "counts", groups
+        )
+        self._require(len(told.sums) == groups, "sums", len(told.sums))
+        self._require(len(told.margins) == margins, "margins", len(told.margins))
+        for at, count in enumerate(told.counts):
+            self._require(1 <= count <= MOST_DOCUMENTS, f"counts[{at}]", count)
+        if groups:
+            most = min(self.asked.limit or MOST_DOCUMENTS, told.total)
+            self._require(told.documents == most, "counts", told.documents)
+
+    def _require(self, holds: bool, name: str, value: object) -> None:
+        if not holds:
+            problem, fix = "cannot be of the metric that was asked for", "send what was measured"
+            raise ImplausibleMeasurement(f"{self.field}.{name}", value, problem, fix=fix)
+
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 SECONDS = "measurement.seconds."
 """What the fields of phases begin with."""

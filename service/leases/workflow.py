@@ -11,6 +11,7 @@ from rankspace.lease import (
     FORMATS_SINCE,
     INPUTS_SINCE,
     LEAST_PROTOCOL,
+    METRICS_SINCE,
     NOTE,
     PROTOCOL,
     SURVEYS_SINCE,
@@ -107,13 +108,18 @@ def _is_understood(session: Session, held: TrialRow, given: Claim) -> bool:
     """Whether the program that claims now can read what one of the same name held before."""
     if held.purpose == Purpose.SURVEY and not _can_survey(given):
         return False
-    if given.protocol >= FORMATS_SINCE:
+    if given.protocol >= METRICS_SINCE:
         return True
-    return _knows_format(Studies(session).study(held.study_id), given.protocol)
+    study = Studies(session).study(held.study_id)
+    return _knows_format(study, given.protocol) and _can_measure(study, given.protocol)
 
 
 def _knows_format(study: Study, protocol: int) -> bool:
     return protocol >= FORMATS_SINCE or study.recipe.data.format in OLD_FORMATS
+
+
+def _can_measure(study: Study, protocol: int) -> bool:
+    return protocol >= METRICS_SINCE or not study.recover.metrics
 
 
 def _is_barred_as_too_old(session: Session, name: str, given: Claim) -> bool:
@@ -121,7 +127,7 @@ def _is_barred_as_too_old(session: Session, name: str, given: Claim) -> bool:
 
     The next look for work finds the studies after this one.
     """
-    if given.protocol >= FORMATS_SINCE:
+    if given.protocol >= METRICS_SINCE:
         return False
     lacks = _lacking(Studies(session).study(name), given.protocol)
     if lacks is None:
@@ -135,9 +141,9 @@ def _lacking(study: Study, protocol: int) -> str | None:
     """Say what a protocol of before lacks for ``study``; None where nothing."""
     if protocol < INPUTS_SINCE and are_asked_for(study.inputs):
         return "in which results do not say what they were measured on"
-    if _knows_format(study, protocol):
-        return None
-    return f"which knows no recipe.data.format: {study.recipe.data.format}"
+    if not _knows_format(study, protocol):
+        return f"which knows no recipe.data.format: {study.recipe.data.format}"
+    return None if _can_measure(study, protocol) else "which knows no recover.metrics"
 
 
 def expire_orphan(
@@ -221,12 +227,15 @@ def report(session: Session, trial: int, given: Report, identity: WorkerIdentity
 
 
 def _bounds(session: Session, row: TrialRow, attempt: AttemptRow) -> Bounds:
-    space = space_of(Studies(session).space(row.study_id))
+    studies = Studies(session)
+    space = space_of(studies.space(row.study_id))
     age = Leases(session).age(attempt)
     held = age if age >= 0.0 else math.inf  # the clock was set on and back: nobody knows
     order = order_of(row) if row.purpose == Purpose.SURVEY else None
     scored = len(order.vectors) if order else 0
-    return Bounds(space.parameters(row.rank_vector), row.steps, held, scored)
+    is_recovery = row.purpose == Purpose.RECOVER
+    metrics = studies.study(row.study_id).recover.metrics if is_recovery else ()
+    return Bounds(space.parameters(row.rank_vector), row.steps, held, scored, metrics)
 
 
 def _judge(session: Session, row: TrialRow, given: Report) -> None:

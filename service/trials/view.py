@@ -46,7 +46,8 @@ def view(
 ) -> TrialView:
     """See a trial of ``space``, with its result and its latest attempt.
 
-    Without the scores of a survey, up to 500, which the event of its end has.
+    Without the scores of a survey, up to 500, which the event of its end has, and without what a
+    recovered model scored on each group of documents, which is told of all of them together.
     """
     measured = result.measurement if result else None
     return TrialView(
@@ -66,7 +67,7 @@ def view(
         token=row.token,
         expiries=row.expiries,
         score=result.score if result else None,
-        measurement=replace(decode(Measurement, measured), scores=()) if measured else None,
+        measurement=_told(decode(Measurement, measured)) if measured else None,
         seconds=attempt.seconds if attempt else None,
         error=row.error,
         interim=tuple(tuple(pair) for pair in (attempt.interim or ())) if attempt else (),
@@ -74,3 +75,7 @@ def view(
         started_at=timestamp(attempt.started_at) if attempt else None,
         finished_at=timestamp(row.finished_at),
     )
+
+
+def _told(measured: Measurement) -> Measurement:
+    return replace(measured, scores=(), metrics=())

@@ -18,9 +18,6 @@ from tuning.evaluation.standard_error import standard_error
 from tuning.evaluation.text_form import FIELD, TextForm
 from tuning.examples import windows
 
-PUBLISHED_WINDOW = 128
-"""Tokens of a window in the numbers of LLM-Pruner and of those who compare with it."""
-
 MOST_LOSS = math.log(sys.float_info.max)
 """Nats; of more, the perplexity is no float64."""
 

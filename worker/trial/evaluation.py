@@ -10,6 +10,7 @@ import torch
 
 from pruning.container.architecture import FAMILIES, positions
 from rankspace.errors import CannotOpen, InvalidInput, TrialFailed
+from rankspace.evaluation.metric_score import MetricScore
 from rankspace.lease import Assignment, Capabilities
 from rankspace.observation import DataCounts, Measurement, TextLosses, is_loss
 from rankspace.recipe import Inputs
@@ -28,6 +29,7 @@ from tuning.training import OnStep, Training, train
 from worker.trial.checkpoints import Checkpoints, TrialKeeper, statement_of
 from worker.trial.export import check_room, export
 from worker.trial.inputs import changed_meanwhile, check_data_file, check_inputs
+from worker.trial.metrics import ReadMetric, measure_metrics, read_metrics
 from worker.trial.reach import Reach
 from worker.trial.resident import Residence, Resident
 from worker.trial.surveying import SHARE, forms_of, vectors_of
@@ -40,6 +42,7 @@ class _Prepared:
     dataset: Dataset
     inputs: Inputs
     ranks: Mapping[str, int]
+    metrics: tuple[ReadMetric, ...]
 
     @property
     def counts(self) -> DataCounts:
@@ -119,7 +122,17 @@ class Evaluator:
         inputs = self._inputs(assignment, resident)
         check_inputs(assignment, inputs)
         dataset = self._dataset(assignment, resident, inputs)
-        return _Prepared(resident, dataset, inputs, assigned_ranks(assignment, resident.modules))
+        ranks = assigned_ranks(assignment, resident.modules)
+        metrics = self._metrics(assignment, resident)
+        return _Prepared(resident, dataset, inputs, ranks, metrics)
+
+    def _metrics(self, assignment: Assignment, resident: Resident) -> tuple[ReadMetric, ...]:
+        """Read what the recovered model is to be evaluated on, before it is recovered."""
+        config = resident.model.config.to_dict()
+        try:
+            return read_metrics(assignment.metrics, resident.tokenizer, config, self._reach.check)
+        except InvalidInput as error:
+            raise _no_fault(error) from error
 
     def _inputs(self, assignment: Assignment, resident: Resident) -> Inputs:
         wanted = assignment.recipe.data
@@ -131,8 +144,7 @@ class Evaluator:
         try:
             dataset = self._datasets.dataset(recipe, inputs, resident.tokenizer)
         except InvalidInput as error:
-            # The rank vector had no part in this: it would go wrong with any other.
-            raise CannotOpen(error.field, error.value, error.problem, fix=error.hint) from error
+            raise _no_fault(error) from error
         if self._inputs(assignment, resident) != inputs:
             self._datasets.forget(recipe, inputs)
             raise changed_meanwhile(assignment)
@@ -153,9 +165,14 @@ class Evaluator:
                 trained = self._train(assignment, prepared, attached, on_step)
             with clock.phase("evaluate"):
                 loss, texts = self._measure(assignment, prepared, attached)
-                surveyed = self._survey(assignment, prepared, attached, _again(trained, on_step))
+                again = _again(trained, loss, on_step)
+                surveyed = self._survey(assignment, prepared, attached, again)
             measurement = self._measurement(prepared, trained, loss, attached, clock)
-            measurement = replace(measurement, texts=texts, scores=surveyed)
+            metrics = self._evaluate(prepared, again, clock)
+            seconds = dict(clock.seconds)
+            measurement = replace(
+                measurement, texts=texts, scores=surveyed, metrics=metrics, seconds=seconds
+            )
             if assignment.keep_adapter and adapter_directory is not None:
                 export(attached, assignment, measurement, prepared.ranks, adapter_directory)
             return measurement
@@ -243,6 +260,15 @@ class Evaluator:
         attached.choose(attached.largest)
         return tuple(found)
 
+    def _evaluate(
+        self, prepared: _Prepared, beat: Callable[[], object], clock: "_Clock"
+    ) -> tuple[MetricScore, ...]:
+        """What the recovered model scores on the metrics that are asked for, if any."""
+        if not prepared.metrics:
+            return ()
+        with clock.phase("metrics"):
+            return measure_metrics(prepared.metrics, prepared.resident.model, self._device, beat)
+
     def _measurement(
         self,
         prepared: _Prepared,
@@ -277,9 +303,17 @@ class Evaluator:
             )
 
 
-def _again(trained: Training, on_step: OnStep) -> Callable[[], object]:
-    """A sign of life after the training: its last step once more, so that its curve stays so."""
-    last = trained.losses[-1] if trained.losses else 0.0
+def _no_fault(error: InvalidInput) -> CannotOpen:
+    """The rank vector had no part in this: it would go wrong with any other."""
+    return CannotOpen(error.field, error.value, error.problem, fix=error.hint)
+
+
+def _again(trained: Training, loss: float, on_step: OnStep) -> Callable[[], object]:
+    """A sign of life after the training: its last step once more, so that its curve stays so.
+
+    Where nothing was trained it has the held-out ``loss``.
+    """
+    last = trained.losses[-1] if trained.losses else loss
     return lambda: on_step(len(trained.losses), last)
 
 

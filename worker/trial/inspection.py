@@ -10,6 +10,7 @@ from pruning.container.contents import hashed, survey
 from pruning.container.description import description_of
 from pruning.container.tokenizer import read_tokenizer, tokenizer_hash
 from rankspace import PrunedModel, Study
+from rankspace.evaluation.recovery_metric import RecoveryMetric
 from rankspace.recipe import Inputs
 from tuning.chat import tokens_hash
 from tuning.data import READING, Dataset, prepare
@@ -18,6 +19,7 @@ from tuning.file_hash import FileHashes
 from tuning.reading.hub import check_cached, located
 from tuning.reading.records import is_small
 from tuning.reading.source import Source
+from worker.trial.metrics import read_metrics
 
 MOST_BYTES = 64 * 2**20
 """Of training text, unpacked, that is tokenised here; a larger file is only hashed."""
@@ -31,11 +33,13 @@ class Inspection:
         model: The description to register.
         inputs: What trials are to be measured on.
         dataset: The examples; None of a file that is too large to look into.
+        metrics: What recovered models are to be evaluated on, each with its file's hash.
     """
 
     model: PrunedModel
     inputs: Inputs
     dataset: Dataset | None
+    metrics: tuple[RecoveryMetric, ...]
 
 
 def inspect(study: Study) -> Inspection:
@@ -47,7 +51,7 @@ def inspect(study: Study) -> Inspection:
     Raises:
         InvalidContainer: The model, or its tokenizer, is of no use.
         InvalidInput: The data are of no use with this tokenizer and recipe, or are not those that
-            the study names.
+            the study names; or a file of ``recover.metrics`` is of none.
         CannotOpen: The data cannot be read here.
     """
     contents = survey(Path(study.model))
@@ -62,5 +66,8 @@ def inspect(study: Study) -> Inspection:
     found = Inputs(FileHashes().of(FIELD, str(source.path)), tokens, READING)
     inputs = study.inputs.confirmed(found)
     dataset = prepare(data, length, tokenizer) if is_small(source, MOST_BYTES) else None
+    config = contents.architecture.config
+    metrics = read_metrics(study.recover.metrics, tokenizer, config)
     check_weights(contents)
-    return Inspection(description_of(hashed(contents)), inputs, dataset)
+    described = description_of(hashed(contents))
+    return Inspection(described, inputs, dataset, tuple(one.asked for one in metrics))

@@ -77,6 +77,7 @@ TABLE: Mapping[str, Row] = {
     f"GET {STUDY}": read(),
     f"DELETE {STUDY}": change(204),
     f"GET {STUDY}/space": read(),
+    f"GET {STUDY}/recovered": read(),
     f"GET {STUDY}/verdict": read(409),
     f"GET {STUDY}/events": read(),
     f"GET {STUDY}/events/stream": read(),

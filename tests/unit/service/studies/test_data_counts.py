@@ -47,7 +47,7 @@ def test_a_service_of_the_version_before_reads_every_measurement(service: Servic
         kept = session.scalars(select(ObservationRow.measurement)).all()
     fields = {one.name for one in dataclasses.fields(Measurement)}
     later = {one.name for one in dataclasses.fields(Measurement) if one.metadata == LATER}
-    assert later == {"data", "texts", "scores"}
+    assert later == {"data", "texts", "scores", "metrics"}
     assert [one.keys() for one in kept] == [fields - later] * 2
     trials = service.get(f"/v1/studies/{study}/trials")["items"]
     assert not any("data" in (trial["measurement"] or {}) for trial in trials)

@@ -1,0 +1,1 @@
+"""What recovered models are evaluated on, beside their held-out loss, and what came of it."""
