@@ -3,13 +3,16 @@
 from typing import Annotated
 
 import typer
+from rich.console import Group
 from rich.text import Text
 
 from rankadaptor.commands.options import Json, StudyId, Url, connect
+from rankadaptor.evaluation.recovered_view import recovered_view
 from rankadaptor.exit_codes import ExitCode
 from rankadaptor.screen import emit, err
 from rankadaptor.study_view import awaited, studies_table, study_details
 from rankadaptor.verdict_view import verdict_view
+from rankspace.evaluation.recovered import Recovered
 from rankspace.study import OVER
 from rankspace.wire import encode
 
@@ -28,7 +31,10 @@ def status(
             emit(json_, views, lambda: studies_table(views))
         else:
             view = client.study(study)
-            emit(json_, view, lambda: study_details(view))
+            is_evaluated = bool(view["study"]["recover"].get("metrics"))
+            found = client.recovered(study) if is_evaluated else Recovered(())
+            told = {**view, "recovered": encode(found)} if is_evaluated else view
+            emit(json_, told, lambda: Group(study_details(view), *recovered_view(found)))
 
 
 def verdict(

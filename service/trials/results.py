@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
+from perfmodel.evidence.rungs.recovered_metrics import Evaluated
 from perfmodel.evidence.scores import Scored
-from rankspace import Observation, Purpose, RankVector, Study, TrialState
+from rankspace import Measurement, Observation, Purpose, RankVector, Study, TrialState
 from rankspace.observation import TextLosses
+from rankspace.wire import decode, only
 from service.storage.documents import texts_of
 from service.storage.tables import AttemptRow, ObservationRow, TrialRow
 
@@ -108,6 +110,21 @@ def results_after(session: Session, study: str, sequence: int, most: int) -> tup
     return tuple(
         Result(number, trial, Purpose(purpose), vector, seed, score, texts_of(texts), *rest)
         for number, trial, purpose, vector, seed, score, texts, *rest in found
+    )
+
+
+def evaluated(session: Session, study: str) -> tuple[Evaluated, ...]:
+    """What every finished recovery scored on the metrics, in the order of acceptance."""
+    found = (
+        select(TrialRow.rank_vector, TrialRow.seed, ObservationRow.measurement)
+        .join(ObservationRow, ObservationRow.trial_id == TrialRow.id)
+        .where(TrialRow.study_id == study, TrialRow.purpose == Purpose.RECOVER)
+        .where(ObservationRow.score.is_not(None))
+        .order_by(ObservationRow.sequence)
+    )
+    return tuple(
+        Evaluated(vector, seed, decode(Measurement, only(Measurement, measured)).metrics)
+        for vector, seed, measured in session.execute(found)
     )
 
 

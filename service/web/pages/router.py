@@ -28,6 +28,7 @@ from service.storage.documents import space_of
 from service.storage.events import Events
 from service.storage.scope import EVERYTHING, Scope
 from service.storage.tables import StudyRow
+from service.studies.recovered import recovered
 from service.studies.repository import Studies
 from service.studies.revision import Revision, revision_of, revision_of_page
 from service.studies.view import StudyView, view, views
@@ -143,6 +144,7 @@ def _shown(runtime: Runtime, session: Session, row: StudyRow) -> dict[str, Any]:
         "curve": curve(trials.search_scores(row.id), shown.uniform_score),
         "trials": trials.newest(row.id, LISTED),
         **_judged(shown),
+        "evaluated": recovered(session, row),
     }
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from rankspace import SearchSpace, Study, Verdict
 from rankspace.errors import Conflict
+from rankspace.evaluation.recovered import Recovered
 from rankspace.study import Extension
 from service.access.caller import READERS, WRITERS
 from service.insights.cache import DOCUMENT, LIST
@@ -25,6 +26,7 @@ from service.storage.tables import StudyRow
 from service.studies import workflow
 from service.studies.clone import Clone, Cloned, known_clone, original
 from service.studies.extension import extend
+from service.studies.recovered import recovered
 from service.studies.repository import Studies
 from service.studies.revision import Revision, revision_of, revision_of_page
 from service.studies.submission import submit
@@ -110,6 +112,13 @@ def get_space(runtime: Service, study: StudyId) -> JSONResponse:
     """Show the layers, the ranks allowed and the ceiling."""
     with runtime.database.reading() as session:
         return reply(space_of(Studies(session).get(study).space))
+
+
+@router.get("/{study}/recovered", **route(Recovered))
+def get_recovered(runtime: Service, study: StudyId) -> JSONResponse:
+    """Show what the recovered models score on the metrics that the study asks for."""
+    with runtime.database.reading() as session:
+        return reply(recovered(session, Studies(session).get(study)))
 
 
 @router.get("/{study}/verdict", **route(Verdict))

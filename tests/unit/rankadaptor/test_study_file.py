@@ -6,6 +6,7 @@ import pytest
 from rankadaptor.strict_yaml import MAX_PROBLEM, MAX_VALUES, UnreadableYaml, read_yaml
 from rankadaptor.study_file import MAX_BYTES, read_study
 from rankspace.errors import InvalidInput, UnreadableInput
+from rankspace.evaluation.recovery_metric import RecoveryMetric
 from rankspace.study import Study
 
 STUDY = """
@@ -240,3 +241,33 @@ def test_an_address_on_the_hub_stays_one(place: Path, monkeypatch: pytest.Monkey
     cached.parent.mkdir(parents=True)
     cached.write_text("words")
     assert read_study(file).recipe.data.train == address
+
+
+METRICS = """
+recover:
+  metrics:
+    - {perplexity: held.txt, form: wikitext2}
+    - {task: own.jsonl, limit: 5}
+"""
+
+
+def test_files_of_metrics_are_relative_to_the_file_and_have_to_be_there(place: Path) -> None:
+    (place / "held.txt").write_text("words")
+    with pytest.raises(InvalidInput) as missing:
+        read_study(write(place, STUDY + METRICS))
+    assert missing.value.field == "recover.metrics[1].task"
+    (place / "own.jsonl").write_text("{}")
+    text, task = read_study(write(place, STUDY + METRICS)).recover.metrics
+    assert (text.perplexity, text.form, text.window_tokens) == (
+        str(place / "held.txt"),
+        "wikitext2",
+        128,
+    )
+    assert (task.task, task.limit) == (str(place / "own.jsonl"), 5)
+
+
+def test_a_metric_of_another_hash_is_refused(place: Path) -> None:
+    metric = RecoveryMetric(task="own.jsonl")
+    assert metric.confirmed("recover.metrics[0].task", "a" * 64).sha256 == "a" * 64
+    with pytest.raises(InvalidInput, match=r"recover\.metrics\[0\]\.task = 'own.jsonl': has SHA"):
+        metric.confirmed("x", "a" * 64).confirmed("recover.metrics[0].task", "b" * 64)

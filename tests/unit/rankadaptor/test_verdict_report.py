@@ -16,6 +16,7 @@ from rankadaptor.study_view import of_trials, study_details
 from rankadaptor.verdict_report import NAME, write_report
 from rankspace import Comparison, Layer, RankVector, SearchSpace, Study, Verdict
 from rankspace.errors import InvalidInput
+from rankspace.evaluation.recovery_metric import RecoveryMetric
 from rankspace.recipe import Data, Recipe
 from rankspace.study import Recover, Search, TrialRun, Verify
 from rankspace.verdict import Answer, RecipeVerdict
@@ -155,3 +156,12 @@ def test_the_report_beside_an_export_is_of_the_ranks_that_were_listed(tmp_path: 
     told = CliRunner().invoke(cli.app, ["export", "st_1", "--to", str(tmp_path)])
     assert told.exit_code == 0, told.output
     assert "of uniform ranks, not of the winner" in (tmp_path / NAME).read_text()
+
+
+def test_what_follows_the_search_names_the_metrics_and_what_they_are_compared_with() -> None:
+    recover = Recover(metrics=(RecoveryMetric(task="/d/arc.jsonl"),))
+    study = Study("s", "m", Recipe(Data("t")), recover=recover)
+    alone = replace(study, verify=replace(study.verify, at="trial"))
+    paired = replace(study, verify=replace(study.verify, at="recipe"))
+    assert "evaluated after each recovery: arc.jsonl; uniform ranks are not" in _after(alone)
+    assert _after(paired).endswith("evaluated after each recovery: arc.jsonl")

@@ -13,6 +13,16 @@ INPUTS = {"data": "a" * 64, "tokenizer": "b" * 64}
 
 AT_RECIPE = {**study()["verify"], "at": "recipe", "recipe_seeds": 3}
 
+EVALUATED = {
+    "epochs": 1,
+    "steps": 20,
+    "metrics": [
+        {"perplexity": "wiki.txt", "form": "wikitext2"},
+        {"task": "arc.jsonl", "sha256": "c" * 64},
+    ],
+}
+"""What the recovered models of a study are evaluated on."""
+
 
 def until_searched(service: Service) -> None:
     service.submit(search=SEARCH, verify=VERIFY)
@@ -34,6 +44,12 @@ def until_recovery(service: Service) -> None:
 def until_pairs(service: Service) -> None:
     """The recovery of the winner is to be followed by others, and judged."""
     service.submit(verify=AT_RECIPE)
+    _until(service, _is_recovery)
+
+
+def until_evaluated(service: Service) -> None:
+    """The same, and what is recovered is to be evaluated."""
+    service.submit(verify=AT_RECIPE, recover=EVALUATED)
     _until(service, _is_recovery)
 
 
@@ -65,6 +81,7 @@ BEGINNINGS: Mapping[str, Callable[[Service], None]] = MappingProxyType(
         "judged": until_judged,
         "recovering": until_recovery,
         "pairs": until_pairs,
+        "evaluated": until_evaluated,
         "done": until_done,
         "stated": until_done_on_stated_inputs,
     }
@@ -74,5 +91,6 @@ SEARCHED = pytest.mark.begun("searched")
 JUDGED = pytest.mark.begun("judged")
 RECOVERING = pytest.mark.begun("recovering")
 PAIRS = pytest.mark.begun("pairs")
+TO_BE_EVALUATED = pytest.mark.begun("evaluated")
 DONE = pytest.mark.begun("done")
 STATED = pytest.mark.begun("stated")
