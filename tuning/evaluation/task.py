@@ -74,8 +74,10 @@ def read_task(path: Path, limit: int | None = None, *, name: str | None = None) 
             problem = f"is no row of {form.name}, as the first is"
             raise record.refusal(problem, f"give every row the fields {fields}, or drop it")
         if foreign := form.foreign(record.found):
-            problem = f"has {', '.join(foreign)}, which no row of {form.name} has"
-            fix = "drop the fields if it is one; else write it as context, choices and answer"
+            # Whose the file is need not be who is told: the names are part of its content.
+            allowed = ", ".join(sorted(form.only or ()))
+            problem = f"has {len(foreign)} fields beside those of {form.name} ({allowed})"
+            fix = "drop them if it is one; else write it as context, choices and answer"
             raise record.refusal(problem, fix)
         documents.append(form.read(record))
     if form is None:

@@ -17,9 +17,6 @@ from tuning.reading.source import Record, kind
 
 MOST_CHOICES = 1000
 
-MOST_SHOWN = 10**9
-"""Of a number that is refused: no longer one is repeated."""
-
 
 @dataclass(frozen=True, slots=True)
 class TaskFormat:
@@ -160,7 +157,8 @@ def _index(record: Record, name: str, count: int) -> int:
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 5:
         value = int(value)
     if type(value) is not int or not 0 <= value < count:
-        shown = f"{value}" if type(value) is int and abs(value) < MOST_SHOWN else kind(value)
+        # What splits without answers have; any other number is the file's own.
+        shown = "-1" if value == -1 else kind(value)
         problem = f"has no index from 0 to {count - 1} as {name}, but {shown}"
         raise record.refusal(problem, _AS_IT_IS)
     return value

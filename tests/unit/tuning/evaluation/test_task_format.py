@@ -188,11 +188,22 @@ def test_unknown_rows_and_no_rows_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("field", ["question_concept", "fact1", "context"])
 def test_rows_of_other_data_sets_are_not_taken_for_arc(field: str, tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match=f"has {field}, which no row of arc has"):
+    with pytest.raises(InvalidInput, match="has 1 fields beside those of arc") as refused:
         read_task(written(tmp_path / "t.jsonl", {**ARC, field: "x"}))
+    assert field not in refused.value.problem
     unanswered = {name: value for name, value in ARC.items() if name != "answerKey"}
     with pytest.raises(InvalidInput, match="no row of a task"):
         read_task(written(tmp_path / "t.jsonl", unanswered))
+
+
+def test_a_refusal_says_nothing_of_what_the_file_holds(tmp_path: Path) -> None:
+    """A study may name a file that whoever submits it may not read."""
+    for row in ({**ARC, "pin": 4711}, {**ROWS["boolq"][0], "label": 4711}, {"pin": 4711}):
+        with pytest.raises(InvalidInput) as refused:
+            read_task(written(tmp_path / "t.jsonl", row))
+        told = f"{refused.value.detail} {refused.value.hint}"
+        assert "4711" not in told
+        assert "pin" not in told
 
 
 def test_labels_have_spaces_around_them_as_answers_may(tmp_path: Path) -> None:
