@@ -41,6 +41,7 @@ COMMANDS = (
     studies.verdict,
     insights.calibration,
     insights.front,
+    insights.fidelity,
     export,
     studies.pause,
     studies.resume,

@@ -14,6 +14,7 @@ from rankadaptor.adapter_download import Adapter, listed, model_of, placed, rece
 from rankspace import PrunedModel, RankVector, SearchSpace, Study, Verdict
 from rankspace.calibration import Calibration, Noise
 from rankspace.errors import RankspaceError, Unreachable, revive
+from rankspace.evaluation.fidelity import Fidelity
 from rankspace.evaluation.recovered import Recovered
 from rankspace.front import Front
 from rankspace.study import Extension
@@ -157,6 +158,10 @@ class Client:
     def recovered(self, study_id: str) -> Recovered:
         """Return what the recovered models score on the metrics that the study asks for."""
         return _read(Recovered, self._json("GET", f"/v1/studies/{study_id}/recovered"))
+
+    def fidelity(self, study_id: str) -> Fidelity:
+        """Return how far what the study measures vectors by ranks them alike."""
+        return _read(Fidelity, self._json("GET", f"/v1/studies/{study_id}/fidelity"))
 
     def calibration(self, study_id: str) -> Calibration:
         """Judge the model's predictions by the results since."""

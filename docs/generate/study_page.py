@@ -41,9 +41,10 @@ def _rows(kind: type, prefix: str) -> Iterator[str]:
 
 def _group_of(hint: Any) -> type | None:
     """The class of a list of groups; None of any other type."""
-    options = get_args(hint)
-    is_list = getattr(hint, "__origin__", None) is tuple
-    return options[0] if is_list and dataclasses.is_dataclass(options[0]) else None
+    if getattr(hint, "__origin__", None) is not tuple:
+        return None
+    of = get_args(hint)[0]
+    return of if isinstance(of, type) and dataclasses.is_dataclass(of) else None
 
 
 def _type(hint: Any) -> str:

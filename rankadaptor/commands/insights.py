@@ -1,6 +1,7 @@
-"""``rankadaptor calibration | front``."""
+"""``rankadaptor calibration | front | fidelity``."""
 
 from rankadaptor.commands.options import Json, StudyId, Url, connect
+from rankadaptor.evaluation.fidelity_view import fidelity_view
 from rankadaptor.insight_view import calibration_view, front_view
 from rankadaptor.screen import emit
 
@@ -23,3 +24,14 @@ def front(study: StudyId, url: Url = None, json_: Json = False) -> None:
     with connect(url) as client:
         found = client.front(study)
     emit(json_, found, lambda: front_view(found))
+
+
+def fidelity(study: StudyId, url: Url = None, json_: Json = False) -> None:
+    """Show how far the rungs of the study rank vectors alike.
+
+    Survey scores, short trials, verification, recovered losses and metrics: Kendall's tau of
+    every two, on the vectors that both have measured.
+    """
+    with connect(url) as client:
+        found = client.fidelity(study)
+    emit(json_, found, lambda: fidelity_view(found))

@@ -2,8 +2,9 @@
 
 They share the database while a new release takes their place. What they do not know of lies beside
 the rest, where they do not look: they refuse a field that they do not know, and what they rewrite
-loses all that lies beside. A survey alone lies within: one of schema 0010 cannot read a study that
-has one, rather than plan it as one without.
+loses all that lies beside. A survey lies within, and so do metrics of recovered models: one of
+schema 0010, or of lease protocol 6, cannot read a study that has some, rather than plan it as one
+without.
 
 So a study is read from what was submitted (``documents``), and this form only where one of them has
 stored it, until housekeeping has kept what was submitted, within half a minute; what one of before

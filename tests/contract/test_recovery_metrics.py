@@ -109,6 +109,13 @@ def test_what_recovered_models_score_comes_from_the_worker_to_the_screen(
         monkeypatch.setenv("RANKADAPTOR_KEY", _key(home, "admin"))
         shown = CliRunner().invoke(cli.app, ["status", study, "--url", url])
         told = CliRunner().invoke(cli.app, ["status", study, "--url", url, "--json"])
+        agree = CliRunner().invoke(cli.app, ["fidelity", study, "--url", url])
+        agrees = CliRunner().invoke(cli.app, ["fidelity", study, "--url", url, "--json"])
+    assert agree.exit_code == 0, agree.output
+    assert "Kendall's tau between two of them" in agree.output
+    assert "It cannot be told" in " ".join(agree.output.split())
+    names = [one["name"] for one in json.loads(agrees.output)["rungs"]]
+    assert names[-1] == "metric 2: own.jsonl"
     _check(found)
     assert shown.exit_code == 0, shown.output
     assert "perplexity of held.txt, windows of 32, 20 windows" in shown.output

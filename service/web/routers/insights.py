@@ -5,11 +5,14 @@ from fastapi.responses import JSONResponse
 
 from rankspace.calibration import Calibration, Noise
 from rankspace.errors import Conflict, Unreachable
+from rankspace.evaluation.fidelity import Fidelity
 from rankspace.front import Front
 from service.access.caller import READERS, WRITERS
 from service.insights.cache import Insight
 from service.insights.knowledge import Computing
 from service.runtime import Runtime
+from service.studies.fidelity import fidelity
+from service.studies.repository import Studies
 from service.web.auth import require
 from service.web.bodies import refusals, reply, route, sent
 from service.web.routers.shared import Service, StudyId, looking
@@ -48,6 +51,17 @@ async def get_noise(runtime: Service, study: StudyId) -> JSONResponse:
     if found.value.noise is None:
         raise Conflict(f"study {study} has too few scores", hint="wait for its first trials")
     return reply(found.value.noise)
+
+
+@router.get("/fidelity", **route(Fidelity))
+async def get_fidelity(runtime: Service, study: StudyId) -> JSONResponse:
+    """Show how far what the study measures vectors by ranks them alike."""
+    return await in_thread(_fidelity, runtime, study)
+
+
+def _fidelity(runtime: Runtime, study: str) -> JSONResponse:
+    with runtime.database.reading() as session:
+        return reply(fidelity(session, Studies(session).get(study)))
 
 
 async def _insight(runtime: Runtime, kind: str, study: str) -> Insight:

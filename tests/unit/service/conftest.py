@@ -85,7 +85,7 @@ def migrated_postgres(postgres: Postgres, tmp_path_factory: pytest.TempPathFacto
 
 
 _ABOVE = """
-    access artifacts audit bad_input bars browser candidates data_counts extension fresh
+    access artifacts audit bad_input bars browser candidates data_counts extension fidelity fresh
     full_matrices fuzz hints inputs insights joining knowledge limits listings malformed metrics
     news origin pages paper plots prefix projects quarantine racing recipe_verdict recovered
     restart server sockets streams study_control study_results study_run submission surveying

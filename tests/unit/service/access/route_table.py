@@ -91,6 +91,7 @@ TABLE: Mapping[str, Row] = {
     f"GET {STUDY}/calibration": read(),
     f"GET {STUDY}/front": read(409),
     f"GET {STUDY}/noise": read(409),
+    f"GET {STUDY}/fidelity": read(),
     f"GET {STUDY}/export": read(409),
     f"GET {STUDY}/export/{{name}}": read(409),
     "GET /v1/events/stream": read(of_object=False),

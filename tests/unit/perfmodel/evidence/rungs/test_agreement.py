@@ -1,0 +1,88 @@
+"""Kendall's tau between rungs, its intervals, and levels of scores on other seeds."""
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+
+from perfmodel.evidence.rungs.agreement import agreement, exact, interval, rung
+from perfmodel.evidence.rungs.levels import Scores, levels
+from rankspace import RankVector
+
+
+def scores(*values: float, seed: int = 0) -> Scores:
+    return {RankVector((at,)): {seed: value} for at, value in enumerate(values)}
+
+
+def test_below_four_vectors_nothing_can_be_told() -> None:
+    found = agreement("a", "b", scores(1.0, 2.0, 3.0, 4.0), scores(1.0, 2.0, 3.0))
+    assert (found.vectors, found.tau, found.low, found.high) == (3, None, None, None)
+    assert found.sentence == "It cannot be told: 3 vectors on both, and 4 are needed."
+    assert agreement("a", "b", scores(1.0), {}).vectors == 0
+
+
+def test_a_rung_that_tells_nothing_apart_agrees_with_none() -> None:
+    found = agreement("a", "b", scores(1.0, 2.0, 3.0, 4.0), scores(*[1.0] * 4))
+    assert found.tau is None
+    assert "does not tell its 4 vectors apart" in found.sentence
+
+
+def test_four_that_agree_may_do_so_by_chance() -> None:
+    found = agreement("a", "b", scores(1.0, 2.0, 3.0, 4.0), scores(5.0, 6.0, 7.0, 8.0))
+    assert (found.tau, found.high) == (1.0, 1.0)
+    assert found.low is not None
+    assert found.low < 0.0
+    assert "is not shown" in found.sentence
+    ten = [float(at) for at in range(10)]
+    many = agreement("a", "b", scores(*ten), scores(*ten))
+    assert many.low is not None
+    assert 0.5 < many.low < 1.0
+    assert "better than chance" in many.sentence
+
+
+def test_the_exact_interval_covers_as_often_as_it_says() -> None:
+    """Over all rankings of five, weighed as Mallows' model does."""
+    rankings = [*permutations(range(5))]
+    swaps = [sum(a > b for i, a in enumerate(r) for b in r[i:]) for r in rankings]
+    for steepness in (0.0, 0.3, 1.0, 2.0):
+        weights = np.exp(-steepness * np.array(swaps))
+        weights /= weights.sum()
+        taus = 1.0 - np.array(swaps) / 5.0
+        true = float(weights @ taus)
+        ends = {swap: exact(5, 1.0 - swap / 5.0) for swap in set(swaps)}
+        held = [ends[swap][0] - 1e-6 <= true <= ends[swap][1] + 1e-6 for swap in swaps]
+        assert float(weights @ held) >= 0.95
+    assert exact(5, 0.4) == pytest.approx([-end for end in exact(5, -0.4)[::-1]], abs=1e-6)
+
+
+def test_the_bootstrap_of_many_vectors_covers_too() -> None:
+    draws, inside = np.random.default_rng(1), 0
+    true = 2.0 / np.pi * np.arcsin(0.6)  # of a normal pair with correlation 0.6
+    for _ in range(12):
+        left = draws.normal(size=40)
+        right = 0.6 * left + 0.8 * draws.normal(size=40)
+        low, high = interval(left, right)
+        inside += low <= true <= high
+    assert inside >= 10
+
+
+def test_seeds_shift_scores_and_not_levels() -> None:
+    """The last two ran on a seed that is kinder to all."""
+    one = {
+        RankVector((0,)): {0: 1.0, 1: 6.0},
+        RankVector((1,)): {0: 2.0},
+        RankVector((2,)): {1: 6.5},
+    }
+    found = levels(one)
+    assert found[RankVector((1,))] - found[RankVector((0,))] == pytest.approx(1.0)
+    assert found[RankVector((2,))] - found[RankVector((0,))] == pytest.approx(0.5)
+
+
+def test_repeats_say_what_another_rung_can_agree_at_most() -> None:
+    twice = {
+        RankVector((at,)): {0: float(at), 1: float(other)} for at, other in enumerate((0, 1, 3, 2))
+    }
+    found = rung("trials", twice)
+    assert found.repeat == pytest.approx(2.0 / 3.0)
+    assert (found.vectors, found.repeat_vectors) == (4, 4)
+    assert rung("trials", scores(1.0, 2.0, 3.0, 4.0)).repeat is None
