@@ -37,6 +37,11 @@ def is_loss(value: float) -> bool:
     return -ROUNDING <= value <= MOST_NATS
 
 
+def is_margin(value: float) -> bool:
+    """Whether ``value`` can be the mean lead of right choices over wrong ones, in nats."""
+    return abs(value) <= MOST_NATS
+
+
 @dataclass(frozen=True, slots=True)
 class DataCounts:
     """What became of the rows of a training file, and where its examples went.

@@ -9,7 +9,14 @@ from rankspace import Measurement
 from rankspace.errors import InvalidInput
 from rankspace.evaluation.metric_score import LONGEST_FAILURE, MOST_GROUPS, MetricScore
 from rankspace.evaluation.recovery_metric import MOST_DOCUMENTS, RecoveryMetric
-from rankspace.observation import MOST_NATS, MOST_TEXTS, DataCounts, TextLosses, is_loss
+from rankspace.observation import (
+    MOST_NATS,
+    MOST_TEXTS,
+    DataCounts,
+    TextLosses,
+    is_loss,
+    is_margin,
+)
 from rankspace.wire import encode
 
 SLACK_SECONDS, SLACK_SHARE = 10.0, 0.01
@@ -142,7 +149,7 @@ class MetricBounds:
             is_right = is_loss(total / count) if is_text else total in range(count + 1)
             self._require(is_right, f"sums[{at}]", total)
         for at, total in enumerate(told.margins):
-            self._require(abs(total) <= MOST_NATS * told.counts[at], f"margins[{at}]", total)
+            self._require(is_margin(total / told.counts[at]), f"margins[{at}]", total)
 
     def _check_groups(self, told: MetricScore) -> None:
         """As many groups everywhere, and none where it could not be measured."""
@@ -171,6 +178,9 @@ SECONDS = "measurement.seconds."
 
 SCORE = "measurement.scores["
 """What the fields of single scores begin with."""
+
+METRIC_VALUE = re.compile(r"measurement\.metrics\[\d+\]\.(sums|margins)\[")
+"""Begins the fields of what a recovered model scores on a group of documents."""
 
 
 def _check_losses(measured: Measurement) -> None:

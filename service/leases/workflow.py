@@ -32,7 +32,13 @@ from service.access.caller import WorkerIdentity
 from service.artifacts.repository import Artifacts
 from service.leases.inputs import agree
 from service.leases.interim import merged
-from service.leases.plausibility import SCORE, SECONDS, Bounds, ImplausibleMeasurement
+from service.leases.plausibility import (
+    METRIC_VALUE,
+    SCORE,
+    SECONDS,
+    Bounds,
+    ImplausibleMeasurement,
+)
 from service.leases.racing import advise
 from service.leases.repository import Leases
 from service.storage.documents import space_of
@@ -264,16 +270,18 @@ def _is_shown_right(session: Session, given: Report, attempt: AttemptRow, field:
     """Whether another worker's result has shown that what ``field`` was held against is right.
 
     What a vector costs follows from a description that a person gave, how long a claim is ago from
-    the database's clock, which may go wrong at any time, and that a trial diverges from the recipe:
-    none must put everybody in quarantine.
+    the database's clock, which may go wrong at any time, that a trial diverges from the recipe, and
+    what a model scores elsewhere from the model: none must put everybody in quarantine. Of metrics
+    only another recovery shows anything.
     """
+    since, purpose = 0.0, None
     if field.startswith(SECONDS):
         since = attempt.started_at
-    elif field.startswith(_FIELDS_OF_STUDIES):
-        since = 0.0
-    else:
+    elif METRIC_VALUE.match(field):
+        purpose = Purpose.RECOVER
+    elif not field.startswith(_FIELDS_OF_STUDIES):
         return True
-    return Trials(session).has_result_of_other(given.study_id, given.worker, since)
+    return Trials(session).has_result_of_other(given.study_id, given.worker, since, purpose)
 
 
 def _check_upload(session: Session, row: TrialRow, token: int) -> None:

@@ -125,11 +125,19 @@ class Trials:
         seed = self._session.scalar(select(func.max(TrialRow.seed)).where(mine, is_run, _IS_IN))
         return [] if seed is None else [(vector, int(seed))]
 
-    def has_result_of_other(self, study: str, worker: str, since: float) -> bool:
-        """Whether another worker has finished a trial of ``study`` well ``since`` then."""
+    def has_result_of_other(
+        self, study: str, worker: str, since: float, purpose: Purpose | None = None
+    ) -> bool:
+        """Whether another worker has finished a trial of ``study`` well ``since`` then.
+
+        With a ``purpose``, one of that.
+        """
         mine = (TrialRow.study_id == study) & (TrialRow.state == TrialState.DONE)
         of_other = (TrialRow.worker != worker) & (TrialRow.finished_at >= since)
-        return self._session.scalar(select(TrialRow.id).where(mine, of_other).limit(1)) is not None
+        found = select(TrialRow.id).where(mine, of_other).limit(1)
+        if purpose is not None:
+            found = found.where(TrialRow.purpose == purpose)
+        return self._session.scalar(found) is not None
 
     def cancel_all(self, study: str) -> None:
         """Cancel every trial of ``study`` that is not finished, and close its attempts."""

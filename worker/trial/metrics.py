@@ -22,7 +22,7 @@ from rankspace.evaluation.recovery_metric import (
     RecoveryMetric,
     field_of,
 )
-from rankspace.observation import is_loss
+from rankspace.observation import is_loss, is_margin
 from tuning.evaluation.encoding import EncodedTask, encode_task
 from tuning.evaluation.likelihood import OnProgress
 from tuning.evaluation.perplexity import (
@@ -100,6 +100,7 @@ class ReadTask:
         metric = found.headline
         counts, right = _grouped([float(one.is_right(metric)) for one in found.documents])
         _, margins = _grouped([one.margin(metric) for one in found.documents])
+        _check_margins(counts, margins)
         return MetricScore(
             self.name,
             self.sha256,
@@ -239,3 +240,11 @@ def _check_losses(counts: Sequence[int], sums: Sequence[float]) -> None:
         if not is_loss(total / count):
             problem = f"the mean loss of a window is {total / count:g} nats, which no model has"
             raise InvalidInput("loss", total / count, problem, fix="check the weights")
+
+
+def _check_margins(counts: Sequence[int], sums: Sequence[float]) -> None:
+    """A lead that no report may have comes of likelihoods that are none."""
+    for count, total in zip(counts, sums, strict=True):
+        if not is_margin(total / count):
+            problem = f"the right choice leads by {total / count:g} nats, which no model does"
+            raise InvalidInput("margin", total / count, problem, fix="check the weights")

@@ -3,7 +3,7 @@
 import gzip
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -182,6 +182,21 @@ def test_what_is_no_number_fails_the_metric_and_not_the_recovery(
     assert found.metrics[0].counts == ()
     assert "no finite likelihood" in found.metrics[0].failure
     assert found.loss > 0.0
+    Bounds(found.parameters, 2, 600.0, metrics=lease.metrics).check(found)
+
+
+def test_margins_of_no_model_fail_the_metric_as_losses_do(
+    assign: Assign, evaluator: Evaluator, task: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such weights, all of them finite, would else cost the recovery and put workers away."""
+
+    def sums(model: Any, part: Sequence[Any], device: torch.device) -> list[float]:
+        return [-1e9 * len(one.tokens) for one in part]
+
+    monkeypatch.setattr("tuning.evaluation.likelihood._sums", sums)
+    lease = recovery(assign, RecoveryMetric(task=str(task)))
+    found = evaluator.evaluate(lease, go_on)
+    assert "which no model does" in found.metrics[0].failure
     Bounds(found.parameters, 2, 600.0, metrics=lease.metrics).check(found)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import update
 from rankspace.evaluation.metric_score import MOST_GROUPS
 from rankspace.evaluation.recovery_metric import MOST_METRICS
 from rankspace.lease import METRICS_SINCE
-from service.storage.tables import BarRow
+from service.storage.tables import BarRow, TrialRow
 from service.workers.bars import TRIES
 from tests.unit.service.beginnings import EVALUATED, RECOVERING, TO_BE_EVALUATED
 from tests.unit.service.driver import Service, holding, model, outcome, score, study
@@ -154,6 +154,54 @@ def test_what_cannot_be_is_refused_by_its_field(service: Service) -> None:
         assert answer.status_code == 422, lie
         assert f"measurement.{named}" in answer.json()["detail"] or named == "counts"
     assert _report(service, lease, _told(lease)).json() == {"status": "accepted"}
+
+
+OF_A_MODEL: tuple[tuple[int, dict[str, Any]], ...] = (
+    (0, {"sums": [1e9, 2.0, 2.0, 2.0]}),
+    (1, {"margins": [1e9, 0.0, 0.0, 0.0]}),
+)
+
+
+@TO_BE_EVALUATED
+def test_what_a_model_may_be_the_cause_of_puts_nobody_in_quarantine(service: Service) -> None:
+    """Trials of the search, which others ran, say nothing of how it scores elsewhere."""
+    with service.app.state.runtime.database.writing() as session:
+        session.execute(update(TrialRow).values(worker="other"))
+    assert service.claim("other") is not None  # whose results count, and who would be left
+    _tell_of_a_model(service)
+    assert _quarantine_reason(service, "w1") is None
+
+
+@TO_BE_EVALUATED
+def test_what_another_recovery_has_shown_can_be_told_is_held_against_a_worker(
+    service: Service,
+) -> None:
+    lease = service.claim("other")
+    body = _told(lease, worker="other")
+    if lease["keep_adapter"]:
+        service.upload(lease, worker="other")
+    path = f"/v1/leases/{lease['trial_id']}/report"
+    assert service.post(path, body, "worker").is_success
+    _tell_of_a_model(service)
+    assert "measurement.metrics" in str(_quarantine_reason(service, "w1"))
+
+
+def _tell_of_a_model(service: Service) -> None:
+    """Four times, claim by claim; the trials go back."""
+    for at, changes in OF_A_MODEL * 2:
+        lease = service.claim()
+        body = _told(lease)
+        body["measurement"]["metrics"] = _with(at, **changes)(body["measurement"]["metrics"])
+        assert _report(service, lease, body).status_code == 422
+        path = f"/v1/leases/{lease['trial_id']}/release"
+        assert service.post(path, holding(lease), "worker").is_success
+        if _quarantine_reason(service, "w1"):
+            return
+
+
+def _quarantine_reason(service: Service, worker: str) -> Any:
+    items = service.get("/v1/workers")["items"]
+    return {one["name"]: one["quarantine_reason"] for one in items}[worker]
 
 
 def test_nobody_tells_metrics_that_were_not_asked_for(service: Service) -> None:
