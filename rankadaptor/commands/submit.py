@@ -102,13 +102,21 @@ def _described(study: Study) -> tuple[Study, PrunedModel]:
     field = "recipe.data.train"
     found = Inputs(FileHashes().of(field, str(located(field, study.recipe.data.train))))
     inputs = study.inputs.confirmed(found)
-    hashes = FileHashes()
-    metrics = tuple(
-        one.confirmed(name, hashes.of(name, str(located(name, one.path))))
-        for name, one in ((field_of(i, one), one) for i, one in enumerate(study.recover.metrics))
-    )
+    metrics = tuple(_hashed(i, one) for i, one in enumerate(study.recover.metrics))
     err.print("tokenizer, data and weights are not looked into: pip install '.[worker]'")
     return _stated(study, inputs, metrics), description_of(hashed(contents))
+
+
+def _hashed(index: int, metric: RecoveryMetric) -> RecoveryMetric:
+    """The metric with the hash of its file, which is not too large."""
+    from tuning.evaluation.metric_file import check_size
+    from tuning.file_hash import FileHashes
+    from tuning.reading.hub import located
+
+    field = field_of(index, metric)
+    path = located(field, metric.path)
+    check_size(field, metric, path)
+    return metric.confirmed(field, FileHashes().of(field, str(path)))
 
 
 def _stated(study: Study, inputs: Inputs, metrics: tuple[RecoveryMetric, ...]) -> Study:

@@ -17,7 +17,6 @@ from rankspace.evaluation.metric_score import (
     MetricScore,
 )
 from rankspace.evaluation.recovery_metric import (
-    MOST_BYTES,
     MOST_DOCUMENTS,
     RecoveryMetric,
     field_of,
@@ -25,6 +24,7 @@ from rankspace.evaluation.recovery_metric import (
 from rankspace.observation import is_loss, is_margin
 from tuning.evaluation.encoding import EncodedTask, encode_task
 from tuning.evaluation.likelihood import OnProgress
+from tuning.evaluation.metric_file import check_size
 from tuning.evaluation.perplexity import (
     TokenStream,
     check_whole,
@@ -39,8 +39,6 @@ from tuning.evaluation.text_form import TextForm, read_form
 from tuning.file_hash import FileHashes
 from tuning.measuring import groups
 from tuning.reading.hub import check_cached, located
-from tuning.reading.records import is_small
-from tuning.reading.source import Source
 from tuning.training import autocast
 
 Check = Callable[[str, str], None]
@@ -177,9 +175,7 @@ def _read(
 def _read_file(
     field: str, metric: RecoveryMetric, path: Path, tokenizer: Any, config: Any
 ) -> ReadMetric:
-    if not is_small(Source(field, path), MOST_BYTES):
-        problem = f"has more than {MOST_BYTES // 2**20} MiB, unpacked"
-        raise InvalidInput(field, metric.path, problem, fix="give a part of it")
+    check_size(field, metric, path)
     sha256 = FileHashes().of(field, str(path))
     metric = metric.confirmed(field, sha256)
     found: ReadMetric

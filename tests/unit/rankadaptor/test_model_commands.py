@@ -228,6 +228,22 @@ def test_without_them_a_study_is_held_to_the_data_that_it_names(
     assert "inputs.data = " in capsys.readouterr().err
 
 
+def test_without_them_a_text_too_large_for_a_worker_is_refused_too(
+    model: Path, wrong: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr("rankadaptor.commands.submit.find_spec", lambda _: None)
+    (tmp_path / "long.txt").write_text("a" * (2**22 + 1))
+    file = Path(study_file(tmp_path, model, wrong))
+    asked = {"recover": {"metrics": [{"perplexity": "long.txt"}]}}
+    file.write_text(json.dumps({**json.loads(file.read_text()), **asked}))
+    assert run(monkeypatch, "submit", "--check", str(file)) == ExitCode.INVALID_INPUT
+    said = " ".join(capsys.readouterr().err.split())
+    assert "recover.metrics[0].perplexity = " in said
+    assert "more than 4 MiB" in said
+    (tmp_path / "long.txt").write_text("a" * 2**22)
+    assert run(monkeypatch, "submit", "--check", str(file)) == ExitCode.OK
+
+
 def test_a_submission_names_what_is_compared(
     model: Path, instruction_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -124,7 +124,8 @@ BAD: dict[str, tuple[Any, dict[str, Any], str]] = {
     "no window": (b"short", {"perplexity": "x"}, "perplexity"),
     "too long a window": (WORDS.encode() * 9, {"perplexity": "x", "window": 129}, "window"),
     "another file": (WORDS.encode() * 9, {"perplexity": "x", "sha256": "0" * 64}, "perplexity"),
-    "too large": (gzip.compress(b"a" * (2**26 + 1)), {"perplexity": "x"}, "perplexity"),
+    "too large": (gzip.compress(b"a" * (2**22 + 1)), {"perplexity": "x"}, "perplexity"),
+    "too large a task": (gzip.compress(b"a" * (2**26 + 1)), {"task": "x"}, "task"),
 }
 
 
@@ -152,6 +153,17 @@ def test_a_file_of_no_use_is_named_before_anything_is_trained(
     assert refused.value.hint
     assert "--" not in f"{refused.value.detail}{refused.value.hint}"
     assert steps == []
+
+
+def test_a_task_may_be_larger_than_a_text(
+    assign: Assign, evaluator: Evaluator, tmp_path: Path
+) -> None:
+    row = {"context": "the cat", "choices": ["sat", "ran"], "answer": 0, "told": " " * 2**22}
+    (tmp_path / "x").write_text(json.dumps(row) + "\n")
+    asked = RecoveryMetric(task=str(tmp_path / "x"))
+    assert evaluator.evaluate(recovery(assign, asked), go_on).metrics[0].documents == 1
+    with pytest.raises(CannotOpen, match=r"more than 4 MiB, unpacked, and a text is tokenised"):
+        evaluator.evaluate(recovery(assign, RecoveryMetric(perplexity=asked.path)), go_on)
 
 
 def test_too_many_documents_ask_for_a_limit(
