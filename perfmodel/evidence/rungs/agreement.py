@@ -9,7 +9,6 @@ numbers (Fligner & Verducci 1986). The interval inverts its two tails, as Cloppe
 """
 
 from itertools import combinations
-from math import ceil, floor
 
 import numpy as np
 
@@ -55,18 +54,29 @@ def agreement(lower: str, upper: str, one: Scores, other: Scores) -> Agreement:
 def interval(left: Floats, right: Floats) -> tuple[float, float]:
     """The 95 % interval of Kendall's tau of two ``(n,)``, neither of them constant."""
     count, tau = len(left), _tau(left, right)
-    low, high = exact(count, tau) if count <= MOST_EXACT else _bootstrap(left, right)
+    low, high = (
+        exact(count, *_swapped(left, right)) if count <= MOST_EXACT else _bootstrap(left, right)
+    )
     return min(low, tau), max(high, tau)
 
 
-def exact(count: int, tau: float) -> tuple[float, float]:
-    """The interval of Mallows' model; ties count to either side, so that it is rather too wide."""
+def exact(count: int, least: int, most: int) -> tuple[float, float]:
+    """The interval of Mallows' model for tau of ``count`` without ties.
+
+    Pairs tied in either ranking may be in any order: ``most`` counts them as swapped, for the low
+    end, and ``least`` leaves them out, for the high end. So with ties it is rather too wide.
+    """
     pairs = count * (count - 1) // 2
-    swapped = (1.0 - tau) * pairs / 2.0
-    most, least = ceil(swapped - 1e-9), floor(swapped + 1e-9)
     low = -1.0 if most >= pairs else _expected(count, _steepness(count, most))
     high = 1.0 if least <= 0 else -_expected(count, _steepness(count, pairs - least))
     return low, high
+
+
+def _swapped(left: Floats, right: Floats) -> tuple[int, int]:
+    """Pairs that the two rank in opposite order, and the same with those tied in either."""
+    above = np.triu_indices(len(left), 1)
+    signs = np.sign(np.subtract.outer(left, left)) * np.sign(np.subtract.outer(right, right))
+    return int((signs[above] < 0.0).sum()), int((signs[above] <= 0.0).sum())
 
 
 def _steepness(count: int, swapped: int) -> float:

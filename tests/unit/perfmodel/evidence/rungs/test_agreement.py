@@ -49,10 +49,29 @@ def test_the_exact_interval_covers_as_often_as_it_says() -> None:
         weights /= weights.sum()
         taus = 1.0 - np.array(swaps) / 5.0
         true = float(weights @ taus)
-        ends = {swap: exact(5, 1.0 - swap / 5.0) for swap in set(swaps)}
+        ends = {swap: exact(5, swap, swap) for swap in set(swaps)}
         held = [ends[swap][0] - 1e-6 <= true <= ends[swap][1] + 1e-6 for swap in swaps]
         assert float(weights @ held) >= 0.95
-    assert exact(5, 0.4) == pytest.approx([-end for end in exact(5, -0.4)[::-1]], abs=1e-6)
+    assert exact(5, 3, 3) == pytest.approx([-end for end in exact(5, 7, 7)[::-1]], abs=1e-6)
+
+
+def test_ties_are_no_agreement() -> None:
+    """One of five stands out in both columns, as it does by chance once in five."""
+    low, high = interval(*np.array([[0.0, 0.0, 0.0, 0.0, 1.0]] * 2))
+    assert (low < 0.0, high) == (True, 1.0)
+
+
+def test_of_three_levels_chance_is_told_as_such() -> None:
+    """Unrelated columns, most pairs of which are tied in one of the two."""
+    draws, above, below, told = np.random.default_rng(0), 0, 0, 0
+    for _ in range(250):
+        left, right = draws.choice(3, (2, 8), p=[0.8, 0.1, 0.1]).astype(float)
+        if np.ptp(left) > 0.0 and np.ptp(right) > 0.0:
+            low, high = interval(left, right)
+            above, below, told = above + (low > 0.0), below + (high < 0.0), told + 1
+    assert told > 150
+    assert above / told <= 0.025
+    assert below / told <= 0.025
 
 
 def test_the_bootstrap_of_many_vectors_covers_too() -> None:
