@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, TypeVar
 
 import torch
 
 from rankspace.errors import TrialFailed
+from rankspace.evaluation.group_sizes import group_sizes
 from rankspace.observation import MOST_TEXTS, TextLosses
 from tuning import memory
 from tuning.batches import collate
@@ -68,8 +69,7 @@ def groups(items: Sequence[T], most: int) -> list[Sequence[T]]:
 
     Of fewer items, at least one, each is a group.
     """
-    count = min(len(items), most)
-    ends = [len(items) * at // count for at in range(count + 1)]
+    ends = [0, *accumulate(group_sizes(len(items), most))]
     return [items[begin:end] for begin, end in pairwise(ends)]
 
 

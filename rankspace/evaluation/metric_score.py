@@ -49,7 +49,10 @@ class MetricScore:
         """Windows or documents that were measured."""
         return sum(self.counts)
 
-    def is_of_same(self, other: "MetricScore") -> bool:
-        """Whether both are of the same documents in the same groups, and of any."""
-        mine, theirs = (replace(one, sums=(), margins=()) for one in (self, other))
-        return bool(self.counts) and mine == theirs
+    @property
+    def emptied(self) -> "MetricScore":
+        """The same without what the model scored: what it was measured on, and how that was read.
+
+        Models can be compared where it is equal, and has ``counts``.
+        """
+        return replace(self, sums=(), margins=())

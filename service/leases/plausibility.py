@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rankspace import Measurement
 from rankspace.errors import InvalidInput
+from rankspace.evaluation.group_sizes import group_sizes
 from rankspace.evaluation.metric_score import LONGEST_FAILURE, MOST_GROUPS, MetricScore
 from rankspace.evaluation.recovery_metric import MOST_DOCUMENTS, RecoveryMetric
 from rankspace.observation import (
@@ -152,18 +153,18 @@ class MetricBounds:
             self._require(is_margin(total / told.counts[at]), f"margins[{at}]", total)
 
     def _check_groups(self, told: MetricScore) -> None:
-        """As many groups everywhere, and none where it could not be measured."""
+        """As every worker groups so many documents; no group where it could not be measured."""
         groups, margins = len(told.counts), len(told.counts) if self.asked.task else 0
         self._require(
             groups <= MOST_GROUPS and (groups == 0) == bool(told.failure), "counts", groups
         )
         self._require(len(told.sums) == groups, "sums", len(told.sums))
         self._require(len(told.margins) == margins, "margins", len(told.margins))
-        for at, count in enumerate(told.counts):
-            self._require(1 <= count <= MOST_DOCUMENTS, f"counts[{at}]", count)
         if groups:
             most = min(self.asked.limit or MOST_DOCUMENTS, told.total)
             self._require(told.documents == most, "counts", told.documents)
+            sizes = group_sizes(told.documents, MOST_GROUPS)
+            self._require(told.counts == sizes, "counts", groups)
 
     def _require(self, holds: bool, name: str, value: object) -> None:
         if not holds:

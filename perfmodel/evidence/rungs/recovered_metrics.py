@@ -8,6 +8,7 @@ is rather too large than too small. Nothing is claimed of these: that is the ver
 
 import math
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -58,24 +59,30 @@ def _metric(
 ) -> RecoveredMetric:
     by_model = {name: _by_seed(at, evaluated, vector) for name, vector in models.items()}
     every = [score for found in by_model.values() for score in found.values() if score.counts]
-    first = every[0] if every else None
+    usual = _usual(every)
     same = {
-        name: {seed: s for seed, s in found.items() if first is not None and s.is_of_same(first)}
+        name: {seed: score for seed, score in found.items() if score.emptied == usual}
         for name, found in by_model.items()
     }
     winner, uniform = same.get(WINNER, {}), same.get(UNIFORM, {})
-    difference = _difference(winner, uniform) if first is not None else None
+    difference = _difference(winner, uniform)
     return RecoveredMetric(
         metric=metric,
         title=metric.title,
-        name=first.name if first else None,
-        documents=first.documents if first else 0,
-        total=first.total if first else 0,
-        groups=len(first.counts) if first else 0,
+        name=usual.name if usual else None,
+        documents=usual.documents if usual else 0,
+        total=usual.total if usual else 0,
+        groups=len(usual.counts) if usual else 0,
         scores=tuple(_score(name, same[name], by_model[name]) for name in models if by_model[name]),
         difference=difference,
-        remark=" ".join(_remarks(metric, first, every, difference, models)),
+        remark=" ".join(_remarks(metric, usual, every, difference, models)),
     )
+
+
+def _usual(scores: Sequence[MetricScore]) -> MetricScore | None:
+    """What most were measured on; of as many, the first. One odd report is left out, not all."""
+    counted = Counter(one.emptied for one in scores).most_common(1)
+    return counted[0][0] if counted else None
 
 
 def _by_seed(
@@ -156,28 +163,28 @@ def _mean_over(sums: Floats, counts: Floats) -> tuple[float, float | None]:
 
 def _remarks(
     metric: RecoveryMetric,
-    first: MetricScore | None,
+    usual: MetricScore | None,
     every: Sequence[MetricScore],
     difference: RecoveredDifference | None,
     models: Mapping[str, RankVector],
 ) -> Iterator[str]:
-    if first is None:
+    if usual is None:
         yield "Nothing was measured yet."
         return
-    if others := sum(not one.is_of_same(first) for one in every):
-        yield f"{others} recoveries were measured on another file, and are left out."
+    if others := sum(one.emptied != usual for one in every):
+        yield f"{others} recoveries were measured on another file, or read otherwise: left out."
     if difference is None:
         yield (
             "The winner is uniform ranks themselves."
             if WINNER not in models
             else "No seed has both the winner and uniform ranks: nothing is compared."
         )
-    if first.documents < first.total:
+    if usual.documents < usual.total:
         what = "windows" if metric.task is None else "documents"
-        yield f"The first {first.documents:,} of {first.total:,} {what}."
-    if first.dropped:
-        yield f"{first.dropped:,} tokens after the last whole window are left out."
-    if first.cut:
-        yield f"{first.cut:,} contexts lost their beginning, longer than the model."
-    if first.control:
-        yield f"The text spells {first.control:,} control tokens, which count as such."
+        yield f"The first {usual.documents:,} of {usual.total:,} {what}."
+    if usual.dropped:
+        yield f"{usual.dropped:,} tokens after the last whole window are left out."
+    if usual.cut:
+        yield f"{usual.cut:,} contexts lost their beginning, longer than the model."
+    if usual.control:
+        yield f"The text spells {usual.control:,} control tokens, which count as such."

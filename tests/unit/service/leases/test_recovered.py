@@ -135,7 +135,11 @@ LIES: dict[str, tuple[Any, str]] = {
     "margins of others": (_with(1, margins=[1.0]), "metrics[1].margins"),
     "a margin of no model": (_with(1, margins=[1e9, 0.0, 0.0, 0.0]), "metrics[1].margins[0]"),
     "no documents": (_with(0, counts=[], sums=[]), "metrics[0].counts"),
-    "an empty group": (_with(0, counts=[0, 1, 1, 2]), "metrics[0].counts[0]"),
+    "an empty group": (_with(0, counts=[0, 1, 1, 2]), "metrics[0].counts"),
+    "groups of one's own": (
+        _with(0, counts=[2, 2], sums=[4.0, 4.0]),
+        "metrics[0].counts",
+    ),
     "fewer than there are": (_with(0, total=5), "metrics[0].counts"),
     "too many groups": (_with(0, counts=[1] * MANY, sums=[2.0] * MANY, total=MANY), "counts"),
     "a failure that is none": (_with(0, failure="memory"), "metrics[0].counts"),
