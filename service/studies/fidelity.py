@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from perfmodel.evidence.rungs.agreement import agreement, rung
-from perfmodel.evidence.rungs.levels import Scores
+from perfmodel.evidence.rungs.levels import Scores, connected, levels
 from rankspace import Purpose, RankVector, Study
 from rankspace.evaluation.fidelity import Fidelity
 from rankspace.evaluation.recovery_metric import RecoveryMetric
@@ -41,12 +41,24 @@ def fidelity(session: Session, row: StudyRow) -> Fidelity:
         **_metrics(session, row.id, study),
     }
     rungs = {name: scores for name, scores in measured.items() if scores}
+    linked = {name: connected(scores) for name, scores in rungs.items()}
+    level = {name: levels(scores) for name, scores in linked.items()}
     pairs = combinations(rungs, 2)
-    agreements = tuple(agreement(one, two, rungs[one], rungs[two]) for one, two in pairs)
-    remarks = (*trials.remarks(), *((CHOSEN,) if len(rungs) > 1 else ()))
+    agreements = tuple(agreement(one, two, level[one], level[two]) for one, two in pairs)
+    chosen = (CHOSEN,) if len(rungs) > 1 else ()
+    remarks = (*trials.remarks(), *_unlinked(rungs, linked), *chosen)
     return Fidelity(
         tuple(rung(name, scores) for name, scores in rungs.items()), agreements, remarks
     )
+
+
+def _unlinked(rungs: Mapping[str, Scores], linked: Mapping[str, Scores]) -> Iterator[str]:
+    for name, scores in rungs.items():
+        if left := len(scores) - len(linked[name]):
+            yield (
+                f"{name}: {left:,} of {len(scores):,} vectors share no seed with the others, not "
+                "even by way of a third, and are left out of what is compared."
+            )
 
 
 class _Trials:

@@ -14,7 +14,7 @@ import numpy as np
 
 from perfmodel.arrays import Floats
 from perfmodel.evidence.rank_correlation import kendall
-from perfmodel.evidence.rungs.levels import Scores, levels
+from perfmodel.evidence.rungs.levels import Levels, Scores
 from rankspace import RankVector
 from rankspace.evaluation.fidelity import LEAST_VECTORS, Agreement, Rung
 
@@ -35,14 +35,14 @@ def rung(name: str, scores: Scores) -> Rung:
     return Rung(name, len(scores), mean, max(count for _, count in told))
 
 
-def agreement(lower: str, upper: str, one: Scores, other: Scores) -> Agreement:
+def agreement(lower: str, upper: str, one: Levels, other: Levels) -> Agreement:
     """Compare two rungs on the vectors that both have measured."""
     shared = [vector for vector in one if vector in other]
     count = len(shared)
     if count < LEAST_VECTORS:
         said = f"It cannot be told: {count} vectors on both, and {LEAST_VECTORS} are needed."
         return Agreement(lower, upper, count, None, None, None, said)
-    left, right = (_column(levels(scores), shared) for scores in (one, other))
+    left, right = (_column(found, shared) for found in (one, other))
     if not (np.ptp(left) > 0.0 and np.ptp(right) > 0.0):
         said = f"It cannot be told: one of the two does not tell its {count} vectors apart."
         return Agreement(lower, upper, count, None, None, None, said)
@@ -145,7 +145,7 @@ def _seeds(scores: Scores) -> list[int]:
     return sorted(counts, key=lambda seed: -counts[seed])[:MOST_SEEDS]
 
 
-def _column(found: dict[RankVector, float], vectors: list[RankVector]) -> Floats:
+def _column(found: Levels, vectors: list[RankVector]) -> Floats:
     return np.array([found[vector] for vector in vectors])
 
 

@@ -3,9 +3,12 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select, update
 
+from rankspace import Purpose
 from rankspace.evaluation.fidelity import Fidelity
 from rankspace.wire import decode
+from service.storage.tables import TrialRow
 from service.studies.fidelity import RECOVERED, TRIAL, VERIFICATION
 from tests.unit.service.beginnings import DONE
 from tests.unit.service.driver import Service, outcome, score, study
@@ -61,6 +64,18 @@ def test_trials_and_verification_are_compared_on_the_vectors_both_have(service: 
     said = " ".join(found.remarks)
     for what in ("1 trials failed", "1 trials ended early", "2 trials ran at another", "chosen"):
         assert what in said
+
+
+def test_vectors_on_seeds_of_their_own_are_left_out_and_counted(service: Service) -> None:
+    identity = service.submit(search=SEARCH, verify=VERIFY)
+    service.work(measure=_exactly)
+    with service.app.state.runtime.database.writing() as session:
+        searched = TrialRow.purpose == Purpose.SEARCH
+        last = select(func.max(TrialRow.id)).where(searched).scalar_subquery()
+        session.execute(update(TrialRow).where(TrialRow.id == last).values(seed=12345))
+    said = [one for one in _fidelity(service, identity).remarks if "share no seed" in one]
+    assert len(said) == 1
+    assert said[0].startswith(f"{TRIAL}: 1 of ")
 
 
 @DONE

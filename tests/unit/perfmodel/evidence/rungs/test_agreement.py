@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from perfmodel.evidence.rungs.agreement import agreement, exact, interval, rung
-from perfmodel.evidence.rungs.levels import Scores, levels
+from perfmodel.evidence.rungs.levels import Levels, Scores, connected, levels
 from rankspace import RankVector
 
 
@@ -14,27 +14,31 @@ def scores(*values: float, seed: int = 0) -> Scores:
     return {RankVector((at,)): {seed: value} for at, value in enumerate(values)}
 
 
+def level(*values: float) -> Levels:
+    return levels(scores(*values))
+
+
 def test_below_four_vectors_nothing_can_be_told() -> None:
-    found = agreement("a", "b", scores(1.0, 2.0, 3.0, 4.0), scores(1.0, 2.0, 3.0))
+    found = agreement("a", "b", level(1.0, 2.0, 3.0, 4.0), level(1.0, 2.0, 3.0))
     assert (found.vectors, found.tau, found.low, found.high) == (3, None, None, None)
     assert found.sentence == "It cannot be told: 3 vectors on both, and 4 are needed."
-    assert agreement("a", "b", scores(1.0), {}).vectors == 0
+    assert agreement("a", "b", level(1.0), {}).vectors == 0
 
 
 def test_a_rung_that_tells_nothing_apart_agrees_with_none() -> None:
-    found = agreement("a", "b", scores(1.0, 2.0, 3.0, 4.0), scores(*[1.0] * 4))
+    found = agreement("a", "b", level(1.0, 2.0, 3.0, 4.0), level(*[1.0] * 4))
     assert found.tau is None
     assert "does not tell its 4 vectors apart" in found.sentence
 
 
 def test_four_that_agree_may_do_so_by_chance() -> None:
-    found = agreement("a", "b", scores(1.0, 2.0, 3.0, 4.0), scores(5.0, 6.0, 7.0, 8.0))
+    found = agreement("a", "b", level(1.0, 2.0, 3.0, 4.0), level(5.0, 6.0, 7.0, 8.0))
     assert (found.tau, found.high) == (1.0, 1.0)
     assert found.low is not None
     assert found.low < 0.0
     assert "is not shown" in found.sentence
     ten = [float(at) for at in range(10)]
-    many = agreement("a", "b", scores(*ten), scores(*ten))
+    many = agreement("a", "b", level(*ten), level(*ten))
     assert many.low is not None
     assert 0.5 < many.low < 1.0
     assert "better than chance" in many.sentence
@@ -95,6 +99,25 @@ def test_seeds_shift_scores_and_not_levels() -> None:
     found = levels(one)
     assert found[RankVector((1,))] - found[RankVector((0,))] == pytest.approx(1.0)
     assert found[RankVector((2,))] - found[RankVector((0,))] == pytest.approx(0.5)
+
+
+def test_a_chain_of_seeds_leads_to_the_exact_levels() -> None:
+    """Each seed shares one vector with the next: alternating means had not settled in 50 rounds."""
+    chain = {
+        RankVector((at,)): {seed: 10.0 * seed + at for seed in (at, at + 1)} for at in range(30)
+    }
+    found = levels(chain)
+    told = [found[vector] - found[RankVector((0,))] for vector in chain]
+    assert told == pytest.approx([float(at) for at in range(30)], abs=1e-9)
+
+
+def test_seeds_that_nothing_connects_are_told_apart() -> None:
+    left = {RankVector((at,)): {0: float(at), 1: float(at)} for at in range(3)}
+    right = {RankVector((9,)): {7: 100.0}, RankVector((10,)): {7: 99.0, 8: 5.0}}
+    assert connected({**right, **left}) == left
+    bridge = {RankVector((11,)): {8: 5.0, 1: 1.0}}
+    assert connected({**left, **right, **bridge}) == {**left, **right, **bridge}
+    assert connected({}) == {}
 
 
 def test_repeats_say_what_another_rung_can_agree_at_most() -> None:
