@@ -105,7 +105,9 @@ class RecoveredMetric:
         found = self.difference
         if found is None:
             return
-        by_seed = ", ".join(map(self._signed, found.by_seed)) if found.seeds > 1 else ""
+        pairs = f"{found.seeds} pairs" if found.seeds > 1 else "1 pair"
+        each = ", ".join(map(self._signed, found.by_seed))
+        by_seed = f"{pairs}: {each}" if found.seeds > 1 else pairs
         if self.metric.task is None:
             mean = f"{self._signed(found.mean)}{_plus_minus(found.error, 4)}"
             yield "winner − uniform, mean loss in nats", mean, by_seed
@@ -113,7 +115,7 @@ class RecoveredMetric:
         yield "winner − uniform", f"{self._signed(found.mean)}{self._error(found.error)}", by_seed
         if found.margin is not None:
             lead = f"{found.margin:+.4f}{_plus_minus(found.margin_error, 4)}"
-            yield "winner − uniform, margin in nats", lead, ""
+            yield "winner − uniform, margin in nats", lead, pairs
 
     def _number(self, value: float | None) -> str:
         if value is None:

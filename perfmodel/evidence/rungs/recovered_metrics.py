@@ -44,7 +44,7 @@ def recovered_metrics(
 
     Args:
         asked: By the study.
-        evaluated: Its recoveries; where one ran again on its seed, the first counts.
+        evaluated: Its recoveries; where one ran again on its seed, the first measured counts.
         models: Vectors to show, by what they are called.
     """
     told = [one for one in evaluated if len(one.scores) == len(asked)]
@@ -75,7 +75,7 @@ def _metric(
         groups=len(usual.counts) if usual else 0,
         scores=tuple(_score(name, same[name], by_model[name]) for name in models if by_model[name]),
         difference=difference,
-        remark=" ".join(_remarks(metric, usual, every, difference, models)),
+        remark=" ".join(_remarks(metric, usual, by_model, difference)),
     )
 
 
@@ -90,8 +90,11 @@ def _by_seed(
 ) -> Mapping[int, MetricScore]:
     found: dict[int, MetricScore] = {}
     for one in evaluated:
+        score = one.scores[at]
         if one.rank_vector == vector:
-            found.setdefault(one.seed, one.scores[at])
+            before = found.setdefault(one.seed, score)
+            if not before.counts and score.counts:
+                found[one.seed] = score
     return found
 
 
@@ -164,21 +167,29 @@ def _mean_over(sums: Floats, counts: Floats) -> tuple[float, float | None]:
 def _remarks(
     metric: RecoveryMetric,
     usual: MetricScore | None,
-    every: Sequence[MetricScore],
+    there: Mapping[str, Mapping[int, MetricScore]],
     difference: RecoveredDifference | None,
-    models: Mapping[str, RankVector],
 ) -> Iterator[str]:
     if usual is None:
-        yield "Nothing was measured yet."
+        failed = sum(map(len, there.values()))
+        none = f"Nothing could be measured: {failed} recoveries failed on it."
+        yield none if failed else "Nothing was measured yet."
         return
+    every = [score for found in there.values() for score in found.values() if score.counts]
     if others := sum(one.emptied != usual for one in every):
         yield f"{others} recoveries were measured on another file, or read otherwise: left out."
     if difference is None:
         yield (
             "The winner is uniform ranks themselves."
-            if WINNER not in models
+            if WINNER not in there
             else "No seed has both the winner and uniform ranks: nothing is compared."
         )
+    elif difference.seeds < (seeds := len({*there[WINNER], *there[UNIFORM]})):
+        yield f"The difference is of {difference.seeds} of {seeds} seeds: the others have no pair."
+    yield from _of_the_file(metric, usual)
+
+
+def _of_the_file(metric: RecoveryMetric, usual: MetricScore) -> Iterator[str]:
     if usual.documents < usual.total:
         what = "windows" if metric.task is None else "documents"
         yield f"The first {usual.documents:,} of {usual.total:,} {what}."

@@ -128,10 +128,26 @@ def test_one_odd_report_does_not_blank_the_others() -> None:
 def test_what_failed_is_told_and_of_nothing_is_said_nothing() -> None:
     failed = MetricScore("acc", "b" * 64, failure="too little memory")
     found = summed(TASK, (WINNER, 1, failed))
-    assert found.remark == "Nothing was measured yet."
+    assert found.remark == "Nothing could be measured: 1 recoveries failed on it."
     assert found.scores[0].failures == ("too little memory",)
     assert found.rows == (("winner, recovered", "-", "failed: too little memory"),)
-    assert summed(TASK).scores == ()
+    assert (summed(TASK).scores, summed(TASK).remark) == ((), "Nothing was measured yet.")
+
+
+def test_a_failure_does_not_hide_what_ran_again_and_was_measured() -> None:
+    failed = MetricScore("acc", "b" * 64, failure="too little memory")
+    good = task([1.0, 0.0], [1, 1])
+    (score,) = summed(TASK, (WINNER, 1, failed), (WINNER, 1, good), (WINNER, 1, failed)).scores
+    assert (score.value, score.seeds, score.failures) == (0.5, 1, ())
+
+
+def test_how_many_pairs_there_are_is_always_told() -> None:
+    good, failed = task([1.0, 0.0], [1, 1]), MetricScore("acc", "b" * 64, failure="memory")
+    runs = [(vector, seed, good) for vector in (UNIFORM, WINNER) for seed in (1, 2)]
+    found = summed(TASK, *runs, (WINNER, 3, good), (UNIFORM, 3, failed))
+    assert [row[2] for row in found.rows[-2:]] == ["2 pairs: +0.00, +0.00", "2 pairs"]
+    assert "The difference is of 2 of 3 seeds" in found.remark
+    assert "seeds" not in summed(TASK, *runs).remark
 
 
 def test_a_winner_that_is_uniform_has_nothing_to_be_compared_with() -> None:
@@ -145,7 +161,7 @@ def test_what_is_shown_names_the_metric_the_window_and_how_many() -> None:
     found = summed(TEXT, (WINNER, 1, few), (UNIFORM, 1, few))
     assert found.heading == "perplexity of wiki.txt, windows of 128, 2 windows"
     assert found.remark.startswith("The first 2 of 9 windows. 3 tokens after")
-    assert found.rows[-1] == ("winner − uniform, mean loss in nats", "+0.0000 ± 0.0000", "")
+    assert found.rows[-1] == ("winner − uniform, mean loss in nats", "+0.0000 ± 0.0000", "1 pair")
     grouped = summed(TASK, (WINNER, 1, task([3.0, 1.0], [4, 4])))
     assert grouped.heading == "acc of arc.jsonl, 8 documents in 2 groups, %"
     assert grouped.rows[0][:2] == ("winner, recovered", "50.00 ± 25.00")
