@@ -251,12 +251,17 @@ class Worker:
         return done(lease, self._name, measurement, time.time(), self._kept(lease))
 
     def _on_step(self, lease: Assignment, heartbeat: HeartbeatThread, watchdog: Watchdog) -> OnStep:
-        began = time.monotonic()
+        began, latest = time.monotonic(), 0
 
         def on_step(step: int, loss: float) -> bool:
+            nonlocal latest
             watchdog.moves()
             spent = time.monotonic() - began
-            if self._drain.requested and not self._is_nearly_done(lease, step, spent):
+            is_trained, latest = step == latest, step  # what follows the training says it again
+            is_nearly_done = (
+                self._grace() > 0.0 if is_trained else self._is_nearly_done(lease, step, spent)
+            )
+            if not is_nearly_done:
                 self._drain.check()
             return heartbeat.beat(step, loss)
 
@@ -272,8 +277,11 @@ class Worker:
         taken = step - self._evaluator.resumed_at
         if not lease.steps or taken < 1:
             return False
-        left = self._drain.left_of(self._patience.grace_seconds) or 0.0
-        return spent / taken * (lease.steps - step) <= left
+        return spent / taken * (lease.steps - step) <= self._grace()
+
+    def _grace(self) -> float:
+        """Seconds that are left of the grace; 0 before leaving was asked for."""
+        return self._drain.left_of(self._patience.grace_seconds) or 0.0
 
     def _failed(self, lease: Assignment, error: Exception) -> SpooledReport:
         if isinstance(error, RankspaceError):

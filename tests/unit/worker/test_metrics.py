@@ -3,6 +3,7 @@
 import gzip
 import json
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from tuning.evaluation.perplexity import measure_perplexity, read_tokens
 from tuning.evaluation.task import read_task
 from tuning.evaluation.task_score import Metric, score_task
 from tuning.evaluation.text_form import TextForm
+from worker.lease.drain import Drain
 from worker.trial import metrics
 from worker.trial.evaluation import Evaluator
 from worker.trial.inspection import inspect
@@ -238,6 +240,36 @@ def test_submitting_finds_the_hash_and_what_is_wrong(
     missing = Recover(metrics=(good[1], RecoveryMetric(task=f"{task}.gone")))
     with pytest.raises(InvalidInput, match=r"recover\.metrics\[1\]\.task"):
         inspect(replace(study, recover=missing))
+
+
+LENGTHS: dict[str, dict[str, Any]] = {"steps": {}, "epochs": {"steps": 0, "epochs": 1}}
+
+
+@pytest.mark.parametrize("length", LENGTHS.values(), ids=LENGTHS)
+@pytest.mark.parametrize("late", [False, True])
+def test_a_worker_that_is_to_leave_evaluates_within_its_grace(  # noqa: PLR0917  # fixtures
+    assign: Assign,
+    service: FakeService,
+    worker: Start,
+    task: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    length: dict[str, Any],
+    late: bool,
+) -> None:
+    """However long its training was told to be: it is over."""
+    drain, told = Drain(), list[int]()
+
+    def leave_after_training(step: int) -> None:
+        if step in told:
+            drain.request()
+            if late:
+                monkeypatch.setattr(drain, "_requested_at", time.monotonic() - 600)
+        told.append(step)
+
+    service.leases.queue(recovery(assign, RecoveryMetric(task=str(task)), **length))
+    worker(drain, leave_after_training, grace_seconds=600).run()
+    assert drain.requested
+    assert (len(service.bodies("report")), len(service.bodies("release"))) == (1 - late, late)
 
 
 def test_an_assignment_without_metrics_says_nothing_of_them(assign: Assign) -> None:
