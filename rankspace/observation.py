@@ -160,7 +160,8 @@ class Measurement:
         steps: Optimiser steps taken.
         tokens: Training tokens seen, padding excluded.
         parameters: Trainable parameters of the adapter.
-        seconds: Wall clock by phase: ``load``, ``attach``, ``train``, ``evaluate``.
+        seconds: Wall clock by phase: ``load``, ``attach``, ``train``, ``evaluate``,
+            and of a recovery with metrics ``metrics``.
         peak_bytes: Peak memory of the device (GPU) or of the process (CPU).
         versions: Library versions the numbers depend on.
         data: What the data came to, in a report only: the service keeps it with the study. None

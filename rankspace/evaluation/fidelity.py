@@ -11,7 +11,7 @@ class Rung:
     """One way in which a study measured vectors.
 
     Attributes:
-        name: What was measured, and how long for.
+        name: What was measured: survey, trials, recovered loss or a metric.
         vectors: That have a score.
         repeat: Kendall's tau of the scores on two seeds, the mean over pairs of seeds: about as
             well as this rung ranks can another one agree with it. None where fewer than four

@@ -1,6 +1,6 @@
 """How far the rungs of a study's ladder rank vectors alike: survey, trials, recoveries, metrics."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
 from sqlalchemy import select
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from perfmodel.evidence.rungs.agreement import agreement, rung
 from perfmodel.evidence.rungs.levels import Scores, connected, levels
 from rankspace import Purpose, RankVector, Study
-from rankspace.evaluation.fidelity import Fidelity
+from rankspace.evaluation.fidelity import Agreement, Fidelity
 from rankspace.evaluation.recovery_metric import RecoveryMetric
 from service.storage.documents import study_of
 from service.storage.tables import ObservationRow, StudyRow, TrialRow
@@ -30,6 +30,11 @@ CHOSEN = (
     "narrows what there is to rank, and lowers what they agree."
 )
 
+MANY = (
+    "Of many 95 % intervals some leave 0 out by chance: of {count} that mean nothing, about "
+    "{by_chance:.2g}."
+)
+
 
 def fidelity(session: Session, row: StudyRow) -> Fidelity:
     """Compare every two rungs that the study has, on the vectors that both have measured."""
@@ -46,10 +51,16 @@ def fidelity(session: Session, row: StudyRow) -> Fidelity:
     pairs = combinations(rungs, 2)
     agreements = tuple(agreement(one, two, level[one], level[two]) for one, two in pairs)
     chosen = (CHOSEN,) if len(rungs) > 1 else ()
-    remarks = (*trials.remarks(), *_unlinked(rungs, linked), *chosen)
+    remarks = (*trials.remarks(), *_unlinked(rungs, linked), *chosen, *_many(agreements))
     return Fidelity(
         tuple(rung(name, scores) for name, scores in rungs.items()), agreements, remarks
     )
+
+
+def _many(agreements: Sequence[Agreement]) -> Iterator[str]:
+    count = sum(one.tau is not None for one in agreements)
+    if count > 1:
+        yield MANY.format(count=count, by_chance=count / 20)
 
 
 def _unlinked(rungs: Mapping[str, Scores], linked: Mapping[str, Scores]) -> Iterator[str]:

@@ -60,7 +60,7 @@ def _shifts(scores: Scores) -> Mapping[int, float]:
 
 def _within(values: Floats) -> Floats:
     """Without their mean over the first axis."""
-    return values - values.mean(axis=0)
+    return np.asarray(values - values.mean(axis=0))
 
 
 def _parts(groups: Iterable[Iterable[int]]) -> Mapping[int, int]:

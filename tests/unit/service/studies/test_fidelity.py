@@ -1,15 +1,16 @@
 """How far the rungs of a study agree, as the service reads them from its trials."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
 
 from rankspace import Purpose
-from rankspace.evaluation.fidelity import Fidelity
+from rankspace.evaluation.fidelity import Agreement, Fidelity
 from rankspace.wire import decode
 from service.storage.tables import TrialRow
-from service.studies.fidelity import RECOVERED, TRIAL, VERIFICATION
+from service.studies.fidelity import RECOVERED, TRIAL, VERIFICATION, _many
 from tests.unit.service.beginnings import DONE
 from tests.unit.service.driver import Service, outcome, score, study
 
@@ -76,6 +77,13 @@ def test_vectors_on_seeds_of_their_own_are_left_out_and_counted(service: Service
     said = [one for one in _fidelity(service, identity).remarks if "share no seed" in one]
     assert len(said) == 1
     assert said[0].startswith(f"{TRIAL}: 1 of ")
+
+
+def test_of_many_intervals_some_are_chance_and_that_is_said() -> None:
+    told = Agreement("a", "b", 5, 0.8, 0.1, 1.0, "")
+    (said,) = _many((told,) * 10)
+    assert "of 10 that mean nothing, about 0.5" in said
+    assert [*_many((told, replace(told, tau=None)))] == []
 
 
 @DONE
