@@ -45,10 +45,13 @@ CHECKPOINTS = "tests/unit/worker/checkpoints/test_resuming.py"
 KEEPING = "tests/unit/worker/checkpoints/test_keeping.py"
 CHAT = "tests/unit/tuning/test_chat.py"
 DATA = "tests/unit/tuning/test_data.py"
+DEVICE_MEMORY = "tests/unit/tuning/memory_plan/test_device_memory.py"
 ELASTIC = "tests/unit/tuning/test_elastic.py"
 EVALUATE = "tests/unit/rankadaptor/evaluation/test_evaluate_command.py"
 FORMATS = "tests/unit/tuning/test_formats.py"
 INPUTS = "tests/unit/worker/test_trial_inputs.py"
+MEMORY_PLAN = "tests/unit/tuning/memory_plan/test_plan.py"
+PLANNING = "tests/unit/worker/trial/test_planning.py"
 REPORT = "tests/unit/rankadaptor/evaluation/test_report.py"
 RESIDENT = "tests/unit/worker/test_resident.py"
 ROWS = "tests/unit/tuning/reading/test_rows.py"
@@ -108,6 +111,39 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
             "            self._adamw.zero_grad()\n            memory.release",
             "            memory.release",
             TRAINING,
+        ),
+        "an adapter's own copy of its input is not counted": Mutant(
+            "tuning/memory_plan/activations.py",
+            "return training.width * sum(inputs[kind] for kind in ranks)",
+            "return 0",
+            MEMORY_PLAN,
+        ),
+        "blocks before the first adapter are counted": Mutant(
+            "tuning/memory_plan/activations.py",
+            "first = min(ranks, default=len(model.blocks))",
+            "first = 0",
+            MEMORY_PLAN,
+        ),
+        "a plan leaves nothing free": Mutant(
+            "tuning/memory_plan/plan.py", "(1 - HEADROOM) * free", "free", MEMORY_PLAN
+        ),
+        "the groups around a process are forgotten": Mutant(
+            "tuning/memory_plan/device_memory.py",
+            "total, free = min(total, limit), min(free, limit - used)",
+            "pass",
+            DEVICE_MEMORY,
+        ),
+        "a trial of which nothing seems to fit gets no example": Mutant(
+            "worker/trial/planning.py", "micro = max(1, fitting)", "micro = fitting", PLANNING
+        ),
+        "a freed heap counts as taken": Mutant(
+            "worker/trial/planning.py", "    memory.trim(device)", "    pass", PLANNING
+        ),
+        "a checkpoint's micro-batch is taken as it is": Mutant(
+            "tuning/training.py",
+            "min(self.micro, state.micro)",
+            "state.micro",
+            CHECKPOINT,
         ),
         "autocast never": Mutant(
             "tuning/training.py", "if dtype is torch.bfloat16:", "if False:", TRAINING

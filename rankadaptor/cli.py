@@ -20,6 +20,7 @@ from rankadaptor.commands.serve import serve
 from rankadaptor.commands.submit import submit
 from rankadaptor.commands.watch import watch
 from rankadaptor.commands.worker import worker
+from rankadaptor.doctor.command import doctor
 from rankadaptor.exit_codes import ExitCode
 from rankadaptor.invalid_setting import invalid_setting, unusable_path
 from rankadaptor.screen import complain, write_in_any_encoding
@@ -30,6 +31,7 @@ COMMANDS = (
     compress,
     adopt,
     profile,
+    doctor,
     evaluate,
     serve,
     worker,

@@ -16,18 +16,27 @@ def device_named(name: str) -> torch.device:
     Raises:
         InvalidInput: It is none of these, or torch sees no such GPU.
     """
-    if name == "cpu":
+    if kind_named(name) == "cpu":
         return torch.device("cpu")
-    kind, colon, number = name.partition(":")
-    is_number = _INDEX.fullmatch(number) is not None
-    if kind != "cuda" or (colon and not is_number):
-        raise InvalidInput("device", name, "is not a device", fix="use cpu, cuda or cuda:1")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if not count:
         raise InvalidInput("device", name, "torch sees no GPU", fix="use cpu")
-    if colon and int(number) >= count:
+    if int(name.partition(":")[2] or 0) >= count:
         raise _too_high(name, count)
     return torch.device(name)
+
+
+def kind_named(name: str) -> str:
+    """Return ``cpu`` or ``cuda``, whether or not there is such a device.
+
+    Raises:
+        InvalidInput: It is not written as one.
+    """
+    kind, colon, number = name.partition(":")
+    is_gpu = kind == "cuda" and (not colon or _INDEX.fullmatch(number))
+    if name != "cpu" and not is_gpu:
+        raise InvalidInput("device", name, "is not a device", fix="use cpu, cuda or cuda:1")
+    return kind
 
 
 def _too_high(name: str, count: int) -> InvalidInput:

@@ -91,7 +91,8 @@ def train(  # noqa: PLR0913  # the six things that define a run, each a value of
         on_step: Called after every step.
         forms: The forms that the model takes at each step; without it, the one it has.
         keeper: Where to go on from, and who keeps states to go on from. On a CPU the result is
-            that of an undisturbed run, bit by bit.
+            that of an undisturbed run of the same micro-batch, bit by bit; of the state's and
+            ``micro`` the smaller is taken.
 
     Raises:
         TrialFailed: The loss is not finite, or not even one example fits into memory.
@@ -205,7 +206,8 @@ class _Run:
                     "exp_avg": torch.empty_like(parameter).copy_(moments.mean),
                     "exp_avg_sq": torch.empty_like(parameter).copy_(moments.square),
                 }
-        self.losses, self.tokens, self.micro = list(state.losses), state.tokens, state.micro
+        self.losses, self.tokens = list(state.losses), state.tokens
+        self.micro = min(self.micro, state.micro)  # there may be less memory than there was
 
     def step(self, step: int, examples: Sequence[Example]) -> float:
         # One transfer a step: the loss must be seen finite before the update is made.

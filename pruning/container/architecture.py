@@ -29,6 +29,7 @@ class Family:
         norms: Names of a block's norms of the residual stream.
         tied: Whether the output projection is the embedding where the config does not say.
         alternates: Whether blocks differ by their place (sliding windows) where it does not say.
+        caps: Whether attention's scores, and logits, are capped where it does not say.
     """
 
     model_type: str
@@ -41,6 +42,7 @@ class Family:
     norms: tuple[str, ...] = PRE_NORMS
     tied: bool = False
     alternates: bool = False
+    caps: bool = False
 
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
@@ -50,7 +52,14 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         "Qwen2ForCausalLM": Family("qwen2", ("q_proj", "k_proj", "v_proj")),
         "Qwen3ForCausalLM": Family("qwen3", (), True, head_norms=True, head_dim=128),
         "Gemma2ForCausalLM": Family(
-            "gemma2", (), True, head_dim=256, norms=_GEMMA_NORMS, tied=True, alternates=True
+            "gemma2",
+            (),
+            True,
+            head_dim=256,
+            norms=_GEMMA_NORMS,
+            tied=True,
+            alternates=True,
+            caps=True,
         ),
         "Gemma3ForCausalLM": Family(
             "gemma3_text",
@@ -138,6 +147,19 @@ class Architecture:
     @property
     def family(self) -> Family:
         return FAMILIES[self.name]
+
+    @property
+    def is_capped(self) -> bool:
+        """Whether attention's scores are capped, which no fused kernel does."""
+        return self._caps("attn_logit_softcapping")
+
+    @property
+    def caps_logits(self) -> bool:
+        """Whether the logits are."""
+        return self._caps("final_logit_softcapping")
+
+    def _caps(self, key: str) -> bool:
+        return self.config.get(key, self.family.caps or None) is not None
 
 
 def parse_architecture(config: Mapping[str, Any]) -> Architecture:

@@ -1,11 +1,13 @@
 """Describing a model's files for the service; needs neither torch nor a GPU."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from pruning.container.contents import Contents, read_contents
 from pruning.container.shapes import OUTPUT, ROTARY_BUFFER
 from pruning.container.structure import MODULES, matrix_name
 from rankspace.pruned_model import Matrix, PrunedModel
+from tuning.memory_plan.model_shape import BlockShape, ModelShape
 
 
 def describe(directory: Path) -> PrunedModel:
@@ -19,13 +21,36 @@ def describe(directory: Path) -> PrunedModel:
 
 def description_of(contents: Contents) -> PrunedModel:
     """Describe a directory that was read and checked already."""
+    return replace(outline_of(contents), fingerprint=contents.fingerprint)
+
+
+def outline_of(contents: Contents) -> PrunedModel:
+    """Describe a directory whose weights nobody has read: its fingerprint is empty."""
     return PrunedModel(
         path=str(contents.directory),
-        fingerprint=contents.fingerprint,
+        fingerprint="",
         architecture=contents.architecture.name,
         parameters=_parameters(contents),
         matrices=_matrices(contents),
         profiles=contents.manifest.profiles if contents.manifest else (),
+    )
+
+
+def shape_of(contents: Contents) -> ModelShape:
+    """Return what decides how much memory the model's training takes."""
+    architecture, family = contents.architecture, contents.architecture.family
+    return ModelShape(
+        hidden=architecture.hidden,
+        vocabulary=architecture.vocabulary,
+        parameters=_parameters(contents),
+        blocks=tuple(
+            BlockShape(block.heads, block.kv_heads, block.head_dim, block.ffn)
+            for block in contents.structure.blocks
+        ),
+        norms=len(family.norms),
+        has_head_norms=family.head_norms or family.joint_norms,
+        has_scores=architecture.is_capped,
+        caps_logits=architecture.caps_logits,
     )
 
 

@@ -23,6 +23,8 @@ from tuning.elastic.scoring import scores
 from tuning.examples import FIELD
 from tuning.file_hash import FileHashes
 from tuning.measuring import mean_loss, text_losses
+from tuning.memory_plan.plan import MemoryPlan
+from tuning.memory_plan.training_shape import TrainingShape
 from tuning.reading.hub import located
 from tuning.token_cache import TokenCache
 from tuning.training import OnStep, Training, train
@@ -30,6 +32,7 @@ from worker.trial.checkpoints import Checkpoints, TrialKeeper, statement_of
 from worker.trial.export import check_room, export
 from worker.trial.inputs import changed_meanwhile, check_data_file, check_inputs
 from worker.trial.metrics import ReadMetric, measure_metrics, read_metrics
+from worker.trial.planning import by_place, first_micro, free_beside
 from worker.trial.reach import Reach
 from worker.trial.resident import Residence, Resident
 from worker.trial.surveying import SHARE, forms_of, vectors_of
@@ -43,6 +46,7 @@ class _Prepared:
     inputs: Inputs
     ranks: Mapping[str, int]
     metrics: tuple[ReadMetric, ...]
+    micro: int
 
     @property
     def counts(self) -> DataCounts:
@@ -84,7 +88,7 @@ class Evaluator:
     def evaluate(
         self, assignment: Assignment, on_step: OnStep, adapter_directory: Path | None = None
     ) -> Measurement:
-        """Run one trial; equal assignments give bit-identical losses on a CPU.
+        """Run one trial; on a CPU equal ones of equal micro-batches have bit-identical losses.
 
         Args:
             assignment: What to run.
@@ -124,7 +128,8 @@ class Evaluator:
         dataset = self._dataset(assignment, resident, inputs)
         ranks = assigned_ranks(assignment, resident.modules)
         metrics = self._metrics(assignment, resident)
-        return _Prepared(resident, dataset, inputs, ranks, metrics)
+        micro = self._micro(assignment, resident, dataset, ranks)
+        return _Prepared(resident, dataset, inputs, ranks, metrics, micro)
 
     def _metrics(self, assignment: Assignment, resident: Resident) -> tuple[ReadMetric, ...]:
         """Read what the recovered model is to be evaluated on, before it is recovered."""
@@ -133,6 +138,27 @@ class Evaluator:
             return read_metrics(assignment.metrics, resident.tokenizer, config, self._reach.check)
         except InvalidInput as error:
             raise _no_fault(error) from error
+
+    def _micro(
+        self,
+        assignment: Assignment,
+        resident: Resident,
+        dataset: Dataset,
+        ranks: Mapping[str, int],
+    ) -> int:
+        """Examples per forward pass to begin with; the recipe's where nothing is trained."""
+        if not ranks:
+            return assignment.recipe.batch.micro
+        training = TrainingShape(
+            resident.shape,
+            by_place(resident.matrices, ranks),
+            tokens=max(len(example.tokens) for example in dataset.train) - 1,
+            targets=max(example.targets for example in dataset.train),
+            width=resident.model.dtype.itemsize,
+        )
+        plan = MemoryPlan.of(training, self._device.type)
+        free = free_beside(plan, self._device)
+        return first_micro(assignment.recipe.batch.micro, plan, free)
 
     def _inputs(self, assignment: Assignment, resident: Resident) -> Inputs:
         wanted = assignment.recipe.data
@@ -169,9 +195,13 @@ class Evaluator:
                 surveyed = self._survey(assignment, prepared, attached, again)
             measurement = self._measurement(prepared, trained, loss, attached, clock)
             metrics = self._evaluate(prepared, again, clock)
-            seconds = dict(clock.seconds)
             measurement = replace(
-                measurement, texts=texts, scores=surveyed, metrics=metrics, seconds=seconds
+                measurement,
+                texts=texts,
+                scores=surveyed,
+                metrics=metrics,
+                seconds=dict(clock.seconds),
+                versions={**measurement.versions, **_passes(assignment, trained)},
             )
             if assignment.keep_adapter and adapter_directory is not None:
                 export(attached, assignment, measurement, prepared.ranks, adapter_directory)
@@ -207,7 +237,7 @@ class Evaluator:
             schedule(examples, recipe.batch.examples, steps, assignment.seed),
             recipe.optimizer,
             steps=steps,
-            micro=recipe.batch.micro,
+            micro=prepared.micro,
             on_step=on_step,
             keeper=self._keeper,
             **more,
@@ -306,6 +336,12 @@ class Evaluator:
 def _no_fault(error: InvalidInput) -> CannotOpen:
     """The rank vector had no part in this: it would go wrong with any other."""
     return CannotOpen(error.field, error.value, error.problem, fix=error.hint)
+
+
+def _passes(assignment: Assignment, trained: Training) -> dict[str, str]:
+    """What of the numbers' rounding is not the recipe's doing."""
+    asked = assignment.recipe.batch.micro
+    return {} if trained.micro == asked else {"micro_batch": f"{trained.micro} of {asked}"}
 
 
 def _again(trained: Training, loss: float, on_step: OnStep) -> Callable[[], object]:

@@ -6,7 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pruning.container.container import load
+from pruning.container.container import load_contents
+from pruning.container.contents import survey
+from pruning.container.description import shape_of
 from pruning.container.tokenizer import tokenizer_hash
 from rankspace.errors import CannotOpen, InvalidInput
 from rankspace.lease import Assignment
@@ -26,17 +28,25 @@ class Resident:
         tokenizer: The model's own.
         fingerprint: Of the files it was loaded from.
         tokenizer_hash: Of what the tokenizer makes of a fixed text.
-        modules: Full names of its linear matrices.
+        matrices: Its linear matrices.
+        shape: What decides how much memory its training takes.
     """
 
     def __init__(self, directory: Path, dtype: torch.dtype, device: torch.device) -> None:
-        loaded = load(directory, dtype=dtype, device=str(device))
+        contents = survey(directory)
+        loaded = load_contents(contents, dtype=dtype, device=str(device))
         self.model: Any = loaded.model
         self.tokenizer: Any = loaded.tokenizer
         self.tokenizer_hash = tokenizer_hash(loaded.tokenizer)
         self.fingerprint = loaded.description.fingerprint
-        self.modules = tuple(matrix.name for matrix in loaded.description.matrices)
+        self.matrices = loaded.description.matrices
+        self.shape = shape_of(contents)
         self._sample = self._sampled()
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Full names of its linear matrices."""
+        return tuple(matrix.name for matrix in self.matrices)
 
     def tokens_hash(self, data: Data) -> str:
         """Of all of the tokenizer that examples of ``data`` depend on."""

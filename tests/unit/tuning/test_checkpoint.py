@@ -175,6 +175,33 @@ def test_a_resumed_training_is_an_undisturbed_one_bit_by_bit(
     assert said == list(range(1, STEPS + 1))  # a curve is whole
 
 
+class _Found:
+    """Goes on from a state, and keeps none."""
+
+    def __init__(self, state: TrainingState) -> None:
+        self._state = state
+
+    def found(self) -> TrainingState:
+        return self._state
+
+    def is_due(self) -> bool:
+        return False
+
+
+@pytest.mark.parametrize(("kept", "planned", "taken"), [(8, 2, 2), (2, 8, 2)])
+def test_a_resumed_training_takes_the_smaller_micro_batch(
+    fit: Fit, kept: int, planned: int, taken: int
+) -> None:
+    """What fitted elsewhere need not fit here, and what did not fit here is not tried again."""
+
+    def keeper(parameters: Sequence[Parameter]) -> _Found:
+        values = tuple(parameter.detach().clone() for parameter in parameters)
+        return _Found(TrainingState(values, (None,) * len(values), (3.0,) * (STEPS - 1), 9, kept))
+
+    trained, _ = fit(keeper, micro=planned)
+    assert trained.micro == taken
+
+
 def test_a_training_draws_from_no_random_state(fit: Fit) -> None:
     """So none is in a checkpoint."""
     before: list[Any] = []

@@ -182,7 +182,7 @@ def test_a_model_too_large_for_this_device_is_no_fault_of_the_trial(
     def full(*_: Any, **__: Any) -> None:
         raise torch.OutOfMemoryError("tried to allocate 80 GiB")
 
-    monkeypatch.setattr("worker.trial.resident.load", full)
+    monkeypatch.setattr("worker.trial.resident.load_contents", full)
     with pytest.raises(CannotOpen, match="80 GiB"):
         Evaluator(CPU).evaluate(assign(), go_on)
 

@@ -124,7 +124,7 @@ def test_a_study_that_was_read_otherwise_is_given_back_before_the_model_is_loade
     def loads(*_: Any, **__: Any) -> None:
         raise AssertionError("loaded")
 
-    monkeypatch.setattr("worker.trial.resident.load", loads)
+    monkeypatch.setattr("worker.trial.resident.load_contents", loads)
     of_before = own(inputs=Inputs(reading=UNSTATED_READING))
     with pytest.raises(CannotOpen, match=f"version {READING}, the study as of 1") as caught:
         evaluator.evaluate(of_before, go_on)

@@ -1,0 +1,276 @@
+"""How far a plan of memory is from what a training really takes.
+
+    python -m bench.memory [--billion] [--device cpu|cuda] [--dtype float32|bfloat16] [--only NAME]
+        [--held-out] [--heap]
+
+A Llama of random weights is made on the spot, with grouped queries and blocks of two widths, and
+each recipe trains two steps of it in a process of its own, and with ``--held-out`` measures a
+held-out loss. Compared are planned bytes and the peak: ``torch.cuda.max_memory_allocated``, or on a
+CPU the largest resident set (VmHWM) of either, less what was resident before the model. There
+glibc is told to give freed memory back, but with ``--heap``: as workers have it.
+``--billion`` makes one as large as Llama 3.2 1B, of a vocabulary of 128,256, in bfloat16: on a CPU
+without instructions for that, give ``--dtype float32``.
+Its examples are a quarter as long, so that a CPU does it in minutes. The last line is for a
+machine: the largest error of a training, as a share of what was measured, and of that but for the
+weights.
+"""
+
+import argparse
+import gc
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from transformers import LlamaConfig, LlamaForCausalLM
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer
+
+from pruning.container.assembly import block_config, blocks_of
+from pruning.container.structure import MODULES, BlockStructure, matrix_name
+from rankspace.recipe import Optimizer
+from tuning import memory
+from tuning.back_ends import ADAPTER_BACK_ENDS
+from tuning.examples import Example
+from tuning.measuring import BATCH_TOKENS, mean_loss
+from tuning.memory_plan.model_shape import BlockShape, ModelShape
+from tuning.memory_plan.plan import MemoryPlan
+from tuning.memory_plan.training_shape import TrainingShape
+from tuning.training import train
+
+MIB = 2**20
+PRUNED = 0.6
+"""Part of its heads and channels that every second block keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Size:
+    hidden: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    ffn: int
+    vocabulary: int
+    tied: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Recipe:
+    """Examples of a pass, their tokens, the rank, and what is adapted."""
+
+    micro: int
+    tokens: int
+    rank: int
+    modules: tuple[str, ...] = MODULES
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    weights: int
+    planned: int
+    measured: int
+    planned_measuring: int = 0
+    measured_measuring: int = 0
+
+    @property
+    def error(self) -> float:
+        return self.planned / self.measured - 1
+
+    @property
+    def error_beside(self) -> float:
+        """Of all but the weights, which nobody can get wrong."""
+        return (self.planned - self.weights) / (self.measured - self.weights) - 1
+
+
+WARM = _Size(64, 2, 4, 2, 16, 128, 512)
+"""Trained first: pages of the libraries' code become resident when they are first run."""
+SMALL = _Size(256, 4, 8, 2, 32, 1024, 16_000)
+BILLION = _Size(2048, 16, 32, 8, 64, 8192, 128_256, tied=True)
+RECIPES: Mapping[str, _Recipe] = MappingProxyType(
+    {
+        "short examples": _Recipe(4, 128, 8),
+        "long examples, two matrices": _Recipe(2, 512, 8, ("q_proj", "v_proj")),
+        "one at a time, high ranks": _Recipe(1, 256, 64),
+    }
+)
+
+
+def pruned_blocks(size: _Size) -> list[BlockStructure]:
+    """Every second block is pruned."""
+    kept = max(1, round(PRUNED * size.kv_heads))
+    whole = BlockStructure(size.heads, size.kv_heads, size.head_dim, size.ffn, (), 0)
+    heads = kept * (size.heads // size.kv_heads)
+    pruned = BlockStructure(heads, kept, size.head_dim, round(PRUNED * size.ffn), (), 0)
+    return [pruned if index % 2 else whole for index in range(size.layers)]
+
+
+def make_model(size: _Size, dtype: torch.dtype, device: str) -> Any:
+    """A Llama of random weights, made on the device in its type."""
+    config = LlamaConfig(
+        vocab_size=size.vocabulary,
+        hidden_size=size.hidden,
+        intermediate_size=size.ffn,
+        num_hidden_layers=size.layers,
+        num_attention_heads=size.heads,
+        num_key_value_heads=size.kv_heads,
+        head_dim=size.head_dim,
+        tie_word_embeddings=size.tied,
+    )
+    config._attn_implementation = "sdpa"
+    with torch.device("meta"):
+        model: Any = LlamaForCausalLM(config)
+        for index, block in enumerate(pruned_blocks(size)):
+            own: Any = block_config(config, block)
+            blocks_of(model)[index] = LlamaDecoderLayer(own, index)
+    model = model.to(dtype).to_empty(device=device)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(std=0.02) if parameter.dim() > 1 else parameter.fill_(1.0)
+    model.tie_weights()
+    model.model.rotary_emb = type(model.model.rotary_emb)(config=config).to(device)
+    return model.train(False).requires_grad_(False)
+
+
+def plan_of(
+    size: _Size, recipe: _Recipe, model: Any, dtype: torch.dtype, device: str
+) -> MemoryPlan:
+    blocks = tuple(
+        BlockShape(block.heads, block.kv_heads, block.head_dim, block.ffn)
+        for block in pruned_blocks(size)
+    )
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    shape = ModelShape(size.hidden, size.vocabulary, parameters, blocks)
+    ranks = {(i, kind): recipe.rank for i in range(size.layers) for kind in recipe.modules}
+    tokens = recipe.tokens - 1
+    return MemoryPlan.of(TrainingShape(shape, ranks, tokens, tokens, dtype.itemsize), device)
+
+
+def measure(
+    size: _Size, name: str, device: str, dtype: torch.dtype, *, is_held_out: bool
+) -> _Found:
+    """Train, and measure the held-out loss if asked to, in a process of its own."""
+    recipe, place = _recipe(size, name), torch.device(device)
+    _train(WARM, _Recipe(2, 16, 2), make_model(WARM, dtype, device), place)
+    memory.release(place)
+    before = 0 if device == "cuda" else _resident("VmRSS")
+    model = make_model(size, dtype, device)
+    plan = plan_of(size, recipe, model, dtype, device)
+    gc.collect()
+    _reset(place)
+    examples = _train(size, recipe, model, place)
+    trained = _peak(place) - before
+    planned = plan.use(recipe.micro).total
+    if not is_held_out:
+        return _Found(plan.weights, planned, trained)
+    memory.release(place)
+    _reset(place)
+    mean_loss(model, examples * (BATCH_TOKENS // (len(examples) * recipe.tokens) + 1), place)
+    held_out = plan.weights + plan.adapters + plan.measuring
+    return _Found(plan.weights, planned, trained, held_out, _peak(place) - before)
+
+
+def _recipe(size: _Size, name: str) -> _Recipe:
+    recipe = RECIPES[name]
+    return replace(recipe, tokens=recipe.tokens // 4) if size is BILLION else recipe
+
+
+def _train(size: _Size, recipe: _Recipe, model: Any, place: torch.device) -> list[Example]:
+    """Train a step of one pass and one of two, and leave the adapters; return the examples."""
+    ranks = {matrix_name(i, k): recipe.rank for i in range(size.layers) for k in recipe.modules}
+    attached = ADAPTER_BACK_ENDS["peft"].attach(model, ranks, alpha_per_rank=2.0, seed=0)
+    generator = torch.Generator().manual_seed(0)
+    shape = (3 * recipe.micro, recipe.tokens)
+    ids = torch.randint(size.vocabulary, shape, generator=generator, dtype=torch.int32)
+    examples = [Example(row, 1) for row in ids]
+    steps = [examples[: recipe.micro], examples[recipe.micro :]]
+    train(model, attached.parameters, steps, Optimizer(), steps=2, micro=recipe.micro)
+    return examples
+
+
+def _reset(place: torch.device) -> None:
+    if place.type == "cuda":
+        memory.reset_peak(place)
+    else:
+        Path("/proc/self/clear_refs").write_text("5")  # VmHWM begins anew
+
+
+def _peak(place: torch.device) -> int:
+    return memory.peak_bytes(place) if place.type == "cuda" else _resident("VmHWM")
+
+
+def _resident(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith(f"{name}:"))
+
+
+_EXACT = {"MALLOC_MMAP_THRESHOLD_": str(2**16)}
+"""glibc keeps pieces of up to 32 MiB that were freed, in a heap with holes, unless it is told not
+to: what training asks for can then be read off the resident set."""
+
+
+def _apart(name: str, options: Sequence[str], environment: Mapping[str, str]) -> _Found:
+    command = [sys.executable, "-m", "bench.memory", "--measure", name, *options]
+    done = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment}
+    )
+    return _Found(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def _show(found: Mapping[str, _Found]) -> None:
+    table = Table(title="MiB, planned at most and measured")
+    for column in (
+        "recipe",
+        "training planned",
+        "measured",
+        "error",
+        "without weights",
+        "held-out planned",
+        "measured",
+    ):
+        table.add_column(column, justify="left" if column == "recipe" else "right")
+    for name, one in found.items():
+        sizes = (one.planned, one.measured, one.planned_measuring, one.measured_measuring)
+        first, second, third, fourth = (f"{size / MIB:,.0f}" for size in sizes)
+        table.add_row(
+            name, first, second, f"{one.error:+.1%}", f"{one.error_beside:+.1%}", third, fourth
+        )
+    Console(width=120).print(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--billion", action="store_true", help="a model as large as Llama 3.2 1B")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"))
+    parser.add_argument("--only", choices=RECIPES, help="one recipe")
+    parser.add_argument("--heap", action="store_true", help="with the holes of glibc's heap")
+    parser.add_argument("--held-out", action="store_true", help="also the held-out loss")
+    parser.add_argument("--measure", choices=RECIPES, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    dtype = asked.dtype or ("bfloat16" if asked.billion else "float32")
+    size = BILLION if asked.billion else SMALL
+    if asked.measure:
+        kind = getattr(torch, dtype)
+        found = measure(size, asked.measure, asked.device, kind, is_held_out=asked.held_out)
+        print(json.dumps(asdict(found)))
+        return
+    switches = ["--billion"] * asked.billion + ["--held-out"] * asked.held_out
+    options = ["--device", asked.device, "--dtype", dtype, *switches]
+    names = [asked.only] if asked.only else list(RECIPES)
+    results = {name: _apart(name, options, {} if asked.heap else _EXACT) for name in names}
+    _show(results)
+    beside = max(abs(one.error_beside) for one in results.values())
+    largest = max(abs(one.error) for one in results.values())
+    print(f"without_weights={beside:.3f} largest_error={largest:.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What a person would otherwise find out by the first trial's failing: does it fit?"""

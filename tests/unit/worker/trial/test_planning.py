@@ -1,0 +1,172 @@
+"""A trial begins with as many examples per pass as fit."""
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+import torch
+from structlog.testing import LogCapture
+
+from rankspace import Assignment, RankVector
+from rankspace.errors import CannotOpen
+from tuning.back_ends import assigned_ranks
+from tuning.examples import Example
+from tuning.memory_plan.device_memory import DeviceMemory
+from tuning.memory_plan.plan import MemoryPlan
+from worker.trial.evaluation import Evaluator
+from worker.trial.planning import first_micro, free_beside
+
+Assign = Callable[..., Assignment]
+CPU = torch.device("cpu")
+PLAN = MemoryPlan(
+    weights=1000,
+    adapters=0,
+    kept=100,
+    logits=0,
+    working=0,
+    measuring=0,
+    tokens=31,
+    libraries=0,
+    is_mixed=False,
+)
+ROOMY = 10_000
+
+
+@pytest.fixture
+def said() -> Iterator[LogCapture]:
+    capture = LogCapture()
+    structlog.configure(processors=[capture])
+    yield capture
+    structlog.reset_defaults()
+
+
+def go_on(step: int, loss: float) -> bool:
+    return False
+
+
+def events(said: LogCapture) -> list[str]:
+    return [entry["event"] for entry in said.entries]
+
+
+def test_what_fits_is_begun_with_and_said_where_it_is_less(said: LogCapture) -> None:
+    tight = 1250 * 10 // 9 + 1
+    assert first_micro(8, PLAN, ROOMY) == 8
+    assert events(said) == []
+    assert first_micro(8, PLAN, tight) == 2
+    (entry,) = said.entries
+    assert entry["event"] == "micro_batch_lowered"
+    assert (entry["micro"], entry["asked"]) == (2, 8)
+
+
+def test_a_trial_of_which_no_example_seems_to_fit_is_tried_one_at_a_time(said: LogCapture) -> None:
+    assert first_micro(8, PLAN, 1099) == 1
+    assert events(said) == ["memory_may_run_out", "micro_batch_lowered"]
+
+
+def test_where_nobody_knows_what_is_free_the_recipe_is_followed(
+    said: LogCapture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(_: object) -> DeviceMemory:
+        raise CannotOpen("memory", "/", "is not known", fix="give a size")
+
+    monkeypatch.setattr(DeviceMemory, "of", unreadable)
+    free = free_beside(PLAN, CPU)
+    assert first_micro(8, PLAN, free) == 8
+    assert events(said) == ["memory_unknown"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not say it")
+def test_a_heap_that_was_freed_counts_as_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a trial: pieces too small to be given back at once, in a heap with a full end."""
+
+    def resident(_: object) -> DeviceMemory:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return DeviceMemory("less what is resident", 2**40, 2**40 - pages * 4096)
+
+    monkeypatch.setattr(DeviceMemory, "of", resident)
+    pieces = [torch.ones(10_000) for _ in range(2_500)]
+    end, full = torch.ones(10_000), resident(CPU).free
+    pieces.clear()
+    free = free_beside(PLAN, CPU)
+    assert free is not None
+    assert free - full > 80_000_000
+    assert end.sum() == 10_000
+
+
+@pytest.mark.slow
+def test_the_plan_is_that_of_the_training_examples(
+    assign: Assign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prompts are not projected on the vocabulary, and what is held out is measured in slices."""
+    planned = list[MemoryPlan]()
+
+    def keep(asked: int, plan: MemoryPlan, free: int | None) -> int:
+        planned.append(plan)
+        return asked
+
+    monkeypatch.setattr("worker.trial.evaluation.first_micro", keep)
+    evaluator = Evaluator(CPU)
+    resident = evaluator._residence.resident(assign())
+    whole = evaluator._dataset(assign(), resident, evaluator._inputs(assign(), resident))
+    ids = torch.arange(20)
+    dataset = replace(whole, train=(Example(ids, 17), Example(ids[:10], 5)))
+    assert whole.counts.example_tokens == 32
+    ranks = assigned_ranks(assign(), resident.modules)
+    assert evaluator._micro(assign(), resident, dataset, ranks) == 8
+    (plan,) = planned
+    assert plan.tokens == 19
+    assert plan.logits == 5 * resident.shape.vocabulary * 12
+
+
+@pytest.mark.slow
+def test_a_tight_device_gets_more_passes_and_the_same_result(
+    assign: Assign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roomy = Evaluator(CPU).evaluate(assign(), go_on)
+    assert "micro_batch" not in roomy.versions
+    # About the libraries' 8 MiB and two examples of this model.
+    free = 9_700_000
+    tight = DeviceMemory("tight", free, free)
+    monkeypatch.setattr(DeviceMemory, "of", lambda _: tight)
+    found = Evaluator(CPU).evaluate(assign(), go_on)
+    assert found.versions["micro_batch"] in {"1 of 8", "2 of 8", "4 of 8"}
+    assert found.loss == pytest.approx(roomy.loss, rel=1e-5)
+    assert found.train_loss == pytest.approx(roomy.train_loss, rel=1e-5)
+
+
+@pytest.mark.slow
+def test_no_trial_is_refused_for_want_of_memory(
+    assign: Assign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DeviceMemory, "of", lambda _: DeviceMemory("full", 0, 0))
+    found = Evaluator(CPU).evaluate(assign(rank_vector=RankVector((0,) * 21)), go_on)
+    assert found.steps == 0
+    assert "micro_batch" not in found.versions
+    assert Evaluator(CPU).evaluate(assign(), go_on).versions["micro_batch"] == "1 of 8"
+
+
+@pytest.mark.slow
+def test_a_trial_halves_where_memory_runs_out_and_the_next_begins_anew(
+    assign: Assign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluator, rows = Evaluator(CPU), list[int]()
+    evaluator.evaluate(assign(rank_vector=RankVector((0,) * 21)), go_on)  # loads the model
+
+    def hook(_: Any, arguments: Any, named: Any) -> None:
+        if torch.is_grad_enabled():
+            rows.append(len(named["input_ids"]))
+            if rows[-1] > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+
+    resident = evaluator._residence.resident(assign())
+    resident.model.get_decoder().register_forward_pre_hook(hook, with_kwargs=True)
+    first = evaluator.evaluate(assign(), go_on)
+    assert rows[:3] == [8, 4, 2]
+    assert first.versions["micro_batch"] == "2 of 8"
+    rows.clear()
+    evaluator.evaluate(assign(seed=1), go_on)
+    assert rows[:3] == [8, 4, 2]  # what took the memory may be gone

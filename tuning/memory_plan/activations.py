@@ -1,0 +1,103 @@
+"""What a forward pass keeps for the backward pass, and what both take beside, in bytes.
+
+Counted tensor by tensor as transformers, peft and autograd keep them, the base being frozen: a
+frozen matrix keeps no input, only an adapter's first matrix does. Where the base is bfloat16 the
+adapter casts its input up and autocast casts it down again, so that each adapter keeps a copy of
+its own; in float32 the matrices that read the same share it. Norms keep their input in float32.
+
+Source: autograd's saved tensors of torch 2.13, transformers 5.23, peft 0.21, which
+``tests/unit/tuning/memory_plan`` holds this against.
+"""
+
+from collections.abc import Mapping
+
+from tuning.memory_plan.model_shape import BlockShape
+from tuning.memory_plan.training_shape import FLOAT, TrainingShape
+
+SHARED = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
+"""Matrices of a block that read the same tensor."""
+
+
+def kept_per_example(training: TrainingShape) -> int:
+    """Bytes that an example keeps from its forward to its backward pass, its logits left out.
+
+    Blocks before the first adapter keep nothing: no gradient has to reach them.
+    """
+    ranks, model = training.by_block(), training.model
+    first = min(ranks, default=len(model.blocks))
+    per_token = sum(
+        _kept_by_block(training, model.blocks[index], ranks.get(index, {}))
+        for index in range(first, len(model.blocks))
+    )
+    return training.tokens * (per_token + _norm(model.hidden))
+
+
+def working_per_example(training: TrainingShape) -> int:
+    """Bytes that the widest block takes in a pass beside what is kept.
+
+    That is at its last matrix: in float32 two gradients of what it reads; in bfloat16 what it reads
+    as the MLP wrote it and cast up for the adapter, and what base and adapter write.
+    """
+    return training.tokens * max(_working(training, block) for block in training.model.blocks)
+
+
+def measuring_per_token(training: TrainingShape) -> int:
+    """Bytes that a pass without gradients takes.
+
+    Before its last matrix a block has four MLP-wide tensors, of which base and adapter of
+    ``up_proj`` write three; beside them the residual stream.
+    """
+    widest = max(block.ffn for block in training.model.blocks)
+    return training.width * 4 * widest + (FLOAT + 3 * training.width) * training.model.hidden
+
+
+def _kept_by_block(training: TrainingShape, block: BlockShape, ranks: Mapping[str, int]) -> int:
+    """Bytes per token."""
+    model, width = training.model, training.width
+    return (
+        model.norms * _norm(model.hidden)
+        + _kept_by_attention(training, block)
+        + width * 3 * block.ffn  # the gate before and after its activation, and what it gates
+        + width * sum(ranks.values())  # what an adapter's first matrix writes
+        + _kept_inputs(training, block, ranks)
+    )
+
+
+def _kept_by_attention(training: TrainingShape, block: BlockShape) -> int:
+    """Queries, keys, values and output; of a fused kernel, of each head the scores' scale."""
+    width, queries, keys = training.width, block.queries, block.keys
+    normed = 0
+    if training.model.has_head_norms:
+        normed = FLOAT * (queries + keys + block.heads + block.kv_heads)
+    if not training.model.has_scores:
+        return width * (2 * queries + 2 * keys) + FLOAT * block.heads + normed
+    cast = width if training.is_mixed else 0
+    per_score = width + FLOAT + cast  # capped; their softmax; that in the base's type
+    # Keys and values are repeated for every query head; the output is a tensor of its own.
+    return width * 4 * queries + per_score * block.heads * training.tokens + normed
+
+
+def _kept_inputs(training: TrainingShape, block: BlockShape, ranks: Mapping[str, int]) -> int:
+    inputs = block.inputs(training.model.hidden)
+    if training.is_mixed:
+        return training.width * sum(inputs[kind] for kind in ranks)
+    shared = sum(inputs[kinds[0]] for kinds in SHARED if any(kind in ranks for kind in kinds))
+    # What o_proj reads is attention's output, which is counted there.
+    return training.width * (shared + (inputs["down_proj"] if "down_proj" in ranks else 0))
+
+
+def _norm(width: int) -> int:
+    """What a norm keeps per token: its input, and one scale."""
+    return FLOAT * (width + 1)
+
+
+def _working(training: TrainingShape, block: BlockShape) -> int:
+    width, hidden = training.width, training.model.hidden
+    if training.is_mixed:
+        mlp = (width + FLOAT) * block.ffn + 5 * width * hidden
+    else:
+        mlp = 2 * width * block.ffn
+    attention = 2 * width * (block.queries + block.keys)
+    if training.model.has_scores:
+        attention += 3 * FLOAT * block.heads * training.tokens
+    return max(mlp, attention)
