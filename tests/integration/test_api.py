@@ -7,7 +7,7 @@ import pytest
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
-SMALL = ("--workers=6", "--pages=2", "--trials=60", "--seconds=4", "--heartbeat-seconds=1")
+SMALL = ("--workers=6", "--pages=2", "--trials=40", "--seconds=2", "--heartbeat-seconds=1")
 
 
 def test_the_service_answers_everything_under_load() -> None:

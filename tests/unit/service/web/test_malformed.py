@@ -47,6 +47,9 @@ VALUES = (
     ),
     *(b"9" * 30, b"a" * 8000, b"Bearer", b"Bearer \xff", b"Basic \xff", b'rka_session="\\400"'),
 )
+SHARE = 4
+"""One in so many pairs of route and value is tried with a header, other ones with the next."""
+
 TARGETS = (
     *("/%", "/%zz", "/%00", "/%ff", "/%ed%a0%80", "//", "//[", "/[", "*", "@[", "http://[", "/;"),
     *("/login?code=%", "/login?code=%ff", "/login?code=%00", "/login?code=%ed%a0%80", "/login?&&"),
@@ -98,7 +101,8 @@ def _with_a_key(served: Served) -> dict[str, bytes]:
 def test_a_header_may_hold_anything(
     served: Served, faults: list[Any], header: str, has_key: bool
 ) -> None:
-    for route, value in itertools.product(KEYED if has_key else STRANGERS, VALUES):
+    pairs = list(itertools.product(KEYED if has_key else STRANGERS, VALUES))
+    for route, value in pairs[HEADERS.index(header) % SHARE :: SHARE]:
         headers = {"Host": b"localhost", **(_with_a_key(served) if has_key else {})}
         if route.startswith("POST") and header != "Transfer-Encoding":
             headers["Content-Length"] = b"6"

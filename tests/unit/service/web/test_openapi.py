@@ -14,7 +14,7 @@ from tests.unit.service.driver import ON_POSTGRESQL, ON_SQLITE, listening, start
 pytestmark = pytest.mark.slow
 
 
-EXAMPLES = 12
+EXAMPLES = 6
 SECONDS = 300
 NOT_IN_THE_SCHEMA = "positive_data_acceptance"
 """What a schema can't say, such as that ranks increase, is asked of requests all the same."""
