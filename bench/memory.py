@@ -23,7 +23,6 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -33,6 +32,7 @@ from rich.table import Table
 from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
+from bench.trials.process import peak, reset, resident
 from pruning.container.assembly import block_config, blocks_of
 from pruning.container.structure import MODULES, BlockStructure, matrix_name
 from rankspace.recipe import Optimizer
@@ -160,21 +160,21 @@ def measure(
     recipe, place = _recipe(size, name), torch.device(device)
     _train(WARM, _Recipe(2, 16, 2), make_model(WARM, dtype, device), place)
     memory.release(place)
-    before = 0 if device == "cuda" else _resident("VmRSS")
+    before = 0 if device == "cuda" else resident("VmRSS")
     model = make_model(size, dtype, device)
     plan = plan_of(size, recipe, model, dtype, device)
     gc.collect()
-    _reset(place)
+    reset(place)
     examples = _train(size, recipe, model, place)
-    trained = _peak(place) - before
+    trained = peak(place) - before
     planned = plan.use(recipe.micro).total
     if not is_held_out:
         return _Found(plan.weights, planned, trained)
     memory.release(place)
-    _reset(place)
+    reset(place)
     mean_loss(model, examples * (BATCH_TOKENS // (len(examples) * recipe.tokens) + 1), place)
     held_out = plan.weights + plan.adapters + plan.measuring
-    return _Found(plan.weights, planned, trained, held_out, _peak(place) - before)
+    return _Found(plan.weights, planned, trained, held_out, peak(place) - before)
 
 
 def _recipe(size: _Size, name: str) -> _Recipe:
@@ -193,22 +193,6 @@ def _train(size: _Size, recipe: _Recipe, model: Any, place: torch.device) -> lis
     steps = [examples[: recipe.micro], examples[recipe.micro :]]
     train(model, attached.parameters, steps, Optimizer(), steps=2, micro=recipe.micro)
     return examples
-
-
-def _reset(place: torch.device) -> None:
-    if place.type == "cuda":
-        memory.reset_peak(place)
-    else:
-        Path("/proc/self/clear_refs").write_text("5")  # VmHWM begins anew
-
-
-def _peak(place: torch.device) -> int:
-    return memory.peak_bytes(place) if place.type == "cuda" else _resident("VmHWM")
-
-
-def _resident(name: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) << 10 for line in lines if line.startswith(f"{name}:"))
 
 
 _EXACT = {"MALLOC_MMAP_THRESHOLD_": str(2**16)}

@@ -4,21 +4,31 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+from torch.nn import Linear, functional
 
 from tuning.batches import Batch
 
 MOST_LOGITS = 2**27
 """Logits held at once when no gradient needs them: half a GiB in float32."""
 
+MOST_TRAINED = 2**24
+"""Logits held at once in training, in at most two copies: 128 MiB in float32. Twice or half as many
+take as long (``python -m bench.trials.head``)."""
+
 
 def summed_loss(model: Any, batch: Batch) -> Tensor:
     """Return the sum of ``batch``'s token losses in nats, a float32 scalar.
 
     The vocabulary projection runs at predicted positions only: most of an instruction's tokens
-    are prompt, and the logits are the largest tensor of a small model.
+    are prompt, and the logits are the largest tensor of a model with a large vocabulary. So of a
+    frozen projection they are never there all at once, nor kept for the backward pass.
     """
     hidden = _hidden(model, batch)
+    head = model.get_output_embeddings()
+    if hidden.requires_grad and _is_frozen(head):
+        return _frozen_head_loss(hidden, batch.targets, head, _cap(model.config))
     return _cross_entropy(model, hidden, batch.targets)
 
 
@@ -54,5 +64,73 @@ def _cross_entropy(model: Any, hidden: Tensor, targets: Tensor, reduction: str =
 
 def _capped(logits: Tensor, config: Any) -> Tensor:
     """Bound the logits as Gemma 2's own forward pass does after the vocabulary projection."""
-    cap = getattr(config, "final_logit_softcapping", None)
+    cap = _cap(config)
     return logits if cap is None else cap * torch.tanh(logits / cap)
+
+
+def _cap(config: Any) -> float | None:
+    cap: float | None = getattr(config, "final_logit_softcapping", None)
+    return cap
+
+
+def _is_frozen(head: Any) -> bool:
+    """Whether nothing of the projection is trained: what is has a gradient of its own to get."""
+    return type(head) is Linear and not any(one.requires_grad for one in head.parameters())
+
+
+class _FrozenHeadLoss(Function):
+    """The sum of the token losses in nats, float32, by way of a projection that is not trained.
+
+    Only the hidden states need a gradient, and a row's is known as soon as its loss is: so the
+    forward pass takes as many rows at a time as MOST_TRAINED allows, and keeps their gradient,
+    ``(n, hidden)``, in place of their logits.
+
+    Source: Hsu et al. 2024 (Liger Kernel, arXiv 2410.10989), in torch's own operations.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, targets: Tensor, head: Any, cap: float | None) -> Tensor:
+        rows = max(1, MOST_TRAINED // head.out_features)
+        gradient, losses = torch.empty_like(hidden), []
+        parts = (torch.split(one, rows) for one in (hidden, targets, gradient))
+        for states, wanted, out in zip(*parts, strict=True):
+            loss, of_states = _loss_and_gradient(states, wanted, head, cap)
+            losses.append(loss)
+            out.copy_(of_states)
+        ctx.save_for_backward(gradient)
+        return torch.stack(losses).sum()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        (of_hidden,) = ctx.saved_tensors
+        # In float32: one over the number of targets, rounded to 8 bits, would be another rate.
+        scaled = (of_hidden.float() * gradient).to(of_hidden.dtype)
+        return scaled, None, None, None
+
+
+def _frozen_head_loss(hidden: Tensor, targets: Tensor, head: Any, cap: float | None) -> Tensor:
+    loss: Tensor = _FrozenHeadLoss.apply(hidden, targets, head, cap)  # type: ignore[no-untyped-call]
+    return loss
+
+
+def _loss_and_gradient(
+    hidden: Tensor, targets: Tensor, head: Any, cap: float | None
+) -> tuple[Tensor, Tensor]:
+    """Return the sum of the losses and its gradient by ``hidden``.
+
+    The softmax is taken once: of the largest logit it is the inverse of the sum that the loss
+    needs, and never too small for a logarithm. At most two float32 copies are there of a logit.
+    """
+    logits, places = head(hidden).float(), targets[:, None]
+    if cap is not None:  # in float32, for in bfloat16 the slope of a large logit is mostly rounding
+        logits = logits.div_(cap).tanh_().mul_(cap)
+    most, at = logits.max(dim=-1, keepdim=True)
+    chosen = logits.gather(1, places)
+    gradient = logits.softmax(dim=-1)
+    loss = (most - chosen - gradient.gather(1, at).log()).sum()
+    gradient.scatter_add_(1, places, torch.full_like(chosen, -1.0))
+    if cap is not None:
+        gradient.mul_(logits.div_(cap).square_().neg_().add_(1))
+    del logits
+    return loss, gradient.to(head.weight.dtype) @ head.weight

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Self
 
 from rankspace.errors import InvalidInput
-from tuning.losses import MOST_LOGITS
+from tuning.losses import MOST_LOGITS, MOST_TRAINED
 from tuning.measuring import BATCH_TOKENS
 from tuning.memory_plan.activations import (
     kept_per_example,
@@ -20,8 +20,9 @@ GIB = 2**30
 TRAINED = 4 * FLOAT
 """Bytes of a trainable parameter: itself, its gradient and AdamW's two moments, all float32."""
 
-LOSS = 3 * FLOAT
-"""Bytes of a logit when most of them live: the log-probability, its gradient, and the logit's."""
+LOSS = 2 * FLOAT
+"""Bytes of a logit when most of them live: itself and its probability, which becomes its gradient.
+As many as ``tuning.losses.MOST_TRAINED`` are there at once."""
 
 LIBRARIES: Mapping[str, int] = MappingProxyType({"cuda": 32 * 2**20, "cpu": 8 * 2**20})
 """Bytes that libraries of matrix products take for themselves, by kind of device: what torch gives
@@ -43,7 +44,8 @@ class MemoryUse:
         weights: The base model.
         adapters: Parameters, gradients, the optimiser's moments, and copies in the base's type.
         activations: What is kept for the backward pass.
-        logits: Of predicted tokens, with what the loss makes of them.
+        logits: Of a slice of the predicted tokens, with what the loss makes of them, and the
+            gradient that it hands back of all of them.
         workspace: What passes, and the libraries', as far as it is not the logits' afterwards.
     """
 
@@ -80,6 +82,8 @@ class MemoryPlan:
         adapters: Bytes of all that belongs to a trainable parameter.
         kept: Bytes of activations per example.
         logits: Bytes of logits and loss per example, of the tokens that are predicted.
+        slice: Bytes of logits and loss that are there at once, whatever the micro-batch.
+        returned: Bytes of the gradient that the loss hands back, per example.
         working: Bytes that pass in a block, per example.
         measuring: Bytes that the held-out loss takes beside weights and adapters; it takes fewer
             tokens at once where memory runs out.
@@ -92,6 +96,8 @@ class MemoryPlan:
     adapters: int
     kept: int
     logits: int
+    slice: int
+    returned: int
     working: int
     measuring: int
     tokens: int
@@ -108,12 +114,14 @@ class MemoryPlan:
         """
         parameters = training.adapter_parameters
         cast = training.width if training.is_mixed else 0
-        capped = training.width if training.model.caps_logits else 0  # what tanh writes
+        vocabulary = training.model.vocabulary
         return cls(
             weights=training.model.parameters * training.width,
             adapters=parameters * (TRAINED + cast),
             kept=kept_per_example(training),
-            logits=training.targets * training.model.vocabulary * (LOSS + capped),
+            logits=training.targets * vocabulary * LOSS,
+            slice=max(MOST_TRAINED, vocabulary) * LOSS,
+            returned=training.targets * training.model.hidden * training.width,
             working=working_per_example(training),
             measuring=_measuring(training) + LIBRARIES[kind],
             tokens=training.tokens,
@@ -126,13 +134,10 @@ class MemoryPlan:
 
         A block's passing tensors and the loss's are not there at the same time.
         """
-        beyond = max(0, self.working - self.logits)
+        loss = min(micro * self.logits, self.slice) + micro * self.returned
+        beyond = max(0, micro * self.working - loss)
         return MemoryUse(
-            self.weights,
-            self.adapters,
-            micro * self.kept,
-            micro * self.logits,
-            micro * beyond + self.libraries,
+            self.weights, self.adapters, micro * self.kept, loss, beyond + self.libraries
         )
 
     def largest(self, free: int, most: int) -> int:
@@ -164,8 +169,14 @@ class MemoryPlan:
             return smaller if self.is_mixed else f"{smaller}, or recipe.dtype: bfloat16"
         if fixed > free:
             return f"{MORE}, or lower search.ranks and search.budget"
-        fitting = int((free - fixed) * self.tokens / (use.total - fixed))
-        return f"lower recipe.sequence_length to {max(2, fitting)}, or {MORE}"
+        fitting = max(2, int(self._share(free - fixed) * self.tokens))
+        return f"lower recipe.sequence_length to {fitting}, or {MORE}"
+
+    def _share(self, room: int) -> float:
+        """Which part of an example takes ``room`` bytes, with a slice of its logits or all."""
+        whole = self.kept + max(self.working, self.logits + self.returned)
+        passing = self.kept + max(self.working, self.returned)
+        return max(room / whole, (room - self.slice) / passing)
 
 
 def gib(count: int) -> str:

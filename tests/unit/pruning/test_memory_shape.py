@@ -32,7 +32,7 @@ ALL = tuple((index, kind) for index in range(3) for kind in MODULES)
 
 
 def kept(model: Any) -> int:
-    """Bytes of the tensors that autograd saves in a forward pass; parameters, logits left out."""
+    """Bytes of the tensors that autograd saves in a forward pass, parameters left out."""
     own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
     saved: dict[int, torch.UntypedStorage] = {}
 
@@ -53,9 +53,10 @@ def kept(model: Any) -> int:
     return sum(storage.nbytes() for storage in saved.values())
 
 
-def logits(model: Any, *, width: int = 4) -> int:
-    """Bytes of all log-probabilities, or of what is as large."""
-    return width * EXAMPLES * TOKENS * int(model.config.vocab_size)
+def returned(model: Any) -> int:
+    """Bytes of the gradient that the loss keeps of the hidden states, in place of its logits."""
+    width: int = model.dtype.itemsize * model.config.hidden_size
+    return EXAMPLES * TOKENS * width
 
 
 def planned(
@@ -91,8 +92,7 @@ def test_of_llama_the_plan_is_exact_but_for_the_first_norm(
     plan = planned(model, shape_of(survey(container)), adapted, dtype)
     ahead_of_any_adapter = EXAMPLES * TOKENS * 4 * (32 + 1)
     rotary = 2 * TOKENS * 4 * dtype.itemsize
-    targets = 8 * EXAMPLES * TOKENS + 4
-    assert plan - ahead_of_any_adapter + rotary + targets == kept(model) - logits(model)
+    assert plan - ahead_of_any_adapter + rotary == kept(model) - returned(model)
 
 
 @pytest.mark.slow
@@ -107,14 +107,11 @@ def test_of_any_family_the_plan_is_near(
     container = adopted(any_model, tokenizer, tmp_path)
     model = load(container, dtype=dtype).model
     plan = planned(model, shape_of(survey(container)), ALL, dtype)
-    found = kept(model) - logits(model)
-    if shape_of(survey(container)).caps_logits:
-        found -= logits(model, width=dtype.itemsize)
-    assert plan == pytest.approx(found, rel=0.1)
+    assert plan == pytest.approx(kept(model) - returned(model), rel=0.1)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_capping_keeps_the_logits_once_more(
+def test_capping_keeps_no_logits(
     tokenizer: PreTrainedTokenizerFast, tmp_path: Path, dtype: torch.dtype
 ) -> None:
     container = adopted(MODELS["gemma2"](), tokenizer, tmp_path)
@@ -124,7 +121,7 @@ def test_capping_keeps_the_logits_once_more(
     planned(model, shape, ALL, dtype)
     capped = kept(model)
     model.config.final_logit_softcapping = None
-    assert capped - kept(model) == logits(model, width=dtype.itemsize)
+    assert capped == kept(model)
 
 
 def test_gemma_2_caps_where_its_config_does_not_say() -> None:

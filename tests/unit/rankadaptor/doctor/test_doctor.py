@@ -60,7 +60,7 @@ def test_the_plan_is_that_of_the_study_and_needs_no_weight(
     assert found["trainable"] == 2 * 3 * ((32 + 32) + (48 + 32))
     assert found["use"]["weights"] == 4 * found["parameters"]
     assert found["use"]["adapters"] == 16 * found["trainable"]
-    assert found["use"]["logits"] == 64 * 128 * 258 * 12
+    assert found["use"]["logits"] == 64 * 128 * (258 * 8 + 32 * 4)
     assert found["device"]["total"] > 2**28
 
 

@@ -20,6 +20,8 @@ PLAN = MemoryPlan(
     adapters=100,
     kept=10_000,
     logits=5000,
+    slice=2**40,
+    returned=0,
     working=3000,
     measuring=0,
     tokens=99,
@@ -39,7 +41,9 @@ def test_the_parts_of_a_small_model_are_those_worked_out_by_hand() -> None:
     per_rank += sum((32 + 16, 32 + 8, 32 + 8, 16 + 32, *[32 + 10] * 3))
     assert plan.weights == 100_000
     assert plan.adapters == 2 * per_rank * (16 + 2)
-    assert plan.logits == 7 * 1000 * 12
+    assert plan.logits == 7 * 1000 * 8
+    assert plan.slice == 2**24 * 8
+    assert plan.returned == 7 * 32 * 2
     norms = 2 * 4 * 33
     inputs = 2 * (5 * 32 + 32 + 100)
     wide = norms + 2 * (64 + 32) + 4 * 4 + 2 * 300 + 2 * 14 + inputs
@@ -65,10 +69,15 @@ def test_capped_scores_grow_with_the_square_of_the_length() -> None:
     assert more[1] - more[0] > 6 * 1000 * 1000 * (4 + 2)
 
 
-@pytest.mark.parametrize(("width", "per_logit"), [(2, 14), (4, 16)])
-def test_capped_logits_are_kept_once_more(width: int, per_logit: int) -> None:
-    capped = replace(MIXED, model=replace(MODEL, caps_logits=True), width=width)
-    assert MemoryPlan.of(capped, "cpu").logits == 7 * 1000 * per_logit
+def test_logits_are_there_by_the_slice_and_their_gradients_by_state_all_at_once() -> None:
+    plan = replace(PLAN, slice=7000, returned=10)
+    assert [plan.use(micro).logits for micro in (1, 2, 3)] == [5010, 7020, 7030]
+    assert plan.use(3).workspace == 9000 - 7030 + LIBRARIES
+
+
+def test_of_a_vocabulary_larger_than_a_slice_a_slice_is_one_row() -> None:
+    large = replace(MIXED, model=replace(MODEL, vocabulary=2**25))
+    assert MemoryPlan.of(large, "cpu").slice == 2**25 * 8
 
 
 def test_capped_logits_pass_in_three_copies_where_the_held_out_loss_is_measured() -> None:
@@ -118,3 +127,15 @@ def test_a_refusal_says_when_a_shorter_text_does_not_help() -> None:
     assert "dtype" not in replace(PLAN, is_mixed=True).refusal(900).hint
     assert "search.ranks" in PLAN.refusal(1150).hint
     assert "sequence_length" not in PLAN.refusal(1150).hint
+
+
+def test_a_length_that_is_recommended_fits_though_a_slice_does_not_shrink() -> None:
+    """Whether a slice is full at that length or not."""
+    for size in (1000, 4000, 4900):
+        plan = replace(PLAN, slice=size, returned=10)
+        free = plan.use(1).total - 1500
+        length = int(plan.refusal(free).hint.split(" to ")[1].split(",")[0])
+        part = length / plan.tokens
+        kept, logits = part * plan.kept, min(part * plan.logits, size) + part * 10
+        needed = 1100 + LIBRARIES + kept + max(part * plan.working, logits)
+        assert 0.8 * free < needed <= free

@@ -27,6 +27,8 @@ PLAN = MemoryPlan(
     adapters=0,
     kept=100,
     logits=0,
+    slice=0,
+    returned=0,
     working=0,
     measuring=0,
     tokens=31,
@@ -119,7 +121,7 @@ def test_the_plan_is_that_of_the_training_examples(
     assert evaluator._micro(assign(), resident, dataset, ranks) == 8
     (plan,) = planned
     assert plan.tokens == 19
-    assert plan.logits == 5 * resident.shape.vocabulary * 12
+    assert plan.logits == 5 * resident.shape.vocabulary * 8
 
 
 @pytest.mark.slow

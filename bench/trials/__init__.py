@@ -1,0 +1,1 @@
+"""Trials as the worker runs them, beside what people run without it."""
