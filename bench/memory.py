@@ -37,7 +37,7 @@ from pruning.container.assembly import block_config, blocks_of
 from pruning.container.structure import MODULES, BlockStructure, matrix_name
 from rankspace.recipe import Optimizer
 from tuning import memory
-from tuning.back_ends import ADAPTER_BACK_ENDS
+from tuning.back_ends import ADAPTER_BACK_ENDS, DEFAULT_BACK_END
 from tuning.examples import Example
 from tuning.measuring import BATCH_TOKENS, mean_loss
 from tuning.memory_plan.model_shape import BlockShape, ModelShape
@@ -185,7 +185,7 @@ def _recipe(size: _Size, name: str) -> _Recipe:
 def _train(size: _Size, recipe: _Recipe, model: Any, place: torch.device) -> list[Example]:
     """Train a step of one pass and one of two, and leave the adapters; return the examples."""
     ranks = {matrix_name(i, k): recipe.rank for i in range(size.layers) for k in recipe.modules}
-    attached = ADAPTER_BACK_ENDS["peft"].attach(model, ranks, alpha_per_rank=2.0, seed=0)
+    attached = ADAPTER_BACK_ENDS[DEFAULT_BACK_END].attach(model, ranks, alpha_per_rank=2.0, seed=0)
     generator = torch.Generator().manual_seed(0)
     shape = (3 * recipe.micro, recipe.tokens)
     ids = torch.randint(size.vocabulary, shape, generator=generator, dtype=torch.int32)

@@ -50,7 +50,10 @@ ELASTIC = "tests/unit/tuning/test_elastic.py"
 EVALUATE = "tests/unit/rankadaptor/evaluation/test_evaluate_command.py"
 FORMATS = "tests/unit/tuning/test_formats.py"
 INPUTS = "tests/unit/worker/test_trial_inputs.py"
+LORA = "tests/unit/tuning/lora/test_adapter.py"
+LOSSES = "tests/unit/tuning/test_losses.py"
 MEMORY_PLAN = "tests/unit/tuning/memory_plan/test_plan.py"
+PRODUCT = "tests/unit/tuning/lora/test_product.py"
 PLANNING = "tests/unit/worker/trial/test_planning.py"
 REPORT = "tests/unit/rankadaptor/evaluation/test_report.py"
 RESIDENT = "tests/unit/worker/test_resident.py"
@@ -164,7 +167,22 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
             BACK_ENDS,
         ),
         "an unused row of an elastic adapter is trained": Mutant(
-            "tuning/elastic/linear.py", "else self.up[:, : self.rank]", "else self.up", ELASTIC
+            "tuning/lora/linear.py", "if rank == self.largest:", "if True:", ELASTIC
+        ),
+        "an adapter computes with old copies": Mutant(
+            "tuning/lora/masters.py", "self._copy.copy_(self._values)", "pass", LORA
+        ),
+        "the gradient of A is not scaled": Mutant(
+            "tuning/lora/product.py",
+            "above.mm(second).mul_(ctx.scale)",
+            "above.mm(second)",
+            PRODUCT,
+        ),
+        "the slope of a capped logit is one": Mutant(
+            "tuning/losses.py", "gradient.mul_(logits.div_", "(logits.div_", LOSSES
+        ),
+        "the gradient of a sum is handed back": Mutant(
+            "tuning/losses.py", "of_hidden.float() * gradient", "of_hidden", LOSSES
         ),
         "the loss of a pair is a sum": Mutant(
             "tuning/training.py", "targets = len(forms) * sum", "targets = sum", ELASTIC

@@ -9,6 +9,7 @@ from torch.nn import Parameter
 
 from rankspace.granularity import module_ranks
 from rankspace.lease import Assignment
+from tuning.lora.adapter import LoraAdapter
 from tuning.peft_back_end import PeftBackEnd
 
 
@@ -49,6 +50,15 @@ class AdapterBackEnd(Protocol):
         ...
 
 
+class FusedBackEnd:
+    """Our own: base and adapter as one operation, of plain linear layers."""
+
+    def attach(
+        self, model: Any, ranks: Mapping[str, int], *, alpha_per_rank: float, seed: int
+    ) -> LoraAdapter:
+        return LoraAdapter(model, ranks, alpha_per_rank=alpha_per_rank, seed=seed)
+
+
 def assigned_ranks(assignment: Assignment, modules: Sequence[str]) -> dict[str, int]:
     """Give each adapted module its rank; rank 0 means that a module is left out.
 
@@ -65,4 +75,8 @@ def assigned_ranks(assignment: Assignment, modules: Sequence[str]) -> dict[str, 
     return {name: rank for name, rank in ranks.items() if rank > 0}
 
 
-ADAPTER_BACK_ENDS: Mapping[str, AdapterBackEnd] = MappingProxyType({"peft": PeftBackEnd()})
+ADAPTER_BACK_ENDS: Mapping[str, AdapterBackEnd] = MappingProxyType(
+    {"peft": PeftBackEnd(), "fused": FusedBackEnd()}
+)
+DEFAULT_BACK_END = "fused"
+"""It equals peft and is faster (``python -m bench.trials``); peft is there to compare with."""

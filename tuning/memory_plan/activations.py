@@ -1,11 +1,11 @@
 """What a forward pass keeps for the backward pass, and what both take beside, in bytes.
 
-Counted tensor by tensor as transformers, peft and autograd keep them, the base being frozen: a
-frozen matrix keeps no input, only an adapter's first matrix does. Where the base is bfloat16 the
-adapter casts its input up and autocast casts it down again, so that each adapter keeps a copy of
-its own; in float32 the matrices that read the same share it. Norms keep their input in float32.
+Counted tensor by tensor as transformers, ``tuning.lora`` and autograd keep them, the base being
+frozen: a matrix keeps its input only for its adapter's sake, and those that read the same share it.
+Norms keep their input in float32. Adapters of peft take more where the base is bfloat16, for each
+keeps a copy of its input.
 
-Source: autograd's saved tensors of torch 2.13, transformers 5.23, peft 0.21, which
+Source: autograd's saved tensors of torch 2.13 and transformers 5.23, which
 ``tests/unit/tuning/memory_plan`` holds this against.
 """
 
@@ -35,8 +35,7 @@ def kept_per_example(training: TrainingShape) -> int:
 def working_per_example(training: TrainingShape) -> int:
     """Bytes that the widest block takes in a pass beside what is kept.
 
-    That is at its last matrix: in float32 two gradients of what it reads; in bfloat16 what it reads
-    as the MLP wrote it and cast up for the adapter, and what base and adapter write.
+    That is at its last matrix: two gradients of what it reads.
     """
     return training.tokens * max(_working(training, block) for block in training.model.blocks)
 
@@ -44,8 +43,8 @@ def working_per_example(training: TrainingShape) -> int:
 def measuring_per_token(training: TrainingShape) -> int:
     """Bytes that a pass without gradients takes.
 
-    Before its last matrix a block has four MLP-wide tensors, of which base and adapter of
-    ``up_proj`` write three; beside them the residual stream.
+    Before its last matrix a block has three MLP-wide tensors, or four with adapters of peft, which
+    write the output of ``up_proj`` once more; beside them the residual stream.
     """
     widest = max(block.ffn for block in training.model.blocks)
     return training.width * 4 * widest + (FLOAT + 3 * training.width) * training.model.hidden
@@ -79,8 +78,6 @@ def _kept_by_attention(training: TrainingShape, block: BlockShape) -> int:
 
 def _kept_inputs(training: TrainingShape, block: BlockShape, ranks: Mapping[str, int]) -> int:
     inputs = block.inputs(training.model.hidden)
-    if training.is_mixed:
-        return training.width * sum(inputs[kind] for kind in ranks)
     shared = sum(inputs[kinds[0]] for kinds in SHARED if any(kind in ranks for kind in kinds))
     # What o_proj reads is attention's output, which is counted there.
     return training.width * (shared + (inputs["down_proj"] if "down_proj" in ranks else 0))
@@ -92,11 +89,8 @@ def _norm(width: int) -> int:
 
 
 def _working(training: TrainingShape, block: BlockShape) -> int:
-    width, hidden = training.width, training.model.hidden
-    if training.is_mixed:
-        mlp = (width + FLOAT) * block.ffn + 5 * width * hidden
-    else:
-        mlp = 2 * width * block.ffn
+    width = training.width
+    mlp = 2 * width * block.ffn
     attention = 2 * width * (block.queries + block.keys)
     if training.model.has_scores:
         attention += 3 * FLOAT * block.heads * training.tokens

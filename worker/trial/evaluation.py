@@ -15,7 +15,13 @@ from rankspace.lease import Assignment, Capabilities
 from rankspace.observation import DataCounts, Measurement, TextLosses, is_loss
 from rankspace.recipe import Inputs
 from tuning import memory
-from tuning.back_ends import ADAPTER_BACK_ENDS, AdapterBackEnd, Attached, assigned_ranks
+from tuning.back_ends import (
+    ADAPTER_BACK_ENDS,
+    DEFAULT_BACK_END,
+    AdapterBackEnd,
+    Attached,
+    assigned_ranks,
+)
 from tuning.batches import schedule, steps_of_epochs
 from tuning.data import READING, Dataset, DatasetCache
 from tuning.elastic.adapter import ElasticAdapter
@@ -60,7 +66,7 @@ class Evaluator:
     def __init__(
         self,
         device: torch.device,
-        back_end: str = "peft",
+        back_end: str = DEFAULT_BACK_END,
         reach: Reach | None = None,
         tokens: TokenCache | None = None,
         checkpoints: Checkpoints | None = None,
@@ -319,7 +325,11 @@ class Evaluator:
             parameters=sum(parameter.numel() for parameter in attached.parameters),
             seconds=dict(clock.seconds),
             peak_bytes=memory.peak_bytes(self._device),
-            versions={**versions(self._device), **prepared.inputs.stated()},
+            versions={
+                **versions(self._device),
+                **prepared.inputs.stated(),
+                "adapters": self._back_end_name,
+            },
             data=prepared.counts,
         )
 

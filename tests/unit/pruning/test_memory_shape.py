@@ -16,7 +16,7 @@ from pruning.container.structure import MODULES, matrix_name
 from pruning.importing.adoption import adopt
 from pruning.methods.surgery import Kept, shrink
 from tests.unit.pruning.conftest import MODELS
-from tuning.back_ends import ADAPTER_BACK_ENDS
+from tuning.back_ends import ADAPTER_BACK_ENDS, DEFAULT_BACK_END
 from tuning.batches import Batch
 from tuning.losses import summed_loss
 from tuning.memory_plan.activations import kept_per_example
@@ -64,7 +64,7 @@ def planned(
 ) -> int:
     """Put adapters on ``model`` and return what the plan says that it keeps."""
     ranks = {matrix_name(index, kind): RANK for index, kind in adapted}
-    ADAPTER_BACK_ENDS["peft"].attach(model, ranks, alpha_per_rank=2.0, seed=0)
+    ADAPTER_BACK_ENDS[DEFAULT_BACK_END].attach(model, ranks, alpha_per_rank=2.0, seed=0)
     training = TrainingShape(shape, dict.fromkeys(adapted, RANK), TOKENS, TOKENS, dtype.itemsize)
     return EXAMPLES * kept_per_example(training)
 

@@ -84,8 +84,8 @@ def test_the_scale_does_not_depend_on_the_rank(
             for parameter in attached.parameters:
                 parameter.fill_(0.1)
         linear = model.get_submodule(name)
-        base = linear.base_layer if hasattr(linear, "base_layer") else linear
-        ones = torch.ones(1, linear.in_features)
+        base = linear.base_layer if hasattr(linear, "base_layer") else linear.base
+        ones = torch.ones(1, base.in_features)
         outputs.append((linear(ones) - base(ones)).detach())
         attached.detach()
     assert torch.allclose(outputs[1], 4 * outputs[0], rtol=1e-4)
@@ -122,7 +122,7 @@ def test_a_modules_start_is_independent_of_the_other_ranks(
 
 def test_a_module_the_model_lacks_is_refused(back_end: AdapterBackEnd, model: Any) -> None:
     good = "model.layers.0.mlp.up_proj"
-    with pytest.raises(TrialFailed, match=r"peft ignored a rank.*9"):
+    with pytest.raises(TrialFailed, match=r"(peft ignored a rank|the model has no module).*9"):
         back_end.attach(
             model, {good: 1, "model.layers.9.mlp.up_proj": 2}, alpha_per_rank=2.0, seed=0
         )

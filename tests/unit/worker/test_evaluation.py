@@ -19,6 +19,7 @@ from rankspace.errors import CannotOpen, TrialFailed
 from rankspace.lease import ADAPTER_FILES
 from rankspace.recipe import Data, Optimizer
 from rankspace.trial import Split
+from tuning.back_ends import DEFAULT_BACK_END
 from tuning.data import prepare
 from tuning.measuring import mean_loss
 from worker.trial.evaluation import Evaluator
@@ -45,6 +46,7 @@ def test_a_measurement_states_what_was_done(assign: Assign, evaluator: Evaluator
     assert list(found.seconds) == ["load", "attach", "train", "evaluate"]
     assert found.peak_bytes > 10_000_000
     assert {"torch", "peft", "transformers"} <= found.versions.keys()
+    assert found.versions["adapters"] == DEFAULT_BACK_END
     loaded = load(Path(assign().model_path))
     counts = prepare(assign().recipe.data, 32, loaded.tokenizer).counts
     assert found.data == replace(counts, positions=128)

@@ -45,12 +45,12 @@ def test_the_parts_of_a_small_model_are_those_worked_out_by_hand() -> None:
     assert plan.slice == 2**24 * 8
     assert plan.returned == 7 * 32 * 2
     norms = 2 * 4 * 33
-    inputs = 2 * (5 * 32 + 32 + 100)
+    inputs = 2 * (2 * 32 + 100)
     wide = norms + 2 * (64 + 32) + 4 * 4 + 2 * 300 + 2 * 14 + inputs
-    inputs = 2 * (5 * 32 + 16 + 10)
+    inputs = 2 * (2 * 32 + 10)
     narrow = norms + 2 * (32 + 16) + 4 * 2 + 2 * 30 + 2 * 14 + inputs
     assert plan.kept == 10 * (wide + narrow + 4 * 33)
-    assert plan.working == 10 * (6 * 100 + 10 * 32)
+    assert plan.working == 10 * 2 * 2 * 100
     assert plan.measuring - plan.libraries == 8192 * max(8 * 100 + 10 * 32, 10 * 1000)
     assert MemoryPlan.of(MIXED, "cuda").libraries > plan.libraries
 
