@@ -14,8 +14,8 @@ MOST_LOGITS = 2**27
 """Logits held at once when no gradient needs them: half a GiB in float32."""
 
 MOST_TRAINED = 2**24
-"""Logits held at once in training, in at most two copies: 128 MiB in float32. Twice or half as many
-take as long (``python -m bench.trials.head``)."""
+"""Logits held at once in training, in at most two copies: 128 MiB in float32. Half as many are
+slower, twice as many hardly faster (``python -m bench.trials.head``)."""
 
 
 def summed_loss(model: Any, batch: Batch) -> Tensor:

@@ -5,9 +5,10 @@
 
 Forward and backward pass of ``tuning.losses.summed_loss`` from given hidden states on; all at once
 it is autograd's, of a head that is trained but for its gradient. The ways take turns; on a CPU
-seconds are the process's own, of one thread. Memory is beyond what was there before the pass. The
-last line is for a machine: seconds and memory of slices as shares of those of all at once, and how
-far their gradients are apart, as a share of the largest.
+seconds are the process's own, of one thread. Memory is beyond what was there before the pass; with
+MALLOC_MMAP_THRESHOLD_=65536 in the environment without the holes of glibc's heap. The last line is
+for a machine: seconds and memory of slices as shares of those of all at once, and how far their
+gradients are apart, as a share of the largest.
 """
 
 import argparse
