@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.mutants import MUTANTS, ROOT, failed_test, plant
+from bench.mutants.mutant import plant
+from bench.mutants.roster import GROUPS, MUTANTS
+from bench.mutants.tree import ROOT, failed_test
 
 
 @pytest.mark.parametrize("name", MUTANTS)
@@ -18,6 +20,10 @@ def test_a_mutant_changes_one_place_and_names_tests_that_exist(name: str, tmp_pa
     compile(copy.read_text(), mutant.file, "exec")
     assert copy.read_text() != before
     assert (ROOT / mutant.tests).is_file()
+
+
+def test_no_two_mutants_have_one_name() -> None:
+    assert sum(map(len, GROUPS)) == len(MUTANTS)
 
 
 @pytest.mark.parametrize(("body", "expected"), [("assert 1", ""), ("assert 0", "test_it")])

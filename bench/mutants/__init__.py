@@ -1,0 +1,1 @@
+"""The code of trials and evaluations, broken in one place at a time."""
