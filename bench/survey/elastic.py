@@ -15,7 +15,7 @@ from rankspace import RankVector
 from rankspace.granularity import module_ranks, per_matrix
 from rankspace.trial import Split
 from service.planning.surveying import POOL, POOL_SEED
-from tuning.back_ends import ADAPTER_BACK_ENDS
+from tuning.back_ends import ADAPTER_BACK_ENDS, DEFAULT_BACK_END
 from tuning.batches import schedule
 from tuning.data import prepare
 from tuning.elastic.adapter import ElasticAdapter
@@ -57,7 +57,7 @@ class ElasticBench:
         """What a trial of uniform ranks takes, its measurement included."""
         began = time.process_time()
         ranks = self._ranks(self._space.uniform())
-        attached = ADAPTER_BACK_ENDS["peft"].attach(
+        attached = ADAPTER_BACK_ENDS[DEFAULT_BACK_END].attach(
             self._model, ranks, alpha_per_rank=self._recipe.alpha_per_rank, seed=0
         )
         self._run(attached.parameters, steps, 0)
