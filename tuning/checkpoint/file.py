@@ -195,7 +195,7 @@ def _state(told: Mapping[str, Any], found: Mapping[str, Tensor]) -> TrainingStat
 
 
 def _tensors(state: TrainingState) -> dict[str, Tensor]:
-    """On the host; on a CPU these are the training's own, not copies."""
+    """On the host, row by row; on a CPU copies only of those that lie otherwise."""
     found = {f"parameter.{at}": one for at, one in enumerate(state.parameters)}
     for at, moments in enumerate(state.moments):
         if moments is not None:

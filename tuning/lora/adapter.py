@@ -106,7 +106,7 @@ def _linear(model: Any, name: str) -> Linear:
         kind = type(found).__name__
         raise TrialFailed(
             f"{name} is a {kind}, where an adapter needs a plain linear layer",
-            hint="detach other adapters first; a quantised base takes the back end peft",
+            hint="detach the other adapter first",
         )
     return found
 
