@@ -87,8 +87,8 @@ def test_in_bfloat16_it_trains_as_peft_does(
     found = by_kind(model_directory, ranks, examples, torch.bfloat16, 12)
     (_, reference, their_loss), (ours, run, our_loss) = found["peft"], found["fused"]
     assert {parameter.dtype for parameter in ours.parameters} == {torch.float32}
-    assert our_loss == pytest.approx(their_loss, abs=0.02)
-    assert run.losses[-1] == pytest.approx(reference.losses[-1], abs=0.02)
+    assert our_loss == pytest.approx(their_loss, abs=1e-3)
+    assert run.losses[-1] == pytest.approx(reference.losses[-1], abs=2e-3)
     assert run.losses[-1] < run.losses[0] - 0.2
 
 
