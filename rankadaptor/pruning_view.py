@@ -27,4 +27,5 @@ def pruning_table(dense: PrunedModel, pruned: PrunedModel) -> RenderableType:
 def _widths(model: PrunedModel) -> dict[int, tuple[int, int]]:
     inner = {(m.block, m.module): m.d_in for m in model.matrices}
     blocks = sorted({matrix.block for matrix in model.matrices})
-    return {block: (inner[block, "o_proj"], inner[block, "down_proj"]) for block in blocks}
+    # A block without attention, or without MLP, has one of them.
+    return {b: (inner.get((b, "o_proj"), 0), inner.get((b, "down_proj"), 0)) for b in blocks}

@@ -8,10 +8,8 @@ from typing import Any, TypeGuard
 from pruning.container.structure import ATTENTION, MLP, BlockStructure
 from rankspace.errors import InvalidContainer, InvalidInput
 
-PRE_NORMS = ("input_layernorm", "post_attention_layernorm")
-"""Before attention and before the MLP, as Llama has them; the second name says where it lies."""
-
-_GEMMA_NORMS = (*PRE_NORMS, "pre_feedforward_layernorm", "post_feedforward_layernorm")
+_AROUND_ATTENTION = ("input_layernorm", "post_attention_layernorm")
+_AROUND_MLP = ("pre_feedforward_layernorm", "post_feedforward_layernorm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +24,9 @@ class Family:
         head_norms: Whether queries and keys are normalised per head.
         joint_norms: Whether they are normalised over all heads of a block together.
         head_dim: Default width of a head; None means hidden size divided by heads.
-        norms: Names of a block's norms of the residual stream.
+        attention_norms: Names of a block's norms of the residual stream that belong to attention:
+            before it as in Llama, after it, or both. Without attention a block has none of them.
+        mlp_norms: Those of the MLP; the one before it is called after what it follows.
         tied: Whether the output projection is the embedding where the config does not say.
         alternates: Whether blocks differ by their place (sliding windows) where it does not say.
         caps: Whether attention's scores, and logits, are capped where it does not say.
@@ -39,10 +39,20 @@ class Family:
     head_norms: bool = False
     joint_norms: bool = False
     head_dim: int | None = None
-    norms: tuple[str, ...] = PRE_NORMS
+    attention_norms: tuple[str, ...] = ("input_layernorm",)
+    mlp_norms: tuple[str, ...] = ("post_attention_layernorm",)
     tied: bool = False
     alternates: bool = False
     caps: bool = False
+
+    @property
+    def norms(self) -> tuple[str, ...]:
+        """All norms of the residual stream in a whole block."""
+        return self.attention_norms + self.mlp_norms
+
+    def removed_norms(self, block: BlockStructure) -> tuple[str, ...]:
+        """Norms that ``block`` lacks with the half of it that was removed."""
+        return {None: (), "attention": self.attention_norms, "MLP": self.mlp_norms}[block.lacks]
 
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
@@ -56,7 +66,8 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             (),
             True,
             head_dim=256,
-            norms=_GEMMA_NORMS,
+            attention_norms=_AROUND_ATTENTION,
+            mlp_norms=_AROUND_MLP,
             tied=True,
             alternates=True,
             caps=True,
@@ -66,7 +77,8 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             optional_attention_bias=True,
             head_norms=True,
             head_dim=256,
-            norms=_GEMMA_NORMS,
+            attention_norms=_AROUND_ATTENTION,
+            mlp_norms=_AROUND_MLP,
             tied=True,
             alternates=True,
         ),
@@ -74,7 +86,8 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             "olmo2",
             optional_attention_bias=True,
             joint_norms=True,
-            norms=("post_attention_layernorm", "post_feedforward_layernorm"),
+            attention_norms=("post_attention_layernorm",),
+            mlp_norms=("post_feedforward_layernorm",),
         ),
     }
 )

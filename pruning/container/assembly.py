@@ -24,8 +24,9 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from pruning.container.architecture import Architecture
-from pruning.container.structure import ATTENTION, MODULES, BlockStructure, Structure
+from pruning.absent import AbsentAttention, AbsentMlp
+from pruning.container.architecture import FAMILIES, Architecture
+from pruning.container.structure import ATTENTION, MLP, BlockStructure, Structure
 from rankspace.errors import InvalidContainer
 
 CLASSES: Mapping[str, type[PreTrainedModel]] = MappingProxyType(
@@ -88,6 +89,7 @@ def build_on_meta(architecture: Architecture, structure: Structure) -> PreTraine
         layers = blocks_of(model)
         for index, block in enumerate(structure.blocks):
             layers[index] = _build_block(type(layers[index]), model.config, block, index)
+            remove_absent(model, index, block)
     model.train(False)
     model.requires_grad_(False)
     return model
@@ -129,7 +131,7 @@ def replace_matrix(block: nn.Module, kind: str, matrix: nn.Linear) -> None:
 
 
 def block_config(config: PreTrainedConfig, block: BlockStructure) -> PreTrainedConfig:
-    """Copy ``config`` with the sizes of one block."""
+    """Copy ``config`` with the sizes of one block; those of a half it lacks stay the config's."""
     own = copy.deepcopy(config)
     sizes = {
         "num_attention_heads": block.heads,
@@ -138,7 +140,8 @@ def block_config(config: PreTrainedConfig, block: BlockStructure) -> PreTrainedC
         "intermediate_size": block.ffn,
     }
     for name, value in sizes.items():
-        setattr(own, name, value)
+        if value:
+            setattr(own, name, value)
     # set_attn_implementation on the model does not reach the copies, so each carries it.
     own._attn_implementation = config._attn_implementation
     return own
@@ -153,21 +156,43 @@ def read_structure(model: PreTrainedModel, original: tuple[int, ...]) -> Structu
 def read_block(block: nn.Module, original_index: int) -> BlockStructure:
     """Read the structure of one block in memory."""
     head_dim = int(getattr(block.self_attn, "head_dim"))  # noqa: B009
+    kinds = kinds_of(block)
+    rows = {kind: matrix_of(block, kind).out_features for kind in kinds}
     return BlockStructure(
-        heads=matrix_of(block, "q_proj").out_features // head_dim,
-        kv_heads=matrix_of(block, "k_proj").out_features // head_dim,
+        heads=rows.get("q_proj", 0) // head_dim,
+        kv_heads=rows.get("k_proj", 0) // head_dim,
         head_dim=head_dim,
-        ffn=matrix_of(block, "gate_proj").out_features,
-        biases=tuple(kind for kind in MODULES if matrix_of(block, kind).bias is not None),
+        ffn=rows.get("gate_proj", 0),
+        biases=tuple(kind for kind in kinds if matrix_of(block, kind).bias is not None),
         original_index=original_index,
     )
+
+
+def kinds_of(block: nn.Module) -> tuple[str, ...]:
+    """Return the kinds of the matrices that a block in memory has."""
+    attention = () if isinstance(block.self_attn, AbsentAttention) else ATTENTION
+    return attention + (() if isinstance(block.mlp, AbsentMlp) else MLP)
+
+
+def remove_absent(model: PreTrainedModel, index: int, block: BlockStructure) -> None:
+    """Take the half that ``block`` lacks out of block ``index``, in place, with its norms.
+
+    The residual stream passes: to the bit what a half of zero output projection computes.
+    """
+    layer = blocks_of(model)[index]
+    if not block.heads:
+        layer.self_attn = AbsentAttention(index, block.head_dim)
+    if not block.ffn:
+        layer.mlp = AbsentMlp()
+    for norm in FAMILIES[type(model).__name__].removed_norms(block):
+        setattr(layer, norm, nn.Identity())
 
 
 def _build_block(
     kind: Any, config: PreTrainedConfig, block: BlockStructure, index: int
 ) -> nn.Module:
     layer: nn.Module = kind(block_config(config, block), index)
-    for name in MODULES:
+    for name in block.modules:
         matrix = matrix_of(layer, name)
         declared = name in block.biases
         if declared != (matrix.bias is not None):

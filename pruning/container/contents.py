@@ -11,7 +11,7 @@ from pruning.container.document import read_document
 from pruning.container.header import TensorHeader
 from pruning.container.inference import infer_structure, uniform_structure
 from pruning.container.manifest import NAME, Manifest, read_manifest
-from pruning.container.naming import Names, names_of_blocks, read_names
+from pruning.container.naming import Names, names_of_blocks, names_of_parts, read_names
 from pruning.container.recognition import refuse_known, refuse_leavings
 from pruning.container.shapes import CONFIG, WEIGHTS, check_block_count, check_shapes
 from pruning.container.structure import Structure
@@ -44,7 +44,7 @@ class Contents:
         structure: From ``pruned.json``, or of the uniform model of an ordinary directory.
         tensors: Headers of the weights by their stock names.
         stock: Stock name by stored name, of the tensors that are stored under another.
-        left_out: Stored names of the tensors of blocks that the model skips.
+        left_out: Stored names of the tensors of blocks, and norms of halves, that the model skips.
         weights: The safetensors files.
         manifest: ``pruned.json``; None in an ordinary directory.
         hashes: SHA-256 by name of every file that is read, ``pruned.json`` excepted; of the weights
@@ -115,14 +115,14 @@ def survey(
         check_lists(architecture)
     weights = weight_files(root)
     stored = dict(read_headers(weights))
-    left_out = names_of_blocks(stored, translation.dropped)
+    left_out = _left_out(stored, translation, architecture)
     for name in left_out:
         del stored[name]
     refuse_leavings(stored)
     names = read_names(stored, tied=architecture.tied)
     tensors = {names.stock.get(name, name): header for name, header in stored.items()}
     check_block_count(architecture, tensors)
-    structure, source = _structure(architecture, tensors, names, manifest, infer)
+    structure, source = _structure(architecture, tensors, names, manifest, infer, translation)
     _check_blocks(architecture, structure, source)
     check_shapes(architecture, structure, tensors, source)
     hashes = {name: hash_file(locate(root, name)) for name in (CONFIG, *_present(root))}
@@ -163,19 +163,32 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _left_out(
+    stored: Collection[str], translation: Translation, architecture: Architecture
+) -> frozenset[str]:
+    """Return the stored names of what the tool skips: whole blocks, and norms of half of one."""
+    family = architecture.family
+    return (
+        names_of_blocks(stored, translation.dropped)
+        | names_of_parts(stored, translation.without_attention, family.attention_norms)
+        | names_of_parts(stored, translation.without_mlp, family.mlp_norms)
+    )
+
+
 def _structure(
     architecture: Architecture,
     tensors: Mapping[str, TensorHeader],
     names: Names,
     manifest: Manifest | None,
     infer: bool,
+    translation: Translation,
 ) -> tuple[Structure, str]:
     """Return the structure and the file it is from."""
     if manifest:
         return manifest.structure, NAME
     original = names.blocks or range(architecture.layers)
     if infer:
-        return infer_structure(architecture, tensors, original), WEIGHTS
+        return infer_structure(architecture, tensors, original, translation), WEIGHTS
     return uniform_structure(architecture, original), CONFIG
 
 

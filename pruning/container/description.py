@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pruning.container.contents import Contents, read_contents
 from pruning.container.shapes import OUTPUT, ROTARY_BUFFER
-from pruning.container.structure import MODULES, matrix_name
+from pruning.container.structure import matrix_name
 from rankspace.pruned_model import Matrix, PrunedModel
 from tuning.memory_plan.model_shape import BlockShape, ModelShape
 
@@ -58,7 +58,7 @@ def _matrices(contents: Contents) -> tuple[Matrix, ...]:
     hidden = contents.architecture.hidden
     matrices = []
     for index, block in enumerate(contents.structure.blocks):
-        for kind in MODULES:
+        for kind in block.modules:
             d_out, d_in = block.shape(kind, hidden)
             matrices.append(Matrix(matrix_name(index, kind), index, kind, d_in, d_out))
     return tuple(matrices)

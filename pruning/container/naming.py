@@ -51,6 +51,14 @@ def names_of_blocks(stored: Collection[str], numbers: Collection[int]) -> frozen
     return frozenset(name for name, match in found if match and int(match[2]) in numbers)
 
 
+def names_of_parts(
+    stored: Collection[str], numbers: Collection[int], parts: Collection[str]
+) -> frozenset[str]:
+    """Return the names of what the blocks of these ``numbers`` have in ``parts`` (modules)."""
+    there = names_of_blocks(stored, numbers)
+    return frozenset(name for name in there if name.split(".")[-2] in parts)
+
+
 def _stock(name: str, prefix: str, places: Mapping[int, int]) -> str:
     match = _BLOCK.match(name)
     if match:

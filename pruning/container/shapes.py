@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from pruning.container.architecture import Architecture
 from pruning.container.header import TensorHeader
-from pruning.container.structure import MODULES, Structure, matrix_name
+from pruning.container.structure import Structure, matrix_name
 from rankspace.errors import InvalidContainer
 
 CONFIG, MANIFEST, WEIGHTS = "config.json", "pruned.json", "the rest of its block"
@@ -123,17 +123,19 @@ def _rows(architecture: Architecture, header: TensorHeader | None) -> int | None
 def _block_shapes(architecture: Architecture, structure: Structure, index: int) -> Shapes:
     hidden, block = architecture.hidden, structure.blocks[index]
     prefix = f"model.layers.{index}"
-    norms = architecture.family.norms
+    family = architecture.family
+    removed = family.removed_norms(block)
+    norms = (norm for norm in family.norms if norm not in removed)
     shapes: Shapes = {f"{prefix}.{norm}.weight": (hidden,) for norm in norms}
-    for kind in MODULES:
+    for kind in block.modules:
         shape = block.shape(kind, hidden)
         shapes[f"{matrix_name(index, kind)}.weight"] = shape
         if kind in block.biases:
             shapes[f"{matrix_name(index, kind)}.bias"] = shape[:1]
-    if architecture.family.head_norms:
+    if family.head_norms and block.heads:
         shapes[f"{prefix}.self_attn.q_norm.weight"] = (block.head_dim,)
         shapes[f"{prefix}.self_attn.k_norm.weight"] = (block.head_dim,)
-    if architecture.family.joint_norms:
+    if family.joint_norms and block.heads:
         shapes[f"{prefix}.self_attn.q_norm.weight"] = (block.heads * block.head_dim,)
         shapes[f"{prefix}.self_attn.k_norm.weight"] = (block.kv_heads * block.head_dim,)
     return shapes

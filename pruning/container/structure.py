@@ -13,13 +13,13 @@ MODULES = (*ATTENTION, *MLP)
 
 @dataclass(frozen=True, slots=True)
 class BlockStructure:
-    """One decoder block.
+    """One decoder block; attention or MLP may be gone, with the norms before and after it.
 
     Attributes:
-        heads: Query heads.
+        heads: Query heads; 0 where attention was removed.
         kv_heads: Key/value heads; each serves ``heads // kv_heads`` consecutive query heads.
         head_dim: Width of one head; pruning never changes it.
-        ffn: Width of the feed-forward layer.
+        ffn: Width of the feed-forward layer; 0 where the MLP was removed.
         biases: Kinds of matrices that carry a bias (``q_proj``, …), in the order of ``MODULES``.
         original_index: Index of the block in the dense model.
     """
@@ -32,22 +32,34 @@ class BlockStructure:
     original_index: int
 
     def __post_init__(self) -> None:
-        for name in ("heads", "kv_heads", "head_dim", "ffn"):
-            _positive(name, getattr(self, name))
-        if self.heads % self.kv_heads:
+        _positive("head_dim", self.head_dim)
+        _positive("heads", self.heads, least=1 if self.kv_heads else 0)
+        _positive("kv_heads", self.kv_heads, least=1 if self.heads else 0)
+        _positive("ffn", self.ffn, least=0 if self.heads else 1)
+        if self.heads and self.heads % self.kv_heads:
             raise InvalidContainer(
                 "kv_heads",
                 self.kv_heads,
                 f"does not divide the {self.heads} query heads",
                 fix="keep equally many query heads for every key/value head",
             )
-        if self.biases != tuple(kind for kind in MODULES if kind in self.biases):
+        if self.biases != tuple(kind for kind in self.modules if kind in self.biases):
             raise InvalidContainer(
                 "biases",
                 list(self.biases),
                 "names an unknown matrix, or names one twice or out of order",
-                fix=f"use some of {list(MODULES)}, in this order",
+                fix=f"use some of {list(self.modules)}, in this order",
             )
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Kinds of the matrices it has, in the order of ``MODULES``."""
+        return (ATTENTION if self.heads else ()) + (MLP if self.ffn else ())
+
+    @property
+    def lacks(self) -> str | None:
+        """Which half was removed, in a word; None where both are there."""
+        return None if self.heads and self.ffn else "attention" if self.ffn else "MLP"
 
     def shape(self, kind: str, hidden: int) -> tuple[int, int]:
         """Return ``(d_out, d_in)`` of the weight of ``kind`` in a model of width ``hidden``."""
@@ -86,6 +98,6 @@ def matrix_name(block: int, kind: str) -> str:
     return f"model.layers.{block}.{'self_attn' if kind in ATTENTION else 'mlp'}.{kind}"
 
 
-def _positive(name: str, value: int) -> None:
-    if value < 1:
-        raise InvalidContainer(name, value, "must be at least 1", fix="write the model anew")
+def _positive(name: str, value: int, least: int = 1) -> None:
+    if value < least:
+        raise InvalidContainer(name, value, f"must be at least {least}", fix="write the model anew")

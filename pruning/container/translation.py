@@ -12,10 +12,15 @@ class Translation:
     Attributes:
         config: Taken for the content of ``config.json``; None takes the file's.
         dropped: Numbers of blocks that the tool skips whole; what is stored of them is not read.
+        without_attention: Numbers of blocks whose attention it skips; norms that are stored of it
+            are not read.
+        without_mlp: Likewise, of the MLP.
     """
 
     config: Mapping[str, Any] | None = None
     dropped: frozenset[int] = frozenset()
+    without_attention: frozenset[int] = frozenset()
+    without_mlp: frozenset[int] = frozenset()
 
 
 AS_IT_IS = Translation()

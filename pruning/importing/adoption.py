@@ -108,5 +108,8 @@ def _provenance(name: str, loaded: LoadedModel, account: Account) -> dict[str, A
     }
     if account.tool is not None:
         provenance["tool"] = account.tool
-        provenance["dropped"] = sorted(account.translation.dropped)
+        translation = account.translation
+        provenance["dropped"] = sorted(translation.dropped)
+        provenance["without_attention"] = sorted(translation.without_attention)
+        provenance["without_mlp"] = sorted(translation.without_mlp)
     return provenance

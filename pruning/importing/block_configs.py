@@ -12,7 +12,7 @@ from typing import Any
 
 from pruning.container.translation import Translation
 from pruning.importing.account import Account, without_blocks
-from pruning.importing.claim import Claim, whole
+from pruning.importing.claim import Claim
 from rankspace.errors import InvalidContainer
 
 KEY = "block_configs"
@@ -32,15 +32,13 @@ def read_block_configs(config: _Json) -> Account:
     """Read the account a ``config.json`` with ``block_configs`` gives.
 
     Raises:
-        InvalidContainer: It asks for what no stock block is, or for half a block.
+        InvalidContainer: It asks for what no stock block is.
     """
     entries = _entries(config)
     halves = [(_half(entry, "attention", i), _half(entry, "ffn", i)) for i, entry in entries]
-    gone = [(_is_gone(attention), _is_gone(ffn)) for attention, ffn in halves]
-    lone = [index for index, (attention, ffn) in enumerate(gone) if attention != ffn]
-    if lone:
-        raise whole(f"{FIELD}[{lone[0]}]", "no_op", len(lone))
-    dropped = frozenset(index for index, pair in enumerate(gone) if all(pair))
+    without_attention = frozenset(i for i, (half, _) in enumerate(halves) if _is_gone(half))
+    without_mlp = frozenset(i for i, (_, half) in enumerate(halves) if _is_gone(half))
+    dropped = without_attention & without_mlp
     claims = {
         index: _claim(config, attention, ffn, index)
         for index, (attention, ffn) in enumerate(halves)
@@ -50,7 +48,12 @@ def read_block_configs(config: _Json) -> Account:
         tool="ModelOpt or DeciLM (block_configs)",
         field=FIELD,
         fix="give the config that was saved with these weights",
-        translation=Translation(_stock(config, claims, dropped), dropped),
+        translation=Translation(
+            _stock(config, claims, dropped),
+            dropped,
+            without_attention - dropped,
+            without_mlp - dropped,
+        ),
         claims=claims,
     )
 
@@ -94,14 +97,14 @@ def _claim(config: _Json, attention: _Json, ffn: _Json, index: int) -> Claim:
     heads = config.get("num_attention_heads")
     if type(heads) is not int or heads < 1:
         raise _unread("config.json.num_attention_heads", heads, "must be a positive whole number")
-    return Claim(
-        heads=heads,
-        kv_heads=_kv_heads(attention, heads, f"{FIELD}[{index}].attention"),
-        ffn=_ffn(ffn, config.get("hidden_size"), f"{FIELD}[{index}].ffn"),
-    )
+    kv_heads = _kv_heads(attention, heads, f"{FIELD}[{index}].attention")
+    width = _ffn(ffn, config.get("hidden_size"), f"{FIELD}[{index}].ffn")
+    return Claim(heads if kv_heads else 0, kv_heads, width)
 
 
 def _kv_heads(attention: _Json, heads: int, field: str) -> int:
+    if _is_gone(attention):
+        return 0
     kv_heads, group = attention.get("num_key_value_heads"), attention.get("n_heads_in_group")
     if type(kv_heads) is int and kv_heads > 0:
         return kv_heads
@@ -112,6 +115,8 @@ def _kv_heads(attention: _Json, heads: int, field: str) -> int:
 
 
 def _ffn(ffn: _Json, hidden: Any, field: str) -> int:
+    if _is_gone(ffn):
+        return 0
     width, factor = ffn.get("intermediate_size"), ffn.get("ffn_mult")
     if type(width) is int and width > 0:
         return width
@@ -140,7 +145,7 @@ def _filled(stock: dict[str, Any], claims: Sequence[Claim]) -> dict[str, Any]:
         ("num_key_value_heads", [claim.kv_heads or 0 for claim in claims]),
         ("intermediate_size", [claim.ffn or 0 for claim in claims]),
     ):
-        if stock.get(key) is None and sizes:
+        if stock.get(key) is None and any(sizes):
             stock[key] = max(sizes)
     return stock
 

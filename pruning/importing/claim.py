@@ -36,18 +36,6 @@ def check_claims(
             _check(block, claim, name, field, fix)
 
 
-def whole(field: str, name: str, count: int) -> InvalidContainer:
-    """Say that one half of block ``name`` is missing, which no container holds."""
-    return InvalidContainer(
-        field,
-        name,
-        f"leaves {count} blocks without attention or without MLP; every block of a container has "
-        "both, and nothing is made up in their place",
-        fix="prune again with one head and one channel left in each block, or with both halves of "
-        "a block removed, which is then left out whole",
-    )
-
-
 def _check(block: BlockStructure, claim: Claim, name: str, field: str, fix: str) -> None:
     claimed, found = getattr(claim, name), getattr(block, name)
     if claimed is not None and claimed != found:

@@ -13,7 +13,7 @@ from pruning.container.architecture import parse_architecture
 from pruning.container.structure import BlockStructure
 from pruning.container.translation import Translation
 from pruning.importing.account import Account, without_blocks
-from pruning.importing.claim import Claim, whole
+from pruning.importing.claim import Claim
 from rankspace.errors import InvalidContainer
 
 NAME = "pruning_config.json"
@@ -32,17 +32,19 @@ def read_multipruner(document: _Json, config: _Json) -> Account:
     """Read the account that ``pruning_config.json`` gives of a model with this ``config.json``.
 
     Raises:
-        InvalidContainer: A field is wrong, or half a block is gone.
+        InvalidContainer: A field is wrong.
     """
     dense = parse_architecture(config)
     attention, mlp = (_indices(document, key, dense.layers) for key in LISTS)
-    lone = sorted(attention ^ mlp)
-    if lone:
-        name = LISTS[0] if lone[0] in attention else LISTS[1]
-        raise whole(f"{NAME}.{name}", f"block {lone[0]}", len(lone))
+    dropped = attention & mlp
     queries, channels = (_widths(document, key, dense.layers) for key in WIDTHS)
     claims = {
-        index: _claim(queries.get(index), channels.get(index), index, dense.dense)
+        index: _claim(
+            None if index in attention else queries.get(index),
+            None if index in mlp else channels.get(index),
+            index,
+            dense.dense,
+        )
         for index in range(dense.layers)
     }
     return Account(
@@ -50,7 +52,9 @@ def read_multipruner(document: _Json, config: _Json) -> Account:
         field=NAME,
         fix="give what extract/extract_model.py of MultiPruner writes: whether the weights were "
         f"put in another order first is not said in {NAME}, so that it is not applied here",
-        translation=Translation(without_blocks(config, attention), attention),
+        translation=Translation(
+            without_blocks(config, dropped), dropped, attention - dropped, mlp - dropped
+        ),
         claims=claims,
     )
 

@@ -96,6 +96,13 @@ def _check_blocks(structure: Structure, settings: PruningSettings) -> None:
         raise InvalidInput(
             "blocks", settings.blocks, "names a block the model lacks", fix=f"use 0 to {last}"
         )
+    for index in settings.blocks:
+        lacks = structure.blocks[index].lacks
+        if lacks is not None:
+            problem = f"names block {index}, which has no {lacks} any more"
+            whole = [i for i in settings.blocks if structure.blocks[i].lacks is None]
+            fix = f"leave it out: {','.join(map(str, whole))}" if whole else "name others"
+            raise InvalidInput("blocks", settings.blocks, problem, fix=fix)
 
 
 def _check_ratio(structure: Structure, settings: PruningSettings) -> None:

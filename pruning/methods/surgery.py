@@ -48,12 +48,12 @@ def shrink(model: PreTrainedModel, index: int, kept: Kept) -> None:
     before with the outputs of the removed heads and channels set to zero.
 
     Raises:
-        InvalidInput: Indices out of range or not rising, groups of unequal size, or heads that
-            are normalised together.
+        InvalidInput: Indices out of range or not rising, groups of unequal size, heads that are
+            normalised together, or a block without attention or MLP.
     """
     layer = blocks_of(model)[index]
     before = read_block(layer, index)
-    _check(before, kept)
+    _check(before, kept, index)
     _check_norms(layer, before, kept)
     queries = _features(kept.heads, before.head_dim)
     keys = _features(kept.kv_heads, before.head_dim)
@@ -67,7 +67,10 @@ def shrink(model: PreTrainedModel, index: int, kept: Kept) -> None:
     _set_sizes(layer, model, read_block(layer, index))
 
 
-def _check(block: BlockStructure, kept: Kept) -> None:
+def _check(block: BlockStructure, kept: Kept, index: int) -> None:
+    if block.lacks is not None:
+        problem, fix = f"has no {block.lacks} any more", "shrink another block"
+        raise InvalidInput("index", index, problem, fix=fix)
     limits = {"heads": block.heads, "kv_heads": block.kv_heads, "channels": block.ffn}
     for name, limit in limits.items():
         indices = getattr(kept, name)

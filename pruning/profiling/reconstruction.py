@@ -51,6 +51,9 @@ def _partners(pruned: LoadedModel, dense: LoadedModel) -> Mapping[int, int]:
         if block.original_index not in there:
             raise _another(f"lacks block {block.original_index}", dense)
         partners[index] = there[block.original_index]
+        lacks = dense.structure.blocks[partners[index]].lacks
+        if lacks not in (None, block.lacks):
+            raise _another(f"has no {lacks} in block {block.original_index}", dense)
     return partners
 
 

@@ -21,6 +21,9 @@ def check_plain(structure: Structure, dense: BlockStructure) -> None:
     """
     first = replace(structure.blocks[0], original_index=0)
     for index, block in enumerate(structure.blocks):
+        if block.lacks is not None:
+            problem = f"block {index} has no {block.lacks}, for which config.json has no words"
+            raise _other_form(problem)
         if replace(block, original_index=0) != first:
             problem = f"blocks 0 and {index} differ in size, for which config.json has no words"
             raise _other_form(problem)

@@ -16,6 +16,7 @@ from pruning.publishing.adapter import read_adapter
 from pruning.publishing.card import Origin, card_of
 from pruning.publishing.form import Form
 from pruning.publishing.gguf.file import FILE, gguf_library, write_gguf
+from pruning.publishing.gguf.layout import check_halves
 from pruning.publishing.merging import merge
 from pruning.publishing.plain import check_plain, write_plain
 from rankspace.errors import InvalidInput
@@ -108,11 +109,16 @@ def _write_gguf(loaded: LoadedModel, origin: Origin, directory: Path) -> str:
     return write_gguf(model, tokenizer, structure, path, title=visible(origin.title))
 
 
+def _check_gguf(contents: Contents) -> None:
+    gguf_library()
+    check_halves(contents.structure)
+
+
 _CHECKS: Mapping[Form, Callable[[Contents], object]] = MappingProxyType(
     {
         Form.MERGED: lambda contents: check_plain(contents.structure, contents.architecture.dense),
         Form.CONTAINER: lambda contents: None,
-        Form.GGUF: lambda contents: gguf_library(),
+        Form.GGUF: _check_gguf,
     }
 )
 """What can be known before gigabytes are read."""

@@ -11,6 +11,13 @@ from rankadaptor.blocks import parse_original
 from rankadaptor.commands.options import Json
 from rankadaptor.screen import emit
 
+_LEFT_OUT = {
+    "dropped": "are skipped by it and left out",
+    "without_attention": "have no attention",
+    "without_mlp": "have no MLP",
+}
+"""What a tool removed, by where the container keeps it, with the numbers of the dense model."""
+
 
 def adopt(
     source: Annotated[Path, typer.Argument(help="A Hugging Face directory with safetensors.")],
@@ -46,6 +53,9 @@ def _account(origin: Mapping[str, Any]) -> str:
     """Say by whose account a source was read, and what it left out."""
     if "tool" not in origin:
         return ""
-    dropped = ", ".join(str(index) for index in origin["dropped"])
-    left_out = f"; blocks {dropped} are skipped by it and left out" if dropped else ""
-    return f"\nread as {origin['tool']} says, which agrees with the weights{left_out}"
+    told = [
+        f"; blocks {', '.join(map(str, origin[key]))} {what}"
+        for key, what in _LEFT_OUT.items()
+        if origin[key]
+    ]
+    return f"\nread as {origin['tool']} says, which agrees with the weights{''.join(told)}"

@@ -41,7 +41,6 @@ def profile(
     from pruning.container.architecture import check_positions
     from pruning.container.container import load_contents, write_profiles
     from pruning.container.contents import survey
-    from pruning.container.structure import MODULES
     from pruning.container.tokenizer import read_tokenizer
     from pruning.profiling.calibration_text import CalibrationText, check_text, draw_windows
     from pruning.profiling.input_spectrum import components_for
@@ -56,7 +55,7 @@ def profile(
     contents, before = survey(model), survey(dense) if dense else None
     check_positions("length", length, contents.architecture.config)
     windows = draw_windows(calibration, read_tokenizer(contents))
-    matrices = len(contents.structure.blocks) * len(MODULES)
+    matrices = sum(len(block.modules) for block in contents.structure.blocks)
     kept = components_for(matrices, windows.numel(), components)
     loaded = load_contents(contents, device=place)
     original = load_contents(before, device=place) if before else None

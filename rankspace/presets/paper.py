@@ -5,6 +5,7 @@ both, and where we depart. A preset is expanded once, when a study is submitted,
 name, so that a later release, which may know better, means the same study.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -124,7 +125,8 @@ def whole_blocks(model: PrunedModel, modules: Sequence[str]) -> tuple[str, ...]:
 
     Where all matrices of a block have profiles, these alone decide: it was pruned if one was kept
     in part. Else it also was if a matrix is smaller than the largest of its kind; where all blocks
-    were cut, the largest then counts as whole. None where no block shows that it was pruned.
+    were cut, the largest then counts as whole. A block that lacks matrices which others have was
+    pruned in any case. None where no block shows that it was pruned.
     """
     kept = {profile.name: profile.kept for profile in model.profiles}
     largest: dict[str, int] = {}
@@ -137,6 +139,8 @@ def whole_blocks(model: PrunedModel, modules: Sequence[str]) -> tuple[str, ...]:
         if kept.get(matrix.name, 1.0) < 1.0
         or (block in shapes_count and _size(matrix) < largest[matrix.module])
     }
+    counts = Counter(map(block_name, model.matrices))
+    pruned |= {block for block, count in counts.items() if count < len(largest)}
     searched = dict.fromkeys(block_name(m) for m in model.matrices if m.module in modules)
     return tuple(block for block in searched if block not in pruned) if pruned else ()
 

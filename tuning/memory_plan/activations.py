@@ -54,7 +54,7 @@ def _kept_by_block(training: TrainingShape, block: BlockShape, ranks: Mapping[st
     """Bytes per token."""
     model, width = training.model, training.width
     return (
-        model.norms * _norm(model.hidden)
+        block.share_of(model.norms) * _norm(model.hidden)
         + _kept_by_attention(training, block)
         + width * 3 * block.ffn  # the gate before and after its activation, and what it gates
         + width * sum(ranks.values())  # what an adapter's first matrix writes

@@ -8,10 +8,10 @@ class BlockShape:
     """One decoder block; pruned ones differ from each other.
 
     Attributes:
-        heads: Query heads.
+        heads: Query heads; 0 without attention.
         kv_heads: Key/value heads.
         head_dim: Width of one head.
-        ffn: Width of the feed-forward layer.
+        ffn: Width of the feed-forward layer; 0 without one.
     """
 
     heads: int
@@ -28,6 +28,10 @@ class BlockShape:
     def keys(self) -> int:
         """Width of all key heads together; that of the values, too."""
         return self.kv_heads * self.head_dim
+
+    def share_of(self, norms: int) -> int:
+        """How many of a whole block's ``norms`` it has: half of them go with attention or MLP."""
+        return norms if self.heads and self.ffn else norms // 2
 
     def inputs(self, hidden: int) -> dict[str, int]:
         """Return how wide what each kind of matrix reads is."""
@@ -51,7 +55,7 @@ class ModelShape:
         vocabulary: Tokens that there are logits of.
         parameters: Weights in all; those of a tied head count once.
         blocks: First to last.
-        norms: Norms of the residual stream in a block.
+        norms: Norms of the residual stream in a whole block.
         has_head_norms: Whether queries and keys are normalised, too.
         has_scores: Whether attention keeps its scores, as it does where they are capped (Gemma 2):
             no fused kernel caps them.

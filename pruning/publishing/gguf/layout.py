@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from pruning.container.architecture import FAMILIES, PRE_NORMS, positions
-from pruning.container.assembly import blocks_of, matrix_of, read_block
-from pruning.container.structure import MODULES, BlockStructure, Structure
+from pruning.container.architecture import FAMILIES, positions
+from pruning.container.assembly import blocks_of, kinds_of, matrix_of, read_block
+from pruning.container.structure import BlockStructure, Structure
 from rankspace.errors import InvalidInput
 
 UNIFORM, PER_BLOCK = "llama", "deci"
@@ -80,10 +80,11 @@ def layout_of(model: PreTrainedModel, structure: Structure) -> Layout:
 
     Raises:
         InvalidInput: llama.cpp would compute something else: norms of heads, another activation,
-            a rotary embedding that depends on the length.
+            a rotary embedding that depends on the length, a block without MLP.
     """
     config: Any = model.config
     _check(model)
+    check_halves(structure)
     blocks = structure.blocks
     made_for = positions(config.to_dict()) or config.max_position_embeddings
     context = min(made_for, _window(config) or made_for)
@@ -100,6 +101,20 @@ def layout_of(model: PreTrainedModel, structure: Structure) -> Layout:
         rope_base=config.rope_parameters["rope_theta"],
         differs="" if context == made_for else _WINDOW.format(context=context, made_for=made_for),
     )
+
+
+def check_halves(structure: Structure) -> None:
+    """Check that llama.cpp leaves out of each block what the model does; tried with version 11549.
+
+    Raises:
+        InvalidInput: Naming the first block of which it would leave out more, or refuse.
+    """
+    for index, block in enumerate(structure.blocks):
+        if block.lacks == "MLP":
+            raise _unknown_block(index, "has no MLP: llama.cpp would leave out its attention, too")
+    if structure.blocks[0].lacks == "attention":
+        problem = "has no attention: llama.cpp reads the width of a head off the first block"
+        raise _unknown_block(0, problem)
 
 
 def _window(config: Any) -> int | None:
@@ -148,8 +163,10 @@ def _block_tensors(
     prefix: str, block: torch.nn.Module, head_dim: int
 ) -> Iterator[tuple[str, torch.Tensor]]:
     for ours, theirs in NORMS.items():
-        yield f"{prefix}.{theirs}.weight", getattr(block, ours).weight
-    for kind in MODULES:
+        norm = getattr(block, ours)
+        if not isinstance(norm, torch.nn.Identity):  # of a half that was removed
+            yield f"{prefix}.{theirs}.weight", norm.weight
+    for kind in kinds_of(block):
         matrix = matrix_of(block, kind)
         for part, tensor in (("weight", matrix.weight), ("bias", matrix.bias)):
             if tensor is not None:
@@ -166,17 +183,23 @@ def _is_plain(blocks: tuple[BlockStructure, ...]) -> bool:
 def _check(model: PreTrainedModel) -> None:
     config: Any = model.config
     name = type(model).__name__
-    if FAMILIES[name].norms != PRE_NORMS:
+    family = FAMILIES[name]
+    if family.norms != tuple(NORMS):
         problem = "has norms that llama.cpp's architectures of blocks of any size lack"
         raise _unknown("architectures", name, problem)
     if config.hidden_act != "silu":
         raise _unknown("hidden_act", config.hidden_act, "is not the activation of llama.cpp's")
-    if hasattr(blocks_of(model)[0].self_attn, "q_norm"):
+    if family.head_norms:
         problem = "llama.cpp knows norms of heads only where all blocks have one size"
         raise _unknown("architectures", name, problem)
     kind = config.rope_parameters.get("rope_type", "default")
     if kind not in STATIC_ROTARY:
         raise _unknown("rope_parameters.rope_type", kind, f"is none of {sorted(STATIC_ROTARY)}")
+
+
+def _unknown_block(index: int, problem: str) -> InvalidInput:
+    fix = "use --format container"
+    return InvalidInput("format", "gguf", f"block {index} {problem}", fix=fix)
 
 
 def _unknown(field: str, value: Any, problem: str) -> InvalidInput:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from pruning.container import load
 from pruning.container.description import describe
@@ -160,6 +161,23 @@ def test_what_a_tool_skips_is_said_where_the_person_looks(
     said = " ".join(capsys.readouterr().out.split())
     assert "read as MultiPruner says" in said
     assert "blocks 1 are skipped by it and left out" in said
+
+
+def test_halves_that_a_tool_removed_are_said(
+    model: Path, text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    path = model / "model.safetensors"
+    state = {name: t for name, t in load_file(path).items() if "layers.1.self_attn" not in name}
+    save_file(state, path)
+    (model / "pruning_config.json").write_text(json.dumps({"pruned_attn_idx": [1]}))
+    target = tmp_path / "c"
+    assert run(monkeypatch, "adopt", str(model), str(target)) == ExitCode.OK
+    assert "; blocks 1 have no attention" in " ".join(capsys.readouterr().out.split())
+    assert run(monkeypatch, *measured(target, text_file, "--json")) == ExitCode.OK
+    assert len(json.loads(capsys.readouterr().out)) == 17
+    given = ("compress", "magnitude", str(target), str(tmp_path / "d"), "--text", str(text_file))
+    assert run(monkeypatch, *given, *LENGTH, "--blocks", "0") == ExitCode.OK
+    assert "0 of 0" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("original", ["0-9999999999", "", "a"])

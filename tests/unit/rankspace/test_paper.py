@@ -259,3 +259,9 @@ def test_a_survey_it_would_not_listen_to_is_refused() -> None:
         assert caught.value.field == "search.survey"
         assert "additive" in caught.value.hint
     check_given({"paper": True, "search": {"survey": None}})
+
+
+def test_a_block_that_lacks_what_others_have_was_pruned() -> None:
+    lacking = tuple(m for m in MODEL.matrices if m.name != "model.layers.0.q_proj")
+    for described in (replace(MODEL, matrices=lacking), profiled(MODEL, 1.0, 0.5, 0.5, 1.0)):
+        assert whole_blocks(replace(described, matrices=lacking), MODULES) == ("model.layers.3",)

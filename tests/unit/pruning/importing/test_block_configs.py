@@ -142,14 +142,6 @@ def test_decilm_with_a_skipped_block_is_adopted_exactly(
 
 
 REFUSED: dict[str, tuple[list[Json], str]] = {
-    "no attention": (
-        [modelopt(4, 24), gone(modelopt(4, 24), "attention"), modelopt(4, 24)],
-        r"block_configs\[1\].*1 blocks without attention or without MLP",
-    ),
-    "no MLP, twice": (
-        [gone(modelopt(4, 24), "ffn"), gone(modelopt(4, 24), "ffn"), modelopt(4, 24)],
-        r"block_configs\[0\].*2 blocks without attention",
-    ),
     "linear": (
         [
             modelopt(4, 24),

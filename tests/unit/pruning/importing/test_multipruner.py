@@ -84,8 +84,8 @@ def test_a_file_that_is_not_applied_to_the_weights_is_no_guess(plain: Path, tmp_
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "no attention": ({"pruned_attn_idx": [2, 0]}, r"pruned_attn_idx.*leaves 2 blocks without"),
-    "no MLP": ({"pruned_mlp_idx": [1]}, r"pruned_mlp_idx.*leaves 1 blocks without"),
+    "attention that is there": ({"pruned_attn_idx": [2, 0]}, r"0\.self_attn\.q_proj.*as removed"),
+    "an MLP that is there": ({"pruned_mlp_idx": [1]}, r"1\.mlp\.gate_proj.*as removed"),
     "a block that is not there": ({"pruned_mlp_idx": [3]}, "must list blocks of the 3"),
     "no list": ({"pruned_attn_idx": {"0": 1}}, "must list blocks"),
     "half a group": ({"pruned_attn_width": {"0": 28}}, "no whole number of heads"),

@@ -40,6 +40,7 @@ from rankspace.errors import InvalidInput
 from tests.unit.pruning.publishing.conftest import Recovered
 from tests.unit.pruning.publishing.llama_cpp import LlamaCpp
 from tests.unit.pruning.publishing.test_vocabulary import byte_level
+from tests.unit.pruning.removed.conftest import remove
 
 pytestmark = pytest.mark.slow
 
@@ -168,6 +169,39 @@ def test_every_family_agrees(case: str, is_cut: bool, even: Recovered, tmp_path:
     assert_same_tokens(engine, loaded.tokenizer)
 
 
+@pytest.mark.parametrize("index", [1, 2])
+def test_a_block_without_attention_agrees(index: int, even: Recovered, tmp_path: Path) -> None:
+    halved = _halved(index, tmp_path, heads=0, kv_heads=0)
+    engine = published(halved, tmp_path / "halved", tmp_path / "gguf", even.origin)
+    assert_alike(engine, halved.model, PROMPT)
+    assert engine.continued(PROMPT, 24) == greedy(halved.model, PROMPT, 24)
+
+
+NO_ATTENTION, NO_MLP = {"heads": 0, "kv_heads": 0}, {"ffn": 0}
+
+
+@pytest.mark.parametrize(
+    ("index", "sizes", "problem"),
+    [
+        (0, NO_ATTENTION, "block 0 has no attention: llama.cpp reads the width of a head"),
+        (0, NO_MLP, "block 0 has no MLP: llama.cpp would leave out its attention, too"),
+        (1, NO_MLP, "block 1 has no MLP"),
+        (2, NO_MLP, "block 2 has no MLP"),
+    ],
+)
+def test_halves_that_llama_cpp_would_not_leave_out_alone_are_refused(
+    index: int, sizes: dict[str, int], problem: str, even: Recovered, tmp_path: Path
+) -> None:
+    """Written all the same, the engine refused the first, answered others wrong, or died of it."""
+    halved = _halved(index, tmp_path, **sizes)
+    with pytest.raises(InvalidInput, match=problem) as caught:
+        written(halved, tmp_path / "halved", tmp_path / "gguf", even.origin)
+    assert "--format container" in caught.value.hint
+    assert not (tmp_path / "gguf").exists()
+    with pytest.raises(InvalidInput, match=problem):
+        layout_of(halved.model, halved.structure)
+
+
 def test_an_engine_that_is_asked_nothing_ends(even: Recovered, tmp_path: Path) -> None:
     publish(even.source, even.adapter, tmp_path / "g", Form.GGUF, even.origin)
     for _ in range(3):
@@ -290,3 +324,11 @@ def test_what_llama_cpp_would_compute_otherwise_is_refused(
 def _written(model: PreTrainedModel, tmp_path: Path) -> Path:
     container.write(model.train(False), byte_level(), tmp_path / "whole", provenance={})
     return tmp_path / "whole"
+
+
+def _halved(index: int, tmp_path: Path, **sizes: int) -> LoadedModel:
+    """A container of a random model that lacks half of a block."""
+    loaded = made("llama", tmp_path / "whole", is_cut=True)
+    remove(loaded.model, index, **sizes)
+    container.write(loaded.model, loaded.tokenizer, tmp_path / "halved", provenance={})
+    return container.load(tmp_path / "halved")
