@@ -1,16 +1,18 @@
 """A file of ``torch.save``: a zip file of one pickle and of the numbers, each checked first."""
 
+import errno
 import mmap
 import zipfile
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
 from pruning.importing.inert import Malformed, Storage, View, names_in, read_inert
-from rankspace.errors import InvalidContainer
+from pruning.importing.room import too_large
+from rankspace.errors import InvalidContainer, InvalidInput
 
 PACKAGES = frozenset({"torch", "transformers", "tokenizers", "accelerate", "LLMPruner"})
 """Whose classes a pickled model consists of."""
@@ -77,6 +79,7 @@ class PickleFile:
 
     Raises:
         InvalidContainer: It is no such file, or names what no model consists of.
+        InvalidInput: It is larger than what this machine can map.
     """
 
     def __init__(self, path: Path) -> None:
@@ -85,7 +88,7 @@ class PickleFile:
             with path.open("rb") as file:
                 if file.read(len(LEGACY)) == LEGACY:
                     raise _legacy(path)
-                self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+                self._bytes = _mapped(path, file)
             with zipfile.ZipFile(path) as archive:
                 self._entries = {entry.filename: entry for entry in archive.infolist()}
             self._prefix = self._find_prefix()
@@ -178,9 +181,18 @@ class PickleFile:
         return start, entry.file_size
 
 
-def unread(path: Path, error: Exception, field: str | None = None) -> InvalidContainer:
+def _mapped(path: Path, file: BinaryIO) -> mmap.mmap:
+    try:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    except OSError as error:
+        if error.errno != errno.ENOMEM:
+            raise
+        raise too_large(path, "pages", path.stat().st_size) from None
+
+
+def unread(path: Path, error: Exception, field: str | None = None) -> InvalidInput:
     """Make the refusal of a file that cannot be read as data, whatever was wrong."""
-    if isinstance(error, InvalidContainer):
+    if isinstance(error, InvalidInput):
         return error
     fix = "load it where you trust it, and call model.save_pretrained(DIRECTORY)"
     said = " ".join(repr(str(error))[1:-1].split())[:200]

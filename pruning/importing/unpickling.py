@@ -18,6 +18,7 @@ from pruning.container.shapes import CONFIG, EMBEDDING, OUTPUT
 from pruning.container.weights import INDEX, SINGLE, locate
 from pruning.importing.inert import Global, Inert, Malformed, Storage, View
 from pruning.importing.pickle_file import PickleFile, unread
+from pruning.importing.room import check_room
 from rankspace.errors import InvalidContainer
 
 
@@ -45,6 +46,7 @@ def unpickle(pickle: Path, target: Path) -> None:
     Raises:
         InvalidContainer: It holds no model, one of a family that is not supported, or is no file
             that ``torch.save`` writes of one.
+        InvalidInput: Its weights do not fit into memory.
         OSError: There is no place for it.
     """
     file = PickleFile(pickle)
@@ -61,7 +63,9 @@ def unpickle(pickle: Path, target: Path) -> None:
             _untie(views)
     except (Malformed, ValueError, RecursionError) as error:
         raise unread(pickle, error) from None
-    tensors = {name: tensor.contiguous() for name, tensor in file.tensors(views).items()}
+    found = file.tensors(views)
+    check_room(pickle, sum(tensor.nbytes for tensor in found.values()))
+    tensors = {name: tensor.contiguous() for name, tensor in found.items()}
     (target / CONFIG).write_bytes(encoded)
     try:
         save_file(tensors, target / SINGLE)
