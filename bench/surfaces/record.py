@@ -26,6 +26,7 @@ from perfmodel import random_vectors
 from pruning.container.container import load, write_profiles
 from pruning.methods.compression import compress
 from pruning.profiling.calibration_text import CalibrationText, draw_windows
+from pruning.profiling.dense_outputs import dense_outputs
 from pruning.profiling.profile import profile
 from rankadaptor.demo.base_model import cached_base_model
 from rankspace import Context, PrunedModel, RankVector, SearchSpace
@@ -146,7 +147,8 @@ def _prune(surface: Surface, base: Path, text: Path, target: Path) -> PrunedMode
     compress(base, target, surface.pruning, calibration)
     loaded = load(target)
     windows = draw_windows(calibration, loaded.tokenizer)
-    return write_profiles(target, profile(loaded, windows, load(base)))
+    with dense_outputs(lambda: load(base), windows) as dense:
+        return write_profiles(target, profile(loaded, windows, dense))
 
 
 def context(surface: Surface, prepared: PreparedSurface) -> Context:

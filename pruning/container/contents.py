@@ -5,6 +5,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from pruning.container.architecture import Architecture, check_lists, parse_architecture
 from pruning.container.document import read_document
@@ -90,7 +91,11 @@ def read_contents(directory: Path, *, infer: bool = False) -> Contents:
 
 
 def survey(
-    directory: Path, *, infer: bool = False, translation: Translation = AS_IT_IS
+    directory: Path,
+    *,
+    infer: bool = False,
+    translation: Translation = AS_IT_IS,
+    known: Mapping[str, str] = MappingProxyType({}),
 ) -> Contents:
     """Read and check all of ``directory`` but its weights: a moment, whatever their size.
 
@@ -98,6 +103,7 @@ def survey(
         directory: Where ``config.json`` lies.
         infer: As for ``read_contents``.
         translation: How to read what another tool wrote.
+        known: SHA-256 by name of files that were hashed a moment ago.
 
     Raises:
         InvalidContainer: As ``read_contents``, but for hashes.
@@ -125,7 +131,9 @@ def survey(
     structure, source = _structure(architecture, tensors, names, manifest, infer, translation)
     _check_blocks(architecture, structure, source)
     check_shapes(architecture, structure, tensors, source)
-    hashes = {name: hash_file(locate(root, name)) for name in (CONFIG, *_present(root))}
+    read = (CONFIG, *_present(root))
+    hashes = {name: known.get(name) or hash_file(locate(root, name)) for name in read}
+    hashes = {**known, **hashes}
     if manifest:
         _check_listed(manifest, {*hashes, *(path.name for path in weights)})
         _check_hashes(manifest, hashes)
@@ -145,11 +153,14 @@ def survey(
 def hashed(contents: Contents) -> Contents:
     """Hash the weights, too, and hold all files against what the manifest promises.
 
+    Files whose hash is there already are not read again.
+
     Raises:
         InvalidContainer: One was changed, or is not there.
     """
-    weights = {path.name: hash_file(path) for path in contents.weights}
-    hashes = {**contents.hashes, **weights}
+    known = contents.hashes
+    weights = {path.name: known.get(path.name) or hash_file(path) for path in contents.weights}
+    hashes = {**known, **weights}
     if contents.manifest:
         others = sorted(contents.manifest.files.keys() - hashes.keys())
         unread = {name: hash_file(locate(contents.directory, name)) for name in others}

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from pruning.container.architecture import FAMILIES
 from pruning.container.assembly import blocks_of, read_structure
-from pruning.container.contents import GENERATION, hash_file, read_contents
+from pruning.container.contents import GENERATION, hash_file, hashed, survey
 from pruning.container.description import description_of
 from pruning.container.logits import record_logits
 from pruning.container.manifest import CARD, SCHEMA, Manifest, write_manifest
@@ -68,7 +68,7 @@ def write(  # noqa: PLR0913 - what a container consists of
         check = record_logits(model)
         manifest = Manifest(SCHEMA, structure, files, provenance, tuple(profiles), check)
         write_manifest(draft, manifest)
-        contents = read_contents(draft)
+        contents = hashed(survey(draft, known=files))
     return replace(description_of(contents), path=str(directory.resolve()))
 
 

@@ -9,7 +9,7 @@ import transformers
 
 from pruning.container.architecture import Architecture, check_positions
 from pruning.container.container import LoadedModel, load_contents, write
-from pruning.container.contents import survey
+from pruning.container.contents import Contents, survey
 from pruning.container.manifest import NAME, read_manifest
 from pruning.container.structure import Structure
 from pruning.container.target import check_apart, check_target
@@ -26,16 +26,19 @@ from rankspace.errors import InvalidInput
 from rankspace.pruned_model import PrunedModel
 
 
-def compress(
+def compress(  # noqa: PLR0913 - what is pruned, how, and where it runs
     source: Path,
     target: Path,
     settings: PruningSettings,
     calibration: CalibrationText,
     *,
+    dtype: torch.dtype | None = None,
     device: torch.device | str = "cpu",
     on_progress: OnProgress | None = None,
 ) -> PrunedModel:
     """Prune the model in ``source`` and write it as a container to ``target``.
+
+    ``dtype`` is of the weights, as they are looked at and as they are written; None keeps theirs.
 
     With grouped queries the unit of attention is a key/value head with all its query heads, as in
     LLM-Pruner's script for Llama 3: removing single query heads would have to remove equally many
@@ -50,12 +53,36 @@ def compress(
     check_apart(source, target)
     check_target(target)
     contents = survey(source)
+    return compress_contents(
+        contents,
+        target,
+        settings,
+        calibration,
+        dtype=dtype,
+        device=device,
+        on_progress=on_progress,
+    )
+
+
+def compress_contents(  # noqa: PLR0913 - as compress
+    contents: Contents,
+    target: Path,
+    settings: PruningSettings,
+    calibration: CalibrationText,
+    *,
+    dtype: torch.dtype | None,
+    device: torch.device | str,
+    on_progress: OnProgress | None,
+) -> PrunedModel:
+    """Prune a model that was surveyed already; see ``compress``."""
+    check_apart(contents.directory, target)
+    check_target(target)
     _check_family(contents.architecture)
     _check_blocks(contents.structure, settings)
     check_positions("length", calibration.length, contents.architecture.config)
     _check_ratio(contents.structure, settings)
     windows = draw_windows(calibration, read_tokenizer(contents))
-    loaded = load_contents(contents, device=device)
+    loaded = load_contents(contents, dtype=dtype, device=device)
     pruner = PRUNERS[settings.method]
     importances = pruner(loaded.model, settings, windows, on_progress)
     cut(loaded, importances, settings)
@@ -123,6 +150,7 @@ def _provenance(
 ) -> Mapping[str, Any]:
     return {
         **wire.encode(settings),
+        "dtype": str(loaded.model.dtype).removeprefix("torch."),
         "calibration": {
             "text": calibration.text.name,
             "samples": calibration.samples,

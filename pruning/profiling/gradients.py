@@ -1,6 +1,6 @@
 """Gradients of the language-modelling loss on calibration windows."""
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -15,6 +15,9 @@ Key = TypeVar("Key", bound=Hashable)
 
 LIMIT_BYTES = 4_000_000_000
 """Of the sums held at a time; the model is run again for the matrices beyond."""
+
+BATCH_TOKENS = 256
+"""Of the windows run at a time, whose activations are held together; of one window at least."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,18 +34,20 @@ class Gradient:
     mean_square: torch.Tensor | None
 
 
-def measure_gradients(
+def measure_gradients(  # noqa: PLR0913 - two limits of memory
     model: PreTrainedModel,
     matrices: Mapping[Key, nn.Linear],
     windows: torch.Tensor,
     *,
     squared: bool = False,
     limit: int = LIMIT_BYTES,
+    most: int = BATCH_TOKENS,
     step: Callable[[], None] | None = None,
 ) -> Iterator[tuple[Key, Gradient]]:
-    """Differentiate the mean next-token loss, one window ``(length,)`` at a time.
+    """Differentiate the mean next-token loss, as many windows ``(length,)`` at a time as fit.
 
-    The model is left as it was: no gradient stored, nothing requiring one.
+    One at a time where each window's own gradient is wanted for ``mean_square``. The model is left
+    as it was: no gradient stored, nothing requiring one.
 
     Args:
         model: Causal language model.
@@ -50,6 +55,7 @@ def measure_gradients(
         windows: Token ids, ``(samples, length)``.
         squared: Whether ``mean_square`` is wanted too, for twice the memory.
         limit: Bytes of sums to hold at a time; at least one matrix's are. It changes no result.
+        most: Tokens to run at a time; at least one window's are. It changes no more than rounding.
         step: Called after each of the ``count_runs`` backward passes.
 
     Yields:
@@ -59,7 +65,7 @@ def measure_gradients(
         InvalidInput: The loss is not finite.
     """
     for group in _groups(matrices, squared, limit):
-        sums = _accumulate(model, group, windows, squared, step)
+        sums = _accumulate(model, group, _batches(windows, squared, most), squared, step)
         for key in group:
             yield key, sums.pop(key)
 
@@ -70,9 +76,15 @@ def count_runs(
     *,
     squared: bool = False,
     limit: int = LIMIT_BYTES,
+    most: int = BATCH_TOKENS,
 ) -> int:
     """Return how many backward passes ``measure_gradients`` takes with the same arguments."""
-    return len(windows) * len(_groups(matrices, squared, limit))
+    return len(_batches(windows, squared, most)) * len(_groups(matrices, squared, limit))
+
+
+def _batches(windows: torch.Tensor, squared: bool, most: int) -> tuple[torch.Tensor, ...]:
+    """Divide ``windows`` into those run together, ``(n, length)``, n at least 1."""
+    return torch.split(windows, 1 if squared else max(1, most // windows.shape[1]))
 
 
 def _groups(
@@ -94,17 +106,18 @@ def _groups(
 def _accumulate(
     model: PreTrainedModel,
     matrices: Mapping[Key, nn.Linear],
-    windows: torch.Tensor,
+    batches: Sequence[torch.Tensor],
     squared: bool,
     step: Callable[[], None] | None,
 ) -> dict[Key, Gradient]:
     sums = {key: _zeros(matrix.weight, squared) for key, matrix in matrices.items()}
     weights = {matrix.weight: sums[key] for key, matrix in matrices.items()}
-    with torch.enable_grad(), _adding_up(weights, share=1 / len(windows)):
-        for window in windows:
-            loss = next_token_loss(model, window[None])
+    count = sum(map(len, batches))
+    with torch.enable_grad(), _adding_up(weights, share=1 / count):
+        for windows in batches:
+            loss = next_token_loss(model, windows)
             _check_finite(loss.detach())
-            torch.autograd.backward([loss])
+            torch.autograd.backward([loss * len(windows)])
             if step:
                 step()
     return sums

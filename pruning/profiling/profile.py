@@ -11,6 +11,8 @@ from transformers import PreTrainedModel
 from pruning.container.architecture import check_positions
 from pruning.container.assembly import blocks_of, matrix_of
 from pruning.container.container import LoadedModel
+from pruning.container.structure import BlockStructure, Structure
+from pruning.profiling.dense_outputs import DenseOutputs, Outline
 from pruning.profiling.gradients import count_runs, measure_gradients
 from pruning.profiling.input_spectrum import InputSpectra, components_for
 from pruning.profiling.reconstruction import reconstruction_errors
@@ -24,7 +26,7 @@ Norms = Mapping[str, tuple[float, float]]
 def profile(
     loaded: LoadedModel,
     windows: torch.Tensor,
-    dense: LoadedModel | None = None,
+    dense: DenseOutputs | None = None,
     *,
     components: int | None = None,
     on_progress: OnProgress | None = None,
@@ -34,7 +36,8 @@ def profile(
     Args:
         loaded: The pruned model; left as it was.
         windows: Token ids, ``(samples, length)``.
-        dense: The model it was pruned from, for the reconstruction errors.
+        dense: What the model it was pruned from wrote on ``windows``, for the reconstruction
+            errors.
         components: Of each matrix's input, whose shares of its variance are kept; 0 for none,
             None for as many as ``input_spectrum.components_for`` says.
         on_progress: Called after each window of each pass, and after each matrix's effective
@@ -45,6 +48,8 @@ def profile(
             than the model is made for, or there are not so many ``components``.
     """
     check_positions("length", windows.shape[1], loaded.model.config.to_dict())
+    if dense:
+        Outline.loaded(loaded).partners(dense.outline)
     matrices = _matrices(loaded)
     spectra = InputSpectra(components_for(len(matrices), windows.numel(), components))
     passes = len(windows) * (2 if dense else 1) + count_runs(matrices, windows)
@@ -153,17 +158,21 @@ def _relative_norm(gradient: torch.Tensor, weight: torch.Tensor) -> float:
     return float(gradient.norm()) / norm if norm else 0.0
 
 
-def _dense_sizes(loaded: LoadedModel, dense: LoadedModel | None) -> dict[str, int]:
+def _dense_sizes(loaded: LoadedModel, dense: DenseOutputs | None) -> dict[str, int]:
     """Return the parameters of each matrix before pruning, by its name in the pruned model.
 
     Without the dense model the config answers: a container keeps that of the dense model.
     """
     sizes = {}
     hidden = int(loaded.model.config.hidden_size)
-    by_original = {b.original_index: b for b in dense.structure.blocks} if dense else {}
+    by_original = _by_original(dense.outline.structure) if dense else {}
     for matrix in loaded.description.matrices:
         original = loaded.structure.blocks[matrix.block].original_index
         block = by_original.get(original, loaded.dense_block)
         d_out, d_in = block.shape(matrix.module, hidden)
         sizes[matrix.name] = d_out * d_in
     return sizes
+
+
+def _by_original(structure: Structure) -> dict[int, BlockStructure]:
+    return {block.original_index: block for block in structure.blocks}

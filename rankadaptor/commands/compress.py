@@ -7,7 +7,7 @@ import typer
 from rich.text import Text
 
 from rankadaptor.blocks import parse_blocks
-from rankadaptor.commands.options import Json
+from rankadaptor.commands.options import DTYPES, Json, check_dtype
 from rankadaptor.progress import counted
 from rankadaptor.pruning_view import pruning_table
 from rankadaptor.screen import emit, err
@@ -32,29 +32,46 @@ def compress(
     samples: Annotated[int, typer.Option(help="Calibration sequences.")] = 10,
     length: Annotated[int, typer.Option(help="Tokens per sequence.")] = 64,
     seed: Annotated[int, typer.Option(help="Which sequences.")] = 42,
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            help=f"What the weights are loaded and written in: {', '.join(DTYPES)} (as they are)."
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1.")] = "cpu",
     json_: Json = False,
 ) -> None:
     """Prune heads and FFN channels of a model."""
-    from pruning.container.contents import hashed, survey
-    from pruning.container.description import description_of
-    from pruning.methods.compression import compress as run
+    import torch
+
+    from pruning.container.contents import survey
+    from pruning.container.description import outline_of
+    from pruning.methods.compression import compress_contents as run
     from pruning.methods.selection import spared
     from pruning.methods.settings import PruningSettings
     from pruning.profiling.calibration_text import CalibrationText, check_text
     from tuning.device import device_named
 
     kind, order, place = _method(method), _ranking(ranking), device_named(device)
+    weights = getattr(torch, check_dtype(dtype)) if dtype else None
     calibration = CalibrationText(text, samples, length, seed)
     check_text(calibration)
     contents = survey(source)
     chosen = parse_blocks(blocks, len(contents.structure.blocks))
     settings = PruningSettings(chosen, ratio, kind, order, seed)
     with counted("looking at the weights", samples) as advance:
-        pruned = run(source, target, settings, calibration, device=place, on_progress=advance)
+        pruned = run(
+            contents,
+            target,
+            settings,
+            calibration,
+            dtype=weights,
+            device=place,
+            on_progress=advance,
+        )
     for kept in spared(contents.structure, settings):
         err.print(Text(f"at a ratio of {ratio:g} {kept.sentence}", style="yellow"))
-    emit(json_, pruned, lambda: pruning_table(description_of(hashed(contents)), pruned))
+    emit(json_, pruned, lambda: pruning_table(outline_of(contents), pruned))
 
 
 def _method(name: str) -> "PrunerName":

@@ -11,7 +11,7 @@ from rich.text import Text
 from pruning.publishing.form import Form
 from rankadaptor.adapter_download import Adapter
 from rankadaptor.client import Client
-from rankadaptor.commands.options import Json, StudyId, Url, connect
+from rankadaptor.commands.options import DTYPES, Json, StudyId, Url, check_dtype, connect
 from rankadaptor.screen import emit, err
 from rankadaptor.verdict_report import report, write_report
 from rankspace import Verdict
@@ -19,8 +19,6 @@ from rankspace.errors import InvalidInput, UnsupportedVersion
 from rankspace.lease import WEIGHTS
 from rankspace.redaction import steering
 from rankspace.study import OVER
-
-DTYPES = ("float32", "float16", "bfloat16")
 
 
 def export(
@@ -77,8 +75,8 @@ def _check(form: Form, model: Path | None, dtype: str | None, flat_scale: bool) 
     if flat_scale and not is_adapter:
         fix = "leave --flat-scale out"
         raise InvalidInput("--flat-scale", form.value, "is of an adapter; merged has none", fix=fix)
-    if dtype is not None and dtype not in DTYPES:
-        raise InvalidInput("--dtype", dtype, "is no type of weights", fix=f"one of {list(DTYPES)}")
+    if dtype is not None:
+        check_dtype(dtype)
 
 
 def _adapter(

@@ -9,13 +9,28 @@ from rankadaptor.client import Client
 from rankadaptor.connection import Connection
 from rankadaptor.local_service import address_of, is_loopback
 from rankadaptor.screen import err
+from rankspace.errors import InvalidInput
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
 Url = Annotated[
     str | None,
     typer.Option("--url", help="Address of the service (RANKADAPTOR_URL).", show_default=False),
 ]
+DTYPES = ("float32", "float16", "bfloat16")
+"""Types of weights that are written."""
+
 StudyId = Annotated[str, typer.Argument(metavar="STUDY", help="Id of the study.")]
+
+
+def check_dtype(dtype: str) -> str:
+    """Return ``dtype``, the name of a type in torch.
+
+    Raises:
+        InvalidInput: Weights are not written in it.
+    """
+    if dtype not in DTYPES:
+        raise InvalidInput("--dtype", dtype, "is no type of weights", fix=f"one of {list(DTYPES)}")
+    return dtype
 
 
 def connect(url: str | None) -> Client:

@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +45,7 @@ def profile(
     from pruning.container.contents import survey
     from pruning.container.tokenizer import read_tokenizer
     from pruning.profiling.calibration_text import CalibrationText, check_text, draw_windows
+    from pruning.profiling.dense_outputs import Outline, dense_outputs
     from pruning.profiling.input_spectrum import components_for
     from pruning.profiling.profile import profile as run
     from tuning.device import device_named
@@ -57,10 +60,18 @@ def profile(
     windows = draw_windows(calibration, read_tokenizer(contents))
     matrices = sum(len(block.modules) for block in contents.structure.blocks)
     kept = components_for(matrices, windows.numel(), components)
-    loaded = load_contents(contents, device=place)
-    original = load_contents(before, device=place) if before else None
-    with counted("measuring", samples) as advance:
-        profiles = run(loaded, windows, original, components=kept, on_progress=advance)
+    with ExitStack() as stack:
+        original = None
+        if before:
+            Outline.of(contents).partners(Outline.of(before))
+            with counted("looking at the dense model", samples) as advance:
+                looked = dense_outputs(
+                    partial(load_contents, before, device=place), windows, advance
+                )
+                original = stack.enter_context(looked)
+        loaded = load_contents(contents, device=place)  # the dense model is gone by now
+        with counted("measuring", samples) as advance:
+            profiles = run(loaded, windows, original, components=kept, on_progress=advance)
     emit(json_, profiles, lambda: profile_table(profiles))  # before a full disk may lose an hour
     if save:
         write_profiles(model, profiles)

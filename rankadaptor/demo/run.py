@@ -19,6 +19,7 @@ from pruning.container.description import describe
 from pruning.methods.compression import compress
 from pruning.methods.settings import PruningSettings
 from pruning.profiling.calibration_text import CalibrationText, draw_windows
+from pruning.profiling.dense_outputs import dense_outputs
 from pruning.profiling.profile import profile
 from rankadaptor.client import Client
 from rankadaptor.demo.base_model import cached_base_model
@@ -198,7 +199,8 @@ def _prune(base: Path, corpus: Corpus, plan: DemoPlan, output: Path) -> Study:
 def _profile(base: Path, pruned: Path, calibration: CalibrationText) -> PrunedModel:
     loaded = load(pruned, device="cpu")
     windows = draw_windows(calibration, loaded.tokenizer)
-    return write_profiles(pruned, profile(loaded, windows, load(base, device="cpu")))
+    with dense_outputs(lambda: load(base, device="cpu"), windows) as dense:
+        return write_profiles(pruned, profile(loaded, windows, dense))
 
 
 def _search(

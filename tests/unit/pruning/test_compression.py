@@ -1,11 +1,13 @@
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
-from pruning.container import container
+from pruning.container import container, contents, writing
 from pruning.container.manifest import read_manifest
 from pruning.methods.compression import compress
-from pruning.methods.settings import PruningSettings
+from pruning.methods.settings import PrunerName, PruningSettings
 from pruning.profiling.calibration_text import CalibrationText
 from rankspace.errors import InvalidContainer, InvalidInput
 
@@ -52,3 +54,49 @@ def test_the_source_is_never_overwritten(plain: Path, text: Path, tmp_path: Path
         compress(tmp_path / "a", tmp_path / "a", PruningSettings((2,)), CalibrationText(text))
     with pytest.raises(InvalidContainer, match="holds other things"):
         compress(tmp_path / "a", plain, PruningSettings((2,)), CalibrationText(text))
+
+
+def test_weights_are_looked_at_and_written_in_the_type_that_is_asked_for(
+    plain: Path, text: Path, tmp_path: Path
+) -> None:
+    settings, half = PruningSettings((1,), method=PrunerName.MAGNITUDE), torch.bfloat16
+    compress(plain, tmp_path / "as-it-is", settings, CalibrationText(text))
+    compress(plain, tmp_path / "half", settings, CalibrationText(text), dtype=half)
+    whole, halved = (
+        load_file(tmp_path / name / "model.safetensors") for name in ("as-it-is", "half")
+    )
+    assert {tensor.dtype for tensor in whole.values()} == {torch.float32}
+    assert {tensor.dtype for tensor in halved.values()} == {half}
+    assert all(torch.equal(whole[name].to(half), tensor) for name, tensor in halved.items())
+    loaded = container.load(tmp_path / "half")
+    assert (loaded.model.dtype, loaded.model.config.dtype) == (half, half)
+    assert read_manifest(tmp_path / "half" / "pruned.json").provenance["dtype"] == "bfloat16"
+    assert read_manifest(tmp_path / "as-it-is" / "pruned.json").provenance["dtype"] == "float32"
+
+
+@pytest.mark.parametrize("shard_bytes", [10_000, writing.SHARD_BYTES])
+def test_every_file_is_hashed_once(
+    shard_bytes: int,
+    plain: Path,
+    text: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of a large model that is minutes of reading."""
+    loaded = container.load(plain)
+    source, target = tmp_path / "source", tmp_path / "target"
+    container.write(loaded.model, loaded.tokenizer, source, provenance={}, shard_bytes=shard_bytes)
+    files = {path.name for path in source.iterdir()} - {"pruned.json"}
+    really, seen = contents.hash_file, list[Path]()
+
+    def counted(path: Path) -> str:
+        seen.append(path)
+        return really(path)
+
+    monkeypatch.setattr(contents, "hash_file", counted)
+    monkeypatch.setattr(writing, "hash_file", counted)
+    compress(source, target, PruningSettings((1,)), CalibrationText(text))
+    assert sorted(path.name for path in seen if path.parent == source) == sorted(files)
+    written = [path.name for path in seen if path.parent != source]
+    assert sorted(written) == sorted({path.name for path in target.iterdir()} - {"pruned.json"})
+    container.load(target)

@@ -67,13 +67,26 @@ def test_a_lower_limit_takes_more_runs_and_changes_nothing(
 def test_runs_are_counted_before_and_reported_one_by_one(llama: PreTrainedModel) -> None:
     matrices = matrices_of(llama)
     steps: list[int] = []
-    for limit, runs in ((10**9, 4), (1, 4 * 21)):
+    cases = ((10**9, 1, 4), (1, 1, 4 * 21), (10**9, 2 * 24, 2), (1, 3 * 24, 2 * 21))
+    for limit, most, runs in cases:
         steps.clear()
-        for _ in measure_gradients(
-            llama, matrices, WINDOWS, limit=limit, step=lambda: steps.append(1)
-        ):
-            pass
-        assert len(steps) == runs == count_runs(matrices, WINDOWS, limit=limit)
+        found = measure_gradients(
+            llama, matrices, WINDOWS, limit=limit, most=most, step=lambda: steps.append(1)
+        )
+        assert len(list(found)) == 21
+        assert len(steps) == runs == count_runs(matrices, WINDOWS, limit=limit, most=most)
+
+
+@pytest.mark.parametrize("most", [2 * 24, 3 * 24, 4 * 24 + 1])
+def test_windows_run_together_give_the_same_but_for_rounding(
+    most: int, any_model: PreTrainedModel
+) -> None:
+    """Three of four together leave one alone, which counts as much as each of the three."""
+    matrices = matrices_of(any_model)
+    one_by_one = dict(measure_gradients(any_model, matrices, WINDOWS, most=1))
+    for name, together in measure_gradients(any_model, matrices, WINDOWS, most=most):
+        expected = one_by_one[name].mean
+        torch.testing.assert_close(together.mean, expected, rtol=1e-4, atol=1e-7)
 
 
 def test_a_model_of_seven_thousand_million_takes_the_runs_the_page_says() -> None:
@@ -83,7 +96,8 @@ def test_a_model_of_seven_thousand_million_takes_the_runs_the_page_says() -> Non
         for block in range(32)
         for i, (d_out, d_in) in enumerate(shapes)
     }
-    assert count_runs(matrices, WINDOWS) == 7 * len(WINDOWS)
+    assert count_runs(matrices, WINDOWS) == 7
+    assert count_runs(matrices, torch.zeros((10, 64))) == 7 * 3
     assert count_runs(matrices, WINDOWS, squared=True) == 14 * len(WINDOWS)
 
 

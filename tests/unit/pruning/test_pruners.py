@@ -85,10 +85,13 @@ def test_taylor_scores_equal_those_of_plain_autograd(llama: PreTrainedModel) -> 
         torch.testing.assert_close(found, expected)
 
 
-def test_progress_is_told_window_by_window(llama: PreTrainedModel) -> None:
+@pytest.mark.parametrize(("fisher", "runs"), [(True, 4), (False, 1)])
+def test_progress_is_told_run_by_run(llama: PreTrainedModel, fisher: bool, runs: int) -> None:
+    """Windows run together unless each one's own gradient is wanted."""
     told: list[tuple[int, int]] = []
-    Taylor()(llama, SETTINGS, WINDOWS, lambda done, total: told.append((done, total)))
-    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    pruner = Taylor(fisher=fisher)
+    pruner(llama, SETTINGS, WINDOWS, lambda done, total: told.append((done, total)))
+    assert told == [(done, runs) for done in range(1, runs + 1)]
 
 
 def test_groups_add_up_over_the_coupled_matrices() -> None:

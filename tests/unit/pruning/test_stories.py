@@ -13,6 +13,7 @@ from pruning.container.container import LoadedModel
 from pruning.methods.compression import compress
 from pruning.methods.settings import PrunerName, PruningSettings
 from pruning.profiling.calibration_text import CalibrationText, draw_windows
+from pruning.profiling.dense_outputs import dense_outputs
 from pruning.profiling.gradients import next_token_loss
 from pruning.profiling.profile import profile
 
@@ -89,7 +90,8 @@ def test_a_pruned_model_still_writes(pruned: LoadedModel) -> None:
 def test_damage_grows_with_depth(
     dense: LoadedModel, pruned: LoadedModel, taylor: Path, windows: torch.Tensor, tmp_path: Path
 ) -> None:
-    profiles = profile(pruned, windows[:10], dense)
+    with dense_outputs(lambda: dense, windows[:10]) as outputs:
+        profiles = profile(pruned, windows[:10], outputs)
     errors = [entry.reconstruction_error or 0.0 for entry in profiles[::7]]
     assert errors[0] == 0.0
     assert errors == sorted(errors)

@@ -128,6 +128,36 @@ def test_a_method_is_refused_before_a_model_is_looked_at(
     assert "method = 'wanda'" in capsys.readouterr().err
 
 
+def test_compress_writes_the_type_that_is_asked_for(
+    model: Path, text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    target = tmp_path / "c"
+    given = ("compress", "taylor", str(model), str(target), "--text", str(text_file), *LENGTH)
+    assert run(monkeypatch, *given, "--dtype", "int8") == ExitCode.INVALID_INPUT
+    assert "--dtype = 'int8'" in capsys.readouterr().err
+    assert run(monkeypatch, *given, "--dtype", "bfloat16") == ExitCode.OK
+    assert load(target).model.dtype is torch.bfloat16
+
+
+def test_reconstruction_errors_are_those_of_the_dense_model(
+    model: Path, text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    target = tmp_path / "c"
+    given = ("compress", "taylor", str(model), str(target), "--text", str(text_file), *LENGTH)
+    assert run(monkeypatch, *given) == ExitCode.OK
+    capsys.readouterr()
+    asked = measured(target, text_file, "--dense", str(model), "--json")
+    assert run(monkeypatch, *asked) == ExitCode.OK
+    profiles = json.loads(capsys.readouterr().out)
+    errors = [profile["reconstruction_error"] for profile in profiles]
+    assert errors[0] == 0.0 < errors[7] < 2.0
+    other = tmp_path / "other"
+    assert run(monkeypatch, "adopt", str(target), str(other), "--original", "0,3,4") == ExitCode.OK
+    asked = measured(other, text_file, "--dense", str(model))
+    assert run(monkeypatch, *asked) == ExitCode.INVALID_INPUT
+    assert "lacks block 3" in capsys.readouterr().err
+
+
 def test_a_model_is_adopted_as_advised(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:

@@ -12,11 +12,21 @@ from pruning.container.assembly import blocks_of, matrix_of
 from pruning.container.container import LoadedModel
 from pruning.methods.surgery import Kept, shrink
 from pruning.profiling.calibration_text import CalibrationText, draw_windows
+from pruning.profiling.dense_outputs import dense_outputs
 from pruning.profiling.gradients import next_token_loss
 from pruning.profiling.profile import effective_rank, profile
 from rankspace.errors import InvalidInput
+from rankspace.layer_profile import LayerProfile
 
 KEPT = Kept((0, 1, 6, 7), (0, 3), tuple(range(6)))
+
+
+def beside(
+    pruned: LoadedModel, windows: torch.Tensor, dense: LoadedModel
+) -> tuple[LayerProfile, ...]:
+    """Profile beside the model it was pruned from."""
+    with dense_outputs(lambda: dense, windows) as outputs:
+        return profile(pruned, windows, outputs)
 
 
 @pytest.fixture
@@ -46,7 +56,7 @@ def test_there_is_one_profile_per_matrix_in_the_models_order(
 def test_damage_begins_at_the_pruned_block(
     pruned: LoadedModel, loaded: LoadedModel, windows: torch.Tensor
 ) -> None:
-    errors = {e.depth: e.reconstruction_error for e in profile(pruned, windows, loaded)}
+    errors = {e.depth: e.reconstruction_error for e in beside(pruned, windows, loaded)}
     assert errors[0.0] == 0.0
     assert errors[0.5] is not None
     assert 0.0 < errors[0.5] < 2.0
@@ -58,7 +68,7 @@ def test_the_dense_model_knows_the_dense_sizes_better_than_the_config(
     pruned: LoadedModel, loaded: LoadedModel, windows: torch.Tensor
 ) -> None:
     forgetful = replace(pruned, dense_block=pruned.structure.blocks[1])
-    profiles = profile(forgetful, windows, loaded)
+    profiles = beside(forgetful, windows, loaded)
     assert {entry.kept for entry in profiles if entry.depth == 0.5} == {0.5, 0.25}
 
 
@@ -88,16 +98,18 @@ def test_norms_and_gradients_equal_those_measured_by_hand(
 def test_progress_counts_windows_and_matrices_to_the_end(
     pruned: LoadedModel, loaded: LoadedModel, windows: torch.Tensor
 ) -> None:
-    for dense, looks in ((None, 2), (loaded, 3)):
-        watch = Mock()
-        profile(pruned, windows, dense, on_progress=watch)
-        total = looks * len(windows) + 21
-        assert watch.call_args_list == [call(done, total) for done in range(1, total + 1)]
+    batched, looked, looks = Mock(), Mock(), len(windows)
+    with dense_outputs(lambda: loaded, windows, looked) as dense:
+        for original, total in ((None, 1 + looks + 21), (dense, 1 + 2 * looks + 21)):
+            batched.reset_mock()
+            profile(pruned, windows, original, on_progress=batched)
+            assert batched.call_args_list == [call(done, total) for done in range(1, total + 1)]
+    assert looked.call_args_list == [call(done, looks) for done in range(1, looks + 1)]
 
 
 def test_profiling_leaves_the_model_as_it_was(loaded: LoadedModel, windows: torch.Tensor) -> None:
     before = {name: tensor.clone() for name, tensor in loaded.model.state_dict().items()}
-    profile(loaded, windows, loaded)
+    beside(loaded, windows, loaded)
     assert all(torch.equal(before[name], t) for name, t in loaded.model.state_dict().items())
     assert not any(p.requires_grad or p.grad is not None for p in loaded.model.parameters())
     assert not any(module._forward_hooks for module in loaded.model.modules())
@@ -107,7 +119,7 @@ def test_a_dense_model_of_another_width_is_refused(
     pruned: LoadedModel, stories: Path, windows: torch.Tensor
 ) -> None:
     with pytest.raises(InvalidInput, match="hidden_size"):
-        profile(pruned, windows, container.load(stories))
+        beside(pruned, windows, container.load(stories))
 
 
 @pytest.mark.parametrize(

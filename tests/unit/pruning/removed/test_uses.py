@@ -17,6 +17,7 @@ from pruning.methods.compression import compress
 from pruning.methods.settings import PruningSettings
 from pruning.methods.surgery import Kept, shrink
 from pruning.profiling.calibration_text import CalibrationText, draw_windows
+from pruning.profiling.dense_outputs import dense_outputs
 from pruning.profiling.profile import profile
 from pruning.publishing.card import Origin
 from pruning.publishing.form import Form
@@ -94,9 +95,9 @@ def test_what_is_left_is_profiled_as_it_was_beside_zeros(
 ) -> None:
     windows = draw_windows(CalibrationText(text, 4, 32), tokenizer)
     container.write(halved.reference, tokenizer, tmp_path / "zeros", provenance={})
-    dense = container.load(plain)
-    ours = profile(container.load(halved.directory), windows, dense)
-    theirs = profile(container.load(tmp_path / "zeros"), windows, dense)
+    with dense_outputs(lambda: container.load(plain), windows) as dense:
+        ours = profile(container.load(halved.directory), windows, dense)
+        theirs = profile(container.load(tmp_path / "zeros"), windows, dense)
     assert len(ours) == 7 + 3 + 4
     assert {one.kept for one in ours} == {1.0}
     assert ours == tuple(one for one in theirs if one.name in {mine.name for mine in ours})
@@ -106,8 +107,9 @@ def test_a_dense_model_that_lacks_more_is_another(
     halved: Halved, loaded: container.LoadedModel, text: Path, tokenizer: PreTrainedTokenizerFast
 ) -> None:
     windows = draw_windows(CalibrationText(text, 4, 32), tokenizer)
-    with pytest.raises(InvalidInput, match="has no attention in block 1"):
-        profile(loaded, windows, container.load(halved.directory))
+    lacking = dense_outputs(lambda: container.load(halved.directory), windows)
+    with lacking as dense, pytest.raises(InvalidInput, match="has no attention in block 1"):
+        profile(loaded, windows, dense)
 
 
 @pytest.mark.parametrize("method", ["taylor", "magnitude"])
