@@ -16,6 +16,11 @@ MAX_LENGTH = 2**20
 MAX_EXAMPLES = 10_000_000
 LINEAR_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
+AUTOMATIC: Mapping[str, Literal["float32", "bfloat16"]] = MappingProxyType(
+    {"cpu": "float32", "cuda": "bfloat16"}
+)
+"""What ``Recipe.dtype: auto`` comes to, by kind of device."""
+
 STATED: Mapping[str, str] = MappingProxyType(
     {"data": "data_sha256", "tokenizer": "tokenizer_sha256", "reading": "data_reading"}
 )
@@ -122,7 +127,8 @@ class Recipe:
         alpha_per_rank: LoRA alpha divided by rank, the same in every module, so that a rank is
             not a hidden learning rate.
         modules: Kinds of matrices that may carry an adapter.
-        dtype: Base weights: ``auto`` is bfloat16 on a GPU and float32 on a CPU.
+        dtype: Base weights: ``auto`` is bfloat16 where a worker with a GPU is the first to claim a
+            trial of the study, and float32 where one without is; all other trials have the same.
     """
 
     data: Data

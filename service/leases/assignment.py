@@ -10,6 +10,7 @@ from rankspace.granularity import per_matrix
 from rankspace.lease import INPUTS_SINCE, TEXTS_SINCE, SurveyOrder
 from rankspace.trial import Split
 from rankspace.wire import encode
+from service.leases.base_dtype import settled
 from service.settings import Settings
 from service.storage.documents import model_of, present_study, space_of
 from service.storage.tables import ModelRow, StudyRow, TrialRow
@@ -22,6 +23,7 @@ _GIVEN = (
         StudyRow.document,
         StudyRow.space,
         StudyRow.model_path,
+        StudyRow.base_dtype,
         ModelRow.document,
     )
     .join(ModelRow, ModelRow.id == StudyRow.model_id)
@@ -31,7 +33,7 @@ _GIVEN = (
 
 
 def assignment(session: Session, trial: TrialRow, settings: Settings) -> Assignment:
-    request, document, searched, path, pruned = session.execute(
+    request, document, searched, path, dtype, pruned = session.execute(
         _GIVEN, {"study": trial.study_id}
     ).one()
     study, space, model = present_study(request, document), space_of(searched), model_of(pruned)
@@ -44,7 +46,7 @@ def assignment(session: Session, trial: TrialRow, settings: Settings) -> Assignm
         purpose=Purpose(trial.purpose),
         model_path=path,
         model_fingerprint=model.fingerprint,
-        recipe=study.recipe.at_rate(trial.rate),
+        recipe=settled(study.recipe, dtype).at_rate(trial.rate),
         layers=layers,
         rank_vector=vector,
         seed=trial.seed,

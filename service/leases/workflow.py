@@ -30,6 +30,7 @@ from rankspace.trial import FINISHED, Purpose, Split, TrialState
 from rankspace.wire import encode
 from service.access.caller import WorkerIdentity
 from service.artifacts.repository import Artifacts
+from service.leases.base_dtype import settle
 from service.leases.inputs import agree
 from service.leases.interim import merged
 from service.leases.plausibility import (
@@ -102,6 +103,8 @@ def claim(
     claimed = leases.claim(study, worker, lease_seconds, given.process, surveys=surveys)
     if claimed is not None:
         content = {"worker": worker, "token": claimed.token}
+        dtype = settle(session, claimed.study_id, given.capabilities)
+        content |= {"base_dtype": dtype} if dtype else {}
         Events(session).record("claimed", claimed.study_id, claimed.id, **content)
     return claimed
 

@@ -114,7 +114,8 @@ class StudyRow(Base):
     ``verdict``, which says what a service of the version before can read of it. ``counts`` is what
     the data came to, as the first worker says that says so. ``note`` is what a person should know
     of how it was searched. A worker must have ``gpu_memory_gib`` and know ``architecture``, empty
-    in studies of before.
+    in studies of before. ``base_dtype`` is the type of the base weights of all its trials, empty
+    until the first claim where the recipe leaves it to the device.
     """
 
     __tablename__ = "studies"
@@ -139,6 +140,7 @@ class StudyRow(Base):
     counts: Mapped[Any | None] = mapped_column(Document)
     gpu_memory_gib: Mapped[float] = mapped_column(Double, server_default="0")
     architecture: Mapped[str] = mapped_column(String(100), server_default="")
+    base_dtype: Mapped[str | None] = mapped_column(String(20))
     state: Mapped[str] = mapped_column(String(20), index=True)
     stage: Mapped[str] = mapped_column(String(20))
     error: Mapped[str | None] = mapped_column(Text)

@@ -17,6 +17,7 @@ from service.storage.scope import EVERYTHING, Scope
 from service.storage.tables import ModelRow, StudyRow
 from service.studies.extension import MOST
 from service.studies.inputs import measured_on
+from service.studies.measured_dtype import measured_dtype
 from service.studies.repository import Studies
 from service.trials.results import Result, results_after
 
@@ -53,6 +54,7 @@ class Origin:
         earlier: What it began with itself.
         results: Its finished search trials, in the order of acceptance; of too many the first.
         looks: Answers to its results, its own one included, which it has or may still get.
+        base_dtype: Type of the base weights that its results were measured with.
     """
 
     id: str
@@ -62,6 +64,7 @@ class Origin:
     earlier: tuple[Observation, ...]
     results: tuple[Result, ...]
     looks: int
+    base_dtype: str | None
 
     @classmethod
     def read(cls, session: Session, study: str, scope: Scope = EVERYTHING) -> "Origin":
@@ -82,6 +85,7 @@ class Origin:
             earlier=earlier_of(row.earlier),
             results=tuple(islice(_searched(session, study), too_many)),
             looks=_looks(row),
+            base_dtype=row.base_dtype or measured_dtype(session, study),
         )
 
     def results_for(self, study: Study, model: str, space: SearchSpace) -> Earlier:

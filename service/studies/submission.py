@@ -112,11 +112,22 @@ def checked(
     row.earlier = write_earlier(earlier, _taught(space, study.search))
     row.request, row.document = write_request(kept), write_older(kept)
     row.space, row.idempotency_key = write(space), key
+    row.base_dtype = _base_dtype(study, origin)
     row.gpu_memory_gib, row.architecture = study.gpu_memory_gib, described.architecture
     row.context, row.belief = write(context), write_belief(belief) if belief else None
     first = StudyState.SURVEYING if study.search.survey else StudyState.SEARCHING
     row.state = row.stage = first.value
     return row
+
+
+def _base_dtype(study: Study, origin: Origin | None) -> str | None:
+    """The type of the base weights; None leaves it to the first worker that claims a trial.
+
+    Results that it begins with are compared with its own.
+    """
+    if study.recipe.dtype != "auto":
+        return study.recipe.dtype
+    return origin.base_dtype if origin else None
 
 
 def _add(session: Session, row: StudyRow, model: ModelRow, clone: Cloned | None) -> StudyRow:

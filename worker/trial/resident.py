@@ -12,7 +12,7 @@ from pruning.container.description import shape_of
 from pruning.container.tokenizer import tokenizer_hash
 from rankspace.errors import CannotOpen, InvalidInput
 from rankspace.lease import Assignment
-from rankspace.recipe import Data, Recipe
+from rankspace.recipe import AUTOMATIC, Data, Recipe
 from tuning import memory
 from tuning.chat import tokens_hash
 
@@ -139,7 +139,6 @@ def _cannot_open(path: str, error: Exception) -> CannotOpen:
 
 
 def base_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
-    """Return the type of the base weights: ``auto`` is bfloat16 on a GPU, float32 on a CPU."""
-    named = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-    automatic = torch.float32 if device.type == "cpu" else torch.bfloat16
-    return named.get(recipe.dtype, automatic)
+    """Return the type of the base weights; a service of before leaves ``auto`` to the device."""
+    name = AUTOMATIC[device.type] if recipe.dtype == "auto" else recipe.dtype
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
