@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import PreTrainedModel
@@ -111,6 +112,9 @@ def dense_outputs(
         load: Makes the model; who calls keeps no reference to it.
         windows: Token ids.
         on_progress: Called after each window.
+
+    Raises:
+        InvalidInput: There is no room for them.
     """
     with tempfile.TemporaryDirectory(prefix="rankadaptor.dense.") as folder:
         yield _record(load(), windows, Path(folder), Steps(len(windows), on_progress))
@@ -123,9 +127,19 @@ def _record(
     files = tuple(folder / f"{number}.safetensors" for number in range(len(windows)))
     for window, path in zip(windows, files, strict=True):
         outputs = enumerate(block_outputs(dense.model, window))
-        save_file({str(index): output[0].contiguous() for index, output in outputs}, path)
+        _keep({str(index): output[0].contiguous() for index, output in outputs}, path)
         step()
     return DenseOutputs(Outline.loaded(dense), files)
+
+
+def _keep(outputs: dict[str, torch.Tensor], path: Path) -> None:
+    try:
+        save_file(outputs, path)
+    except (OSError, SafetensorError) as error:
+        size = sum(output.nbytes for output in outputs.values())
+        problem = f"cannot take {size:,} bytes per window: {' '.join(str(error).split())}"
+        fix = "set TMPDIR to a directory with more room, or give fewer or shorter samples"
+        raise InvalidInput("TMPDIR", str(path.parent), problem, fix=fix) from None
 
 
 def block_outputs(model: PreTrainedModel, window: torch.Tensor) -> list[torch.Tensor]:
