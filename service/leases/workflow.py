@@ -30,7 +30,7 @@ from rankspace.trial import FINISHED, Purpose, Split, TrialState
 from rankspace.wire import encode
 from service.access.caller import WorkerIdentity
 from service.artifacts.repository import Artifacts
-from service.leases.base_dtype import settle
+from service.leases.base_dtype import settle, unsettle
 from service.leases.inputs import agree
 from service.leases.interim import merged
 from service.leases.plausibility import (
@@ -336,6 +336,7 @@ def release(session: Session, trial: int, given: Release, identity: WorkerIdenti
     if not leases.requeue(trial, given.token):
         raise _lost(trial, given.token)
     leases.end_attempt(trial, given.token, "released", given.reason)
+    unsettle(session, row.study_id)
     Artifacts(session).withdraw(trial, given.token)
     content = {"token": given.token, **({"reason": given.reason} if given.reason else {})}
     Events(session).record("released", row.study_id, trial, **content)

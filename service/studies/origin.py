@@ -85,7 +85,7 @@ class Origin:
             earlier=earlier_of(row.earlier),
             results=tuple(islice(_searched(session, study), too_many)),
             looks=_looks(row),
-            base_dtype=row.base_dtype or measured_dtype(session, study),
+            base_dtype=measured_dtype(session, study),
         )
 
     def results_for(self, study: Study, model: str, space: SearchSpace) -> Earlier:

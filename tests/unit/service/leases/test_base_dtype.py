@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 from rankspace.lease import Capabilities, Claim
 from rankspace.wire import encode
 from service.storage.tables import EventRow, StudyRow
-from tests.unit.service.driver import ON_BOTH, Service, measurement, score, study
+from tests.unit.service.driver import ON_BOTH, Service, holding, measurement, score, study
 
 CPU, GPU = Capabilities(), Capabilities(24.0)
 
@@ -99,3 +99,56 @@ def test_a_study_that_begins_with_results_has_their_type(
     answer = service.post(f"/v1/studies?from={first}", study(inputs=inputs, name="second"))
     assert answer.status_code == 201, answer.text
     assert kept(service, answer.json()["id"]) == "bfloat16"
+
+
+def test_a_study_of_before_that_only_began_with_results_has_their_type(service: Service) -> None:
+    inputs = {"data": "a" * 64, "tokenizer": "b" * 64, "reading": 2}
+    first = service.submit(inputs=inputs)
+    lease = claim(service, "w1", GPU)
+    said = {**measurement(score(lease), lease)}
+    stated = {"data_sha256": "a" * 64, "tokenizer_sha256": "b" * 64, "data_reading": "2"}
+    said["versions"] = {"device": "NVIDIA H200", **stated}
+    assert service.report(lease, score(lease), measurement=said).status_code == 200
+    answer = service.post(f"/v1/studies?from={first}", study(inputs=inputs, name="second"))
+    second = answer.json()["id"]
+    assert service.post(f"/v1/studies/{first}/cancel").status_code == 200
+    with service.app.state.runtime.database.writing() as session:
+        session.execute(update(StudyRow).values(base_dtype=None))
+    lease = claim(service, "w2", CPU)
+    assert (lease["study_id"], lease["recipe"]["dtype"]) == (second, "bfloat16")
+
+
+def test_who_does_not_say_has_the_gpu_that_the_study_asks_for(service: Service) -> None:
+    service.submit(gpu_memory_gib=20.0)
+    assert claim(service, "w1", None, 1)["recipe"]["dtype"] == "bfloat16"
+
+
+def give_back(service: Service, lease: Any, worker: str, **said: Any) -> None:
+    path = f"/v1/leases/{lease['trial_id']}/release"
+    answer = service.post(path, {**holding(lease), "worker": worker, **said}, "worker")
+    assert answer.status_code == 204, answer.text
+
+
+@ON_BOTH
+def test_a_claim_that_is_given_back_binds_nobody(service: Service) -> None:
+    study_id = service.submit()
+    give_back(service, claim(service, "w1", CPU), "w1", reason="needs 31 GiB, has 16")
+    assert kept(service, study_id) is None
+    assert claim(service, "w2", GPU)["recipe"]["dtype"] == "bfloat16"
+    give_back(service, claim(service, "w3", CPU), "w3")
+    assert kept(service, study_id) == "bfloat16"
+
+
+def test_a_claim_that_expired_binds_for_it_may_be_reported_yet(service: Service) -> None:
+    study_id = service.submit()
+    claim(service, "w1", CPU)
+    service.let_leases_run_out()
+    service.sweep()
+    give_back(service, claim(service, "w2", GPU), "w2")
+    assert kept(service, study_id) == "float32"
+
+
+def test_what_was_asked_for_is_given_back_by_nobody(service: Service) -> None:
+    study_id = service.submit(recipe={**study()["recipe"], "dtype": "bfloat16"})
+    give_back(service, claim(service, "w1", CPU), "w1")
+    assert kept(service, study_id) == "bfloat16"
