@@ -63,12 +63,14 @@ def study_details(study: dict[str, Any]) -> RenderableType:
 
 
 def _history(study: dict[str, Any]) -> Iterator[str]:
-    """Where it began, and how often it went on; services of before do not say."""
+    """Where it began, how often it went on, and in what; services of before do not say."""
     if study.get("origin"):
         yield f"began with the results of {study['origin']}"
     extended = study.get("extensions", 0)
     if extended:
         yield f"extended {'once' if extended == 1 else f'{extended} times'}"
+    if study.get("base_dtype"):
+        yield f"base weights in {study['base_dtype']}"
 
 
 def _verdict(study: dict[str, Any]) -> Iterator[Text]:

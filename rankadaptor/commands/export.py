@@ -129,14 +129,18 @@ def _merged(
 
 
 def _trained(view: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Return the directory of the study's model and its recipe, as a service may tell them."""
+    """Return the directory of the study's model and its recipe, as a service may tell them.
+
+    With the type of the base weights that the trials had, where the recipe leaves it to the device.
+    """
     study = view.get("study")
     told = study if isinstance(study, dict) else {}
     base, recipe = told.get("model"), told.get("recipe")
     if not isinstance(base, str) or steering(base) or not isinstance(recipe, dict):
         problem = "the service does not tell the model and the recipe of the study"
         raise UnsupportedVersion(problem, hint="is it the right service? Else upgrade it")
-    return base, recipe
+    dtype = view.get("base_dtype")  # services of before have none
+    return base, {**recipe, "dtype": dtype} if isinstance(dtype, str) else recipe
 
 
 def _fingerprint(adapter: Adapter) -> str:

@@ -65,6 +65,7 @@ class StudyView:
     extensions: int
     origin: str | None
     note: str | None
+    base_dtype: str | None
 
 
 def view(session: Session, row: StudyRow, active_seconds: float) -> StudyView:
@@ -120,4 +121,5 @@ def _view(
         extensions=len(row.extensions or ()),
         origin=row.origin,
         note=row.note,
+        base_dtype=row.base_dtype,
     )

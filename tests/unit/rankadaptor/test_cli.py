@@ -217,6 +217,7 @@ def test_a_study_without_an_end_that_can_be_told_says_how_far_it_can() -> None:
         "workers_active": 1,
         "eta_seconds": None,
         "before_recovery_seconds": 61.2,
+        "base_dtype": "bfloat16",
     }
     study["progress"]["search"]["planned"] = 9
     console = Console(width=120, record=True, file=io.StringIO())
@@ -225,3 +226,4 @@ def test_a_study_without_an_end_that_can_be_told_says_how_far_it_can() -> None:
     said = console.export_text()
     assert "0:01:01 + recovery" in said
     assert "1 active worker, 0:01:01 left before the recovery" in said
+    assert "base weights in bfloat16" in said

@@ -46,6 +46,7 @@ def answers(other: Stranger, model_directory: Path, tmp_path: Path) -> dict[str,
         other.answers[f"{ROUTE}/export/{name}"] = 200, {}, content
     study = {"model": str(model_directory), "recipe": {"steps": 3}, "verify": {"at": "trial"}}
     view = {"id": "st_1", "name": "tiny", "state": "done", "study": study, "extensions": 0}
+    view["base_dtype"] = "bfloat16"
     other.answers[ROUTE] = in_json({**view, "verdict": encode(VERDICT)})
     other.answers[f"{ROUTE}/verdict"] = in_json(encode(VERDICT))
     return listing
@@ -86,6 +87,7 @@ def test_a_merged_model_is_an_ordinary_one_with_a_card(
     before = AutoModelForCausalLM.from_pretrained(model_directory)
     assert not torch.allclose(merged(IDS).logits, before(IDS).logits, atol=1e-3)
     card = (tmp_path / "out" / "README.md").read_text()
+    assert '"dtype": "bfloat16"' in card
     assert "Of the trials: **better**" in card
     assert "not stated by the pruned model" in card
 

@@ -64,7 +64,8 @@ def test_what_the_recipe_says_goes_before(service: Service, dtype: str) -> None:
 def test_what_was_submitted_stays_as_it_was(service: Service) -> None:
     study_id = service.submit()
     claim(service, "w1", GPU)
-    assert service.get(f"/v1/studies/{study_id}")["study"]["recipe"]["dtype"] == "auto"
+    shown = service.get(f"/v1/studies/{study_id}")
+    assert (shown["study"]["recipe"]["dtype"], shown["base_dtype"]) == ("auto", "bfloat16")
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,11 @@ def test_a_fresh_study_and_an_empty_list_have_pages_too(service: Service) -> Non
     _log_in(service)
     assert "No study yet" in service.client.get("/").text
     identity = service.submit()
-    assert "not known yet" in service.client.get(f"/studies/{identity}").text
+    page = service.client.get(f"/studies/{identity}").text
+    assert "not known yet" in page
+    assert "base weights" not in page
+    service.claim()
+    assert "base weights in float32" in service.client.get(f"/studies/{identity}").text
 
 
 def test_lists_of_projects_with_odd_names_are_kept_apart(directory: Path) -> None:
