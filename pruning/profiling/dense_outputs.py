@@ -1,5 +1,6 @@
 """DenseOutputs: what the blocks of the model before pruning wrote, so that it need not stay."""
 
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -124,6 +125,7 @@ def dense_outputs(
 def _record(
     dense: LoadedModel, windows: torch.Tensor, folder: Path, step: Callable[[], None]
 ) -> DenseOutputs:
+    _check_room(dense, windows, folder)
     files = tuple(folder / f"{number}.safetensors" for number in range(len(windows)))
     for window, path in zip(windows, files, strict=True):
         outputs = enumerate(block_outputs(dense.model, window))
@@ -132,14 +134,26 @@ def _record(
     return DenseOutputs(Outline.loaded(dense), files)
 
 
+def _check_room(dense: LoadedModel, windows: torch.Tensor, folder: Path) -> None:
+    """Say so now where all windows' outputs together find no room, not after most of them."""
+    numbers = len(dense.structure.blocks) * windows.numel() * int(dense.model.config.hidden_size)
+    size, free = numbers * dense.model.dtype.itemsize, shutil.disk_usage(folder).free
+    if size > free:
+        raise _no_room(folder, f"cannot take {size:,} bytes in all, where {free:,} are free")
+
+
 def _keep(outputs: dict[str, torch.Tensor], path: Path) -> None:
     try:
         save_file(outputs, path)
     except (OSError, SafetensorError) as error:
         size = sum(output.nbytes for output in outputs.values())
-        problem = f"cannot take {size:,} bytes per window: {' '.join(str(error).split())}"
-        fix = "set TMPDIR to a directory with more room, or give fewer or shorter samples"
-        raise InvalidInput("TMPDIR", str(path.parent), problem, fix=fix) from None
+        said = " ".join(str(error).split())
+        raise _no_room(path.parent, f"cannot take {size:,} bytes per window: {said}") from None
+
+
+def _no_room(folder: Path, problem: str) -> InvalidInput:
+    fix = "set TMPDIR to a directory with more room, or give fewer or shorter samples"
+    return InvalidInput("TMPDIR", str(folder), problem, fix=fix)
 
 
 def block_outputs(model: PreTrainedModel, window: torch.Tensor) -> list[torch.Tensor]:

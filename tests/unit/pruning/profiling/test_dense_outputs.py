@@ -69,3 +69,16 @@ def test_where_there_is_no_room_it_is_said(loaded: LoadedModel, windows: torch.T
     ):
         pass
     assert (caught.value.field, "more room" in caught.value.hint) == ("TMPDIR", True)
+
+
+def test_no_window_is_run_where_all_of_them_find_no_room(loaded: LoadedModel) -> None:
+    many = torch.zeros(1, 1, dtype=torch.long).expand(2**44, 16)
+    ran: list[tuple[int, int]] = []
+    with (
+        pytest.raises(
+            InvalidInput, match=r"108,086,391,056,891,904 bytes in all, where [\d,]+ are"
+        ),
+        dense_outputs(lambda: loaded, many, lambda *told: ran.append(told)),
+    ):
+        pass
+    assert not ran
