@@ -26,8 +26,8 @@ from rankspace.errors import InvalidInput
 from rankspace.granularity import search_space
 from rankspace.study import Granularity, Search
 from tests.unit.pruning.removed.conftest import Halve, Halved
-from tests.unit.pruning.test_memory_shape import EXAMPLES, RANK, TOKENS, kept, logits
-from tuning.back_ends import ADAPTER_BACK_ENDS
+from tests.unit.pruning.test_memory_shape import EXAMPLES, RANK, TOKENS, kept, returned
+from tuning.back_ends import ADAPTER_BACK_ENDS, DEFAULT_BACK_END
 from tuning.batches import Batch
 from tuning.losses import summed_loss
 from tuning.memory_plan.activations import kept_per_example
@@ -39,7 +39,7 @@ IDS = torch.arange(30)[None] * 11 % 256
 def adapt(model: PreTrainedModel, directory: Path) -> Any:
     """Put adapters on every matrix that the container in ``directory`` describes."""
     ranks = {matrix.name: RANK for matrix in describe(directory).matrices}
-    return ADAPTER_BACK_ENDS["peft"].attach(model, ranks, alpha_per_rank=2.0, seed=0)
+    return ADAPTER_BACK_ENDS[DEFAULT_BACK_END].attach(model, ranks, alpha_per_rank=2.0, seed=0)
 
 
 def gradients(model: PreTrainedModel, attached: Any) -> list[torch.Tensor]:
@@ -85,9 +85,8 @@ def test_the_plan_of_memory_is_exact_but_for_the_first_norm(
     training = TrainingShape(shape, ranks, TOKENS, TOKENS, dtype.itemsize)
     ahead_of_any_adapter = EXAMPLES * TOKENS * 4 * (32 + 1)
     rotary = 2 * TOKENS * 4 * dtype.itemsize
-    targets = 8 * EXAMPLES * TOKENS + 4
     plan = EXAMPLES * kept_per_example(training) - ahead_of_any_adapter
-    assert plan + rotary + targets == kept(model) - logits(model)
+    assert plan + rotary == kept(model) - returned(model)
 
 
 def test_what_is_left_is_profiled_as_it_was_beside_zeros(
