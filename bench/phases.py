@@ -35,11 +35,11 @@ from rich.table import Table
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from pruning.cards.licence import licence_of
 from pruning.container.container import load
 from pruning.container.description import describe
 from pruning.publishing.card import Origin
 from pruning.publishing.form import Form
-from pruning.publishing.licence import licence_of
 from pruning.publishing.publication import publish
 from rankspace import Assignment, Layer, Purpose, RankVector
 from rankspace.lease import WEIGHTS

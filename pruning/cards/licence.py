@@ -1,4 +1,4 @@
-"""Licence: under what the author of the pruned model passes it on, as its card says."""
+"""Licence: under what the author of a model passes it on, as its card says."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from pruning.container.manifest import CARD
+from rankspace.redaction import as_markdown
 
 _MOST_READ = 1 << 16
 """Characters of a card that are looked at; its first lines hold what is sought."""
@@ -28,6 +29,22 @@ class Licence:
     identifiers: tuple[str, ...]
     name: str = ""
     link: str = ""
+
+    @property
+    def head(self) -> dict[str, Any]:
+        """Fields at the head of a card, as Hugging Face reads them."""
+        named = list(self.identifiers)
+        told = {"license_name": self.name, "license_link": self.link}
+        return {"license": named if len(named) > 1 else named[0]} | {
+            field: text for field, text in told.items() if text
+        }
+
+    @property
+    def markdown(self) -> str:
+        """It in words, which show as they are."""
+        more = [text for text in (self.name, self.link) if text]
+        words = ", ".join(self.identifiers) + (f" ({', '.join(more)})" if more else "")
+        return as_markdown(words)
 
 
 def licence_of(directory: Path) -> Licence | None:

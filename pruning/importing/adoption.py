@@ -9,6 +9,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
+from pruning.cards.pruned import pruned_card
 from pruning.container.architecture import check_places
 from pruning.container.container import LoadedModel, load_contents, write
 from pruning.container.contents import survey
@@ -98,7 +99,14 @@ def _adopt(
     check_ids(contents, read_tokenizer(contents))
     loaded = load_contents(contents)
     provenance = _provenance(name or source.resolve().name, loaded, account)
-    return write(loaded.model, loaded.tokenizer, target, provenance=provenance, original=original)
+    return write(
+        loaded.model,
+        loaded.tokenizer,
+        target,
+        provenance=provenance,
+        original=original,
+        card=pruned_card(source, account.tool or "elsewhere", name),
+    )
 
 
 def _provenance(name: str, loaded: LoadedModel, account: Account) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 import transformers
 
+from pruning.cards.pruned import pruned_card
 from pruning.container.architecture import Architecture, check_positions
 from pruning.container.container import LoadedModel, load_contents, write
 from pruning.container.contents import Contents, survey
@@ -92,7 +93,13 @@ def compress_contents(  # noqa: PLR0913 - as compress
         target,
         provenance=_provenance(loaded, settings, calibration, windows),
         original=[block.original_index for block in loaded.structure.blocks],
+        card=pruned_card(Path(loaded.description.path), _how(settings)),
     )
+
+
+def _how(settings: PruningSettings) -> str:
+    blocks = ", ".join(map(str, settings.blocks))
+    return f"{settings.method}: {settings.ratio:.0%} of heads and channels of blocks {blocks}"
 
 
 def cut(

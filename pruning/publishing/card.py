@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
+from pruning.cards.licence import Licence
 from pruning.publishing.form import Form
-from pruning.publishing.licence import Licence
 from rankspace.redaction import as_markdown, visible
 
 _CARD = """\
@@ -102,7 +102,7 @@ def card_of(origin: Origin, form: Form, *, parameters: int, dtype: str, differs:
         adapter=origin.adapter or "no adapter: every rank is 0",
         parameters=parameters,
         dtype=dtype,
-        licence=_words(origin.licence),
+        licence=origin.licence.markdown if origin.licence else _UNSTATED,
         use=use,
         verdict=visible(origin.verdict, keep="\n"),
         recipe=visible(json.dumps(origin.recipe, indent=2, ensure_ascii=False), keep="\n"),
@@ -113,23 +113,6 @@ def _head(origin: Origin, form: Form) -> dict[str, Any]:
     return {
         "base_model": visible(Path(origin.base).name),
         "library_name": "gguf" if form is Form.GGUF else "transformers",
-        **_licence_head(origin.licence),
+        **(origin.licence.head if origin.licence else {"license": "unknown"}),
         "tags": ["lora", "pruned", "rankadaptor"],
     }
-
-
-def _licence_head(licence: Licence | None) -> dict[str, Any]:
-    if licence is None:
-        return {"license": "unknown"}
-    named = list(licence.identifiers)
-    told = {"license_name": licence.name, "license_link": licence.link}
-    head = {"license": named if len(named) > 1 else named[0]}
-    return head | {field: text for field, text in told.items() if text}
-
-
-def _words(licence: Licence | None) -> str:
-    if licence is None:
-        return _UNSTATED
-    more = [text for text in (licence.name, licence.link) if text]
-    words = ", ".join(licence.identifiers) + (f" ({', '.join(more)})" if more else "")
-    return as_markdown(words)

@@ -103,8 +103,8 @@ def _merged(
 ) -> list[Path]:
     import torch
 
+    from pruning.cards.licence import licence_of
     from pruning.publishing.card import Origin
-    from pruning.publishing.licence import licence_of
     from pruning.publishing.publication import publish
 
     base, recipe = _trained(view)

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import yaml
 
+from pruning.cards.licence import Licence, licence_of
 from pruning.publishing.card import Origin, card_of
 from pruning.publishing.form import Form
-from pruning.publishing.licence import Licence, licence_of
 
 
 def card(**changes: Any) -> str:

@@ -8,11 +8,11 @@ import yaml
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from pruning.cards.licence import Licence
 from pruning.container import container
 from pruning.publishing.adapter import read_adapter
 from pruning.publishing.card import Origin
 from pruning.publishing.form import Form
-from pruning.publishing.licence import Licence
 from pruning.publishing.merging import merge
 from pruning.publishing.publication import publish
 from rankspace.errors import InvalidContainer, InvalidInput
