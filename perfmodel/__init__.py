@@ -21,6 +21,7 @@ from perfmodel.study import (
     predict,
     propose,
     start,
+    to_survey,
 )
 
 __all__ = [
@@ -44,4 +45,5 @@ __all__ = [
     "propose",
     "random_vectors",
     "start",
+    "to_survey",
 ]

@@ -1,4 +1,4 @@
-"""The five things a study asks of its model."""
+"""What a study asks of its model."""
 
 from collections.abc import Sequence
 
@@ -102,6 +102,17 @@ def inform(state: ModelState, surveyed: Sequence[Surveyed]) -> ModelState:
 def is_heard(state: ModelState) -> bool:
     """Whether the survey that the state knows of says anything of the layers."""
     return state.is_heard
+
+
+def to_survey(state: ModelState, count: int) -> tuple[RankVector, ...]:
+    """The up to ``count`` vectors most worth another look on the survey's adapter, best first.
+
+    None before two trials have a score, of a state without a survey, and of strategies that listen
+    to none; never one that the survey has a score of.
+    """
+    if not state.surveyed or state.strategy is not StrategyName.ADDITIVE:
+        return ()
+    return Additive().to_survey(state, count)
 
 
 def digest(state: ModelState) -> bool:

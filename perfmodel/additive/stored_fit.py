@@ -21,8 +21,11 @@ from perfmodel.additive.noise import NoiseModel
 from perfmodel.additive.scales import Scales
 from rankspace import Observation
 
-VERSION = 2
+VERSION = 3
 """Of the format and of what a fit is: a fit of another version is learned anew."""
+
+ROUNDED = 6
+"""Decimals of the opinion that a fit is known by: machines round its last ones differently."""
 
 _NOISE = ("variance", "freedom", "weights", "factors", "slopes", "alone")
 _GAUSSIAN = ("rows", "targets", "prior_mean", "prior_variance")
@@ -38,14 +41,15 @@ def dump(fit: Fit) -> bytes:
 def load(blob: bytes, basis: Basis, seen: tuple[Observation, ...], home: int) -> Fit | None:
     """Read what ``dump`` wrote of a fit of some of the first trials of ``seen``.
 
-    None if it is of other trials, of another seed than ``home``, of another version, or damaged.
+    None if it is of other trials, began with another opinion or seed than ``home``, is of another
+    version, or damaged.
     """
     try:
         with np.load(io.BytesIO(blob), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         version, count, seed = arrays["head"].tolist()
         mine = seen[:count]
-        if (version, seed) != (VERSION, home) or arrays["trials"].tobytes() != _digest(mine):
+        if (version, seed) != (VERSION, home) or arrays["trials"].tobytes() != _digest(mine, basis):
             return None
         fit = _fit(arrays, Measurements.of(basis, mine, home))
         return fit if _holds(fit.gaussian) else None
@@ -57,7 +61,7 @@ def _arrays(fit: Fit) -> dict[str, Any]:
     seen = fit.measurements.seen
     return {
         "head": np.array([VERSION, len(seen), fit.measurements.indicators.home]),
-        "trials": np.frombuffer(_digest(seen), dtype=np.uint8),
+        "trials": np.frombuffer(_digest(seen, fit.measurements.basis), dtype=np.uint8),
         "misleads": np.array(fit.misleads),
         "common": np.array([fit.scales.common, fit.scales.trust]),
         "shares": fit.scales.shares,
@@ -102,7 +106,11 @@ def _noise(arrays: Mapping[str, Any], which: str) -> NoiseModel:
     return NoiseModel(float(variance), float(freedom), weights, factors, slopes, float(alone))
 
 
-def _digest(seen: tuple[Observation, ...]) -> bytes:
-    """Which trials a fit is of: their scores, seeds and fidelities, in order."""
+def _digest(seen: tuple[Observation, ...], basis: Basis) -> bytes:
+    """Which trials a fit is of: their scores, seeds and fidelities, in order, and the opinion.
+
+    Further scores of a survey change that in the middle of a search.
+    """
     told = np.array([(one.score, one.seed, one.fidelity) for one in seen], dtype=np.float64)
-    return hashlib.sha256(told.tobytes()).digest()
+    worth = np.round(basis.log_worth, ROUNDED) + 0.0
+    return hashlib.sha256(told.tobytes() + worth.tobytes()).digest()

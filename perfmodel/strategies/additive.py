@@ -44,6 +44,13 @@ SURE = 2.0
 """Standard deviations by which the process must believe its best trial better than the answer."""
 
 
+ASKED = 4
+"""Samples drawn for each vector that is to be surveyed: many of them agree on theirs."""
+
+SURVEYING = 3
+"""Beside the study's seed: the samples of what to survey are no proposal's."""
+
+
 class Additive:
     """Design, then Thompson samples that cool down to the posterior mean at the planned end."""
 
@@ -128,6 +135,22 @@ class Additive:
         if state.posterior is None:
             return Observed().leaders(state, count)
         return remembered(state, "leaders of additive", lambda: _leading(state))[:count]
+
+    def to_survey(self, state: ModelState, count: int) -> tuple[RankVector, ...]:
+        """The optimum, then those of samples: best vectors of which the survey has no score yet."""
+        if state.posterior is None:
+            return ()
+        posterior, known = state.posterior, {one.rank_vector for one in state.surveyed}
+        rng = np.random.default_rng([state.seed, SURVEYING, len(known)])
+        found: dict[RankVector, None] = {}
+        for draw in range(ASKED * count):
+            tables = on_grid(posterior.sample_tables(rng) if draw else posterior.mean_tables())
+            vector = state.setup.allocator.best(tables, tolerance=ROUGH)
+            if vector not in known:
+                found[vector] = None
+            if len(found) == count:
+                break
+        return tuple(found)
 
     def economy(self, state: ModelState) -> RankVector | None:
         """Bisect the budget for the cheapest optimum predicted not to be worse than uniform."""

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from perfmodel import ModelState, learn, propose, random_vectors, start
 from perfmodel.additive import stored_fit
 from perfmodel.additive.basis import Basis
+from perfmodel.additive.belief import Belief
 from perfmodel.additive.fit import Fit, refit
 from perfmodel.arrays import Floats
 from rankspace import Layer, Observation, SearchSpace
@@ -91,6 +93,12 @@ def test_a_fit_of_other_trials_is_learned_anew(kept: bytes, change: str) -> None
     state = learn(start(SPACE, trials=200), history)
     assert not state.take_up(kept)
     assert propose(state)[1] == propose(learn(start(SPACE, trials=200), history))[1]
+
+
+def test_a_fit_that_began_with_another_opinion_is_learned_anew(kept: bytes) -> None:
+    """Further scores of a survey change the opinion, and none of the trials."""
+    opinion = Belief(tuple(0.1 * at for at in range(len(SPACE.layers))), "another")
+    assert not replace(learn(start(SPACE, trials=200), _history()), belief=opinion).take_up(kept)
 
 
 def _without(content: bytes, name: str) -> bytes:

@@ -203,3 +203,61 @@ def test_trials_come_first_where_a_survey_is_heard_later() -> None:
     later = perfmodel.inform(later, survey(0))
     assert first == later
     assert perfmodel.propose(first)[1] == perfmodel.propose(later)[1]
+
+
+# Further scores, while the search goes on
+
+
+def searched(seed: int, trials: int) -> ModelState:
+    state = perfmodel.inform(perfmodel.start(SPACE, seed=seed, trials=40), survey(seed))
+    rng, layers = np.random.default_rng([seed, 2]), worth(seed)
+    for _ in range(trials):
+        state, (proposal,) = perfmodel.propose(state)
+        score = truth(proposal.rank_vector, layers) + NOISE * float(rng.standard_normal())
+        state = perfmodel.learn(state, [Observation(proposal.rank_vector, score)])
+    return state
+
+
+def test_the_vectors_to_survey_further_are_good_ones_that_it_has_no_score_of() -> None:
+    state = searched(1, 10)
+    asked = perfmodel.to_survey(state, 12)
+    assert asked == perfmodel.to_survey(state, 12)
+    assert len({*asked}) == 12
+    assert not {*asked} & {*VECTORS}
+    assert all(SPACE.affords(vector) for vector in asked)
+    means, _ = perfmodel.predict(state, [*asked, *VECTORS])
+    assert means[:12].min() > np.median(means[12:])
+    more = perfmodel.inform(state, [Surveyed(vector, -6.0) for vector in asked])
+    assert not {*perfmodel.to_survey(more, 12)} & {*asked}
+
+
+def test_in_a_small_space_none_is_asked_for_that_has_a_score() -> None:
+    layers = tuple(Layer(f"layer.{i}", 10) for i in range(4))
+    space = SearchSpace(layers, (0, 1, 2), 40)
+    told = [Surveyed(v, float(v.ranks[0] - v.ranks[1])) for v in random_vectors(space, 12, 3)]
+    state = perfmodel.inform(perfmodel.start(space), told)
+    seen = [Observation(one.rank_vector, one.score) for one in told[:6]]
+    asked = perfmodel.to_survey(perfmodel.learn(state, seen), 50)
+    assert asked
+    assert not {*asked} & {one.rank_vector for one in told}
+
+
+def test_nothing_is_asked_of_a_survey_that_was_not_made_or_before_there_are_trials() -> None:
+    assert perfmodel.to_survey(searched(1, 1), 4) == ()
+    state = perfmodel.learn(perfmodel.start(SPACE), searched(1, 4).observations)
+    assert perfmodel.to_survey(state, 4) == ()
+
+
+def test_scores_that_come_later_count_as_if_they_had_come_at_once() -> None:
+    told, state = survey(1), searched(1, 8)
+    late = perfmodel.start(SPACE, seed=1, trials=40)
+    late = perfmodel.learn(perfmodel.inform(late, told[:40]), state.observations)
+    late = perfmodel.inform(perfmodel.predict(late, VECTORS[:1]) and late, told[40:])
+    once = perfmodel.inform(perfmodel.start(SPACE, seed=1, trials=40), told)
+    once = perfmodel.learn(once, state.observations)
+    assert late == once
+    for one, other in zip(
+        perfmodel.predict(late, VECTORS), perfmodel.predict(once, VECTORS), strict=True
+    ):
+        assert one.tolist() == other.tolist()
+    assert perfmodel.propose(late)[1] == perfmodel.propose(once)[1]
