@@ -38,7 +38,11 @@ class SleepingEvaluator:
         return Capabilities()
 
     def evaluate(
-        self, assignment: Assignment, on_step: OnStep, adapter_directory: Path | None = None
+        self,
+        assignment: Assignment,
+        on_step: OnStep,
+        adapter_directory: Path | None = None,
+        kept: Path | None = None,
     ) -> Measurement:
         nap, begin = self._draw(), time.monotonic()
         _sleep(nap, on_step)

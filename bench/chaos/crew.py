@@ -78,12 +78,16 @@ class Evaluator(SleepingEvaluator):
     """Finds the files of some studies closed to it."""
 
     def evaluate(
-        self, assignment: Assignment, on_step: OnStep, adapter_directory: Path | None = None
+        self,
+        assignment: Assignment,
+        on_step: OnStep,
+        adapter_directory: Path | None = None,
+        kept: Path | None = None,
     ) -> Measurement:
         train = assignment.recipe.data.train
         if train == CLOSED:
             raise CannotOpen("recipe.data.train", train, "not here", fix="put the file there")
-        return super().evaluate(assignment, on_step, adapter_directory)
+        return super().evaluate(assignment, on_step, adapter_directory, kept)
 
 
 class JournalingClient(LeaseClient):

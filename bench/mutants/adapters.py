@@ -19,6 +19,12 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
             "alpha_pattern={},",
             BACK_ENDS,
         ),
+        "further scores of a survey are those of an untrained adapter": Mutant(
+            "worker/trial/surveying.py",
+            "attached.load(kept)",
+            "del kept",
+            "tests/unit/worker/test_surveying.py",
+        ),
         "an unused row of an elastic adapter is trained": Mutant(
             "tuning/lora/linear.py", "if rank == self.largest:", "if True:", ELASTIC
         ),

@@ -5,6 +5,7 @@ assignment: a trial it understands half of would measure something else.
 """
 
 import math
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
@@ -18,11 +19,11 @@ from rankspace.search_space import Layer
 from rankspace.trial import Purpose, Split
 from rankspace.wire import LATER
 
-PROTOCOL = 7
+PROTOCOL = 8
 """Version of the lease protocol: 2 has capabilities in claims, 3 the inputs in assignments and
 the data's counts in reports, 4 the losses by text where an assignment asks for them, 5 surveys,
 6 the formats ``completion`` and ``chat``, and in the data's counts their shape, 7 the metrics of
-recovered models."""
+recovered models, 8 further scores on the adapter of a survey."""
 
 LEAST_PROTOCOL = 1
 """Oldest version the service still understands, so that workers follow later."""
@@ -44,6 +45,10 @@ METRICS_SINCE = 7
 """First version whose workers evaluate what they recovered; those before refuse an assignment with
 metrics, and are given no trial of a study that asks for some."""
 
+FURTHER_SINCE = 8
+"""First version whose workers score on the adapter of another trial; those before are given none
+of that."""
+
 MAX_ARCHITECTURES = 50
 MAX_TOKEN = 2**63 - 1
 MAX_ERROR = 4000
@@ -55,6 +60,9 @@ MAX_SURVEY_RANKS = 2_000_000
 WEIGHTS, CONFIG, NOTE = "adapter_model.safetensors", "adapter_config.json", "README.md"
 ADAPTER_FILES = (WEIGHTS, CONFIG, NOTE)
 """What a worker may upload of a trained adapter, in the order it does; names are peft's."""
+
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,21 +108,44 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptAdapter:
+    """The weights that another trial of the study left with the service.
+
+    Attributes:
+        trial: Whose they are.
+        sha256: Of the file, in hexadecimal.
+        bytes: Its length.
+    """
+
+    trial: int
+    sha256: str
+    bytes: int
+
+    def __post_init__(self) -> None:
+        if not _SHA256.fullmatch(self.sha256):
+            raise InvalidInput("sha256", self.sha256, "is not a SHA-256", fix="hash the file")
+
+
+@dataclass(frozen=True, slots=True)
 class SurveyOrder:
     """What a worker does in a survey; each vector has one rank per layer of the assignment.
 
     Attributes:
-        pool: Vectors to draw from in the training.
+        pool: Vectors to draw from in the training; none where there is an ``adapter``.
         vectors: What to score afterwards, in this order.
+        adapter: What to score on, instead of training anything; None to train.
     """
 
     pool: tuple[tuple[int, ...], ...]
     vectors: tuple[tuple[int, ...], ...]
+    adapter: KeptAdapter | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
-        for name, vectors in (("pool", self.pool), ("vectors", self.vectors)):
-            if not vectors:
-                raise InvalidInput(name, 0, "names no rank vector", fix="give at least one")
+        if not self.vectors:
+            raise InvalidInput("vectors", 0, "names no rank vector", fix="give at least one")
+        if bool(self.pool) == bool(self.adapter):
+            problem = "is what is trained on, or else there is an adapter, and not both"
+            raise InvalidInput("pool", len(self.pool), problem, fix="give one of them")
         ranks = sum(map(len, (*self.pool, *self.vectors)))
         if ranks > MAX_SURVEY_RANKS:
             problem = f"are more than {MAX_SURVEY_RANKS:,} ranks"

@@ -6,6 +6,7 @@ from sqlalchemy import Select, bindparam, delete, or_, select
 from sqlalchemy.orm import Session
 
 from rankspace import Purpose, TrialState, Verdict
+from rankspace.lease import WEIGHTS
 from rankspace.trial import FINISHED
 from service.artifacts.store import Claimed
 from service.storage.tables import ArtifactRow, AttemptRow, TrialRow
@@ -38,6 +39,13 @@ class Artifacts:
         """Whether the claim ``token`` of ``trial`` uploaded ``name``."""
         row = self._session.get(ArtifactRow, (trial, name))
         return row is not None and row.token == token
+
+    def weights(self, trial: int) -> ArtifactRow | None:
+        """What the claim that finished ``trial`` uploaded of its adapter's weights."""
+        found = select(ArtifactRow).join(TrialRow, TrialRow.id == ArtifactRow.trial_id)
+        mine = (ArtifactRow.trial_id == trial) & (ArtifactRow.name == WEIGHTS)
+        is_its = (ArtifactRow.token == TrialRow.token) & (TrialRow.state == TrialState.DONE)
+        return self._session.scalar(found.where(mine, is_its))
 
     def withdraw(self, trial: int, token: int) -> None:
         """Forget what the claim uploaded."""

@@ -1,5 +1,6 @@
 """Build the Assignment a worker gets from the rows of its trial, study and model."""
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import bindparam, select
@@ -72,7 +73,9 @@ def _judging(study: Study) -> tuple[Purpose, ...]:
 def _survey(space: SearchSpace, trial: TrialRow) -> SurveyOrder | None:
     """What was ordered, each vector said as that of the assignment is."""
     order = order_of(trial)
-    return order and SurveyOrder(_said(space, order.pool), _said(space, order.vectors))
+    return order and replace(
+        order, pool=_said(space, order.pool), vectors=_said(space, order.vectors)
+    )
 
 
 def _said(space: SearchSpace, vectors: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:

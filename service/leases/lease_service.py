@@ -12,7 +12,6 @@ from rankspace import Assignment
 from rankspace.errors import InvalidInput, LeaseLost
 from rankspace.lease import (
     PROTOCOL,
-    SURVEYS_SINCE,
     Capabilities,
     Claim,
     Heartbeat,
@@ -128,22 +127,21 @@ class LeaseService:
         protocol: int = PROTOCOL,
     ) -> bool:
         """Look without a write transaction, for the many polls that find nothing."""
-        surveys = protocol >= SURVEYS_SINCE
         with self._database.reading() as session:
-            return Leases(session).has_work(worker, able, identity.project, surveys=surveys)
+            return Leases(session).has_work(worker, able, identity.project, protocol=protocol)
 
     def choose(self, given: Claim, identity: WorkerIdentity, pending: Sequence[str]) -> Choice:
         """Whose trial a claim would get, and on which of the ``pending`` plans that hangs.
 
         ``pending``: studies with plans that this worker's results asked for, in that order.
         """
-        able, surveys = given.capabilities, given.protocol >= SURVEYS_SINCE
+        able = given.capabilities
         with self._database.reading() as session:
             leases = Leases(session)
             held = leases.held_by(given.worker, identity.project)
             if held is not None:
                 return Choice(held.study_id)
-            found = leases.next_one(given.worker, able, identity.project, surveys=surveys)
+            found = leases.next_one(given.worker, able, identity.project, protocol=given.protocol)
             planned = leases.planned(pending, able) if pending else ()
         return choice(found, pending, planned)
 

@@ -7,6 +7,7 @@ from sqlalchemy import (
     BindParameter,
     Boolean,
     Double,
+    Integer,
     Update,
     bindparam,
     case,
@@ -19,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from rankspace.lease import Capabilities
+from rankspace.lease import FURTHER_SINCE, PROTOCOL, SURVEYS_SINCE, Capabilities
 from rankspace.study import ACTIVE
 from rankspace.trial import TRANSITIONS, Purpose, TrialState
 from service.leases.choosing import NextTrial, PlannedStudy
@@ -54,7 +55,11 @@ _IS_QUEUED = TrialRow.state == TrialState.QUEUED.value
 _IS_RUNNING = TrialRow.state == TrialState.RUNNING.value
 _IS_LATE = TrialRow.lease_until < Now()
 _IS_HELD = _IS_RUNNING & (TrialRow.worker == _WORKER) & _IS_TRIAL_SEEN
-_IS_UNDERSTOOD = or_(TrialRow.purpose != Purpose.SURVEY.value, bindparam("surveys", type_=Boolean))
+_SURVEYED_SINCE = case((TrialRow.keep_adapter, SURVEYS_SINCE), else_=FURTHER_SINCE)
+_IS_UNDERSTOOD = or_(
+    TrialRow.purpose != Purpose.SURVEY.value,
+    bindparam("protocol", type_=Integer) >= _SURVEYED_SINCE,
+)
 """What a worker of the version before does not know is not for it; it finds other studies."""
 _FREE = select(TrialRow.id).join(StudyRow).where(IS_CLAIMABLE, _IS_UNDERSTOOD)
 _FITS = (StudyRow.gpu_memory_gib <= bindparam("gib")) & or_(
@@ -147,10 +152,10 @@ class Leases:
         self._session = session
 
     def has_work(
-        self, worker: str, able: Capabilities | None, project: str, *, surveys: bool = True
+        self, worker: str, able: Capabilities | None, project: str, *, protocol: int = PROTOCOL
     ) -> bool:
-        """Whether a claim by ``worker`` would succeed right now; ``surveys``: it can run those."""
-        given = {"worker": worker, "project": project, "surveys": surveys, **_needs(able)}
+        """Whether a claim by ``worker``, which speaks ``protocol``, would succeed right now."""
+        given = {"worker": worker, "project": project, "protocol": protocol, **_needs(able)}
         return self._session.scalar(_WORK, given) is not None
 
     def held_by(self, worker: str, project: str) -> TrialRow | None:
@@ -162,10 +167,10 @@ class Leases:
         return self._session.scalar(_LEFT_BEHIND, given)
 
     def next_one(
-        self, worker: str, able: Capabilities | None, project: str, *, surveys: bool = True
+        self, worker: str, able: Capabilities | None, project: str, *, protocol: int = PROTOCOL
     ) -> NextTrial | None:
         """The queued trial that is next for ``worker``, as ``lock_next_study`` finds it."""
-        given = _asked(worker, able, project, surveys=surveys)
+        given = _asked(worker, able, project, protocol=protocol)
         found = self._session.execute(_NEXT_TRIAL, given).one_or_none()
         if found is None:
             return None
@@ -178,14 +183,14 @@ class Leases:
         return [_planned(row) for row in self._session.execute(_PLANNED, given)]
 
     def lock_next_study(
-        self, worker: str, able: Capabilities | None, project: str, *, surveys: bool = True
+        self, worker: str, able: Capabilities | None, project: str, *, protocol: int = PROTOCOL
     ) -> str | None:
         """Lock the active study whose queued trial is next for ``worker``, which is ``able``.
 
         One whose model is loaded there comes first, unless another has waited for long. Studies
         somebody is writing to at this moment are passed over, unless there is no other.
         """
-        given = _asked(worker, able, project, surveys=surveys)
+        given = _asked(worker, able, project, protocol=protocol)
         idle = self._session.scalar(_NEXT_IDLE_STUDY, given)
         if idle is not None:
             return idle
@@ -201,11 +206,11 @@ class Leases:
         lease_seconds: float,
         process: str | None = None,
         *,
-        surveys: bool = True,
+        protocol: int = PROTOCOL,
     ) -> TrialRow | None:
         """Hand the study's next queued trial to ``worker``; its token rises by one."""
         given = {"study": study, "holder": worker, "lease_seconds": lease_seconds}
-        given["surveys"] = surveys
+        given["protocol"] = protocol
         hold_grace(self._session)
         claimed = self._session.scalar(_CLAIM, given)
         if claimed is not None:
@@ -317,11 +322,11 @@ def _planned(row: Sequence[Any]) -> PlannedStudy:
 
 
 def _asked(
-    worker: str, able: Capabilities | None, project: str, *, surveys: bool
+    worker: str, able: Capabilities | None, project: str, *, protocol: int
 ) -> dict[str, Any]:
     """Parameters of ``_NEXT_STUDY``."""
     resident = able.resident if able else None
-    mine = {"worker": worker, "resident": resident, "project": project, "surveys": surveys}
+    mine = {"worker": worker, "resident": resident, "project": project, "protocol": protocol}
     return {**mine, **_needs(able)}
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from rankspace import RankVector
 from rankspace.errors import Conflict, InvalidInput, NotFound
-from rankspace.lease import Holding
+from rankspace.lease import WEIGHTS, Holding
 from service.access.caller import WorkerIdentity
 from service.artifacts.repository import Artifacts
 from service.artifacts.store import ArtifactStore, Claimed, Upload, check_name
@@ -19,6 +19,7 @@ from service.storage.db import Database
 from service.storage.documents import study_of, verdict_of
 from service.storage.tables import ArtifactRow, ModelRow, StudyRow, TrialRow
 from service.studies.repository import Studies
+from service.trials.surveys import order_of
 
 CHUNK = 1 << 20
 
@@ -170,14 +171,41 @@ class ArtifactTransfer:
             row = next((row for row in _rows(session, study) if row.name == name), None)
         if row is None:
             raise NotFound(f"the export has no file {name!r}", hint="list the export first")
-        file = self._store.open(study, row.trial_id, row.token, name)
+        chunks = self._chunks(study, row.trial_id, row.token, name)
+        return ArtifactFile(row.name, row.bytes, row.sha256), chunks
+
+    def adapter(
+        self, trial: int, holding: Holding, identity: WorkerIdentity
+    ) -> tuple[ArtifactFile, Iterator[bytes]]:
+        """Open the weights of the survey that ``trial`` scores on, for who holds it.
+
+        Raises:
+            NotFound: The study is not of this service, or the file is gone.
+            WrongWorker: The name is not for this ``identity``.
+            LeaseLost: ``holding`` is not the current claim.
+            Conflict: The trial trains its own.
+        """
+        with self._database.reading() as session:
+            order = order_of(check_holder(session, trial, holding, identity))
+            wanted = order.adapter if order else None
+            if wanted is None:
+                hint = "train what was assigned"
+                raise Conflict(f"trial {trial} scores on no other trial's adapter", hint=hint)
+            row = Artifacts(session).weights(wanted.trial)
+            if row is None:
+                raise NotFound(f"trial {wanted.trial} has no {WEIGHTS}", hint="it was deleted")
+            file = ArtifactFile(row.name, row.bytes, row.sha256)
+        return file, self._chunks(holding.study_id, row.trial_id, row.token, row.name)
+
+    def _chunks(self, study: str, trial: int, token: int, name: str) -> Iterator[bytes]:
+        file = self._store.open(study, trial, token, name)
 
         def chunks() -> Iterator[bytes]:
             with file:
                 while chunk := file.read(CHUNK):
                     yield chunk
 
-        return ArtifactFile(row.name, row.bytes, row.sha256), chunks()
+        return chunks()
 
     def forget(self, study: str) -> None:
         self._store.forget(study)

@@ -9,6 +9,7 @@ from rankspace.data_shape import OLD_FORMATS
 from rankspace.errors import InvalidInput, LeaseLost, NotFound, UnsupportedVersion
 from rankspace.lease import (
     FORMATS_SINCE,
+    FURTHER_SINCE,
     INPUTS_SINCE,
     LEAST_PROTOCOL,
     METRICS_SINCE,
@@ -96,11 +97,11 @@ def claim(
         leases.renew(held.id, held.token, lease_seconds)
         return held
     quarantine.check(session, worker)
-    surveys = _can_survey(given)
-    study = leases.lock_next_study(worker, given.capabilities, project, surveys=surveys)
+    spoken = given.protocol
+    study = leases.lock_next_study(worker, given.capabilities, project, protocol=spoken)
     if study is None or _is_barred_as_too_old(session, study, given):
         return None
-    claimed = leases.claim(study, worker, lease_seconds, given.process, surveys=surveys)
+    claimed = leases.claim(study, worker, lease_seconds, given.process, protocol=spoken)
     if claimed is not None:
         content = {"worker": worker, "token": claimed.token}
         dtype = settle(session, claimed.study_id, given.capabilities)
@@ -109,13 +110,10 @@ def claim(
     return claimed
 
 
-def _can_survey(given: Claim) -> bool:
-    return given.protocol >= SURVEYS_SINCE
-
-
 def _is_understood(session: Session, held: TrialRow, given: Claim) -> bool:
     """Whether the program that claims now can read what one of the same name held before."""
-    if held.purpose == Purpose.SURVEY and not _can_survey(given):
+    since = SURVEYS_SINCE if held.keep_adapter else FURTHER_SINCE
+    if held.purpose == Purpose.SURVEY and given.protocol < since:
         return False
     if given.protocol >= METRICS_SINCE:
         return True

@@ -74,10 +74,14 @@ class _Recovers(Evaluator):
     """The real one for recoveries; the trials before them, which are not looked at, are made up."""
 
     def evaluate(
-        self, assignment: Assignment, on_step: OnStep, adapter_directory: Path | None = None
+        self,
+        assignment: Assignment,
+        on_step: OnStep,
+        adapter_directory: Path | None = None,
+        kept: Path | None = None,
     ) -> Measurement:
         if assignment.purpose is Purpose.RECOVER:
-            return super().evaluate(assignment, on_step, adapter_directory)
+            return super().evaluate(assignment, on_step, adapter_directory, kept)
         vector, layers = assignment.rank_vector, assignment.layers
         price = vector.parameters([layer.parameters_per_rank for layer in layers])
         loss = 3.0 - 0.01 * vector.ranks[0] + 0.001 * (assignment.seed % 7)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import httpx
 from tenacity import (
@@ -17,7 +17,14 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from rankspace.errors import InvalidInput, LeaseLost, NotFound, Unreachable, UnsupportedVersion
+from rankspace.errors import (
+    InvalidInput,
+    LeaseLost,
+    NotFound,
+    TrialFailed,
+    Unreachable,
+    UnsupportedVersion,
+)
 from rankspace.lease import (
     PROTOCOL,
     Action,
@@ -163,6 +170,34 @@ class LeaseClient:
             timeout=UPLOAD_TIMEOUT_SECONDS,
         )
 
+    def fetch(self, lease: Assignment, target: BinaryIO, most: int) -> None:
+        """Write the weights that ``lease`` scores on to ``target``, ``most`` bytes at most.
+
+        Raises:
+            NotFound: The service has lost them.
+            TrialFailed: They are longer than was said.
+        """
+        held = encode(Holding(self._worker, lease.token, lease.study_id))
+        path = f"/v1/leases/{lease.trial_id}/adapter"
+        self._retrying(self._fetch, path, held, target, most)
+
+    def _fetch(self, path: str, held: Any, target: BinaryIO, most: int) -> None:
+        target.seek(0)
+        target.truncate()
+        try:
+            with self._http.stream(
+                "GET", path, params=held, timeout=UPLOAD_TIMEOUT_SECONDS
+            ) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise error_of(answer)
+                for chunk in answer.iter_bytes(CHUNK_BYTES):
+                    if target.tell() + len(chunk) > most:
+                        raise TrialFailed(f"the survey's adapter has more than {most:,} bytes")
+                    target.write(chunk)
+        except httpx.TransportError as error:
+            raise self._no_answer(error) from error
+
     def _lease(
         self, method: str, lease: Assignment | SpooledReport, route: str, **request: Any
     ) -> httpx.Response:
@@ -178,13 +213,16 @@ class LeaseClient:
         try:
             answer = self._http.request(method, path, content=content, **request)
         except httpx.TransportError as error:
-            raise NoAnswer(
-                f"{self._http.base_url} does not answer: {error or type(error).__name__}",
-                hint="check the address and that the service runs",
-            ) from error
+            raise self._no_answer(error) from error
         if not answer.is_success:
             raise error_of(answer)
         return answer
+
+    def _no_answer(self, error: httpx.TransportError) -> NoAnswer:
+        return NoAnswer(
+            f"{self._http.base_url} does not answer: {error or type(error).__name__}",
+            hint="check the address and that the service runs",
+        )
 
 
 _backoff = wait_random_exponential(multiplier=0.2, max=5)

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import structlog
 
@@ -17,6 +17,7 @@ from tuning.training import OnStep
 from worker.lease.drain import Drain, Drained
 from worker.lease.heartbeat import HeartbeatThread, Renewer
 from worker.lease.hints import NoHints, Waits
+from worker.lease.kept_adapters import KeptAdapters
 from worker.lease.report import SpooledReport, done, failed, text_of
 from worker.lease.spool import Spool
 from worker.lease.watchdog import Watchdog
@@ -35,6 +36,7 @@ class Service(Protocol):
     def upload(self, report: SpooledReport, file: Path) -> None: ...
     def report(self, report: SpooledReport) -> str: ...
     def release(self, lease: Assignment, reason: str | None = None) -> None: ...
+    def fetch(self, lease: Assignment, target: BinaryIO, most: int) -> None: ...
 
 
 class Evaluates(Protocol):
@@ -46,7 +48,11 @@ class Evaluates(Protocol):
     def capabilities(self) -> Capabilities: ...
 
     def evaluate(
-        self, assignment: Assignment, on_step: OnStep, adapter_directory: Path | None = None
+        self,
+        assignment: Assignment,
+        on_step: OnStep,
+        adapter_directory: Path | None = None,
+        kept: Path | None = None,
     ) -> Measurement: ...
 
 
@@ -107,6 +113,7 @@ class Worker:
         self._drain = drain
         self._patience = patience
         self._hints = hints or NoHints()
+        self._kept_adapters = KeptAdapters(spool.kept_adapters)
         self._trials = 0
         self._idle_since = time.monotonic()
         self._broken: RankspaceError | None = None
@@ -229,6 +236,7 @@ class Worker:
                 lease,
                 self._on_step(lease, heartbeat, watchdog),
                 self._spool.adapter_directory(lease),
+                self._kept_adapters.of(lease, self._service),
             )
         except LeaseLost as error:
             log.warning("trial_dropped", problem=error.detail)

@@ -93,6 +93,11 @@ class Spool:
         """Where to save the adapter of ``lease`` before its report is put in."""
         return self._adapter(name_of(lease))
 
+    @property
+    def kept_adapters(self) -> Path:
+        """Where weights lie that were fetched from the service."""
+        return self._directory / "kept"
+
     def put(self, report: SpooledReport) -> None:
         """Write ``report`` so that it is there completely or not at all; else remember it."""
         try:

@@ -41,7 +41,7 @@ from worker.trial.metrics import ReadMetric, measure_metrics, read_metrics
 from worker.trial.planning import by_place, first_micro, free_beside
 from worker.trial.reach import Reach
 from worker.trial.resident import Residence, Resident
-from worker.trial.surveying import SHARE, forms_of, vectors_of
+from worker.trial.surveying import SHARE, forms_of, is_trained, take_over, vectors_of
 from worker.trial.versions import versions
 
 
@@ -92,7 +92,11 @@ class Evaluator:
         return Capabilities(gib, tuple(FAMILIES), self._residence.fingerprint)
 
     def evaluate(
-        self, assignment: Assignment, on_step: OnStep, adapter_directory: Path | None = None
+        self,
+        assignment: Assignment,
+        on_step: OnStep,
+        adapter_directory: Path | None = None,
+        kept: Path | None = None,
     ) -> Measurement:
         """Run one trial; on a CPU equal ones of equal micro-batches have bit-identical losses.
 
@@ -101,11 +105,12 @@ class Evaluator:
             on_step: Called after every step: True ends training early (what there is gets
                 measured), an exception abandons the trial.
             adapter_directory: Where to save the adapter if the assignment keeps it.
+            kept: The weights that a survey scores on, if it is not to train any.
 
         Raises:
             CannotOpen: The model or the data cannot be used on this machine or are not those that
                 were submitted, or there is no room for the adapter.
-            TrialFailed: Not finite, out of memory.
+            TrialFailed: Not finite, out of memory; other weights than the survey's.
         """
         clock = _Clock()
         self._keeper = None
@@ -115,7 +120,7 @@ class Evaluator:
         with clock.phase("load"):
             prepared = self._prepare(assignment)
         try:
-            return self._run(assignment, prepared, on_step, adapter_directory, clock)
+            return self._run(assignment, prepared, on_step, (adapter_directory, kept), clock)
         finally:
             self._check_base(prepared.resident)
 
@@ -187,11 +192,12 @@ class Evaluator:
         assignment: Assignment,
         prepared: _Prepared,
         on_step: OnStep,
-        adapter_directory: Path | None,
+        places: tuple[Path | None, Path | None],
         clock: "_Clock",
     ) -> Measurement:
+        adapter_directory, kept = places
         with clock.phase("attach"):
-            attached = self._attach(assignment, prepared)
+            attached = self._attach(assignment, prepared, kept)
         try:
             with clock.phase("train"):
                 trained = self._train(assignment, prepared, attached, on_step)
@@ -215,14 +221,20 @@ class Evaluator:
         finally:
             attached.detach()
 
-    def _attach(self, assignment: Assignment, prepared: _Prepared) -> Attached:
+    def _attach(self, assignment: Assignment, prepared: _Prepared, kept: Path | None) -> Attached:
         attach = self._back_end.attach if assignment.survey is None else ElasticAdapter
-        return attach(
+        attached = attach(
             prepared.resident.model,
             prepared.ranks,
             alpha_per_rank=assignment.recipe.alpha_per_rank,
             seed=assignment.seed,
         )
+        try:
+            take_over(assignment, attached, kept)
+        except TrialFailed:
+            attached.detach()
+            raise
+        return attached
 
     def _train(
         self, assignment: Assignment, prepared: _Prepared, attached: Attached, on_step: OnStep
@@ -231,7 +243,7 @@ class Evaluator:
         steps = assignment.steps or steps_of_epochs(
             len(examples), recipe.batch.examples, assignment.epochs
         )
-        if not attached.parameters:
+        if not attached.parameters or is_trained(assignment):
             return Training((), 0, recipe.batch.micro)
         more = {}
         if isinstance(attached, ElasticAdapter):

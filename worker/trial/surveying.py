@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from rankspace import RankVector
+from rankspace.errors import TrialFailed
 from rankspace.lease import Assignment
-from tuning.back_ends import assigned_ranks
+from tuning.back_ends import Attached, assigned_ranks
 from tuning.elastic.adapter import ElasticAdapter
 from tuning.elastic.schemes import Scheme, forms
 from tuning.training import Forms
@@ -23,6 +25,24 @@ def forms_of(assignment: Assignment, adapter: ElasticAdapter, modules: Sequence[
     given = assignment.survey.pool if assignment.survey else ()
     pool = [ranks for ranks in _ranks_of(assignment, given, modules) if ranks]
     return forms(adapter, pool or [adapter.largest], assignment.steps, assignment.seed, SCHEME)
+
+
+def is_trained(assignment: Assignment) -> bool:
+    """Whether it only scores, on what another trial of the study trained."""
+    return assignment.survey is not None and assignment.survey.adapter is not None
+
+
+def take_over(assignment: Assignment, attached: Attached, kept: Path | None) -> None:
+    """Load the weights ``kept`` into ``attached``, where the assignment scores on such.
+
+    Raises:
+        TrialFailed: They are of another adapter, or not there.
+    """
+    if not is_trained(assignment):
+        return
+    if kept is None or not isinstance(attached, ElasticAdapter):
+        raise TrialFailed("the survey's adapter is not there", hint="upgrade the worker")
+    attached.load(kept)
 
 
 def vectors_of(assignment: Assignment, modules: Sequence[str]) -> list[Mapping[str, int]]:

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 
 from rankspace import Assignment
 from rankspace.errors import LeaseLost
@@ -192,6 +192,22 @@ async def _holding(
 ) -> tuple[Holding, WorkerIdentity]:
     caller.check_worker(worker)
     return Holding(worker, token, study_id), caller.identity
+
+
+@router.get(
+    "/{trial}/adapter",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/octet-stream": {}}}},
+)
+def read_adapter(
+    runtime: Service,
+    trial: TrialId,
+    holding: Annotated[tuple[Holding, WorkerIdentity], Depends(_holding)],
+) -> StreamingResponse:
+    """Download the weights that a survey's further scores are taken on; 409 for other trials."""
+    file, chunks = runtime.artifacts.adapter(trial, *holding)
+    headers = {"Content-Length": str(file.bytes), "X-Content-SHA256": file.sha256}
+    return StreamingResponse(chunks, media_type="application/octet-stream", headers=headers)
 
 
 @router.put(

@@ -46,7 +46,11 @@ class Hooked:
         return self.evaluator.resumed_at
 
     def evaluate(
-        self, assignment: Assignment, on_step: OnStep, adapter_directory: Path | None = None
+        self,
+        assignment: Assignment,
+        on_step: OnStep,
+        adapter_directory: Path | None = None,
+        kept: Path | None = None,
     ) -> Measurement:
         end = time.monotonic() + SECONDS
 

@@ -1,17 +1,22 @@
 """A survey on a worker: the trial's own arithmetic, many scores, one adapter, one report."""
 
+import hashlib
 import json
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
-from rankspace import Assignment, Purpose, RankVector
+from rankspace import Assignment, Measurement, Purpose, RankVector
 from rankspace.errors import InvalidInput, LeaseLost, TrialFailed
-from rankspace.lease import ADAPTER_FILES, MAX_SURVEY_RANKS, SurveyOrder
+from rankspace.lease import ADAPTER_FILES, MAX_SURVEY_RANKS, WEIGHTS, KeptAdapter, SurveyOrder
 from rankspace.wire import encode, pack, unpack
+from worker.lease.kept_adapters import MOST, KeptAdapters
 from worker.lease.report import SpooledReport, done
 from worker.trial.evaluation import Evaluator
 
@@ -109,3 +114,119 @@ def test_an_order_is_bounded(
 ) -> None:
     with pytest.raises(InvalidInput):
         SurveyOrder(pool, vectors)
+
+
+# Further scores, in a later claim
+
+
+def scoring(assign: Assign, weights: Path, vectors: tuple[tuple[int, ...], ...]) -> Assignment:
+    content = weights.read_bytes()
+    kept = KeptAdapter(7, hashlib.sha256(content).hexdigest(), len(content))
+    order = SurveyOrder((), vectors, kept)
+    return replace(survey(assign), survey=order, keep_adapter=False, steps=0)
+
+
+class Store:
+    """Hands out the weights of a file, as the service does."""
+
+    def __init__(self, weights: Path) -> None:
+        self._weights = weights
+        self.fetched = 0
+
+    def fetch(self, lease: Assignment, target: BinaryIO, most: int) -> None:
+        self.fetched += 1
+        target.write(self._weights.read_bytes())
+
+
+@pytest.fixture(scope="session")
+def surveyed(
+    assign: Assign, evaluator: Evaluator, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Measurement, Path]:
+    """What the first claim said, and the weights that it left."""
+    place = tmp_path_factory.mktemp("surveyed")
+    return evaluator.evaluate(survey(assign), go_on, place), place / WEIGHTS
+
+
+def test_a_vector_scores_the_same_in_a_later_claim_of_another_worker(
+    assign: Assign, surveyed: tuple[Measurement, Path], tmp_path: Path
+) -> None:
+    first, weights = surveyed
+    lease = scoring(assign, weights, (POOL[2], (0,) * LAYERS, UNEVEN))
+    kept = KeptAdapters(tmp_path).of(lease, Store(weights))
+    elsewhere = Evaluator(torch.device("cpu"))
+    base = elsewhere.evaluate(assign(rank_vector=RankVector((0,) * LAYERS)), go_on).loss
+    found = elsewhere.evaluate(lease, go_on, None, kept)
+    assert (found.scores[2], found.scores[1]) == (first.scores[0], first.scores[2])
+    assert found.scores[0] not in first.scores
+    assert (found.loss, found.parameters) == (first.loss, first.parameters)
+    assert (found.steps, found.tokens) == (0, 0)
+    again = elsewhere.evaluate(assign(rank_vector=RankVector((0,) * LAYERS)), go_on)
+    assert again.loss == base  # the adapter is gone
+
+
+def test_without_the_adapter_or_with_another_studys_nothing_is_scored(
+    assign: Assign, evaluator: Evaluator, surveyed: tuple[Measurement, Path], tmp_path: Path
+) -> None:
+    lease = scoring(assign, surveyed[1], (UNEVEN,))
+    before = evaluator.evaluate(assign(), go_on).loss
+    with pytest.raises(TrialFailed, match="not there"):
+        evaluator.evaluate(lease, go_on)
+    save_file({"other": torch.zeros(2)}, tmp_path / WEIGHTS)
+    with pytest.raises(TrialFailed, match="of another study"):
+        evaluator.evaluate(lease, go_on, None, tmp_path / WEIGHTS)
+    assert evaluator.evaluate(assign(), go_on).loss == before
+
+
+def test_an_adapter_is_fetched_once_and_again_when_it_was_damaged(
+    assign: Assign, surveyed: tuple[Measurement, Path], tmp_path: Path
+) -> None:
+    weights = surveyed[1]
+    adapters, store = KeptAdapters(tmp_path), Store(weights)
+    lease = scoring(assign, weights, (UNEVEN,))
+    path = adapters.of(lease, store)
+    assert adapters.of(lease, store) == path
+    assert store.fetched == 1
+    assert path is not None
+    assert path.stat().st_mode & 0o077 == 0
+    path.write_bytes(b"x" * path.stat().st_size)
+    assert adapters.of(lease, store) == path
+    assert (store.fetched, path.read_bytes()) == (2, weights.read_bytes())
+    assert adapters.of(assign(), store) is None
+
+
+def test_other_bytes_than_those_that_were_surveyed_are_refused_and_leave_nothing(
+    assign: Assign, surveyed: tuple[Measurement, Path], tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.write_bytes(surveyed[1].read_bytes()[:-1] + b"x")
+    lease = scoring(assign, surveyed[1], (UNEVEN,))
+    with pytest.raises(TrialFailed, match="not the one that was surveyed"):
+        KeptAdapters(tmp_path / "kept").of(lease, Store(other))
+    assert list((tmp_path / "kept").iterdir()) == []
+
+
+def test_only_the_adapters_used_last_stay(assign: Assign, tmp_path: Path) -> None:
+    adapters = KeptAdapters(tmp_path / "kept")
+    (tmp_path / "kept").mkdir()
+    for name in ("cut off.part", "being fetched.part"):
+        (tmp_path / "kept" / name).touch()
+    os.utime(tmp_path / "kept" / "cut off.part", (0, 0))
+    names = []
+    for number in range(MOST + 2):
+        weights = tmp_path / str(number)
+        weights.write_bytes(str(number).encode())
+        path = adapters.of(scoring(assign, weights, (UNEVEN,)), Store(weights))
+        assert path is not None
+        os.utime(path, (number, number))  # those before were used long ago
+        names.append(path.name)
+    left = {path.name for path in (tmp_path / "kept").iterdir()}
+    assert left == {*names[-MOST:], "being fetched.part"}
+
+
+def test_a_disk_without_room_fails_the_scores_and_nothing_else(
+    assign: Assign, surveyed: tuple[Measurement, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "kept").write_text("a file where the directory would be")
+    lease = scoring(assign, surveyed[1], (UNEVEN,))
+    with pytest.raises(TrialFailed, match="cannot keep"):
+        KeptAdapters(tmp_path / "kept").of(lease, Store(surveyed[1]))
