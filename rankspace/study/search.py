@@ -157,10 +157,13 @@ class Survey:
     Attributes:
         steps: Optimiser steps of the one training, which sees another rank vector at each.
         vectors: How many rank vectors are scored on what it trained.
+        further: How many more are scored on it while the search goes on, those that the model then
+            holds for best; 0 for none.
     """
 
     steps: int = 400
     vectors: int = 100
+    further: int = field(default=0, metadata=LATER)
 
     def __post_init__(self) -> None:
         for name, value, least, most in (
@@ -170,6 +173,10 @@ class Survey:
             if not least <= value <= most:
                 problem = f"must be {least} to {most:,}"
                 raise InvalidInput(name, value, problem, fix="use 400 steps and 100 vectors")
+        left = MAX_SURVEYED - self.vectors
+        if not 0 <= self.further <= left:
+            problem = f"must be 0 to {left:,}: {MAX_SURVEYED:,} vectors are scored at most"
+            raise InvalidInput("further", self.further, problem, fix="use 0 for none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +198,9 @@ class Search:
             ``rankadaptor meta export`` wrote: trials of other studies on the same layers.
         seed: Of proposals, initialisation and data order; the same study again gives the same.
         survey: One training of all rank vectors at once before the search, on which many are
-            scored: to tell the layers apart at the price of a few trials. null for none. Only the
-            strategy additive listens to it.
+            scored: to tell the layers apart at the price of a few trials. null for none, or the
+            training's ``steps`` (400), how many ``vectors`` are scored then (100), and how many
+            ``further`` ones while the search goes on (0). Only the strategy additive listens to it.
     """
 
     ranks: tuple[int, ...] = (0, 2, 4, 6, 8, 10, 12, 16)

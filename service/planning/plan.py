@@ -18,12 +18,14 @@ class Proposed:
             with the first one pending too, and so on.
         renewed: Existing offers that get a new candidate, in the order of the proposals.
         offers: The candidates; those beyond ``renewed`` are queued as new trials.
+        surveys: Claims of a survey whose scores the model had heard.
     """
 
     watermark: int
     pending: tuple[int, ...]
     renewed: tuple[int, ...]
     offers: tuple[PlannedTrial, ...]
+    surveys: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from rankspace.errors import NotFound
 from rankspace.study import StudyState
 from rankspace.wire import encode
 from service.planning.fits import Fits
+from service.planning.further import is_heard_anew
 from service.planning.listener import Listener
 from service.planning.plan import Plan, Proposed, Turn
 from service.planning.recovering import plan_recovery
@@ -170,7 +171,7 @@ class StudyPlanner:
         if snapshot is None:
             return True
         results = snapshot.results
-        if (wants_proposals(snapshot) or is_survey_in(snapshot)) and not results.derive(until):
+        if _asks_the_model(snapshot) and not results.derive(until):
             return True
         planner = PLANNERS.get(snapshot.head.state)
         plan = planner(snapshot) if planner else Plan()
@@ -245,6 +246,17 @@ def fail(database: Database, listener: Listener, study: str, error: str) -> None
         listener.turned(study, StudyState.FAILED)
 
 
+def _asks_the_model(snapshot: Snapshot) -> bool:
+    return wants_proposals(snapshot) or is_survey_in(snapshot) or is_heard_anew(snapshot)
+
+
+def _noted(before: str | None, more: str | None) -> str | None:
+    """Both, each once: a study that was extended comes here again."""
+    if not before or not more:
+        return more or before
+    return before if more in before else f"{before}; {more}"
+
+
 def _cancelled(session: Session, plan: Plan) -> bool:
     """Whether nobody has what the plan cancels; it is done then, and else nothing is."""
     return not plan.cancelled or Trials(session).cancel_queued(plan.cancelled)
@@ -274,14 +286,15 @@ def _offer(session: Session, study: str, proposed: Proposed) -> None:
         for trial, planned in zip((*proposed.renewed, *added), proposed.offers, strict=True)
     ]
     content = {"watermark": proposed.watermark, "pending": proposed.pending, "offers": offers}
-    Events(session).record("proposed", study, **content)
+    heard = {"surveys": proposed.surveys} if proposed.surveys else {}
+    Events(session).record("proposed", study, **content, **heard)
 
 
 def _turn(session: Session, study: str, turn: Turn) -> None:
     row = Studies(session).get(study)
     enter(row, turn.state)
     row.error = turn.error
-    row.note = turn.note or row.note
+    row.note = _noted(row.note, turn.note)
     row.arms = encode(turn.arms) or row.arms
     row.controls = encode(turn.controls) or row.controls
     if turn.verdict:

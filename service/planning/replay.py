@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from perfmodel import ModelState, inform
 from rankspace import Observation, Purpose, RankVector, Study
+from rankspace.observation import Surveyed
 from service.planning.learning import extended, first_state, learned, proposals
 from service.storage.documents import (
     belief_of,
@@ -50,6 +51,8 @@ class _Tape:
     state: ModelState
     vectors: dict[int, RankVector] = field(default_factory=dict)
     surveyed: dict[int, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
+    surveys: list[tuple[Surveyed, ...]] = field(default_factory=list)
+    heard: int = 0
     seeds: dict[int, int] = field(default_factory=dict)
     purposes: dict[int, str] = field(default_factory=dict)
     results: list[Observation] = field(default_factory=list)
@@ -99,7 +102,7 @@ def _note(tape: _Tape, trial: int, content: Mapping[str, Any]) -> None:
 
 def _finish(tape: _Tape, trial: int, content: Mapping[str, Any]) -> None:
     if content.get("scores"):
-        tape.state = inform(tape.state, paired(tape.surveyed[trial], tuple(content["scores"])))
+        tape.surveys.append(paired(tape.surveyed[trial], tuple(content["scores"])))
     if tape.purposes[trial] == Purpose.SEARCH:
         score, seed = content.get("score"), tape.seeds[trial]
         share = fidelity(tape.study, content.get("steps"))
@@ -110,6 +113,10 @@ def _check(tape: _Tape, event: Event) -> None:
     watermark, offers = event.content["watermark"], event.content["offers"]
     tape.state = learned(tape.state, tape.results[tape.watermark : watermark])
     tape.watermark = watermark
+    heard = event.content.get("surveys", len(tape.surveys))  # one, before there were further scores
+    for scores in tape.surveys[tape.heard : heard]:
+        tape.state = inform(tape.state, scores)
+    tape.heard = heard
     pending = [tape.vectors[trial] for trial in event.content["pending"]]
     tape.state, expected = proposals(tape.state, len(offers), pending)
     for offer, proposal in zip(offers, expected, strict=True):

@@ -12,6 +12,7 @@ from perfmodel.evidence.controls import control_vector, held
 from perfmodel.evidence.luck import luck
 from rankspace import Proposal, Purpose, RankVector
 from rankspace.study import Control, StudyState
+from service.planning.further import further_remark, is_scoring, plan_further, unscored
 from service.planning.plan import Plan, Proposed, Turn
 from service.planning.snapshot import OpenTrial, Snapshot
 from service.studies.time_limit import limit_seconds
@@ -37,8 +38,12 @@ def plan_search(snapshot: Snapshot) -> Plan:
     plan = _offers(snapshot, has_learned)
     is_news = has_learned or snapshot.head.watermark is None
     watermark = snapshot.results.searched if is_news else None
-    plan = replace(plan, watermark=watermark, queued=_controls(snapshot, plan.proposed))
-    return replace(plan, turn=_turn(snapshot)) if _is_over(snapshot, plan) else plan
+    controls = _controls(snapshot, plan.proposed)
+    further = plan_further(snapshot) if plan.proposed and has_learned else ()
+    plan = replace(plan, watermark=watermark, queued=(*controls, *further))
+    if not _is_over(snapshot, plan) or is_scoring(snapshot):
+        return plan
+    return replace(plan, turn=_turn(snapshot), cancelled=unscored(snapshot))
 
 
 def wants_proposals(snapshot: Snapshot) -> bool:
@@ -114,6 +119,7 @@ def _propose(
         pending=tuple(trial.id for trial in pending),
         renewed=tuple(trial.id for trial in renewed),
         offers=tuple(planned),
+        surveys=snapshot.results.surveys,
     )
 
 
@@ -196,7 +202,8 @@ def _turn(snapshot: Snapshot) -> Turn:
     if not snapshot.results.scored:
         return Turn(StudyState.FAILED, error=_why(snapshot))
     arms, controls = chosen_arms(snapshot), chosen_controls(snapshot)
-    return Turn(StudyState.VERIFYING, arms=arms, controls=controls)
+    note = further_remark(snapshot)
+    return Turn(StudyState.VERIFYING, arms=arms, controls=controls, note=note)
 
 
 def _why(snapshot: Snapshot) -> str:

@@ -15,7 +15,9 @@ from sqlalchemy.orm import Session
 
 from perfmodel import ModelState, digest, inform, noise_estimate
 from rankspace import Proposal, Purpose, RankVector, SearchSpace, Study
+from rankspace.lease import KeptAdapter
 from rankspace.study import StrategyName
+from service.artifacts.repository import Artifacts
 from service.planning.fits import Fits
 from service.planning.learning import extended, first_state, learned, proposals
 from service.storage.documents import (
@@ -75,7 +77,9 @@ class StudyResults:
         scored: Search trials with a score.
         last_error: Of the search trials that failed.
         search_seconds: Wall clock of the finished search trials.
-        survey_seconds: Of the survey before them.
+        survey_seconds: Of the survey before them, and of what was scored on its adapter later.
+        surveys: Claims of the survey with scores, which the model knows.
+        elastic: The adapter of the first of them, to score further vectors on.
         seeds: Highest seed of each vector among the finished search and control trials.
         best_control: The first of those with the highest score.
         controls: Finished control trials.
@@ -107,6 +111,8 @@ class StudyResults:
     is_warm: bool = False
     extensions: int = 0
     earlier: int = 0
+    surveys: int = 0
+    elastic: KeptAdapter | None = None
 
     @classmethod
     def open(cls, session: Session, study: str) -> "StudyResults":
@@ -222,10 +228,14 @@ class StudyResults:
         return content if len(content) <= LARGEST_KEPT else None
 
     def _hear(self, session: Session, results: Sequence[Result]) -> None:
-        """Learn what a survey says; there is none after the first search trial."""
+        """Learn what a survey says; further scores change what the trials before them say."""
         for result in results:
             if result.purpose is Purpose.SURVEY and result.score is not None:
                 self.state = inform(self.state, scores_of(session, result.trial))
+                self.surveys += 1
+                self.kept_scores, self.is_warm = 0, False
+                if self.elastic is None:
+                    self.elastic = _weights(session, result.trial)
 
     def _enter_all(self, results: Sequence[Result]) -> None:
         searched = [result for result in results if result.purpose is Purpose.SEARCH]
@@ -262,6 +272,11 @@ class StudyResults:
     def _note_seed(self, result: Result) -> None:
         vector, seed = result.rank_vector, result.seed
         self.seeds[vector] = max(seed, self.seeds.get(vector, seed))
+
+
+def _weights(session: Session, trial: int) -> KeptAdapter | None:
+    row = Artifacts(session).weights(trial)
+    return None if row is None else KeptAdapter(row.trial_id, row.sha256, row.bytes)
 
 
 def _score(result: Result) -> float:

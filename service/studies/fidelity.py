@@ -111,12 +111,10 @@ class _Trials:
 
 
 def _surveyed(session: Session, study: str) -> Scores:
-    """Of the last survey that is done; all of them on one training."""
+    """Of all claims of the survey that are done; they are on one training."""
     mine = select(TrialRow.id).where(TrialRow.study_id == study, TrialRow.purpose == Purpose.SURVEY)
-    for trial in session.scalars(mine.order_by(TrialRow.id.desc())):
-        if found := scores_of(session, trial):
-            return {one.rank_vector: {0: one.score} for one in found}
-    return {}
+    found = [scores_of(session, trial) for trial in session.scalars(mine.order_by(TrialRow.id))]
+    return {one.rank_vector: {0: one.score} for scores in found for one in scores}
 
 
 def _metrics(session: Session, study_id: str, study: Study) -> Mapping[str, Scores]:

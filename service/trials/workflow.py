@@ -17,11 +17,20 @@ def queue(session: Session, study: str, planned: PlannedTrial, **more: Any) -> i
         "purpose": planned.purpose,
         "rank_vector": planned.rank_vector.ranks,
         "seed": planned.seed,
-        **({"surveyed": planned.survey.vectors} if planned.survey else {}),
+        **_surveyed(planned),
         **more,
     }
     Events(session).record("queued", study, trial, **content)
     return trial
+
+
+def _surveyed(planned: PlannedTrial) -> dict[str, Any]:
+    """What a survey scores, and on whose adapter where it trains none."""
+    order = planned.survey
+    if order is None:
+        return {}
+    on = {"adapter": order.adapter.trial} if order.adapter else {}
+    return {"surveyed": order.vectors, **on}
 
 
 def withdraw(session: Session, study: str, trials: Sequence[int]) -> None:
