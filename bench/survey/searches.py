@@ -55,10 +55,10 @@ class Result:
     regret: Mean
 
 
-def recorded(surface: str, problem: Problem) -> Recorded:
-    """Read the survey that a study does by default."""
+def recorded(surface: str, problem: Problem, steps: int = 400) -> Recorded:
+    """Read the survey of so many steps; a study's has 400 by default."""
     lines = map(json.loads, (DATA / f"{surface}.jsonl").read_text().splitlines()[1:])
-    row = next(one for one in lines if (one["scheme"], one["steps"]) == ("sampled", 400))
+    row = next(one for one in lines if (one["scheme"], one["steps"]) == ("sampled", steps))
     scored = zip(vectors_of(surface), row["losses"], strict=True)
     kept = [(v, loss) for v, loss in scored if problem.space.affords(v)]
     seconds = row["train_seconds"] + row["score_seconds"] * len(kept) / len(row["losses"])
