@@ -5,12 +5,12 @@ worker may have it. It waits in the queue as trials do, behind those that were t
 nothing waits for it but the search's end, while somebody has it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import perfmodel
 from rankspace import Purpose, RankVector
 from rankspace.granularity import most_trials
-from rankspace.lease import MAX_SURVEY_RANKS, KeptAdapter, SurveyOrder
+from rankspace.lease import FURTHER_SINCE, MAX_SURVEY_RANKS, KeptAdapter, SurveyOrder
 from rankspace.study import StudyState
 from service.planning.snapshot import Snapshot
 from service.studies.time_limit import SURVEY_SHARE, limit_seconds
@@ -65,13 +65,33 @@ def unscored(snapshot: Snapshot) -> tuple[int, ...]:
 
 def further_remark(snapshot: Snapshot) -> str | None:
     """What became of further scores, where it is not what was asked for."""
-    failed = [result for result in _over(snapshot) if result.score is None]
-    if not failed:
+    survey, results = snapshot.study.search.survey, snapshot.results
+    if survey is None or not survey.further or results.elastic is None:
         return None
-    return (
-        f"{len(failed)} of {len(_over(snapshot))} claims that were to score further vectors on the "
-        f"survey's adapter failed; the last one: {failed[-1].error or 'no reason given'}"
-    )
+    if results.surveys == 1 and not perfmodel.is_heard(results.state):
+        return None  # it was said as the search began
+    return "; ".join(_remarks(snapshot, survey.further)) or None
+
+
+def _remarks(snapshot: Snapshot, asked: int) -> Iterator[str]:
+    results, over = snapshot.results, _over(snapshot)
+    failed = [result for result in over if result.score is None]
+    if results.further < asked:
+        yield (
+            f"{results.further} of {asked} further vectors were scored on the survey's adapter by "
+            f"the end of the search, after {results.searched:,} trials"
+        )
+    if failed:
+        yield (
+            f"{len(failed)} of {len(over)} claims that were to score further vectors on the "
+            f"survey's adapter failed; the last one: {failed[-1].error or 'no reason given'}"
+        )
+    if unscored(snapshot):
+        yield f"no worker of lease protocol {FURTHER_SINCE} or later took the last claim of them"
+    if results.further < asked and not _has_time(snapshot):
+        yield "a survey uses up half of search.budget.gpu_hours at most"
+    if results.surveys > 1 and not perfmodel.is_heard(results.state):
+        yield "with its further scores the survey does not tell the layers apart any more"
 
 
 def _is_due(snapshot: Snapshot) -> bool:
@@ -82,8 +102,13 @@ def _is_due(snapshot: Snapshot) -> bool:
     failures = sum(result.score is None for result in over)
     if len(over) >= ROUNDS or failures >= FAILURES or not perfmodel.is_heard(results.state):
         return False
+    return _has_time(snapshot) and results.searched >= _begins(pace, len(over))
+
+
+def _has_time(snapshot: Snapshot) -> bool:
+    """Whether the survey has not used up its part of the time limit."""
     share = SURVEY_SHARE * limit_seconds(snapshot.study.search.budget)
-    return results.survey_seconds < share and results.searched >= _begins(pace, len(over))
+    return snapshot.results.survey_seconds < share
 
 
 def _begins(pace: int, number: int) -> int:

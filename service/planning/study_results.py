@@ -79,6 +79,7 @@ class StudyResults:
         search_seconds: Wall clock of the finished search trials.
         survey_seconds: Of the survey before them, and of what was scored on its adapter later.
         surveys: Claims of the survey with scores, which the model knows.
+        further: Vectors that the claims after the first of them have scored.
         elastic: The adapter of the first of them, to score further vectors on.
         seeds: Highest seed of each vector among the finished search and control trials.
         best_control: The first of those with the highest score.
@@ -112,6 +113,7 @@ class StudyResults:
     extensions: int = 0
     earlier: int = 0
     surveys: int = 0
+    further: int = 0
     elastic: KeptAdapter | None = None
 
     @classmethod
@@ -231,7 +233,9 @@ class StudyResults:
         """Learn what a survey says; further scores change what the trials before them say."""
         for result in results:
             if result.purpose is Purpose.SURVEY and result.score is not None:
-                self.state = inform(self.state, scores_of(session, result.trial))
+                scores = scores_of(session, result.trial)
+                self.state = inform(self.state, scores)
+                self.further += len(scores) if self.surveys else 0
                 self.surveys += 1
                 self.kept_scores, self.is_warm = 0, False
                 if self.elastic is None:

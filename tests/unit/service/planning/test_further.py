@@ -179,7 +179,11 @@ def test_a_worker_of_before_gets_the_trials_beside_it(service: Service) -> None:
     assert ran.count("search") == 7
     assert "survey" not in ran
     seen = view(service, identity)
-    assert (seen["state"], seen["note"]) == ("done", None)
+    assert (seen["state"], seen["note"]) == (
+        "done",
+        "0 of 7 further vectors were scored on the survey's adapter by the end of the search, "
+        "after 7 trials; no worker of lease protocol 8 or later took the last claim of them",
+    )
     trials = service.get(f"/v1/studies/{identity}/trials")["items"]
     assert [one["state"] for one in trials if one["purpose"] == "survey"] == ["done", "cancelled"]
 
@@ -200,6 +204,8 @@ def test_claims_that_fail_cost_nothing_but_themselves_and_the_study_says_so(
     assert seen["state"] == "done"
     assert seen["progress"]["search"]["done"] == 12
     assert seen["note"] == (
+        "0 of 7 further vectors were scored on the survey's adapter by the end of the search, "
+        "after 12 trials; "
         "2 of 2 claims that were to score further vectors on the survey's adapter failed; "
         "the last one: the loss is NaN"
     )
@@ -289,7 +295,20 @@ def test_they_stop_where_the_survey_has_used_up_its_part_of_the_time(service: Se
     service.let_time_pass(1801)
     deliver(service, lease)
     assert not any(map(is_survey, work(service)))
-    assert view(service, identity)["progress"]["survey"]["done"] == 1
+    seen = view(service, identity)
+    assert seen["progress"]["survey"]["done"] == 1
+    assert "0 of 7 further vectors" in seen["note"]
+    assert "a survey uses up half of search.budget.gpu_hours at most" in seen["note"]
+
+
+def test_scores_that_take_all_content_from_the_survey_are_said_to(service: Service) -> None:
+    many = {"steps": 10, "vectors": 12, "further": 120}
+    identity = surveyed(service, survey=many, budget={**study()["search"]["budget"], "trials": 16})
+    while lease := service.claim():
+        deliver(service, lease, upside_down=True)
+    note = view(service, identity)["note"]
+    assert "80 of 120 further vectors" in note  # no more once it says nothing
+    assert note.endswith("the survey does not tell the layers apart any more")
 
 
 def test_scores_that_come_while_a_proposal_is_written_are_not_said_to_be_known(
