@@ -43,7 +43,8 @@ class Bounds:
 
     Attributes:
         parameters: What the trial's vector costs, by the model's description.
-        steps: Those assigned; 0 for whole epochs, whose steps only the worker can count.
+        steps: Those assigned; 0 for whole epochs, whose steps only the worker can count, and for
+            further scores of a survey, which train nothing.
         seconds: Since the claim, by the database's clock.
         scores: How many vectors a survey was to score; 0 for any other trial.
         metrics: What a recovered model was to be evaluated on.
@@ -85,8 +86,9 @@ class Bounds:
             )
 
     def _check_steps(self, measured: Measurement) -> None:
-        if measured.steps < 0 or 0 < self.steps < measured.steps:
-            problem = f"must be 0 to {self.steps or 'the steps of the epochs'}"
+        is_told = bool(self.steps or self.scores)
+        if measured.steps < 0 or (is_told and measured.steps > self.steps):
+            problem = f"must be 0 to {self.steps if is_told else 'the steps of the epochs'}"
             fix = "take the steps that were assigned"
             raise ImplausibleMeasurement("measurement.steps", measured.steps, problem, fix=fix)
 

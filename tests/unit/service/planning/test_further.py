@@ -311,6 +311,17 @@ def test_scores_that_take_all_content_from_the_survey_are_said_to(service: Servi
     assert note.endswith("the survey does not tell the layers apart any more")
 
 
+def test_scores_of_an_adapter_that_was_trained_further_are_refused(service: Service) -> None:
+    surveyed(service)
+    lease = until_further(service)
+    said = [score(lease)] * len(lease["survey"]["vectors"])
+    measured = {**measurement(score(lease), lease), "steps": 1, "scores": said}
+    answer = service.report(lease, score(lease), measurement=measured)
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("measurement.steps")
+    deliver(service, lease)
+
+
 def test_scores_that_come_while_a_proposal_is_written_are_not_said_to_be_known(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
