@@ -25,6 +25,10 @@ from worker.lease.watchdog import Watchdog
 PAUSE_SECONDS = 0.1
 """Least time between two claims, should the service answer at once with nothing to be done."""
 
+FETCH_SECONDS = 600.0
+"""How long a service that does not hand out a survey's adapter is asked: it may be one of before,
+or its disk be broken, and the search's end waits for whoever is at further scores."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -236,7 +240,7 @@ class Worker:
                 lease,
                 self._on_step(lease, heartbeat, watchdog),
                 self._spool.adapter_directory(lease),
-                self._kept_adapters.of(lease, self._service),
+                self._kept_adapter(lease),
             )
         except LeaseLost as error:
             log.warning("trial_dropped", problem=error.detail)
@@ -257,6 +261,18 @@ class Worker:
             "trial_done", loss=measurement.loss, steps=measurement.steps, **measurement.seconds
         )
         return done(lease, self._name, measurement, time.time(), self._kept(lease))
+
+    def _kept_adapter(self, lease: Assignment) -> Path | None:
+        """Fetch what ``lease`` scores on; a service that is away is waited for, as for work."""
+        end = time.monotonic() + FETCH_SECONDS
+        while True:
+            try:
+                return self._kept_adapters.of(lease, self._service)
+            except Unreachable as error:
+                if time.monotonic() >= end:
+                    raise
+                log.warning("adapter_not_fetched", problem=error.detail)
+            self._drain.sleep(self._patience.away_seconds)
 
     def _on_step(self, lease: Assignment, heartbeat: HeartbeatThread, watchdog: Watchdog) -> OnStep:
         began, latest = time.monotonic(), 0

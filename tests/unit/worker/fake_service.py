@@ -210,7 +210,7 @@ class FakeService:
             def answer(self) -> None:
                 service.handle(self)
 
-            do_POST = do_PUT = answer  # noqa: N815
+            do_GET = do_POST = do_PUT = answer  # noqa: N815
 
             def log_message(self, *_: Any) -> None: ...
 
@@ -306,6 +306,8 @@ def _route(request: BaseHTTPRequestHandler) -> tuple[str, int]:
 
 
 def _body(request: BaseHTTPRequestHandler) -> Any:
+    if request.command == "GET":
+        return None
     if request.headers.get("Transfer-Encoding") != "chunked":
         return json.loads(request.rfile.read(int(request.headers["Content-Length"])))
     parts = b""

@@ -59,7 +59,7 @@ class Hooked:
                 self.hook(step)
             return on_step(step, loss) or time.monotonic() > end
 
-        return self.evaluator.evaluate(assignment, stepping, adapter_directory)
+        return self.evaluator.evaluate(assignment, stepping, adapter_directory, kept)
 
 
 def at_step(number: int, act: Callable[[], Any]) -> Hook:

@@ -16,6 +16,9 @@ from rankspace import Assignment, Measurement, Purpose, RankVector
 from rankspace.errors import InvalidInput, LeaseLost, TrialFailed
 from rankspace.lease import ADAPTER_FILES, MAX_SURVEY_RANKS, WEIGHTS, KeptAdapter, SurveyOrder
 from rankspace.wire import encode, pack, unpack
+from tests.unit.worker.fake_service import FakeService
+from tests.unit.worker.starting import NO_WORK, Answer, Start, granted
+from worker.lease.drain import Drain
 from worker.lease.kept_adapters import MOST, KeptAdapters
 from worker.lease.report import SpooledReport, done
 from worker.trial.evaluation import Evaluator
@@ -230,3 +233,44 @@ def test_a_disk_without_room_fails_the_scores_and_nothing_else(
     lease = scoring(assign, surveyed[1], (UNEVEN,))
     with pytest.raises(TrialFailed, match="cannot keep"):
         KeptAdapters(tmp_path / "kept").of(lease, Store(surveyed[1]))
+
+
+def test_a_service_that_is_away_while_the_adapter_is_fetched_is_waited_for(
+    service: FakeService, worker: Start, assign: Assign, surveyed: tuple[Measurement, Path]
+) -> None:
+    content = surveyed[1].read_bytes()
+    service.say("claim", granted(scoring(assign, surveyed[1], (UNEVEN,))), NO_WORK)
+    service.say("adapter", *[(503, {})] * 3, (200, content))
+    assert worker(max_trials=1, until_idle_seconds=None).run() == 1
+    (report,) = service.bodies("report")
+    assert (report["outcome"], len(report["measurement"]["scores"])) == ("done", 1)
+
+
+def test_a_service_that_never_hands_out_the_adapter_costs_the_scores(
+    service: FakeService,
+    worker: Start,
+    assign: Assign,
+    surveyed: tuple[Measurement, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("worker.lease.loop.FETCH_SECONDS", 0.1)
+    service.say("claim", granted(scoring(assign, surveyed[1], (UNEVEN,))), NO_WORK)
+    service.say("adapter", (503, {}))
+    assert worker(max_trials=1, until_idle_seconds=None).run() == 1
+    assert [report["outcome"] for report in service.bodies("report")] == ["failed"]
+
+
+def test_a_worker_that_is_told_to_leave_does_not_wait_for_the_adapter(
+    service: FakeService, worker: Start, assign: Assign, surveyed: tuple[Measurement, Path]
+) -> None:
+    drain = Drain()
+
+    def away() -> Answer:
+        drain.request()
+        return 503, {}
+
+    service.say("claim", granted(scoring(assign, surveyed[1], (UNEVEN,))), NO_WORK)
+    service.say("adapter", away)
+    worker(drain, until_idle_seconds=None).run()
+    assert len(service.bodies("release")) == 1
+    assert not service.bodies("report")
