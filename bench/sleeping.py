@@ -2,13 +2,15 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rankspace import Assignment, Measurement
 from rankspace.lease import NOTE, WEIGHTS, Capabilities
 from tuning.training import OnStep
+
+STEPS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +50,20 @@ class SleepingEvaluator:
         _sleep(nap, on_step)
         if assignment.keep_adapter and adapter_directory is not None:
             _save(adapter_directory, any(assignment.rank_vector.ranks))
-        value = _score_of(assignment)
+        value, order = _score_of(assignment), assignment.survey
+        scores = tuple(_score_of(assignment, ranks) for ranks in order.vectors) if order else ()
+        steps = 0 if order and order.adapter else STEPS
         price = assignment.rank_vector.parameters(
             [layer.parameters_per_rank for layer in assignment.layers]
         )
         spent = {"train": time.monotonic() - begin}
-        return Measurement(value, -value, 1.0, 10, 100, price, spent)
+        return Measurement(value, -value, 1.0, steps, 100, price, spent, scores=scores)
 
 
-def _score_of(assignment: Assignment) -> float:
+def _score_of(assignment: Assignment, ranks: Sequence[int] | None = None) -> float:
     """Tell whose result it is: no two claims of a trial have the same score."""
-    ranks = assignment.rank_vector.ranks
-    gain = sum((index % 4 + 1) * math.sqrt(rank) for index, rank in enumerate(ranks)) / 100
+    told = assignment.rank_vector.ranks if ranks is None else ranks
+    gain = sum((index % 4 + 1) * math.sqrt(rank) for index, rank in enumerate(told)) / 100
     return -3.0 + gain + 1e-6 * assignment.token
 
 

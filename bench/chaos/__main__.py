@@ -7,7 +7,8 @@ Real PostgreSQL or SQLite, real Redis, two service processes behind misbehaving 
 processes that run the product's own loop with trials that sleep. Workers are killed and stopped,
 services, Redis and PostgreSQL are killed and come back, Redis loses its data, the network is cut,
 hangs, resets and crawls, and the clocks of the database and of the services are set an hour on or
-back. One study more has files that no worker can open: it must pause, and cost the others nothing.
+back. One study begins with a survey and has further vectors scored later. One more has files that
+no worker can open: it must pause, and cost the others nothing.
 Afterwards the history is checked offline (``bench.chaos.history``): every
 trial's tokens rise, nobody got a trial before its holder lost it, there is exactly one accepted
 report per trial and it is the last claim's, what a worker was told had arrived is there, every

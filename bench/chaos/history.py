@@ -46,7 +46,7 @@ class History:
         counted: The results.
         acknowledged: Reports that workers were told had been accepted.
         mismatches: Proposals that differ from a replay, and studies whose model knows another
-            number of results than there are.
+            number of results than there are, or whose survey scored too much.
         unfinished: Studies that did not come to their end.
         refills: Seconds until the board in Redis was right again after it was wiped.
         lease_seconds: Nobody loses a trial sooner after the claim, unless an event says why.

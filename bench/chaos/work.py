@@ -22,15 +22,21 @@ from service.storage.tables import BarRow, EventRow, ObservationRow, StudyRow, T
 MODULES = ("q_proj", "v_proj", "gate_proj", "down_proj")
 BLOCKS = 3
 STRATEGIES = ("additive", "swap", "random")
+SURVEY = {"steps": 10, "vectors": 30, "further": 12}
+"""Of the first study: further scores are taken while everything fails."""
+
 FINGERPRINT = f"{0xC4A05:064x}"
 
 
 def submit(client: httpx.Client, trials: int, studies: int) -> list[str]:
-    """Share ``trials`` among ``studies`` of different strategies, and strand one more study."""
+    """Share ``trials`` among ``studies`` of different strategies, and strand one more study.
+
+    The first of them begins with a survey.
+    """
     client.post("/v1/models", json=_model()).raise_for_status()
     share = [trials // studies + (at < trials % studies) for at in range(studies)]
     names = [
-        _submit(client, f"chaos-{at}", count, STRATEGIES[at % len(STRATEGIES)])
+        _submit(client, f"chaos-{at}", count, STRATEGIES[at % len(STRATEGIES)], surveys=at == 0)
         for at, count in enumerate(share)
     ]
     _submit(client, "stranded", 3, "random", gpu_memory_gib=STRANDED_GIB)
@@ -44,7 +50,15 @@ def submit_closed(client: httpx.Client, studies: int) -> list[str]:
     return [_submit(client, f"closed-{at}", 3, "random", recipe=recipe) for at in range(studies)]
 
 
-def _submit(client: httpx.Client, name: str, trials: int, strategy: str, **changes: Any) -> str:
+def _submit(
+    client: httpx.Client,
+    name: str,
+    trials: int,
+    strategy: str,
+    *,
+    surveys: bool = False,
+    **changes: Any,
+) -> str:
     study = {
         "name": name,
         "model": "/models/chaos",
@@ -54,6 +68,7 @@ def _submit(client: httpx.Client, name: str, trials: int, strategy: str, **chang
             "budget": {"parameters": "uniform:2", "trials": trials},
             "trial": {"steps": 10},
             "strategy": strategy,
+            "survey": SURVEY if surveys else None,
         },
         "verify": {"candidates": 1, "seeds": 3, "max_trials": 16},
         "recover": {"epochs": 1, "steps": 20},
@@ -156,7 +171,10 @@ def read_history(
 
 
 def _mismatches(database: Database, study: str) -> int:
-    """Proposals a replay makes otherwise; and one if the model knows more or less than there is."""
+    """Proposals a replay makes otherwise; and one if the model knows more or less than there is.
+
+    A survey counts likewise, if it scored a vector twice or more of them than were asked for.
+    """
     with database.reading() as session:
         results = StudyResults.open(session, study)
         results.catch_up(session)
@@ -165,7 +183,14 @@ def _mismatches(database: Database, study: str) -> int:
         )
         mine = (TrialRow.study_id == study) & (TrialRow.purpose == Purpose.SEARCH.value)
         there = session.scalar(searched.where(mine))
-        return len(replay(session, study)) + (results.searched != there)
+        wrong = (results.searched != there) + _is_surveyed_wrongly(results)
+        return len(replay(session, study)) + wrong
+
+
+def _is_surveyed_wrongly(results: StudyResults) -> bool:
+    vectors = [one.rank_vector for one in results.state.surveyed]
+    asked = results.study.search.survey.further if results.study.search.survey else 0
+    return len({*vectors}) != len(vectors) or results.further > asked
 
 
 @dataclass(frozen=True, slots=True)
