@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 
 from rankspace.data_shape import ShapeName
-from tuning.reading.json_records import json_records, layout_of
+from tuning.reading.json_records import begins_with_text, json_records, layout_of
 from tuning.reading.shapes import COLUMNS
 from tuning.reading.source import Record, Source
 from tuning.reading.stream import joined, plain_text
@@ -47,6 +47,22 @@ def read_stream(source: Source) -> tuple[ShapeName, str]:
     if _is_parquet(source):
         return "text-rows", joined(parquet_records(source))
     return plain_text(source, read_text_file(source.field, source.path))
+
+
+def first_record(source: Source) -> Record | None:
+    """Return the first row of a file whose format nobody has said; None of plain text.
+
+    Raises:
+        InvalidInput, CannotOpen: As ``read_records`` does; it has no rows at all.
+    """
+    if not _is_parquet(source) and delimiter_of(source.path) is None:
+        text = read_text_file(source.field, source.path)
+        if layout_of(text) is None and not begins_with_text(text):
+            return None
+    record = next(iter(read_records(source)), None)
+    if record is None:
+        raise source.refusal("has no rows", "give a file of at least some hundred rows")
+    return record
 
 
 def is_small(source: Source, most: int) -> bool:

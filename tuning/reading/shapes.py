@@ -132,6 +132,26 @@ def shaped(
     return (shape.name if shape else None), tuple(rows)
 
 
+def format_of(record: Record) -> DataFormat:
+    """Tell which format reads a file that begins with this row.
+
+    A row of some other shape that has a ``text`` beside it, as exports of Alpaca do, is of that
+    shape.
+
+    Raises:
+        InvalidInput: None does, or rows like it can be read in two.
+    """
+    if not isinstance(record.found, dict):
+        fix = f"write {ROWS['instruction']} on every line, or give plain text"
+        raise record.refusal("is not a JSON object", fix)
+    fitting = {one.format: one for one in SHAPES if one.fits(record.found)}
+    if len(fitting) > 1:
+        raise _ambiguous(record, [*fitting.values()])
+    if not fitting and "text" not in record.found:
+        raise _unread(record, "instruction")
+    return next(iter(fitting), "text")
+
+
 def _shape(record: Record, form: DataFormat) -> Shape:
     if not isinstance(record.found, dict):
         fix = f"write {ROWS[form]} on every line, or set recipe.data.format: text for plain text"
