@@ -66,9 +66,17 @@ def submit(
 
 def _read(file: Path) -> tuple[Study, PrunedModel, SearchSpace]:
     """Find out all that can be wrong with the study, as far as this machine can tell."""
+    return laid_out(*_looked_into(read_study(file)))
+
+
+def laid_out(study: Study, model: PrunedModel) -> tuple[Study, PrunedModel, SearchSpace]:
+    """The study as it is sent, its model by the path of the study, and what is searched.
+
+    Raises:
+        InvalidInput: They do not fit each other; names the field.
+    """
     from rankadaptor.meta.opinion import with_opinion
 
-    study, model = _looked_into(read_study(file))
     model = replace(model, path=study.model)
     study = expanded(study, model)
     space = search_space(model, study.recipe.modules, study.search)

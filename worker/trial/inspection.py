@@ -6,8 +6,8 @@ from pathlib import Path
 from pruning.container.architecture import check_positions
 from pruning.container.assembly import build_on_meta
 from pruning.container.container import check_weights
-from pruning.container.contents import hashed, survey
-from pruning.container.description import description_of
+from pruning.container.contents import Contents, hashed, survey
+from pruning.container.description import description_of, outline_of
 from pruning.container.tokenizer import read_tokenizer, tokenizer_hash
 from rankspace import PrunedModel, Study
 from rankspace.evaluation.recovery_metric import RecoveryMetric
@@ -42,11 +42,15 @@ class Inspection:
     metrics: tuple[RecoveryMetric, ...]
 
 
-def inspect(study: Study) -> Inspection:
+def inspect(study: Study, *, weights: bool = True) -> Inspection:
     """Read the files of ``study`` as a worker will, what takes least time first.
 
     Weights are read twice, to hash them and to look for what is no number, and data tokenised
     once; nothing of either is kept.
+
+    Args:
+        study: With paths that are absolute.
+        weights: Whether to read them; else the model that is described has no fingerprint.
 
     Raises:
         InvalidContainer: The model, or its tokenizer, is of no use.
@@ -68,6 +72,10 @@ def inspect(study: Study) -> Inspection:
     dataset = prepare(data, length, tokenizer) if is_small(source, MOST_BYTES) else None
     config = contents.architecture.config
     metrics = read_metrics(study.recover.metrics, tokenizer, config)
-    check_weights(contents)
-    described = description_of(hashed(contents))
+    described = _weighed(contents) if weights else outline_of(contents)
     return Inspection(described, inputs, dataset, tuple(one.asked for one in metrics))
+
+
+def _weighed(contents: Contents) -> PrunedModel:
+    check_weights(contents)
+    return description_of(hashed(contents))

@@ -107,6 +107,17 @@ def test_what_is_found_is_what_trials_will_state(study: Study) -> None:
     assert inspect(replace(study, inputs=found.inputs)).inputs == found.inputs
 
 
+def test_without_its_weights_all_else_is_found(study: Study, tmp_path: Path) -> None:
+    whole = inspect(study)
+    spoiled("model.norm.weight", torch.inf)(tmp_path)
+    found = inspect(study, weights=False)
+    assert found.model == replace(whole.model, fingerprint="")
+    assert found.inputs == whole.inputs
+    assert found.dataset is not None
+    assert whole.dataset is not None
+    assert found.dataset.counts == whole.dataset.counts
+
+
 def test_a_study_that_names_its_inputs_is_held_to_them(study: Study, tmp_path: Path) -> None:
     named = replace(study, inputs=inspect(study).inputs)
     with (tmp_path / "rows.jsonl").open("a") as file:
