@@ -2,18 +2,16 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from rankadaptor.commands.options import Json
+from rankadaptor.doctor.device_option import device_and_memory
 from rankadaptor.screen import emit
 from rankadaptor.study_file import read_study
 from rankspace import Study
 from rankspace.recipe import Data, Recipe
-
-if TYPE_CHECKING:
-    import torch
 
 
 def doctor(
@@ -39,13 +37,9 @@ def doctor(
     Reads no weights and no data: a moment, whatever the model's size.
     """
     from rankadaptor.doctor.diagnosis import diagnose
-    from rankadaptor.doctor.memory_size import parse_size
     from rankadaptor.doctor.view import diagnosis_view
-    from tuning.memory_plan.device_memory import DeviceMemory
 
-    size = parse_size(memory) if memory is not None else None
-    place = _place(device, is_pretended=size is not None)
-    there = DeviceMemory.of(place) if size is None else DeviceMemory.pretended(place.type, size)
+    place, there = device_and_memory(device, memory)
     found, refusal = diagnose(_study(model, recipe), place, there)
     emit(json_, found, lambda: diagnosis_view(found))
     if refusal is not None:
@@ -56,15 +50,3 @@ def _study(model: Path, recipe: Path | None) -> Study:
     if recipe is not None:
         return replace(read_study(recipe), model=str(model))
     return Study("doctor", str(model), Recipe(Data("none")))
-
-
-def _place(name: str, *, is_pretended: bool) -> "torch.device":
-    """The device; one whose size is pretended need not be there, and is a GPU if not named."""
-    import torch
-
-    from tuning.device import device_named, kind_named
-
-    if name == "auto":
-        is_gpu = is_pretended or torch.cuda.is_available()
-        return torch.device("cuda" if is_gpu else "cpu")
-    return torch.device(kind_named(name)) if is_pretended else device_named(name)
