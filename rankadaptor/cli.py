@@ -9,6 +9,7 @@ import typer
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
+from rankadaptor.beginning.command import init
 from rankadaptor.commands import again, db, insights, keys, meta, studies, trials, workers
 from rankadaptor.commands.adopt import adopt
 from rankadaptor.commands.compress import compress
@@ -32,6 +33,7 @@ COMMANDS = (
     adopt,
     profile,
     doctor,
+    init,
     evaluate,
     serve,
     worker,

@@ -57,6 +57,18 @@ def write_study(study: Study, file: Path) -> None:
         raise InvalidInput("--to", str(file), problem, fix=fix) from error
 
 
+def absolute(path: Path) -> Path:
+    """Return ``path`` as a study file of anywhere says it; links in it stay.
+
+    Raises:
+        InvalidInput: It begins with the name of nobody's home.
+    """
+    try:
+        return _absolute(_working_directory(), path.expanduser())
+    except RuntimeError as error:  # an unknown ~user
+        raise InvalidInput("path", str(path), str(error), fix="give a plain path") from error
+
+
 def _home_of(file: Path) -> Path:
     """Where the file lies, the links on the way there left alone, but for one that is the file."""
     place = _absolute(_working_directory(), file)

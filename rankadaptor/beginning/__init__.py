@@ -1,0 +1,1 @@
+"""How a study begins: a file that says what was found, what was chosen, and why."""
