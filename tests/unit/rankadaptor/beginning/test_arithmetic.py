@@ -1,4 +1,6 @@
-"""Lengths, trials and cost by hand; YAML of one line."""
+"""Lengths, trials and cost by hand; YAML of one line; a file that is whole or not there."""
+
+from pathlib import Path
 
 import pytest
 import yaml
@@ -6,6 +8,7 @@ import yaml
 from rankadaptor.beginning.choice import Choice
 from rankadaptor.beginning.cost import READ, TRAINED, cost_of
 from rankadaptor.beginning.lengths import Lengths
+from rankadaptor.beginning.new_file import write_new
 from rankadaptor.beginning.recipe_choices import batch, held_out
 from rankadaptor.beginning.search_choices import trial_steps, trials_of
 from rankadaptor.beginning.study_text import flow, study_text
@@ -90,6 +93,21 @@ def test_a_value_is_written_on_one_line_and_read_again(value: object) -> None:
 
 
 def test_a_comment_ends_where_its_line_does() -> None:
-    evil = "one\ntwo: 3\u2028four: 5\u0085six: 7"
+    evil = "one\ntwo: 3\u2028four: 5\u0085six: 7\x1b[31m"
     text = study_text((evil,), (Choice("a.b", 1, evil), Choice("c", None, evil)))
     assert yaml.safe_load(text) == {"a": {"b": 1}}
+
+
+def test_a_file_that_does_not_pass_its_check_is_never_there(tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+
+    def refuse(draft: Path) -> None:
+        assert draft.read_text() == "text"
+        assert not file.exists()
+        raise ValueError
+
+    with pytest.raises(ValueError, match=r"^$"):
+        write_new(file, "text", refuse, force=False)
+    assert [*tmp_path.iterdir()] == []
+    write_new(file, "text", Path.read_text, force=False)
+    assert [*tmp_path.iterdir()] == [file]
