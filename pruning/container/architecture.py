@@ -93,13 +93,27 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
 )
 """Allowed architectures; all others need code we do not know to prune or to run safely."""
 
+_OTHER_PHI = "use a Phi3ForCausalLM of text, as Phi-3-mini-4k-instruct"
+
 OTHERS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "Phi3ForCausalLM": (
             "keeps query, key and value in one matrix and gate and up in another (qkv_proj, "
             "gate_up_proj): neither a head nor a rank of its own can be given to one of them",
-            "split their rows into q_proj, k_proj, v_proj, gate_proj and up_proj and save it as "
-            "MistralForCausalLM, the same where rope_scaling is null",
+            "run rankadaptor adopt DIRECTORY CONTAINER, which splits them",
+        ),
+        "Phi3SmallForCausalLM": (
+            "has blocks of its author's own, with sparse attention, that no stock class builds",
+            _OTHER_PHI,
+        ),
+        "PhiMoEForCausalLM": ("has experts, which are not pruned or trained here", _OTHER_PHI),
+        "PhimoeForCausalLM": ("has experts, which are not pruned or trained here", _OTHER_PHI),
+        "Phi3VForCausalLM": ("sees images, too", _OTHER_PHI),
+        "Phi4MMForCausalLM": ("sees images and hears, too", _OTHER_PHI),
+        "Phi4MultimodalForCausalLM": ("sees images and hears, too", _OTHER_PHI),
+        "PhiForCausalLM": (
+            "has attention and MLP side by side, and no gate_proj: no block here is like that",
+            _OTHER_PHI,
         ),
         "NemotronForCausalLM": (
             "has no gate_proj, and norms with a bias: no block here is like that",
@@ -292,6 +306,8 @@ def _named_otherwise(config: Mapping[str, Any], names: Any) -> str | None:
     name = names[0] if isinstance(names, list) and len(names) == 1 else None
     if config.get("block_configs"):
         return "run rankadaptor adopt DIRECTORY CONTAINER, which reads block_configs"
+    if config.get("model_type") == "phi3" and name in (None, "Phi3Model"):
+        return "write ['Phi3ForCausalLM'], if that is what it is, and run rankadaptor adopt"
     for known, family in FAMILIES.items():
         decoder = known.replace("ForCausalLM", "Model")
         is_old = isinstance(name, str) and name.casefold() == known.casefold()

@@ -147,10 +147,22 @@ def _read_tensors(
                 for name in file.keys():  # noqa: SIM118 - not a mapping
                     if name not in contents.left_out and not name.endswith(ROTARY_BUFFER):
                         tensor = _finite(name, file.get_tensor(name))
-                        yield contents.stock.get(name, name), tensor.to(dtype or tensor.dtype)
+                        for part, rows in _split(contents, name, tensor):
+                            yield part, rows.to(dtype or rows.dtype)
         except SafetensorError as error:
             fix = "copy the file from its source again"
             raise InvalidContainer(path.name, str(error), "cannot be read", fix=fix) from None
+
+
+def _split(
+    contents: Contents, name: str, tensor: torch.Tensor
+) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield what is stored as ``name`` under its stock names: views, so that nothing is copied."""
+    stock = contents.stock.get(name, name)
+    if stock not in contents.parts:
+        yield stock, tensor
+    for part in contents.parts.get(stock, ()):
+        yield part.name, tensor.narrow(0, part.begin, part.header.shape[0])
 
 
 def _finite(name: str, tensor: torch.Tensor) -> torch.Tensor:

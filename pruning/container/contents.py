@@ -16,7 +16,13 @@ from pruning.container.naming import Names, names_of_blocks, names_of_parts, rea
 from pruning.container.recognition import refuse_known, refuse_leavings
 from pruning.container.shapes import CONFIG, WEIGHTS, check_block_count, check_shapes
 from pruning.container.structure import Structure
-from pruning.container.translation import AS_IT_IS, Translation
+from pruning.container.translation import (
+    AS_IT_IS,
+    FusedPart,
+    Translation,
+    find_parts,
+    split_headers,
+)
 from pruning.container.weights import locate, read_headers, weight_files
 from rankspace import wire
 from rankspace.errors import InvalidContainer
@@ -45,6 +51,7 @@ class Contents:
         structure: From ``pruned.json``, or of the uniform model of an ordinary directory.
         tensors: Headers of the weights by their stock names.
         stock: Stock name by stored name, of the tensors that are stored under another.
+        parts: Matrices that are split when read, by the stock-like name of the fused one.
         left_out: Stored names of the tensors of blocks, and norms of halves, that the model skips.
         weights: The safetensors files.
         manifest: ``pruned.json``; None in an ordinary directory.
@@ -57,6 +64,7 @@ class Contents:
     structure: Structure
     tensors: Mapping[str, TensorHeader]
     stock: Mapping[str, str]
+    parts: Mapping[str, tuple[FusedPart, ...]]
     left_out: frozenset[str]
     weights: tuple[Path, ...]
     manifest: Manifest | None
@@ -127,6 +135,8 @@ def survey(
     refuse_leavings(stored)
     names = read_names(stored, tied=architecture.tied)
     tensors = {names.stock.get(name, name): header for name, header in stored.items()}
+    parts = find_parts(tensors) if translation.split_from else {}
+    tensors = split_headers(tensors, parts)
     check_block_count(architecture, tensors)
     structure, source = _structure(architecture, tensors, names, manifest, infer, translation)
     _check_blocks(architecture, structure, source)
@@ -143,6 +153,7 @@ def survey(
         structure=structure,
         tensors=tensors,
         stock=names.stock,
+        parts=parts,
         left_out=left_out,
         weights=weights,
         manifest=manifest,

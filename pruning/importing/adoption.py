@@ -105,8 +105,14 @@ def _adopt(
         target,
         provenance=provenance,
         original=original,
-        card=pruned_card(source, account.tool or "elsewhere", name),
+        card=pruned_card(source, _how(account), name),
     )
+
+
+def _how(account: Account) -> str:
+    split_from = account.translation.split_from
+    split = f"; fused matrices of {split_from} split" if split_from else ""
+    return (account.tool or "elsewhere") + split
 
 
 def _provenance(name: str, loaded: LoadedModel, account: Account) -> dict[str, Any]:
@@ -114,9 +120,11 @@ def _provenance(name: str, loaded: LoadedModel, account: Account) -> dict[str, A
         "method": "adopted",
         "source": {"name": name, "fingerprint": loaded.description.fingerprint},
     }
+    translation = account.translation
+    if translation.split_from is not None:
+        provenance["split_from"] = translation.split_from
     if account.tool is not None:
         provenance["tool"] = account.tool
-        translation = account.translation
         provenance["dropped"] = sorted(translation.dropped)
         provenance["without_attention"] = sorted(translation.without_attention)
         provenance["without_mlp"] = sorted(translation.without_mlp)

@@ -1,12 +1,15 @@
 """Which tool wrote a directory, by its files."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pruning.container.document import read_document
 from pruning.container.manifest import NAME as MANIFEST
 from pruning.container.shapes import CONFIG
 from pruning.container.weights import locate
-from pruning.importing import block_configs, multipruner
+from pruning.importing import block_configs, multipruner, phi3
 from pruning.importing.account import NO_ACCOUNT, Account
 from rankspace.errors import InvalidContainer
 
@@ -20,6 +23,17 @@ def read_account(source: Path) -> Account:
     if not (source / CONFIG).exists() or (source / MANIFEST).exists():
         return NO_ACCOUNT
     config = read_document(locate(source, CONFIG))
+    if not phi3.is_phi3(config):
+        return _read_tool(source, config)
+    translation = phi3.translate(config)
+    stock = translation.config or {}
+    account = _read_tool(source, stock)
+    told = account.translation
+    split = replace(told, config=told.config or stock, split_from=translation.split_from)
+    return replace(account, translation=split)
+
+
+def _read_tool(source: Path, config: Mapping[str, Any]) -> Account:
     has_file = (source / multipruner.NAME).exists()
     beside = read_document(locate(source, multipruner.NAME)) if has_file else {}
     is_multipruner = multipruner.is_multipruner(beside)

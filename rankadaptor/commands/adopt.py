@@ -51,11 +51,14 @@ def adopt(
 
 def _account(origin: Mapping[str, Any]) -> str:
     """Say by whose account a source was read, and what it left out."""
+    split = ""
+    if "split_from" in origin:
+        split = f"\nwas {origin['split_from']}: fused matrices were split, it computes the same"
     if "tool" not in origin:
-        return ""
+        return split
     told = [
         f"; blocks {', '.join(map(str, origin[key]))} {what}"
         for key, what in _LEFT_OUT.items()
         if origin[key]
     ]
-    return f"\nread as {origin['tool']} says, which agrees with the weights{''.join(told)}"
+    return f"{split}\nread as {origin['tool']} says, which agrees with the weights{''.join(told)}"

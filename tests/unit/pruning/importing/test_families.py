@@ -124,7 +124,9 @@ def test_windows_that_go_by_place_are_no_guess_when_blocks_are_gone(
 
 
 REFUSED = {
-    "Phi3ForCausalLM": ("qkv_proj", "MistralForCausalLM"),
+    "Phi3SmallForCausalLM": ("sparse attention", "Phi3ForCausalLM"),
+    "PhiMoEForCausalLM": ("experts", "Phi3ForCausalLM"),
+    "Phi3VForCausalLM": ("images", "Phi3ForCausalLM"),
     "NemotronForCausalLM": ("no gate_proj", "Minitron"),
     "NemotronHForCausalLM": ("Mamba", "Minitron"),
     "Gemma3ForConditionalGeneration": ("images", "Gemma3ForCausalLM"),
