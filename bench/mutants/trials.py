@@ -13,7 +13,7 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
     {
         "the base is float32 always": Mutant(
             "worker/trial/resident.py",
-            "return named.get(recipe.dtype, automatic)",
+            'return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]',
             "return torch.float32",
             RESIDENT,
         ),

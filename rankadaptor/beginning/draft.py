@@ -124,10 +124,10 @@ def _least(total: int) -> Alternative:
 
 def _model(found: Findings) -> str:
     model = found.model
-    kind = "a container" if found.is_container else "a Hugging Face directory, of one size of block"
+    kind = "a container" if found.is_container else "a Hugging Face directory"
     pruned = f"{found.smaller} of {found.blocks} blocks are smaller than the dense model's"
     if not found.is_container:
-        pruned = f"{found.blocks} blocks, none smaller than its config says"
+        pruned = f"{found.blocks} blocks of one size"
     profiles = "profiled" if model.profiles else "not profiled"
     return (
         f"{model.path}, {kind}: {model.architecture}, {model.parameters:,} parameters, {pruned}; "

@@ -82,7 +82,7 @@ def search_choices(
 def _granularity(space: SearchSpace) -> Choice:
     blocks = len({layer.block for layer in space.layers})
     block = (
-        f"as in the RankAdaptor paper: {blocks} ranks to find, but matrices of a block share one"
+        f"As in the RankAdaptor paper: {blocks} ranks to find, but matrices of a block share one"
     )
     return Choice(
         "search.granularity",
@@ -157,7 +157,7 @@ def _who(steps: int) -> Iterator[Choice]:
         (
             Alternative(
                 {"steps": survey.steps, "vectors": survey.vectors},
-                "for a search of three times as many, or more",
+                "whether it pays is not shown yet, see docs/experiments.md",
             ),
         ),
     )

@@ -199,6 +199,7 @@ async def _holding(
     response_class=StreamingResponse,
     responses={200: {"content": {"application/octet-stream": {}}}},
 )
+@threaded
 def read_adapter(
     runtime: Service,
     trial: TrialId,

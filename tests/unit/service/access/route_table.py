@@ -104,6 +104,9 @@ TABLE: Mapping[str, Row] = {
     f"POST {TRIAL}/heartbeat": change(200, {}, LEASE),
     f"POST {TRIAL}/report": change(200, {"outcome": "failed", "error": "NaN"}, LEASE),
     f"POST {TRIAL}/release": change(204, {}, LEASE),
+    f"GET {TRIAL}/adapter": Row(
+        LEASE, 409, 404, session=403
+    ),  # this trial is on no survey's adapter
     f"PUT {TRIAL}/artifacts/{{name}}": change(409, None, LEASE),  # a search trial keeps none
     "GET /v1/keys": Row(ADMIN, 200, session=403),
     "POST /v1/keys": Row(ADMIN, 201, body=ORDER),
