@@ -8,10 +8,12 @@ switch Phi-3 computes its cache anew (``prepare_inputs_for_generation``) and Mis
 """
 
 import math
+import sys
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from pruning.container.architecture import MOST_POSITIONS
 from pruning.container.translation import Translation
 from rankspace.errors import InvalidContainer
 
@@ -111,7 +113,7 @@ def _rotary(config: _Json) -> dict[str, Any]:
     kind = found.get("rope_type", found.get("type", "default"))
     if kind == "default":
         return {"rope_type": kind, "rope_theta": theta}
-    if kind not in LONGROPE:
+    if not isinstance(kind, str) or kind not in LONGROPE:
         fix = "restore the model's config"
         raise _invalid(f"{place}.rope_type", kind, "is none of default, longrope", fix)
     return {"rope_theta": theta, **_longrope(config, place, found)}
@@ -159,7 +161,7 @@ def _attention_factor(found: _Json, place: str, most: int, switch: int) -> float
     """What cosines and sines are multiplied with (LongRoPE, arXiv 2402.13753, as transformers)."""
     stated, factor = found.get("attention_factor"), found.get("factor")
     for key, value in (("attention_factor", stated), ("factor", factor)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        if value is not None and not _is_number(value):
             raise _invalid(f"{place}.{key}", value, "must be a number", "restore the config")
     if stated is not None:
         return float(stated)
@@ -172,16 +174,21 @@ def _factors(config: _Json, place: str, found: _Json, key: str) -> list[float]:
     needed = hidden // heads // 2
     factors: Any = found.get(key)
     is_list = isinstance(factors, list) and len(factors) == needed
-    if is_list and all(type(factor) in (int, float) for factor in factors):
+    if is_list and all(map(_is_number, factors)):
         return list(factors)
     problem = f"must be {needed} numbers, one for every two channels of a head"
     raise _invalid(f"{place}.{key}", factors, problem, "restore the model's config")
 
 
+def _is_number(value: Any) -> bool:
+    """Whether it is one that a float holds: JSON has longer ones, and those that are none."""
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
+
+
 def _count(config: _Json, key: str, least: int) -> int:
     value = config.get(key)
-    if type(value) is not int or value < least:
-        problem = f"must be a whole number of at least {least}"
+    if type(value) is not int or not least <= value <= MOST_POSITIONS:
+        problem = f"must be a whole number of at least {least} and at most {MOST_POSITIONS:,}"
         raise _invalid(key, value, problem, "restore the model's config")
     return value
 

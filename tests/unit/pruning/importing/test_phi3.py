@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import json
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -357,6 +358,31 @@ CONFIGS: dict[str, tuple[Mapping[str, Any], str, str]] = {
     ),
     "factors of another width": (
         {ROPE: {**LONGROPE, "short_factor": [1.0]}},
+        r"short_factor.*2 numbers",
+        "restore",
+    ),
+    "a list for a name": (
+        {"rope_scaling": {"type": ["su"]}},
+        r"rope_scaling\.rope_type",
+        "restore",
+    ),
+    "longer than any text": (
+        {ROPE: LONGROPE, "max_position_embeddings": 10**400},
+        r"json\.max_position_embeddings.*at most",
+        "restore",
+    ),
+    "factor beyond floats": (
+        {ROPE: {**LONGROPE, "factor": 10**400}},
+        r"rope_parameters\.factor.*must be a number",
+        "restore",
+    ),
+    "attention factor that is none": (
+        {ROPE: {**LONGROPE, "attention_factor": math.nan}},
+        r"attention_factor.*must be a number",
+        "restore",
+    ),
+    "channel beyond floats": (
+        {ROPE: {**LONGROPE, "short_factor": [1, 10**400]}},
         r"short_factor.*2 numbers",
         "restore",
     ),
