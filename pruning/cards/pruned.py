@@ -25,15 +25,14 @@ removed from which block stands in `pruned.json`.
 UNSTATED = "not stated by the model that it was made of: ask its author before you pass this on"
 
 
-def pruned_card(source: Path, how: str, name: str | None = None) -> str:
+def pruned_card(source: Path, how: str) -> str:
     """Return the card of a container made of ``source``, whose licence it carries on.
 
     Args:
-        source: Directory of a model, with a card or without.
+        source: Directory of a model, with a card or without; the model is called by its name.
         how: What was done to it.
-        name: What ``source`` is called; its directory's name if None.
     """
-    licence, title = licence_of(source), name or source.resolve().name
+    licence, title = licence_of(source), source.resolve().name
     return _CARD.format(
         head=yaml.safe_dump(_head(licence, title), allow_unicode=True, sort_keys=True),
         title=as_markdown(title),

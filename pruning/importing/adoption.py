@@ -54,7 +54,7 @@ def adopt(
     if pickle is None:
         return _adopt(source, target, original)
     with _draft(pickle, target) as draft:
-        return _adopt(draft, target, original, name=source.resolve().name)
+        return _adopt(draft, target, original, given=source)
 
 
 @contextmanager
@@ -87,8 +87,9 @@ def _no_room(place: Path, pickle: Path, error: Exception) -> InvalidInput:
 
 
 def _adopt(
-    source: Path, target: Path, original: Sequence[int] | None, name: str | None = None
+    source: Path, target: Path, original: Sequence[int] | None, given: Path | None = None
 ) -> PrunedModel:
+    """Adopt ``source``; ``given``: the directory that it is a draft of, with its name and card."""
     account = read_account(source)
     contents = survey(source, infer=True, translation=account.translation)
     check_claims(contents.structure, account.claims, field=account.field, fix=account.fix)
@@ -98,14 +99,15 @@ def _adopt(
     check_places(contents.architecture, original)
     check_ids(contents, read_tokenizer(contents))
     loaded = load_contents(contents)
-    provenance = _provenance(name or source.resolve().name, loaded, account)
+    named = given or source
+    provenance = _provenance(named.resolve().name, loaded, account)
     return write(
         loaded.model,
         loaded.tokenizer,
         target,
         provenance=provenance,
         original=original,
-        card=pruned_card(source, _how(account), name),
+        card=pruned_card(named, _how(account)),
     )
 
 

@@ -59,6 +59,6 @@ def test_where_none_is_stated_the_card_says_so(dense: Path, tmp_path: Path) -> N
 
 
 def test_a_name_shows_as_it_is(tmp_path: Path) -> None:
-    made = pruned_card(tmp_path, "taylor", "a | b\n---\nlicense: mit")
+    made = pruned_card(tmp_path / "a | b\n---\nlicense: mit", "taylor")
     assert "license" not in yaml.safe_load(made.split("---\n")[1])
     assert "| made of | a \\| b" in made

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from pruning.cards.licence import Licence, licence_of
 from pruning.container import container
 from pruning.container.assembly import blocks_of
 from pruning.importing.adoption import adopt
@@ -54,6 +55,16 @@ def test_a_tokenizer_beside_it_goes_before(
     tokenizer.save_pretrained(source)
     adopt(source, tmp_path / "c", trust_pickle=True)
     assert (tmp_path / "c" / "pruned.json").exists()
+
+
+def test_the_licence_beside_it_is_carried_on(
+    llama: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    source = pickled({"model": llama, "tokenizer": tokenizer}, tmp_path / "pruned")
+    (source / "README.md").write_text("---\nlicense: mit\n---\n# Some model\n")
+    adopt(source, tmp_path / "c", trust_pickle=True)
+    assert licence_of(tmp_path / "c") == Licence(("mit",))
+    assert "| made of | pruned |" in (tmp_path / "c" / "README.md").read_text()
 
 
 class Call:
