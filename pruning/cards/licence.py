@@ -42,7 +42,9 @@ class Licence:
     @property
     def markdown(self) -> str:
         """It in words, which show as they are."""
-        more = [text for text in (self.name, self.link) if text]
+        is_beside = self.link and "://" not in self.link
+        link = f"{self.link}, a file of the model that this was made of" if is_beside else self.link
+        more = [text for text in (self.name, link) if text]
         words = ", ".join(self.identifiers) + (f" ({', '.join(more)})" if more else "")
         return as_markdown(words)
 

@@ -62,3 +62,13 @@ def test_a_name_shows_as_it_is(tmp_path: Path) -> None:
     made = pruned_card(tmp_path / "a | b\n---\nlicense: mit", "taylor")
     assert "license" not in yaml.safe_load(made.split("---\n")[1])
     assert "| made of | a \\| b" in made
+
+
+def test_a_licence_in_a_file_says_whose_file(tmp_path: Path) -> None:
+    """It is not copied, so a reader of the card has to know where to look."""
+    head = "license: other\nlicense_name: mine\nlicense_link: LICENSE.txt"
+    (tmp_path / "README.md").write_text(f"---\n{head}\n---\n")
+    made = pruned_card(tmp_path, "taylor")
+    assert "| other (mine, LICENSE.txt, a file of the model that this was made of) |" in made
+    assert yaml.safe_load(made.split("---\n")[1])["license_link"] == "LICENSE.txt"
+    assert "a file of" not in LICENCE.markdown

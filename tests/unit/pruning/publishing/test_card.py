@@ -79,7 +79,8 @@ def test_a_licence_with_a_name_is_carried_whole() -> None:
     head = yaml.safe_load(made.split("---\n")[1])
     assert head["license"] == "other"
     assert (head["license_name"], head["license_link"]) == ("qwen | research", "LICENSE")
-    assert "| licence | other (qwen \\| research, LICENSE) |" in made
+    of_another = "LICENSE, a file of the model that this was made of"
+    assert f"| licence | other (qwen \\| research, {of_another}) |" in made
 
 
 def test_two_licences_stay_two() -> None:
