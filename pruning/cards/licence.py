@@ -66,8 +66,8 @@ def _head_of(card: Path) -> Mapping[str, Any]:
     try:
         if not card.is_file():  # a pipe would be waited for
             return {}
-        with card.open(encoding="utf-8", errors="replace") as file:
-            text = file.read(_MOST_READ)
+        with card.open(encoding="utf-8-sig", errors="replace") as file:
+            text = file.read(_MOST_READ).lstrip()  # Hugging Face, too, reads past empty lines
         head = text.removeprefix("---\n").split("\n---", 1)[0] if text.startswith("---\n") else ""
         # All that is read stays text: a date that is none does no harm.
         stated = yaml.load(head, yaml.BaseLoader)

@@ -72,3 +72,9 @@ def test_a_licence_in_a_file_says_whose_file(tmp_path: Path) -> None:
     assert "| other (mine, LICENSE.txt, a file of the model that this was made of) |" in made
     assert yaml.safe_load(made.split("---\n")[1])["license_link"] == "LICENSE.txt"
     assert "a file of" not in LICENCE.markdown
+
+
+@pytest.mark.parametrize("before", ["\ufeff", "\n", " \n\n"])
+def test_a_head_after_empty_lines_is_read(before: str, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text(f"{before}{CARD}", encoding="utf-8")
+    assert licence_of(tmp_path) == LICENCE
