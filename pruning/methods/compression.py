@@ -98,8 +98,8 @@ def compress_contents(  # noqa: PLR0913 - as compress
 
 
 def _how(settings: PruningSettings) -> str:
-    blocks = ", ".join(map(str, settings.blocks))
-    return f"{settings.method}: {settings.ratio:.0%} of heads and channels of blocks {blocks}"
+    blocks, share = ", ".join(map(str, settings.blocks)), f"{100 * settings.ratio:.4g}%"
+    return f"{settings.method}: {share} of heads and channels of blocks {blocks}"
 
 
 def cut(
