@@ -24,12 +24,12 @@ from pathlib import Path
 import torch
 
 from bench.phases import MIB, make_dense
+from bench.trial_runner import assignment, layers_of
 from pruning.container.container import load
 from pruning.container.description import describe
-from rankspace import Assignment, Layer, PrunedModel, Purpose, RankVector
+from rankspace import Assignment, PrunedModel, RankVector
 from rankspace.errors import TrialFailed
 from rankspace.recipe import Batch, Data, Optimizer, Recipe
-from rankspace.trial import Split
 from worker.trial.evaluation import Evaluator
 
 STEPS, LENGTH = 2, 48
@@ -37,47 +37,29 @@ RANKS = (0, 2, 4, 8)
 LITTLE = 48 * MIB
 """What the trial that runs out of memory may take beyond what is taken already."""
 
-DIVERGING = 1e30
+DIVERGING = 1e38
+"""So large that sums overflow: of merely huge weights the norms would make zeros, and a loss."""
 LONG = 1_024
 """Tokens of an example that needs more than that."""
 
 
-def assignment_of(model: PrunedModel, text: Path, trial: int, dice: random.Random) -> Assignment:
+def order_of(model: PrunedModel, text: Path, trial: int, dice: random.Random) -> Assignment:
     """A trial of a random vector."""
-    layers = tuple(
-        Layer(one.name, one.parameters_per_rank, one.block, one.module) for one in model.matrices
-    )
+    layers = layers_of(model)
     recipe = Recipe(
         Data(str(text), "text", held_out=16),
         sequence_length=LENGTH,
         batch=Batch(8, 8),
         optimizer=Optimizer(learning_rate=1e-3, warmup_steps=1),
     )
-    return Assignment(
-        trial_id=trial,
-        token=1,
-        study_id="bench",
-        study_name="bench",
-        purpose=Purpose.SEARCH,
-        model_path=model.path,
-        model_fingerprint=model.fingerprint,
-        recipe=recipe,
-        layers=layers,
-        rank_vector=RankVector(tuple(dice.choice(RANKS) for _ in layers)),
-        seed=trial,
-        steps=STEPS,
-        epochs=0,
-        split=Split.SELECTION,
-        keep_adapter=False,
-        lease_seconds=60,
-        heartbeat_seconds=20,
-    )
+    vector = RankVector(tuple(dice.choice(RANKS) for _ in layers))
+    return assignment(model, recipe, layers, vector, seed=trial, steps=STEPS)
 
 
-def outcome(evaluator: Evaluator, assignment: Assignment) -> float | str:
+def outcome(evaluator: Evaluator, order: Assignment) -> float | str:
     """The held-out loss, or why there is none."""
     try:
-        return evaluator.evaluate(assignment, lambda *_: False).loss
+        return evaluator.evaluate(order, lambda *_: False).loss
     except TrialFailed as error:
         return error.detail
 
@@ -114,7 +96,7 @@ def run(trials: int, device: torch.device, home: Path) -> tuple[list[int], list[
     make_dense("small", torch.float32, home)
     model, dice = describe(home / "dense"), random.Random(0)
     evaluator = Evaluator(device)
-    orders = [assignment_of(model, home / "text.txt", n, dice) for n in range(1, trials + 1)]
+    orders = [order_of(model, home / "text.txt", n, dice) for n in range(1, trials + 1)]
     taken, wrong = [], list[str]()
     first = outcome(evaluator, orders[0])
     for order in orders[1:]:

@@ -23,7 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from types import MappingProxyType
@@ -35,13 +35,14 @@ from rich.table import Table
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from bench.trial_runner import assignment, layers_of
 from pruning.cards.licence import licence_of
 from pruning.container.container import load
 from pruning.container.description import describe
 from pruning.publishing.card import Origin
 from pruning.publishing.form import Form
 from pruning.publishing.publication import publish
-from rankspace import Assignment, Layer, Purpose, RankVector
+from rankspace import Purpose, RankVector
 from rankspace.lease import WEIGHTS
 from rankspace.recipe import Batch, Data, Optimizer, Recipe
 from rankspace.trial import Split
@@ -137,37 +138,19 @@ def _load(home: Path) -> None:
 def _trial(home: Path) -> None:
     """Four steps of two examples, every matrix adapted; the adapter is kept."""
     model = describe(home / "pruned")
-    layers = tuple(
-        Layer(one.name, one.parameters_per_rank, one.block, one.module) for one in model.matrices
-    )
+    layers = layers_of(model)
     recipe = Recipe(
         Data(str(home / "text.txt"), "text", held_out=8),
         sequence_length=LENGTH,
         batch=Batch(2, 2),
         optimizer=Optimizer(learning_rate=1e-3, warmup_steps=1),
     )
-    assignment = Assignment(
-        trial_id=0,
-        token=0,
-        study_id="bench",
-        study_name="bench",
-        purpose=Purpose.RECOVER,
-        model_path=model.path,
-        model_fingerprint=model.fingerprint,
-        recipe=recipe,
-        layers=layers,
-        rank_vector=RankVector((RANK,) * len(layers)),
-        seed=0,
-        steps=STEPS,
-        epochs=0,
-        split=Split.FINAL,
-        keep_adapter=True,
-        lease_seconds=60,
-        heartbeat_seconds=20,
-    )
+    vector = RankVector((RANK,) * len(layers))
+    order = assignment(model, recipe, layers, vector, seed=0, steps=STEPS)
+    order = replace(order, purpose=Purpose.RECOVER, split=Split.FINAL, keep_adapter=True)
     folder = home / "adapter"
     folder.mkdir()
-    measured = Evaluator(torch.device("cpu")).evaluate(assignment, lambda *_: False, folder)
+    measured = Evaluator(torch.device("cpu")).evaluate(order, lambda *_: False, folder)
     print(f"held-out loss {measured.loss:.4f}; {dict(measured.seconds)}", file=sys.stderr)
 
 

@@ -1,12 +1,12 @@
 """Trials without a service: the worker's own code on one model, one loss per (vector, seed)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import torch
 
-from rankspace import Assignment, PrunedModel, Purpose, RankVector, SearchSpace
+from rankspace import Assignment, Layer, PrunedModel, Purpose, RankVector, SearchSpace
 from rankspace.granularity import per_matrix
 from rankspace.recipe import Batch, Data, Optimizer, Recipe
 from rankspace.trial import Split
@@ -25,6 +25,44 @@ def text_recipe(
         sequence_length=length,
         batch=Batch(16, 16),
         optimizer=Optimizer(learning_rate=rate, warmup_steps=4),
+    )
+
+
+def layers_of(model: PrunedModel) -> tuple[Layer, ...]:
+    """Every matrix of the model is a layer."""
+    return tuple(
+        Layer(one.name, one.parameters_per_rank, one.block, one.module) for one in model.matrices
+    )
+
+
+def assignment(
+    model: PrunedModel,
+    recipe: Recipe,
+    layers: tuple[Layer, ...],
+    vector: RankVector,
+    *,
+    seed: int,
+    steps: int,
+) -> Assignment:
+    """A trial of the search, as a service would hand it out."""
+    return Assignment(
+        trial_id=seed,
+        token=1,
+        study_id="bench",
+        study_name="bench",
+        purpose=Purpose.SEARCH,
+        model_path=model.path,
+        model_fingerprint=model.fingerprint,
+        recipe=recipe,
+        layers=layers,
+        rank_vector=vector,
+        seed=seed,
+        steps=steps,
+        epochs=1,
+        split=Split.SELECTION,
+        keep_adapter=False,
+        lease_seconds=60,
+        heartbeat_seconds=20,
     )
 
 
@@ -68,22 +106,5 @@ class TrialRunner:
 
     def _assignment(self, vector: RankVector, seed: int) -> Assignment:
         layers, ranks = per_matrix(self._space, vector)
-        return Assignment(
-            trial_id=0,
-            token=0,
-            study_id="bench",
-            study_name="bench",
-            purpose=Purpose.SEARCH,
-            model_path=self._model.path,
-            model_fingerprint=self._model.fingerprint,
-            recipe=self._recipe,
-            layers=layers,
-            rank_vector=ranks,
-            seed=seed,
-            steps=self._steps,
-            epochs=1,
-            split=self._split,
-            keep_adapter=False,
-            lease_seconds=60,
-            heartbeat_seconds=20,
-        )
+        found = assignment(self._model, self._recipe, layers, ranks, seed=seed, steps=self._steps)
+        return replace(found, split=self._split)
