@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from perfmodel.meta.boosting import Trees
 from perfmodel.meta.features import FEATURES, STUDY_FEATURES, features
 from perfmodel.meta.noise import NoiseOpinion
 from rankspace import Context, SearchSpace
+from rankspace.cached import cached_property
 from rankspace.errors import InvalidInput, UnreadableInput, UnsupportedVersion, glimpse
 from rankspace.wire import decode, encode
 
@@ -25,6 +27,10 @@ VERSION = 1
 """Raised when the features or the meaning of a number change; no older version is read."""
 
 AGAIN = "train it anew with rankadaptor meta train"
+
+KEPT = 4
+"""Priors that a process keeps as read: all studies begin with the same few, and to parse and to
+check the one delivered takes longer than all else of a submission."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,7 @@ class MetaPrior:
     ranges: Mapping[str, tuple[float, ...]]
     provenance: Provenance
 
-    @property
+    @cached_property
     def version(self) -> str:
         """Day and checksum, for records."""
         return f"{self.provenance.made or 'undated'}-{_checksum(self._content())[:12]}"
@@ -131,6 +137,7 @@ class _Ranges:
     by: Mapping[str, tuple[float, ...]]
 
 
+@lru_cache(maxsize=KEPT)
 def read_prior(blob: bytes) -> MetaPrior:
     """Read what ``MetaPrior.to_bytes`` wrote.
 

@@ -28,6 +28,11 @@ def test_a_prior_survives_its_file(prior: MetaPrior) -> None:
     assert again.belief(study.space, study.context) == prior.belief(study.space, study.context)
 
 
+def test_the_same_file_is_read_once(prior: MetaPrior) -> None:
+    blob = prior.to_bytes()
+    assert read_prior(blob) is read_prior(bytes(bytearray(blob)))
+
+
 def test_a_belief_is_about_every_layer_and_centred(prior: MetaPrior) -> None:
     study = world(50).study
     belief = prior.belief(study.space, study.context)
