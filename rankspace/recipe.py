@@ -14,6 +14,9 @@ from rankspace.errors import InvalidInput
 
 MAX_LENGTH = 2**20
 MAX_EXAMPLES = 10_000_000
+LEAST_HELD_OUT = 2
+"""One example for each half."""
+
 LINEAR_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 AUTOMATIC: Mapping[str, Literal["float32", "bfloat16"]] = MappingProxyType(
@@ -56,7 +59,7 @@ class Data:
     held_out: int = 2000
 
     def __post_init__(self) -> None:
-        fits = 2 <= self.held_out <= MAX_EXAMPLES
+        fits = LEAST_HELD_OUT <= self.held_out <= MAX_EXAMPLES
         _require(
             fits, "held_out", self.held_out, "needs one example per half, at most ten million", "2"
         )

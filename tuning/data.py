@@ -11,7 +11,7 @@ import torch
 from rankspace.data_shape import DataFormat
 from rankspace.errors import InvalidInput
 from rankspace.observation import DataCounts
-from rankspace.recipe import Data, Inputs, Recipe
+from rankspace.recipe import LEAST_HELD_OUT, Data, Inputs, Recipe
 from rankspace.trial import Split
 from tuning.examples import FIELD, Example, Reading
 from tuning.file_hash import FileHashes
@@ -126,7 +126,9 @@ def _count(
 
 def _too_few(data: Data, reading: Reading, length: int) -> InvalidInput:
     problem = f"{data.train} has only {len(reading):,} usable examples of up to {length:,} tokens"
-    fix = f"hold out fewer than {max(len(reading), 3):,} or give more data in {FIELD}"
+    fix = f"give more data in {FIELD}"
+    if len(reading) > LEAST_HELD_OUT:
+        fix = f"hold out fewer than {len(reading):,} or {fix}"
     if reading.dropped:
         lost, longest = f"{reading.dropped:,} of its {reading.rows:,} rows", reading.row_tokens
         problem += f": {lost} leave no answer token at this length"

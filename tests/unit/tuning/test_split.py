@@ -125,6 +125,21 @@ def test_no_usable_example_says_how_many_rows_leave_no_answer(write: Any, tokeni
     assert caught.value.hint.startswith(wanted)
 
 
+@pytest.mark.parametrize(
+    ("rows", "fix"),
+    [
+        (2, "give more data in recipe.data.train"),
+        (3, "hold out fewer than 3 or give more data in recipe.data.train"),
+    ],
+)
+def test_no_fix_asks_to_hold_out_fewer_than_can_be(
+    rows: int, fix: str, write: Any, tokenizer: Any
+) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        prepare(write(ROWS[:rows], 4), 1000, tokenizer)
+    assert caught.value.hint == fix
+
+
 def test_what_is_dropped_and_cut_is_counted(write: Any, tokenizer: Any) -> None:
     long_prompts = [{"instruction": f"{i}" + "x" * 400, "output": "y"} for i in range(30)]
     long_answers = [{"instruction": f"{i}", "output": "y" * 400} for i in range(7)]
