@@ -15,7 +15,7 @@ PIP_PROGRESS = /^(Collecting|  Downloading|  Using cached|Building|Installing)/ 
 LOCKED = $(BIN)/pip install --disable-pip-version-check --progress-bar off --require-hashes --no-deps \
 	--only-binary :all: --requirement deploy/locks
 
-.PHONY: install lock demo test check lint types layers quick bench docs clean help
+.PHONY: install lock demo test soak check lint types layers quick bench docs clean help
 
 help:            ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,10 +43,16 @@ lock: $(STAMP)   ## Write the locks of what is installed anew (UPGRADE=--upgrade
 demo: $(STAMP)   ## Run the whole product on real input, in minutes
 	@$(BIN)/rankadaptor demo
 
+PARALLEL = PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -q --dist loadscope \
+	-n "$$($(PYTHON) -c 'import os; print(os.cpu_count() + 1)')"
+
 # One process more than cores: the tests of real servers wait much of their time.
 # Bytecode is kept whatever the environment says: the tests start hundreds of Python processes.
-test: $(STAMP)   ## Run every test, on all cores
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -q -n "$$($(PYTHON) -c 'import os; print(os.cpu_count() + 1)')" --dist loadscope
+test: $(STAMP)   ## Run every test but the long runs, on all cores
+	@$(PARALLEL) -m "not soak"
+
+soak: $(STAMP)   ## Run the long runs against whole services: faults, load, fuzzing, the demo
+	@$(PARALLEL) -m soak
 
 check: $(STAMP)  ## Format, lint, types, layering and the quick unit and contract tests
 	@$(MAKE) --no-print-directory --jobs=4 lint types layers quick
@@ -62,7 +68,7 @@ layers: $(STAMP)
 	@$(BIN)/lint-imports --no-cache > /tmp/rankadaptor-lint-imports.$$$$ || { cat /tmp/rankadaptor-lint-imports.$$$$; exit 1; }
 
 quick: $(STAMP)
-	@$(BIN)/pytest -q -n logical --dist loadscope -m "not slow and not postgresql" \
+	@$(BIN)/pytest -q -n logical --dist loadscope -m "not slow and not postgresql and not soak" \
 		--durations=5 --durations-min=1 tests/unit tests/contract
 
 bench: $(STAMP)  ## Run the measured comparisons in their short form

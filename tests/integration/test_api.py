@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.soak]
 
 SMALL = ("--workers=6", "--pages=2", "--trials=40", "--seconds=2", "--heartbeat-seconds=1")
 

@@ -9,7 +9,7 @@ from bench.chaos.run import Order, run
 from bench.chaos.site import Kind
 from tests.services import Missing, skip_or_fail
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.soak]
 
 TRIALS = 80
 EACH_FAULT = Menu(5, 3, 1, 1, 1, 1, 2, 2)

@@ -10,7 +10,7 @@ from rankadaptor.demo.corpus import Corpus, standard_library
 from rankadaptor.demo.plan import DemoPlan
 from rankadaptor.demo.run import RELOAD_TOLERANCE, run_demo
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.soak]
 
 TINY = Size(hidden=32, ffn=64, blocks=3, heads=4, kv_heads=2, batch=8, steps=20)
 SMALL = DemoPlan(

@@ -11,7 +11,7 @@ from rankspace.study import ACTIVE, StudyState
 from service.storage.tables import StudyRow
 from tests.unit.service.driver import ON_POSTGRESQL, ON_SQLITE, listening, start
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.soak
 
 
 EXAMPLES = 6
