@@ -86,10 +86,10 @@ def migrated_postgres(postgres: Postgres, tmp_path_factory: pytest.TempPathFacto
 
 _ABOVE = """
     access artifacts audit bad_input bars base_dtype browser candidates data_counts extension
-    fidelity fresh full_matrices fuzz hints inputs insights joining knowledge limits listings
-    malformed metrics news origin pages paper plots prefix projects quarantine racing recipe_verdict
-    recovered restart server sockets streams study_control study_results study_run submission
-    surveying texts threads tracing webhooks
+    fidelity fresh full_matrices further fuzz hints inputs insights joining knowledge limits
+    listings malformed metrics news origin pages paper plots prefix projects quarantine racing
+    recipe_verdict recovered restart server sockets streams study_control study_results study_run
+    submission surveying texts threads tracing webhooks
 """
 ABOVE_THE_DATABASE = frozenset(f"test_{name}" for name in _ABOVE.split())
 """Modules whose tests are about what is done with rows, not about how they are kept."""

@@ -16,7 +16,7 @@ from service.planning import planner, queue
 from service.planning.plan import Plan
 from service.planning.snapshot import Snapshot
 from service.web.routers import leases
-from tests.unit.service.driver import Service, score
+from tests.unit.service.driver import ON_SQLITE, Service, score
 from tests.waiting import wait_for
 
 ANSWER_SECONDS = 30.0
@@ -117,6 +117,7 @@ def _trials(service: Service, after: Callable[[], object]) -> list[Any]:
     return given
 
 
+@ON_SQLITE  # who waits for which plan is decided above the database
 @pytest.mark.slow
 def test_one_worker_gets_the_same_trials_however_late_the_plans_are(
     service: Service, monkeypatch: pytest.MonkeyPatch
