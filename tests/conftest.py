@@ -8,6 +8,7 @@ processes that tests start.
 import faulthandler
 import gc
 import os
+import threading
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -58,6 +59,12 @@ def pytest_runtest_setup() -> None:
 
 
 def pytest_unconfigure() -> None:
+    """Have Python end in time; a process may well wait for the tests of the others before."""
+    threading.Thread(target=_end_in_time, daemon=True).start()
+
+
+def _end_in_time() -> None:
+    threading.main_thread().join()
     faulthandler.dump_traceback_later(EXIT_SECONDS, exit=True)
 
 
