@@ -15,7 +15,6 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import torch
 from rich.console import Console
@@ -24,15 +23,16 @@ from transformers import PreTrainedModel
 
 from pruning.container.container import LoadedModel, load
 from pruning.methods.compression import cut
+from pruning.methods.plan import Plan, Ranking
 from pruning.methods.pruners import PRUNERS
-from pruning.methods.settings import PrunerName, PruningSettings
+from pruning.methods.settings import PrunerName
 from pruning.profiling.calibration_text import READ_BYTES, CalibrationText, draw_windows
 from pruning.profiling.gradients import next_token_loss
 from rankadaptor.blocks import parse_blocks
 from rankspace.errors import RankspaceError
 
 RATIOS = (0.25, 0.5)
-RANKINGS: tuple[Literal["local", "global"], ...] = ("local", "global")
+RANKINGS: tuple[Ranking, ...] = ("local", "global")
 SCORED, SCORED_LENGTH, SCORED_SEED = 200, 128, 7
 CHUNK = 10
 
@@ -62,11 +62,11 @@ def measure(
     """Losses by ``dense`` and ``name@percent:ranking``; a pruner looks at the model once."""
     figures = {"dense": loss(loaded.model, scored)}
     for name in PrunerName:
-        importances = PRUNERS[name](loaded.model, PruningSettings(blocks, method=name), calibration)
+        importances = PRUNERS[name](loaded.model, Plan(dict.fromkeys(blocks, 0.5)), calibration)
         for ratio in RATIOS:
             for ranking in RANKINGS:
                 pruned = replace(loaded, model=copy.deepcopy(loaded.model))
-                cut(pruned, importances, PruningSettings(blocks, ratio, name, ranking))
+                cut(pruned, importances, Plan(dict.fromkeys(blocks, ratio), ranking))
                 figures[_label(name, ratio, ranking)] = loss(pruned.model, scored)
     return {key: round(value, 3) for key, value in figures.items()}
 

@@ -1,6 +1,7 @@
 """Compressing a model: check, load, look, cut, write."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,16 @@ from pruning.container.structure import Structure
 from pruning.container.target import check_apart, check_target
 from pruning.container.tokenizer import read_tokenizer
 from pruning.methods.importance import Importance
+from pruning.methods.plan import Plan
+from pruning.methods.planning import early_plan, plan_for
 from pruning.methods.pruners import PRUNERS
 from pruning.methods.selection import select, spared
 from pruning.methods.settings import PruningSettings
 from pruning.methods.surgery import shrink, whole_groups
 from pruning.profiling.calibration_text import CalibrationText, draw_windows, hash_windows
 from pruning.progress import OnProgress
+from pruning.rates.rates import sizes_of
+from pruning.rates.rules import UNIFORM
 from rankspace import wire
 from rankspace.errors import InvalidInput
 from rankspace.pruned_model import PrunedModel
@@ -62,7 +67,20 @@ def compress(  # noqa: PLR0913 - what is pruned, how, and where it runs
         dtype=dtype,
         device=device,
         on_progress=on_progress,
-    )
+    ).pruned
+
+
+@dataclass(frozen=True, slots=True)
+class Compressed:
+    """A model that was pruned, and what it was to lose.
+
+    Attributes:
+        pruned: The model that was written.
+        plan: Rates by block of the model before, some of which only its weights may have said.
+    """
+
+    pruned: PrunedModel
+    plan: Plan
 
 
 def compress_contents(  # noqa: PLR0913 - as compress
@@ -74,40 +92,47 @@ def compress_contents(  # noqa: PLR0913 - as compress
     dtype: torch.dtype | None,
     device: torch.device | str,
     on_progress: OnProgress | None,
-) -> PrunedModel:
+) -> Compressed:
     """Prune a model that was surveyed already; see ``compress``."""
     check_apart(contents.directory, target)
     check_target(target)
     _check_family(contents.architecture)
     _check_blocks(contents.structure, settings)
     check_positions("length", calibration.length, contents.architecture.config)
-    _check_ratio(contents.structure, settings)
+    sizes = sizes_of(contents.structure, contents.architecture.hidden, settings.blocks)
+    early = early_plan(settings, sizes)
+    if early:
+        _check_ratio(contents.structure, settings, early)
     windows = draw_windows(calibration, read_tokenizer(contents))
     loaded = load_contents(contents, dtype=dtype, device=device)
-    pruner = PRUNERS[settings.method]
-    importances = pruner(loaded.model, settings, windows, on_progress)
-    cut(loaded, importances, settings)
-    return write(
+    plan = early or plan_for(settings, sizes, loaded.model, on_progress)
+    _check_ratio(contents.structure, settings, plan)
+    importances = PRUNERS[settings.method](loaded.model, plan, windows, on_progress)
+    cut(loaded, importances, plan)
+    pruned = write(
         loaded.model,
         loaded.tokenizer,
         target,
-        provenance=_provenance(loaded, settings, calibration, windows),
+        provenance=_provenance(loaded, settings, plan, calibration, windows),
         original=[block.original_index for block in loaded.structure.blocks],
-        card=pruned_card(Path(loaded.description.path), _how(settings)),
+        card=pruned_card(Path(loaded.description.path), _how(settings, plan)),
     )
+    return Compressed(pruned, plan)
 
 
-def _how(settings: PruningSettings) -> str:
+def _how(settings: PruningSettings, plan: Plan) -> str:
     blocks, share = ", ".join(map(str, settings.blocks)), f"{100 * settings.ratio:.4g}%"
-    return f"{settings.method}: {share} of heads and channels of blocks {blocks}"
+    how = f"{settings.method}: {share} of heads and channels of blocks {blocks}"
+    if settings.rates == UNIFORM:
+        return how
+    by_block = ", ".join(f"{100 * rate:.4g}%" for rate in plan.rates.values())
+    return f"{how}, by {settings.rates.label}: {by_block}"
 
 
-def cut(
-    loaded: LoadedModel, importances: Mapping[int, Importance], settings: PruningSettings
-) -> None:
+def cut(loaded: LoadedModel, importances: Mapping[int, Importance], plan: Plan) -> None:
     """Remove the least important heads and channels from ``loaded.model``, in place."""
-    heads, channels = select(importances, settings)
-    for index in settings.blocks:
+    heads, channels = select(importances, plan)
+    for index in plan.blocks:
         block = loaded.structure.blocks[index]
         shrink(loaded.model, index, whole_groups(block, heads[index], channels[index]))
 
@@ -139,9 +164,10 @@ def _check_blocks(structure: Structure, settings: PruningSettings) -> None:
             raise InvalidInput("blocks", settings.blocks, problem, fix=fix)
 
 
-def _check_ratio(structure: Structure, settings: PruningSettings) -> None:
-    found = spared(structure, settings)
-    if sum(len(kind.blocks) for kind in found) < 2 * len(settings.blocks):
+def _check_ratio(structure: Structure, settings: PruningSettings, plan: Plan) -> None:
+    found = spared(structure, plan)
+    asked = sum(rate > 0.0 for rate in plan.rates.values())
+    if sum(len(kind.blocks) for kind in found) < 2 * asked:
         return
     problem = f"removes nothing: {'; '.join(kind.sentence for kind in found)}"
     least = min(kind.above for kind in found)
@@ -152,11 +178,13 @@ def _check_ratio(structure: Structure, settings: PruningSettings) -> None:
 def _provenance(
     loaded: LoadedModel,
     settings: PruningSettings,
+    plan: Plan,
     calibration: CalibrationText,
     windows: torch.Tensor,
 ) -> Mapping[str, Any]:
     return {
         **wire.encode(settings),
+        "rates": {"rule": settings.rates.label, "by_block": wire.encode(plan.rates)},
         "dtype": str(loaded.model.dtype).removeprefix("torch."),
         "calibration": {
             "text": calibration.text.name,

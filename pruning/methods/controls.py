@@ -8,19 +8,19 @@ from transformers import PreTrainedModel
 from pruning.container.assembly import blocks_of, matrix_of, read_block
 from pruning.container.structure import MODULES
 from pruning.methods.importance import Importance, couple, feature_axis
-from pruning.methods.settings import PruningSettings
+from pruning.methods.plan import Plan
 from pruning.progress import OnProgress
 
 
 def magnitude(
     model: PreTrainedModel,
-    settings: PruningSettings,
+    plan: Plan,
     windows: torch.Tensor,
     on_progress: OnProgress | None = None,
 ) -> Mapping[int, Importance]:
     """Score by the sum of squared weights: LLM-Pruner's option ``l2``, without the root."""
     importances = {}
-    for index in settings.blocks:
+    for index in plan.blocks:
         block = blocks_of(model)[index]
         scores = {}
         for kind in MODULES:
@@ -32,14 +32,14 @@ def magnitude(
 
 def random(
     model: PreTrainedModel,
-    settings: PruningSettings,
+    plan: Plan,
     windows: torch.Tensor,
     on_progress: OnProgress | None = None,
 ) -> Mapping[int, Importance]:
-    """Score by uniform numbers of ``settings.seed``."""
-    generator = torch.Generator().manual_seed(settings.seed)
+    """Score by uniform numbers of ``plan.seed``."""
+    generator = torch.Generator().manual_seed(plan.seed)
     importances = {}
-    for index in settings.blocks:
+    for index in plan.blocks:
         block = read_block(blocks_of(model)[index], index)
         heads = torch.rand(block.kv_heads, generator=generator)
         importances[index] = Importance(heads, torch.rand(block.ffn, generator=generator))

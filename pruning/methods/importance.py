@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from pruning.container.assembly import blocks_of, matrix_of
 from pruning.container.structure import MODULES
-from pruning.methods.settings import PruningSettings
+from pruning.methods.plan import Plan
 from pruning.progress import OnProgress
 
 ROWS = ("q_proj", "k_proj", "v_proj", "gate_proj", "up_proj")
@@ -36,23 +36,19 @@ class Pruner(Protocol):
     def __call__(
         self,
         model: PreTrainedModel,
-        settings: PruningSettings,
+        plan: Plan,
         windows: torch.Tensor,
         on_progress: OnProgress | None = None,
     ) -> Mapping[int, Importance]:
-        """Return an ``Importance`` for each of ``settings.blocks``."""
+        """Return an ``Importance`` for each of ``plan.blocks``."""
         ...
 
 
-def chosen_matrices(
-    model: PreTrainedModel, settings: PruningSettings
-) -> dict[tuple[int, str], nn.Linear]:
+def chosen_matrices(model: PreTrainedModel, plan: Plan) -> dict[tuple[int, str], nn.Linear]:
     """Return the matrices of the chosen blocks by block and kind."""
     layers = blocks_of(model)
     return {
-        (index, kind): matrix_of(layers[index], kind)
-        for index in settings.blocks
-        for kind in MODULES
+        (index, kind): matrix_of(layers[index], kind) for index in plan.blocks for kind in MODULES
     }
 
 

@@ -7,7 +7,7 @@ import torch
 
 from pruning.container.structure import Structure
 from pruning.methods.importance import Importance
-from pruning.methods.settings import PruningSettings
+from pruning.methods.plan import Plan
 
 Chosen = dict[int, tuple[int, ...]]
 """Rising indices that stay, by block."""
@@ -20,7 +20,7 @@ class Spared:
     Attributes:
         kind: What they keep.
         blocks: Their indices.
-        above: Larger ratios remove something from one of them; 1 if none does.
+        above: Larger rates remove something from one of them; 1 if none does.
     """
 
     kind: str
@@ -35,27 +35,29 @@ class Spared:
         return f"blocks {told} keep all {self.kind}: {remedy} removes some"
 
 
-def spared(structure: Structure, settings: PruningSettings) -> tuple[Spared, ...]:
-    """Tell which kinds of structure the ratio leaves whole in which of the blocks to prune.
+def spared(structure: Structure, plan: Plan) -> tuple[Spared, ...]:
+    """Tell which kinds of structure the rates leave whole in which of the blocks to prune.
 
-    That follows from their numbers alone: nobody has to look at the weights.
+    That follows from their numbers alone: nobody has to look at the weights. A block whose rate is
+    0 was not to lose any.
     """
-    heads = {index: structure.blocks[index].kv_heads for index in settings.blocks}
-    channels = {index: structure.blocks[index].ffn for index in settings.blocks}
+    asked = [index for index, rate in plan.rates.items() if rate > 0.0]
+    heads = {index: structure.blocks[index].kv_heads for index in asked}
+    channels = {index: structure.blocks[index].ffn for index in asked}
     kinds = {"key/value heads": heads, "channels": channels}
-    look = _spared_globally if settings.ranking == "global" else _spared_locally
-    found = (look(kind, counts, settings.ratio) for kind, counts in kinds.items())
+    look = _spared_globally if plan.ranking == "global" else _spared_locally
+    found = (look(kind, counts, plan) for kind, counts in kinds.items())
     return tuple(one for one in found if one.blocks)
 
 
-def _spared_locally(kind: str, counts: Mapping[int, int], ratio: float) -> Spared:
-    whole = {index: count for index, count in counts.items() if _left(count, ratio) == count}
+def _spared_locally(kind: str, counts: Mapping[int, int], plan: Plan) -> Spared:
+    whole = {i: count for i, count in counts.items() if left_of(count, plan.rates[i]) == count}
     return Spared(kind, tuple(whole), min((_above(n) for n in whole.values()), default=1.0))
 
 
-def _spared_globally(kind: str, counts: Mapping[int, int], ratio: float) -> Spared:
+def _spared_globally(kind: str, counts: Mapping[int, int], plan: Plan) -> Spared:
     everything = sum(counts.values())
-    is_whole = max(len(counts), _left(everything, ratio)) == everything
+    is_whole = max(len(counts), left_of(everything, plan.ratio)) == everything
     above = _above(everything) if everything > len(counts) else 1.0
     return Spared(kind, tuple(counts) if is_whole else (), above)
 
@@ -65,25 +67,23 @@ def _above(count: int) -> float:
     return 0.5 / count if count > 1 else 1.0
 
 
-def select(
-    importances: Mapping[int, Importance], settings: PruningSettings
-) -> tuple[Chosen, Chosen]:
+def select(importances: Mapping[int, Importance], plan: Plan) -> tuple[Chosen, Chosen]:
     """Choose the key/value heads and the channels that stay in each block."""
     heads = {index: importance.kv_heads for index, importance in importances.items()}
     channels = {index: importance.channels for index, importance in importances.items()}
-    choose = _choose_globally if settings.ranking == "global" else _choose_locally
-    return choose(heads, settings.ratio), choose(channels, settings.ratio)
+    choose = _choose_globally if plan.ranking == "global" else _choose_locally
+    return choose(heads, plan), choose(channels, plan)
 
 
-def _choose_locally(scores: Mapping[int, torch.Tensor], ratio: float) -> Chosen:
-    return {index: _best(score, _left(len(score), ratio)) for index, score in scores.items()}
+def _choose_locally(scores: Mapping[int, torch.Tensor], plan: Plan) -> Chosen:
+    return {i: best(score, left_of(len(score), plan.rates[i])) for i, score in scores.items()}
 
 
-def _choose_globally(scores: Mapping[int, torch.Tensor], ratio: float) -> Chosen:
-    protected = {index: _protect_best(score) for index, score in scores.items()}
+def _choose_globally(scores: Mapping[int, torch.Tensor], plan: Plan) -> Chosen:
+    protected = {index: protect_best(score) for index, score in scores.items()}
     everything = torch.cat(list(protected.values()))
-    left = max(len(scores), _left(len(everything), ratio))
-    stays = set(_best(everything, left))
+    left = max(len(scores), left_of(len(everything), plan.ratio))
+    stays = set(best(everything, left))
     chosen: Chosen = {}
     begin = 0
     for index, score in scores.items():
@@ -92,17 +92,20 @@ def _choose_globally(scores: Mapping[int, torch.Tensor], ratio: float) -> Chosen
     return chosen
 
 
-def _left(count: int, ratio: float) -> int:
-    return max(1, round(count * (1.0 - ratio)))
+def left_of(count: int, rate: float) -> int:
+    """How many of ``count`` structures stay: the nearest whole number, one at least."""
+    return max(1, round(count * (1.0 - rate)))
 
 
-def _best(score: torch.Tensor, count: int) -> tuple[int, ...]:
+def best(score: torch.Tensor, count: int) -> tuple[int, ...]:
+    """Return the rising places of the ``count`` largest of ``score``, ``(n,)``."""
     # Stable, so that ties do not depend on the machine.
     order = score.cpu().argsort(descending=True, stable=True)
     return tuple(sorted(order[:count].tolist()))
 
 
-def _protect_best(score: torch.Tensor) -> torch.Tensor:
+def protect_best(score: torch.Tensor) -> torch.Tensor:
+    """Return a copy of ``score``, ``(n,)``, whose largest is infinite."""
     protected = score.cpu().clone()
     protected[protected.argmax()] = torch.inf
     return protected

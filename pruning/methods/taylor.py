@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from pruning.container.assembly import blocks_of, read_block
 from pruning.methods.importance import Importance, chosen_matrices, couple, feature_axis
-from pruning.methods.settings import PruningSettings
+from pruning.methods.plan import Plan
 from pruning.profiling.gradients import Gradient, count_runs, measure_gradients
 from pruning.progress import OnProgress, Steps
 
@@ -37,14 +37,14 @@ class Taylor:
     def __call__(
         self,
         model: PreTrainedModel,
-        settings: PruningSettings,
+        plan: Plan,
         windows: torch.Tensor,
         on_progress: OnProgress | None = None,
     ) -> Mapping[int, Importance]:
-        matrices = chosen_matrices(model, settings)
+        matrices = chosen_matrices(model, plan)
         steps = Steps(count_runs(matrices, windows, squared=self.fisher), on_progress)
         gradients = measure_gradients(model, matrices, windows, squared=self.fisher, step=steps)
-        scores: dict[int, dict[str, torch.Tensor]] = {index: {} for index in settings.blocks}
+        scores: dict[int, dict[str, torch.Tensor]] = {index: {} for index in plan.blocks}
         for (index, kind), gradient in gradients:
             change = _loss_change(matrices[index, kind].weight, gradient)
             axis = feature_axis(kind)

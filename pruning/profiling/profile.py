@@ -16,6 +16,7 @@ from pruning.profiling.dense_outputs import DenseOutputs, Outline
 from pruning.profiling.gradients import count_runs, measure_gradients
 from pruning.profiling.input_spectrum import InputSpectra, components_for
 from pruning.profiling.reconstruction import reconstruction_errors
+from pruning.profiling.spectrum import squared_singular_values
 from pruning.progress import OnProgress, Steps
 from rankspace.layer_profile import LayerProfile
 
@@ -82,14 +83,9 @@ def profile(
 def effective_rank(weight: torch.Tensor) -> float:
     """Return ``exp(H(p)) / n`` with ``p`` the singular values over their sum, ``n`` their number.
 
-    Source: Roy & Vetterli, The effective rank (EUSIPCO 2007), definition 1, here as a share. The
-    singular values are taken from the smaller Gram matrix in float64: several times faster, and
-    values lost to rounding are below 1e-8 of the largest. In float32 those below 1e-3 of it would
-    be lost, which is off by 1.6 % for a matrix of low rank.
+    Source: Roy & Vetterli, The effective rank (EUSIPCO 2007), definition 1, here as a share.
     """
-    values = weight.detach().double()
-    gram = values @ values.T if values.shape[0] <= values.shape[1] else values.T @ values
-    singular = torch.linalg.eigvalsh(gram).clamp(min=0.0).sqrt()
+    singular = squared_singular_values(weight).sqrt()
     total = singular.sum()
     if total == 0:
         return 1.0 / len(singular)

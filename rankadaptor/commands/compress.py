@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.text import Text
 
-from rankadaptor.blocks import parse_blocks
 from rankadaptor.commands.options import DTYPES, Json, check_dtype
+from rankadaptor.compression import options
+from rankadaptor.compression.view import pruning_table, removed_sentence
 from rankadaptor.progress import counted
-from rankadaptor.pruning_view import pruning_table
 from rankadaptor.screen import emit, err
 from rankspace.errors import InvalidInput
 
@@ -22,13 +22,10 @@ def compress(
     source: Annotated[Path, typer.Argument(help="A Hugging Face directory or a container.")],
     target: Annotated[Path, typer.Argument(help="Where to write the container.")],
     text: Annotated[Path, typer.Option(help="Calibration text, UTF-8.")],
-    ratio: Annotated[float, typer.Option(help="Share of heads and channels to remove.")] = 0.5,
-    blocks: Annotated[
-        str | None, typer.Option(help="Blocks to prune, like 4-29 or 1,3,5 (all but the ends).")
-    ] = None,
-    ranking: Annotated[
-        str, typer.Option(help="local: the share from each block; global: blocks compete.")
-    ] = "local",
+    ratio: options.Ratio = None,
+    rates: options.Rates = "uniform",
+    blocks: options.Blocks = None,
+    ranking: options.Ranking = "local",
     samples: Annotated[int, typer.Option(help="Calibration sequences.")] = 10,
     length: Annotated[int, typer.Option(help="Tokens per sequence.")] = 64,
     seed: Annotated[int, typer.Option(help="Which sequences.")] = 42,
@@ -50,17 +47,20 @@ def compress(
     from pruning.methods.selection import spared
     from pruning.methods.settings import PruningSettings
     from pruning.profiling.calibration_text import CalibrationText, check_text
+    from rankadaptor.compression.rates import chosen_blocks, overall_ratio, rule_of
     from tuning.device import device_named
 
     kind, order, place = _method(method), _ranking(ranking), device_named(device)
+    rule = rule_of(rates)
     weights = getattr(torch, check_dtype(dtype)) if dtype else None
     calibration = CalibrationText(text, samples, length, seed)
     check_text(calibration)
     contents = survey(source)
-    chosen = parse_blocks(blocks, len(contents.structure.blocks))
-    settings = PruningSettings(chosen, ratio, kind, order, seed)
+    chosen = chosen_blocks(blocks, rule, len(contents.structure.blocks))
+    share = overall_ratio(ratio, rule, contents, chosen)
+    settings = PruningSettings(chosen, share, kind, order, seed, rule)
     with counted("looking at the weights", samples) as advance:
-        pruned = run(
+        done = run(
             contents,
             target,
             settings,
@@ -69,9 +69,11 @@ def compress(
             device=place,
             on_progress=advance,
         )
-    for kept in spared(contents.structure, settings):
-        err.print(Text(f"at a ratio of {ratio:g} {kept.sentence}", style="yellow"))
-    emit(json_, pruned, lambda: pruning_table(outline_of(contents), pruned))
+    for kept in spared(contents.structure, done.plan):
+        err.print(Text(f"at a ratio of {share:g} {kept.sentence}", style="yellow"))
+    dense = outline_of(contents)
+    err.print(Text(removed_sentence(dense, done.pruned, chosen, share, rule.label)))
+    emit(json_, done.pruned, lambda: pruning_table(dense, done.pruned))
 
 
 def _method(name: str) -> "PrunerName":

@@ -22,6 +22,7 @@ from pruning.profiling.calibration_text import CalibrationText, draw_windows
 from pruning.profiling.dense_outputs import dense_outputs
 from pruning.profiling.profile import profile
 from rankadaptor.client import Client
+from rankadaptor.compression.view import pruning_table
 from rankadaptor.demo.base_model import cached_base_model
 from rankadaptor.demo.corpus import Corpus, standard_library
 from rankadaptor.demo.plan import DemoPlan
@@ -29,7 +30,6 @@ from rankadaptor.demo.processes import service, workers
 from rankadaptor.demo.reload_check import held_out_loss, reloaded_loss
 from rankadaptor.following import follow
 from rankadaptor.progress import counted
-from rankadaptor.pruning_view import pruning_table
 from rankadaptor.screen import err
 from rankadaptor.study_file import read_study
 from rankadaptor.verdict_report import write_report

@@ -6,15 +6,17 @@ from transformers import PreTrainedModel
 
 from pruning.container.assembly import blocks_of, matrix_of
 from pruning.methods.importance import Importance, Pruner, couple
+from pruning.methods.plan import Plan, Ranking
 from pruning.methods.pruners import PRUNERS
 from pruning.methods.selection import select
 from pruning.methods.settings import PrunerName, PruningSettings
 from pruning.methods.taylor import Taylor
 from pruning.profiling.gradients import next_token_loss
+from pruning.rates.rules import Arithmetic
 from rankspace.errors import InvalidInput
 
 WINDOWS = torch.arange(96).view(4, 24) * 37 % 256
-SETTINGS = PruningSettings(blocks=(0, 2))
+PLAN = Plan({0: 0.5, 2: 0.5})
 
 
 def test_every_name_has_its_pruner() -> None:
@@ -26,7 +28,7 @@ def test_scores_are_finite_repeatable_and_leave_the_model_alone(
     pruner: Pruner, any_model: PreTrainedModel
 ) -> None:
     before = {name: tensor.clone() for name, tensor in any_model.state_dict().items()}
-    first, again = (pruner(any_model, SETTINGS, WINDOWS) for _ in range(2))
+    first, again = (pruner(any_model, PLAN, WINDOWS) for _ in range(2))
     assert set(first) == {0, 2}
     for index, importance in first.items():
         assert importance.kv_heads.shape == (4,)
@@ -51,7 +53,7 @@ def test_what_is_zero_is_worth_nothing(name: PrunerName, llama: PreTrainedModel)
     for kind in ("gate_proj", "up_proj"):
         matrix_of(block, kind).weight[7] = 0
     matrix_of(block, "down_proj").weight[:, 7] = 0
-    importance = PRUNERS[name](llama, SETTINGS, WINDOWS)[2]
+    importance = PRUNERS[name](llama, PLAN, WINDOWS)[2]
     assert importance.kv_heads.argmin() == 1
     assert importance.kv_heads[1] == 0
     assert importance.channels[7] == 0
@@ -81,7 +83,7 @@ def test_taylor_scores_equal_those_of_plain_autograd(llama: PreTrainedModel) -> 
     assert not torch.allclose(torch.as_tensor(mixed), torch.as_tensor(first), rtol=1e-3)
     expectations = {Taylor(): first, Taylor(fisher=True): mixed, Taylor(vector=True): vector}
     for pruner, expected in expectations.items():
-        found = pruner(llama, SETTINGS, WINDOWS)[0].channels
+        found = pruner(llama, PLAN, WINDOWS)[0].channels
         torch.testing.assert_close(found, expected)
 
 
@@ -90,7 +92,7 @@ def test_progress_is_told_run_by_run(llama: PreTrainedModel, fisher: bool, runs:
     """Windows run together unless each one's own gradient is wanted."""
     told: list[tuple[int, int]] = []
     pruner = Taylor(fisher=fisher)
-    pruner(llama, SETTINGS, WINDOWS, lambda done, total: told.append((done, total)))
+    pruner(llama, PLAN, WINDOWS, lambda done, total: told.append((done, total)))
     assert told == [(done, runs) for done in range(1, runs + 1)]
 
 
@@ -111,21 +113,33 @@ IMPORTANCES = {
 
 
 def test_local_ranking_removes_the_lowest_of_each_block() -> None:
-    heads, channels = select(IMPORTANCES, PruningSettings((0, 3), 0.5, ranking="local"))
+    heads, channels = select(IMPORTANCES, Plan({0: 0.5, 3: 0.5}, "local"))
     assert heads == {0: (2, 3), 3: (1, 2)}
     assert channels == {0: (0, 3), 3: (2, 3)}
 
 
+def test_each_block_loses_its_own_rate() -> None:
+    heads, channels = select(IMPORTANCES, Plan({0: 0.0, 3: 0.75}))
+    assert heads == {0: (0, 1, 2, 3), 3: (1,)}
+    assert channels == {0: (0, 1, 2, 3), 3: (3,)}
+
+
+def test_blocks_that_compete_have_no_rates_of_their_own() -> None:
+    with pytest.raises(InvalidInput, match="ranking = 'global': lets the blocks compete"):
+        Plan({0: 0.25, 3: 0.75}, "global")
+    with pytest.raises(InvalidInput, match="ranking = 'global': lets the blocks compete"):
+        PruningSettings((0, 3), ranking="global", rates=Arithmetic(0.1))
+
+
 def test_global_ranking_compares_blocks_and_empties_none() -> None:
-    heads, channels = select(IMPORTANCES, PruningSettings((0, 3), 0.5, ranking="global"))
+    heads, channels = select(IMPORTANCES, Plan({0: 0.5, 3: 0.5}, "global"))
     assert heads == {0: (1, 2, 3), 3: (1,)}
     assert channels == {0: (3,), 3: (1, 2, 3)}
 
 
 @pytest.mark.parametrize("ranking", ["local", "global"])
-def test_one_of_each_always_stays(ranking: str) -> None:
-    settings = PruningSettings((0, 3), 0.99, ranking=ranking)  # type: ignore[arg-type]
-    for chosen in select(IMPORTANCES, settings):
+def test_one_of_each_always_stays(ranking: Ranking) -> None:
+    for chosen in select(IMPORTANCES, Plan({0: 0.99, 3: 0.99}, ranking)):
         assert [len(kept) for kept in chosen.values()] == [1, 1]
 
 

@@ -1,7 +1,6 @@
 """What a ratio leaves whole, told from the sizes alone."""
 
 from pathlib import Path
-from typing import Literal
 
 import pytest
 import torch
@@ -9,12 +8,11 @@ import torch
 from pruning.container.structure import BlockStructure, Structure
 from pruning.methods.compression import compress
 from pruning.methods.importance import Importance
+from pruning.methods.plan import Plan, Ranking
 from pruning.methods.selection import Spared, select, spared
 from pruning.methods.settings import PruningSettings
 from pruning.profiling.calibration_text import CalibrationText
 from rankspace.errors import InvalidInput
-
-Ranking = Literal["local", "global"]
 
 
 def structure(*sizes: tuple[int, int]) -> Structure:
@@ -31,17 +29,17 @@ def structure(*sizes: tuple[int, int]) -> Structure:
 def test_what_is_said_to_stay_whole_does(
     sizes: tuple[tuple[int, int], ...], ratio: float, ranking: Ranking
 ) -> None:
-    settings = PruningSettings((0, 2), ratio, ranking=ranking)
+    plan = Plan({0: ratio, 2: ratio}, ranking)
     importances = {
         index: Importance(torch.arange(heads).float(), torch.arange(channels).float())
         for index, (heads, channels) in enumerate(sizes)
-        if index in settings.blocks
+        if index in plan.blocks
     }
-    told = {one.kind: one.blocks for one in spared(structure(*sizes), settings)}
+    told = {one.kind: one.blocks for one in spared(structure(*sizes), plan)}
     for place, (kind, chosen) in enumerate(
-        zip(("key/value heads", "channels"), select(importances, settings), strict=True)
+        zip(("key/value heads", "channels"), select(importances, plan), strict=True)
     ):
-        whole = tuple(i for i in settings.blocks if len(chosen[i]) == sizes[i][place])
+        whole = tuple(i for i in plan.blocks if len(chosen[i]) == sizes[i][place])
         if ranking == "local":
             assert told.get(kind, ()) == whole
         else:  # some of the blocks may lose nothing to others: that is what global ranking is for
@@ -53,9 +51,15 @@ def test_what_is_said_to_stay_whole_does(
 )
 def test_a_ratio_above_the_one_told_removes_some(count: int, ranking: Ranking) -> None:
     whole = structure((count, 100), (count, 100))
-    (told,) = spared(whole, PruningSettings((0, 1), 0.01, ranking=ranking))
+    (told,) = spared(whole, Plan({0: 0.01, 1: 0.01}, ranking))
     assert told.kind == "key/value heads"
-    assert spared(whole, PruningSettings((0, 1), told.above + 1e-6, ranking=ranking)) == ()
+    above = told.above + 1e-6
+    assert spared(whole, Plan({0: above, 1: above}, ranking)) == ()
+
+
+def test_a_block_that_is_to_lose_nothing_is_not_told_of() -> None:
+    (told,) = spared(structure((2, 100), (2, 100)), Plan({0: 0.0, 1: 0.1}))
+    assert told == Spared("key/value heads", (1,), 0.25)
 
 
 def test_it_is_told_in_words() -> None:

@@ -1,5 +1,7 @@
 """What pruning left of each block."""
 
+from collections.abc import Collection, Sequence
+
 from rich import box
 from rich.console import RenderableType
 from rich.table import Table
@@ -29,3 +31,22 @@ def _widths(model: PrunedModel) -> dict[int, tuple[int, int]]:
     blocks = sorted({matrix.block for matrix in model.matrices})
     # A block without attention, or without MLP, has one of them.
     return {b: (inner.get((b, "o_proj"), 0), inner.get((b, "down_proj"), 0)) for b in blocks}
+
+
+def removed_sentence(
+    dense: PrunedModel, pruned: PrunedModel, blocks: Sequence[int], ratio: float, rates: str
+) -> str:
+    """Say what share of ``blocks`` was asked for, and what whole heads and channels made of it."""
+    found = removed_share(dense, pruned, blocks)
+    which = ", ".join(map(str, blocks))
+    how = "" if rates == "uniform" else f" by {rates}"
+    return f"removed {found:.2%} of blocks {which}, where {ratio:.4g} was asked for{how}"
+
+
+def removed_share(dense: PrunedModel, pruned: PrunedModel, blocks: Collection[int]) -> float:
+    """Return the share of the weights of these blocks' matrices that are gone."""
+    before, after = (
+        sum(m.d_in * m.d_out for m in model.matrices if m.block in blocks)
+        for model in (dense, pruned)
+    )
+    return 1.0 - after / before

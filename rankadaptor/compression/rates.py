@@ -1,0 +1,68 @@
+"""What ``--rates`` means: a rule by its name, or a file with a rate for each block."""
+
+from pathlib import Path
+from typing import Any
+
+from pruning.container.contents import Contents
+from pruning.rates.document import rates_from
+from pruning.rates.rates import overall, sizes_of
+from pruning.rates.rules import RULES, Given, RateRule, parse_rule
+from rankadaptor.blocks import parse_blocks
+from rankadaptor.strict_yaml import UnreadableYaml, read_yaml
+from rankspace.errors import InvalidInput, UnreadableInput
+
+RATIO = 0.5
+MAX_BYTES = 1_000_000
+
+
+def rule_of(text: str) -> RateRule:
+    """Return the rule that ``text`` names, or the rates in the file of that name.
+
+    Raises:
+        InvalidInput: It is neither, or the file holds no rates.
+    """
+    rule = parse_rule(text)
+    return Given(rates_from(_document(text))) if rule is None else rule
+
+
+def chosen_blocks(text: str | None, rule: RateRule, count: int) -> tuple[int, ...]:
+    """Return the blocks to prune of ``count``: those of ``text``, or that a file has rates for.
+
+    Raises:
+        InvalidInput: The model lacks one of them.
+    """
+    if text is not None or not isinstance(rule, Given):
+        return parse_blocks(text, count)
+    beyond = [index for index in rule.given if index >= count]
+    if beyond:
+        index = beyond[0]
+        problem, fix = "belongs to no block of the model", f"use blocks 0 to {count - 1}"
+        raise InvalidInput(f"rates.{index}", rule.given[index], problem, fix=fix)
+    return tuple(rule.given)
+
+
+def overall_ratio(
+    asked: float | None, rule: RateRule, contents: Contents, blocks: tuple[int, ...]
+) -> float:
+    """Return the share to remove of all ``blocks`` together."""
+    if asked is not None or not isinstance(rule, Given) or set(rule.given) != set(blocks):
+        return RATIO if asked is None else asked
+    return overall(rule.given, sizes_of(contents.structure, contents.architecture.hidden, blocks))
+
+
+def _document(text: str) -> Any:
+    path = Path(text)
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise UnreadableInput("rates", text, "is too large for rates", fix="give another file")
+        return read_yaml(content.decode())
+    except OSError as error:
+        problem = f"is no rule, and no file that can be read: {error.strerror}"
+        fix = f"use one of {', '.join(RULES)}, or a YAML or JSON file"
+        raise InvalidInput("rates", text, problem, fix=fix) from None
+    except UnicodeDecodeError:
+        raise UnreadableInput("rates", text, "is not UTF-8 text", fix="save as UTF-8") from None
+    except UnreadableYaml as error:
+        raise UnreadableInput("rates", text, str(error), fix="mend the YAML") from None
