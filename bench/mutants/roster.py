@@ -3,11 +3,30 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from bench.mutants import adapters, checkpoints, data, evaluations, memory, training, trials
+from bench.mutants import (
+    adapters,
+    checkpoints,
+    data,
+    evaluations,
+    memory,
+    pruning,
+    training,
+    trials,
+)
 from bench.mutants.mutant import Mutant
 
 GROUPS = tuple(
-    group.MUTANTS for group in (training, adapters, memory, data, checkpoints, trials, evaluations)
+    group.MUTANTS
+    for group in (
+        training,
+        adapters,
+        memory,
+        data,
+        checkpoints,
+        trials,
+        evaluations,
+        pruning,
+    )
 )
 
 MUTANTS: Mapping[str, Mutant] = MappingProxyType(

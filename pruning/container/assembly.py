@@ -97,7 +97,7 @@ def build_on_meta(architecture: Architecture, structure: Structure) -> PreTraine
 
 def blocks_of(model: PreTrainedModel) -> nn.ModuleList:
     """Return the decoder blocks, first to last."""
-    layers: nn.ModuleList = _decoder(model).layers
+    layers: nn.ModuleList = decoder_of(model).layers
     return layers
 
 
@@ -106,7 +106,7 @@ def recreate_buffers(model: PreTrainedModel, device: torch.device | str) -> None
 
     They stay float32 in any model; the factor is rounded where it is applied.
     """
-    decoder = _decoder(model)
+    decoder = decoder_of(model)
     factor = getattr(decoder.embed_tokens, "scalar_embed_scale", None)
     if factor is not None:
         decoder.embed_tokens.embed_scale = nn.Buffer(
@@ -202,7 +202,8 @@ def _build_block(
     return layer
 
 
-def _decoder(model: PreTrainedModel) -> Any:
+def decoder_of(model: PreTrainedModel) -> Any:
+    """Return the model without its output projection."""
     return model.model
 
 
