@@ -1,11 +1,11 @@
-"""What each way to prune costs, before any recovery.
+"""What each score of heads and channels costs, before any recovery.
 
     python -m bench.pruners MODEL_DIRECTORY TEXT [--blocks 1-3] [--json FILE]
 
-Prints the next-token loss in nats of every pruner at 25 % and 50 %, each block by itself and the
-blocks against each other, under the dense model's. Calibration windows come from the first half of
-TEXT, scored windows from the second. ``random`` is one draw. The last line repeats all figures as
-``name@percent:ranking=loss``. Set OMP_NUM_THREADS=1 for small models.
+Prints the next-token loss in nats of every such score at 25 % and 50 %, each block by itself and
+the blocks against each other, under the dense model's. Calibration windows come from the first half
+of TEXT, scored windows from the second. ``random`` is one draw. The last line repeats all figures
+as ``name@percent:ranking=loss``. Set OMP_NUM_THREADS=1 for small models.
 """
 
 import argparse
@@ -22,9 +22,11 @@ from rich.table import Table
 from transformers import PreTrainedModel
 
 from pruning.container.container import LoadedModel, load
-from pruning.methods.compression import cut
+from pruning.methods.change import Cut, apply
+from pruning.methods.method import Scored, kept_of
+from pruning.methods.methods import METHODS
 from pruning.methods.plan import Plan, Ranking
-from pruning.methods.pruners import PRUNERS
+from pruning.methods.selection import select
 from pruning.methods.settings import PrunerName
 from pruning.profiling.calibration_text import READ_BYTES, CalibrationText, draw_windows
 from pruning.profiling.gradients import next_token_loss
@@ -33,8 +35,9 @@ from rankspace.errors import RankspaceError
 
 RATIOS = (0.25, 0.5)
 RANKINGS: tuple[Ranking, ...] = ("local", "global")
-SCORED, SCORED_LENGTH, SCORED_SEED = 200, 128, 7
+WINDOWS, WINDOW_LENGTH, WINDOW_SEED = 200, 128, 7
 CHUNK = 10
+SCORED = {name: one.importance for name, one in METHODS.items() if isinstance(one, Scored)}
 
 
 def halves(text: Path, folder: Path) -> tuple[CalibrationText, CalibrationText]:
@@ -44,7 +47,7 @@ def halves(text: Path, folder: Path) -> tuple[CalibrationText, CalibrationText]:
     middle = len(whole) // 2
     for name, part in (("first", whole[:middle]), ("second", whole[middle:])):
         (folder / name).write_text(part, encoding="utf-8")
-    scored = CalibrationText(folder / "second", SCORED, SCORED_LENGTH, SCORED_SEED)
+    scored = CalibrationText(folder / "second", WINDOWS, WINDOW_LENGTH, WINDOW_SEED)
     return CalibrationText(folder / "first"), scored
 
 
@@ -61,12 +64,13 @@ def measure(
 ) -> dict[str, float]:
     """Losses by ``dense`` and ``name@percent:ranking``; a pruner looks at the model once."""
     figures = {"dense": loss(loaded.model, scored)}
-    for name in PrunerName:
-        importances = PRUNERS[name](loaded.model, Plan(dict.fromkeys(blocks, 0.5)), calibration)
+    for name, importance in SCORED.items():
+        importances = importance(loaded.model, Plan(dict.fromkeys(blocks, 0.5)), calibration)
         for ratio in RATIOS:
             for ranking in RANKINGS:
                 pruned = replace(loaded, model=copy.deepcopy(loaded.model))
-                cut(pruned, importances, Plan(dict.fromkeys(blocks, ratio), ranking))
+                chosen = select(importances, Plan(dict.fromkeys(blocks, ratio), ranking))
+                apply(pruned.model, Cut(kept_of(pruned.model, *chosen)))
                 figures[_label(name, ratio, ranking)] = loss(pruned.model, scored)
     return {key: round(value, 3) for key, value in figures.items()}
 
@@ -77,7 +81,7 @@ def show(figures: Mapping[str, float]) -> None:
     settings = [(ratio, ranking) for ratio in RATIOS for ranking in RANKINGS]
     for ratio, ranking in settings:
         table.add_column(f"{ratio:.0%} {ranking}", justify="right")
-    for name in PrunerName:
+    for name in SCORED:
         table.add_row(name, *(f"{figures[_label(name, *setting)]:.3f}" for setting in settings))
     Console().print(table)
 

@@ -9,6 +9,8 @@ PASSAGE = "tests/unit/pruning/statistics/test_passage.py"
 STATISTICS = "tests/unit/pruning/statistics/test_input_statistics.py"
 PROGRESSION = "tests/unit/pruning/rates/test_progression.py"
 EXPONENTS = "tests/unit/pruning/rates/test_tail_exponent.py"
+FIDELITY = "tests/unit/pruning/methods/test_fidelity.py"
+CONTRACT = "tests/unit/pruning/methods/test_contract.py"
 
 MUTANTS: Mapping[str, Mutant] = MappingProxyType(
     {
@@ -56,6 +58,91 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
         ),
         "the whole block feeds the next": Mutant(
             "pruning/statistics/passage.py", "if left is not None:", "if False:", PASSAGE
+        ),
+        "columns of an output matrix are scored as rows": Mutant(
+            "pruning/methods/importance.py",
+            "return 1 if kind in ROWS else 0",
+            "return 1 if kind in (*ROWS, 'o_proj') else 0",
+            FIDELITY,
+        ),
+        "taylor takes the magnitude of the sum": Mutant(
+            "pruning/methods/taylor.py",
+            "else change.abs().sum(axis)",
+            "else change.sum(axis).abs()",
+            FIDELITY,
+        ),
+        "magnitude sums weights, not their squares": Mutant(
+            "pruning/methods/controls.py", ".float().square()", ".float().abs()", FIDELITY
+        ),
+        "random forgets its seed": Mutant(
+            "pruning/methods/controls.py", "manual_seed(plan.seed)", "manual_seed(0)", FIDELITY
+        ),
+        "wanda forgets what a feature is fed": Mutant(
+            "pruning/methods/wanda.py", "weights * statistics[kind].norm", "weights", FIDELITY
+        ),
+        "wanda is fed by the whole block before": Mutant(
+            "pruning/methods/wanda.py",
+            "return left_features(block, kept[index])",
+            "return None",
+            FIDELITY,
+        ),
+        "wanda takes rows for columns": Mutant(
+            "pruning/methods/wanda.py",
+            "weight.detach().abs().double().mean(dim=0)",
+            "weight.detach().T.reshape(matrix_of(block, kind).weight.shape).abs().double()"
+            ".mean(dim=0)",
+            FIDELITY,
+        ),
+        "flap does not standardise": Mutant(
+            "pruning/methods/flap.py",
+            "_standardised(statistics[kind].variance * squares)",
+            "(statistics[kind].variance * squares).float()",
+            FIDELITY,
+        ),
+        "flap scores the mean square, not the fluctuation": Mutant(
+            "pruning/methods/flap.py",
+            "statistics[kind].variance * squares",
+            "statistics[kind].norm.square() * squares",
+            FIDELITY,
+        ),
+        "flap's bias has the wrong sign": Mutant(
+            "pruning/methods/flap.py",
+            "(weight @ lost).float()",
+            "-(weight @ lost).float()",
+            FIDELITY,
+        ),
+        "flap's bias is of what stays": Mutant(
+            "pruning/methods/flap.py", "* ~left.to(", "* left.to(", FIDELITY
+        ),
+        "flap weighs a head as much as a channel": Mutant(
+            "pruning/methods/flap.py",
+            "return (2 * block.heads // block.kv_heads + 2) * block.head_dim",
+            "return 3.0",
+            FIDELITY,
+        ),
+        "depth-taylor sums before the magnitude": Mutant(
+            "pruning/methods/depth.py",
+            "float(change.abs().sum(dtype=torch.float64))",
+            "abs(float(change.sum(dtype=torch.float64)))",
+            FIDELITY,
+        ),
+        "depth-perplexity leaves the block in": Mutant(
+            "pruning/methods/depth.py", "layers[index] = _Passing()", "pass", FIDELITY
+        ),
+        "depth drops what is worth most": Mutant(
+            "pruning/methods/depth.py",
+            "key=lambda index: scores[index])",
+            "key=lambda index: -scores[index])",
+            FIDELITY,
+        ),
+        "blocks that stay keep their places in the cache": Mutant(
+            "pruning/methods/surgery.py", "part.layer_idx = place", "pass", CONTRACT
+        ),
+        "windows of attention do not move with their blocks": Mutant(
+            "pruning/methods/surgery.py",
+            "[types[index] for index in left]",
+            "types[: len(left)]",
+            CONTRACT,
         ),
     }
 )

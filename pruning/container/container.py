@@ -78,7 +78,7 @@ def load_contents(
     model = build_on_meta(contents.architecture, contents.structure)
     tokenizer = read_tokenizer(contents)
     contents = hashed(contents)
-    _fill(model, contents, dtype or _stored_dtype(contents), device)
+    _fill(model, contents, dtype or stored_dtype(contents), device)
     recreate_buffers(model, device)
     _read_generation(model, contents.directory)
     if contents.manifest and contents.manifest.check:
@@ -186,7 +186,7 @@ def _check_tied_copy(state: Mapping[str, torch.Tensor]) -> None:
         )
 
 
-def _stored_dtype(contents: Contents) -> torch.dtype:
+def stored_dtype(contents: Contents) -> torch.dtype:
     """Return the config's element type, as transformers does, or else the embedding's."""
     config: Mapping[str, Any] = contents.architecture.config
     named = config.get("dtype") or config.get("torch_dtype")

@@ -1,7 +1,7 @@
 """Compressing a model: check, load, look, cut, write."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +9,18 @@ import torch
 import transformers
 
 from pruning.cards.pruned import pruned_card
-from pruning.container.architecture import Architecture, check_positions
+from pruning.container.architecture import check_positions
 from pruning.container.container import LoadedModel, load_contents, write
 from pruning.container.contents import Contents, survey
 from pruning.container.manifest import NAME, read_manifest
 from pruning.container.structure import Structure
 from pruning.container.target import check_apart, check_target
 from pruning.container.tokenizer import read_tokenizer
-from pruning.methods.importance import Importance
+from pruning.methods.change import Change, Drop, apply, blocks_left
+from pruning.methods.methods import METHODS
 from pruning.methods.plan import Plan
 from pruning.methods.planning import early_plan, plan_for
-from pruning.methods.pruners import PRUNERS
-from pruning.methods.selection import select, spared
 from pruning.methods.settings import PruningSettings
-from pruning.methods.surgery import shrink, whole_groups
 from pruning.profiling.calibration_text import CalibrationText, draw_windows, hash_windows
 from pruning.progress import OnProgress
 from pruning.rates.rates import sizes_of
@@ -77,10 +75,12 @@ class Compressed:
     Attributes:
         pruned: The model that was written.
         plan: Rates by block of the model before, some of which only its weights may have said.
+        left: Indices, in the model before, of the blocks that are left.
     """
 
     pruned: PrunedModel
     plan: Plan
+    left: tuple[int, ...]
 
 
 def compress_contents(  # noqa: PLR0913 - as compress
@@ -96,31 +96,46 @@ def compress_contents(  # noqa: PLR0913 - as compress
     """Prune a model that was surveyed already; see ``compress``."""
     check_apart(contents.directory, target)
     check_target(target)
-    _check_family(contents.architecture)
+    method, settings = METHODS[settings.method], settled(settings)
     _check_blocks(contents.structure, settings)
+    method.check(contents, settings)
     check_positions("length", calibration.length, contents.architecture.config)
     sizes = sizes_of(contents.structure, contents.architecture.hidden, settings.blocks)
     early = early_plan(settings, sizes)
     if early:
-        _check_ratio(contents.structure, settings, early)
+        method.check_plan(contents.structure, early, settings.ratio)
     windows = draw_windows(calibration, read_tokenizer(contents))
     loaded = load_contents(contents, dtype=dtype, device=device)
     plan = early or plan_for(settings, sizes, loaded.model, on_progress)
-    _check_ratio(contents.structure, settings, plan)
-    importances = PRUNERS[settings.method](loaded.model, plan, windows, on_progress)
-    cut(loaded, importances, plan)
+    method.check_plan(contents.structure, plan, settings.ratio)
+    change = method(loaded.model, plan, windows, on_progress)
+    left = blocks_left(change, len(loaded.structure.blocks))
+    apply(loaded.model, change)
     pruned = write(
         loaded.model,
         loaded.tokenizer,
         target,
-        provenance=_provenance(loaded, settings, plan, calibration, windows),
-        original=[block.original_index for block in loaded.structure.blocks],
-        card=pruned_card(Path(loaded.description.path), _how(settings, plan)),
+        provenance=_provenance(loaded, settings, plan, change, calibration, windows),
+        original=[loaded.structure.blocks[index].original_index for index in left],
+        card=pruned_card(Path(loaded.description.path), _how(settings, plan, change)),
     )
-    return Compressed(pruned, plan)
+    return Compressed(pruned, plan, left)
 
 
-def _how(settings: PruningSettings, plan: Plan) -> str:
+def settled(settings: PruningSettings) -> PruningSettings:
+    """Return ``settings`` with the ranking of its method where they name none.
+
+    Blocks that have rates of their own do not compete, whatever the method.
+    """
+    if settings.ranking is not None:
+        return settings
+    own = METHODS[settings.method].ranking
+    return replace(settings, ranking=own if settings.rates == UNIFORM else "local")
+
+
+def _how(settings: PruningSettings, plan: Plan, change: Change) -> str:
+    if isinstance(change, Drop):
+        return f"{settings.method}: without blocks {', '.join(map(str, change.blocks))}"
     blocks, share = ", ".join(map(str, settings.blocks)), f"{100 * settings.ratio:.4g}%"
     how = f"{settings.method}: {share} of heads and channels of blocks {blocks}"
     if settings.rates == UNIFORM:
@@ -129,62 +144,31 @@ def _how(settings: PruningSettings, plan: Plan) -> str:
     return f"{how}, by {settings.rates.label}: {by_block}"
 
 
-def cut(loaded: LoadedModel, importances: Mapping[int, Importance], plan: Plan) -> None:
-    """Remove the least important heads and channels from ``loaded.model``, in place."""
-    heads, channels = select(importances, plan)
-    for index in plan.blocks:
-        block = loaded.structure.blocks[index]
-        shrink(loaded.model, index, whole_groups(block, heads[index], channels[index]))
-
-
-def _check_family(architecture: Architecture) -> None:
-    """Heads and channels are removed together, and those heads not one by one."""
-    if architecture.family.joint_norms:
-        raise InvalidInput(
-            "source",
-            architecture.name,
-            "normalises queries and keys over all heads of a block: without some of them the "
-            "others would be scaled anew",
-            fix="prune another family; a model whose channels were pruned elsewhere is accepted",
-        )
-
-
 def _check_blocks(structure: Structure, settings: PruningSettings) -> None:
+    """Check that the model has the blocks that are to be pruned.
+
+    Raises:
+        InvalidInput: It lacks one.
+    """
     last = len(structure.blocks) - 1
     if settings.blocks[-1] > last:
         raise InvalidInput(
             "blocks", settings.blocks, "names a block the model lacks", fix=f"use 0 to {last}"
         )
-    for index in settings.blocks:
-        lacks = structure.blocks[index].lacks
-        if lacks is not None:
-            problem = f"names block {index}, which has no {lacks} any more"
-            whole = [i for i in settings.blocks if structure.blocks[i].lacks is None]
-            fix = f"leave it out: {','.join(map(str, whole))}" if whole else "name others"
-            raise InvalidInput("blocks", settings.blocks, problem, fix=fix)
-
-
-def _check_ratio(structure: Structure, settings: PruningSettings, plan: Plan) -> None:
-    found = spared(structure, plan)
-    asked = sum(rate > 0.0 for rate in plan.rates.values())
-    if sum(len(kind.blocks) for kind in found) < 2 * asked:
-        return
-    problem = f"removes nothing: {'; '.join(kind.sentence for kind in found)}"
-    least = min(kind.above for kind in found)
-    fix = f"use more than {least:.3g}" if least < 1 else "leave the model as it is"
-    raise InvalidInput("ratio", settings.ratio, problem, fix=fix)
 
 
 def _provenance(
     loaded: LoadedModel,
     settings: PruningSettings,
     plan: Plan,
+    change: Change,
     calibration: CalibrationText,
     windows: torch.Tensor,
 ) -> Mapping[str, Any]:
     return {
         **wire.encode(settings),
         "rates": {"rule": settings.rates.label, "by_block": wire.encode(plan.rates)},
+        "dropped": list(change.blocks) if isinstance(change, Drop) else [],
         "dtype": str(loaded.model.dtype).removeprefix("torch."),
         "calibration": {
             "text": calibration.text.name,

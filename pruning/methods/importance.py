@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from pruning.container.assembly import blocks_of, matrix_of
-from pruning.container.structure import MODULES
+from pruning.container.assembly import blocks_of, kinds_of, matrix_of
+from pruning.methods.dimensions import Dimensions
 from pruning.methods.plan import Plan
 from pruning.progress import OnProgress
 
@@ -33,6 +33,10 @@ class Importance:
 class Pruner(Protocol):
     """Scores the chosen blocks of a model and leaves the model as it was."""
 
+    def memory(self, dimensions: Dimensions) -> int:
+        """Return about how many bytes it takes besides the weights."""
+        ...
+
     def __call__(
         self,
         model: PreTrainedModel,
@@ -48,7 +52,9 @@ def chosen_matrices(model: PreTrainedModel, plan: Plan) -> dict[tuple[int, str],
     """Return the matrices of the chosen blocks by block and kind."""
     layers = blocks_of(model)
     return {
-        (index, kind): matrix_of(layers[index], kind) for index in plan.blocks for kind in MODULES
+        (index, kind): matrix_of(layers[index], kind)
+        for index in plan.blocks
+        for kind in kinds_of(layers[index])
     }
 
 

@@ -22,7 +22,7 @@ def early_plan(settings: PruningSettings, sizes: Sizes) -> Plan | None:
     if isinstance(settings.rates, AlphaPruning):
         return None
     rates = settings.rates.rates(settings.ratio, sizes)
-    return Plan(rates, settings.ranking, settings.seed)
+    return Plan(rates, settings.ranking or "local", settings.seed)
 
 
 def plan_for(
@@ -42,7 +42,7 @@ def plan_for(
         return early
     exponents = _exponents(model, settings.blocks, on_progress)
     rates = settings.rates.rates(settings.ratio, sizes, exponents)
-    return Plan(rates, settings.ranking, settings.seed)
+    return Plan(rates, settings.ranking or "local", settings.seed)
 
 
 def _exponents(

@@ -1,4 +1,4 @@
-"""What a pruning run is asked for."""
+"""What a pruning run is asked for; needs no torch."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,26 +9,31 @@ from rankspace.errors import InvalidInput
 
 
 class PrunerName(StrEnum):
-    """Ways to score heads and channels."""
+    """Ways to prune; ``pruning.methods.about`` says what each does."""
 
     TAYLOR = "taylor"
     TAYLOR_MIX = "taylor-mix"
     TAYLOR_VECTOR = "taylor-vector"
     MAGNITUDE = "magnitude"
     RANDOM = "random"
+    WANDA_STRUCTURED = "wanda-structured"
+    FLAP = "flap"
+    DEPTH_TAYLOR = "depth-taylor"
+    DEPTH_PERPLEXITY = "depth-perplexity"
 
 
 @dataclass(frozen=True, slots=True)
 class PruningSettings:
-    """How much to remove, where, and by which score.
+    """How much to remove, where, and by which method.
 
     Attributes:
         blocks: Decoder blocks to prune; LLM-Pruner spares the first few and the last two.
         ratio: Share of heads and of channels to remove from all of them together, in (0, 1).
-        method: How to score.
+        method: How to find what is removed.
         ranking: ``local`` removes its share from each block, to the nearest whole group or channel;
             ``global`` compares the blocks, heads with heads and channels with channels, and removes
-            the ratio from all of them together. One of each stays in every block.
+            the ratio from all of them together. One of each stays in every block. None is the
+            method's own: ``global`` of those that compare blocks (FLAP, depth), else ``local``.
         seed: Of the method ``random``.
         rates: How the ratio is shared out among the blocks.
     """
@@ -36,7 +41,7 @@ class PruningSettings:
     blocks: tuple[int, ...]
     ratio: float = 0.5
     method: PrunerName = PrunerName.TAYLOR
-    ranking: Ranking = "local"
+    ranking: Ranking | None = None
     seed: int = 0
     rates: RateRule = UNIFORM
 

@@ -1,7 +1,7 @@
-"""Surgery: removing attention heads and feed-forward channels from a decoder block."""
+"""Surgery: removing heads and channels from a decoder block, and blocks from a model."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 from pruning.container.assembly import (
     block_config,
     blocks_of,
+    decoder_of,
     matrix_of,
     read_block,
     replace_matrix,
@@ -65,6 +66,40 @@ def shrink(model: PreTrainedModel, index: int, kept: Kept) -> None:
     _keep_columns(layer, "o_proj", queries)
     _keep_columns(layer, "down_proj", channels)
     _set_sizes(layer, model, read_block(layer, index))
+
+
+def add_to_bias(model: PreTrainedModel, index: int, kind: str, offset: torch.Tensor) -> None:
+    """Let matrix ``kind`` of block ``index`` add ``offset``, ``(d_out,)``, to what it writes.
+
+    A matrix without a bias gets one, which no config says and a container keeps.
+    """
+    layer = blocks_of(model)[index]
+    matrix = matrix_of(layer, kind)
+    bias = offset if matrix.bias is None else matrix.bias.to(offset.dtype) + offset
+    replace_matrix(layer, kind, _linear(matrix.weight, bias.to(matrix.weight)))
+
+
+def drop_blocks(model: PreTrainedModel, indices: Collection[int]) -> None:
+    """Take blocks out of ``model``, in place; the others are counted anew, in the cache, too.
+
+    Raises:
+        InvalidInput: No block would be left, or there is none of an index.
+    """
+    decoder = decoder_of(model)
+    count = len(decoder.layers)
+    left = [index for index in range(count) if index not in indices]
+    if not left or not set(indices) <= set(range(count)):
+        fix = f"drop some of 0 to {count - 1}, not all"
+        raise InvalidInput("indices", sorted(indices), "cannot be dropped", fix=fix)
+    decoder.layers = nn.ModuleList(decoder.layers[index] for index in left)
+    for place, layer in enumerate(decoder.layers):
+        for part in (layer, layer.self_attn):
+            if hasattr(part, "layer_idx"):
+                part.layer_idx = place
+    types = getattr(model.config, "layer_types", None)
+    if types is not None:  # which blocks have a sliding window goes by place
+        model.config.layer_types = [types[index] for index in left]
+    model.config.num_hidden_layers = len(left)
 
 
 def _check(block: BlockStructure, kept: Kept, index: int) -> None:

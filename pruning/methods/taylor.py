@@ -11,9 +11,10 @@ import torch
 from transformers import PreTrainedModel
 
 from pruning.container.assembly import blocks_of, read_block
+from pruning.methods.dimensions import Dimensions
 from pruning.methods.importance import Importance, chosen_matrices, couple, feature_axis
 from pruning.methods.plan import Plan
-from pruning.profiling.gradients import Gradient, count_runs, measure_gradients
+from pruning.profiling.gradients import LIMIT_BYTES, Gradient, count_runs, measure_gradients
 from pruning.progress import OnProgress, Steps
 
 
@@ -34,6 +35,9 @@ class Taylor:
     fisher: bool = False
     vector: bool = False
 
+    def memory(self, dimensions: Dimensions) -> int:
+        return gradient_memory(dimensions, squared=self.fisher)
+
     def __call__(
         self,
         model: PreTrainedModel,
@@ -52,6 +56,14 @@ class Taylor:
             scores[index][kind] = summed
         layers = blocks_of(model)
         return {i: couple(scores[i], read_block(layers[i], i).kv_heads) for i in scores}
+
+
+def gradient_memory(dimensions: Dimensions, *, squared: bool) -> int:
+    """Bytes of the sums, of one gradient and what it is reduced with, and of a backward pass."""
+    per_weight, largest = (8 if squared else 4), dimensions.largest_matrix
+    sums = max(min(LIMIT_BYTES, per_weight * dimensions.looked_at), per_weight * largest)
+    at_once = (dimensions.number_bytes + 8) * largest
+    return sums + at_once + dimensions.all_blocks_bytes + dimensions.logits_bytes
 
 
 def _loss_change(weight: torch.Tensor, gradient: Gradient) -> torch.Tensor:

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def compress(
-    method: Annotated[str, typer.Argument(help="taylor (LLM-Pruner), or another; see --help.")],
+    method: options.Method,
     source: Annotated[Path, typer.Argument(help="A Hugging Face directory or a container.")],
     target: Annotated[Path, typer.Argument(help="Where to write the container.")],
     text: Annotated[Path, typer.Option(help="Calibration text, UTF-8.")],
     ratio: options.Ratio = None,
     rates: options.Rates = "uniform",
     blocks: options.Blocks = None,
-    ranking: options.Ranking = "local",
+    ranking: options.Ranking = None,
     samples: Annotated[int, typer.Option(help="Calibration sequences.")] = 10,
     length: Annotated[int, typer.Option(help="Tokens per sequence.")] = 64,
     seed: Annotated[int, typer.Option(help="Which sequences.")] = 42,
@@ -38,17 +38,19 @@ def compress(
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1.")] = "cpu",
     json_: Json = False,
 ) -> None:
-    """Prune heads and FFN channels of a model."""
+    """Prune heads and FFN channels of a model, or drop blocks of it."""
     import torch
 
     from pruning.container.contents import survey
     from pruning.container.description import outline_of
     from pruning.methods.compression import compress_contents as run
-    from pruning.methods.selection import spared
+    from pruning.methods.memory import memory_of
+    from pruning.methods.methods import METHODS
     from pruning.methods.settings import PruningSettings
     from pruning.profiling.calibration_text import CalibrationText, check_text
     from rankadaptor.compression.rates import chosen_blocks, overall_ratio, rule_of
     from tuning.device import device_named
+    from tuning.memory_plan.plan import gib
 
     kind, order, place = _method(method), _ranking(ranking), device_named(device)
     rule = rule_of(rates)
@@ -59,6 +61,8 @@ def compress(
     chosen = chosen_blocks(blocks, rule, len(contents.structure.blocks))
     share = overall_ratio(ratio, rule, contents, chosen)
     settings = PruningSettings(chosen, share, kind, order, seed, rule)
+    need = memory_of(contents, settings, calibration, weights)
+    err.print(f"memory: {gib(need.weights)} of weights, about {gib(need.beside)} to look at them")
     with counted("looking at the weights", samples) as advance:
         done = run(
             contents,
@@ -69,11 +73,11 @@ def compress(
             device=place,
             on_progress=advance,
         )
-    for kept in spared(contents.structure, done.plan):
-        err.print(Text(f"at a ratio of {share:g} {kept.sentence}", style="yellow"))
+    for sentence in METHODS[kind].left_whole(contents.structure, done.plan):
+        err.print(Text(f"at a ratio of {share:g} {sentence}", style="yellow"))
     dense = outline_of(contents)
     err.print(Text(removed_sentence(dense, done.pruned, chosen, share, rule.label)))
-    emit(json_, done.pruned, lambda: pruning_table(dense, done.pruned))
+    emit(json_, done.pruned, lambda: pruning_table(dense, done.pruned, done.left))
 
 
 def _method(name: str) -> "PrunerName":
@@ -85,7 +89,9 @@ def _method(name: str) -> "PrunerName":
     return PrunerName(name)
 
 
-def _ranking(name: str) -> Literal["local", "global"]:
+def _ranking(name: str | None) -> Literal["local", "global"] | None:
+    if name is None:
+        return None
     if name == "local":
         return "local"
     if name == "global":

@@ -4,9 +4,17 @@ from typing import Annotated
 
 import typer
 
+from pruning.methods.about import ABOUT
+
+Method = Annotated[
+    str,
+    typer.Argument(help="\n\n".join(f"{name}: {about}" for name, about in ABOUT.items())),
+]
 Ratio = Annotated[
     float | None,
-    typer.Option(help="Share of heads and channels to remove (0.5, or what --rates says)."),
+    typer.Option(
+        help="Share of heads and channels, or of blocks, to remove (0.5, or what --rates says)."
+    ),
 ]
 Rates = Annotated[
     str,
@@ -19,5 +27,9 @@ Blocks = Annotated[
     str | None, typer.Option(help="Blocks to prune, like 4-29 or 1,3,5 (all but the ends).")
 ]
 Ranking = Annotated[
-    str, typer.Option(help="local: the share from each block; global: blocks compete.")
+    str | None,
+    typer.Option(
+        help="local: the share from each block; global: blocks compete (the method's own: global "
+        "of flap and of those that drop blocks, else local)."
+    ),
 ]

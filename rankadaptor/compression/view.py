@@ -9,8 +9,16 @@ from rich.table import Table
 from rankspace import PrunedModel
 
 
-def pruning_table(dense: PrunedModel, pruned: PrunedModel) -> RenderableType:
-    """Show how many heads' rows and channels each block kept."""
+def pruning_table(
+    dense: PrunedModel, pruned: PrunedModel, left: Sequence[int] | None = None
+) -> RenderableType:
+    """Show how many heads' rows and channels each block kept, or that it is gone.
+
+    Args:
+        dense: The model before.
+        pruned: What is left of it.
+        left: Indices, in ``dense``, of the blocks of ``pruned``; None for all.
+    """
     share = pruned.parameters / dense.parameters
     table = Table(
         box=box.SIMPLE_HEAD,
@@ -20,9 +28,13 @@ def pruning_table(dense: PrunedModel, pruned: PrunedModel) -> RenderableType:
     for column in ("block", "attention width", "FFN width"):
         table.add_column(column, justify="right")
     before, after = _widths(dense), _widths(pruned)
-    for block, (attention, ffn) in after.items():
-        dense_attention, dense_ffn = before[block]
-        table.add_row(str(block), f"{attention} of {dense_attention}", f"{ffn} of {dense_ffn}")
+    places = {index: place for place, index in enumerate(before if left is None else left)}
+    for block, (dense_attention, dense_ffn) in before.items():
+        if block in places:
+            attention, ffn = after[places[block]]
+            table.add_row(str(block), f"{attention} of {dense_attention}", f"{ffn} of {dense_ffn}")
+        else:
+            table.add_row(str(block), "gone", "gone")
     return table
 
 
@@ -36,7 +48,7 @@ def _widths(model: PrunedModel) -> dict[int, tuple[int, int]]:
 def removed_sentence(
     dense: PrunedModel, pruned: PrunedModel, blocks: Sequence[int], ratio: float, rates: str
 ) -> str:
-    """Say what share of ``blocks`` was asked for, and what whole heads and channels made of it."""
+    """Say what share of ``blocks`` was asked for, and what whole structures made of it."""
     found = removed_share(dense, pruned, blocks)
     which = ", ".join(map(str, blocks))
     how = "" if rates == "uniform" else f" by {rates}"
@@ -44,9 +56,10 @@ def removed_sentence(
 
 
 def removed_share(dense: PrunedModel, pruned: PrunedModel, blocks: Collection[int]) -> float:
-    """Return the share of the weights of these blocks' matrices that are gone."""
-    before, after = (
-        sum(m.d_in * m.d_out for m in model.matrices if m.block in blocks)
-        for model in (dense, pruned)
-    )
-    return 1.0 - after / before
+    """Return the share of the weights of these blocks' matrices that are gone.
+
+    All that is missing is missing from them; whole blocks may be.
+    """
+    before, after = (sum(m.d_in * m.d_out for m in model.matrices) for model in (dense, pruned))
+    chosen = sum(m.d_in * m.d_out for m in dense.matrices if m.block in blocks)
+    return (before - after) / chosen

@@ -9,7 +9,6 @@ import torch
 
 from bench import pruners
 from pruning.container import container
-from pruning.methods.settings import PrunerName
 from pruning.profiling.gradients import next_token_loss
 
 
@@ -33,12 +32,12 @@ def test_every_pruner_at_every_setting_is_in_the_last_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(pruners, "SCORED", 20)
+    monkeypatch.setattr(pruners, "WINDOWS", 20)
     run(monkeypatch, plain, long_text, "--blocks", "1-2", "--json", tmp_path / "out.json")
     last = capsys.readouterr().out.strip().splitlines()[-1]
     figures = {name: float(value) for name, value in (pair.split("=") for pair in last.split())}
     settings = [f"@{ratio}:{ranking}" for ratio in (25, 50) for ranking in ("local", "global")]
-    assert set(figures) == {"dense", *(f"{name}{at}" for name in PrunerName for at in settings)}
+    assert set(figures) == {"dense", *(f"{name}{at}" for name in pruners.SCORED for at in settings)}
     assert all(5.0 < value < 6.5 for value in figures.values())  # untrained: near ln 260
     assert json.loads((tmp_path / "out.json").read_text())["figures"] == figures
 
