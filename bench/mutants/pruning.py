@@ -38,6 +38,18 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
             "(high - exponents[index])",
             EXPONENTS,
         ),
+        "the most redundant blocks lose least": Mutant(
+            "pruning/rates/redundancy_mapping.py",
+            "math.exp(-redundancies[i])",
+            "math.exp(redundancies[i])",
+            "tests/unit/pruning/rates/test_redundancy_mapping.py",
+        ),
+        "redundancy is of Gram matrices as they are": Mutant(
+            "pruning/statistics/redundancy.py",
+            "grams[index] = _centred(states.gram())",
+            "grams[index] = states.gram()",
+            "tests/unit/pruning/statistics/test_redundancy.py",
+        ),
         "moments of batches are joined as if their means were equal": Mutant(
             "pruning/statistics/input_statistics.py",
             " + away.square() * (self.count * len(rows) / total)",

@@ -106,7 +106,7 @@ def compress_contents(  # noqa: PLR0913 - as compress
         method.check_plan(contents.structure, early, settings.ratio)
     windows = draw_windows(calibration, read_tokenizer(contents))
     loaded = load_contents(contents, dtype=dtype, device=device)
-    plan = early or plan_for(settings, sizes, loaded.model, on_progress)
+    plan = early or plan_for(settings, sizes, loaded.model, windows, on_progress)
     method.check_plan(contents.structure, plan, settings.ratio)
     change = method(loaded.model, plan, windows, on_progress)
     left = blocks_left(change, len(loaded.structure.blocks))

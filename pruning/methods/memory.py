@@ -11,6 +11,7 @@ from pruning.methods.dimensions import Dimensions
 from pruning.methods.methods import METHODS
 from pruning.methods.settings import PruningSettings
 from pruning.profiling.calibration_text import CalibrationText
+from pruning.rates.rules import AlphaPruning, RateRule, Rmi
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Memory:
 
     Attributes:
         weights: Of the model.
-        beside: What the method takes besides to look at them.
+        beside: What method and rates take besides to look at them.
     """
 
     weights: int
@@ -45,4 +46,12 @@ def memory_of(
         calibration.length,
     )
     weights = outline_of(contents).parameters * size
-    return Memory(weights, METHODS[settings.method].memory(dimensions))
+    method = METHODS[settings.method].memory(dimensions)
+    return Memory(weights, max(method, _of_rule(settings.rates, dimensions)))
+
+
+def _of_rule(rule: RateRule, dimensions: Dimensions) -> int:
+    """What it takes to share the ratio out, before the method begins."""
+    if isinstance(rule, AlphaPruning):  # a matrix in float64, and its Gram matrix
+        return 16 * dimensions.largest_matrix
+    return dimensions.hidden_bytes + dimensions.block_bytes if isinstance(rule, Rmi) else 0

@@ -2,46 +2,55 @@
 
 from collections.abc import Mapping
 
+import torch
 from transformers import PreTrainedModel
 
 from pruning.container.assembly import blocks_of
 from pruning.methods.plan import Plan
 from pruning.methods.settings import PruningSettings
 from pruning.progress import OnProgress, Steps
-from pruning.rates.rates import Sizes
-from pruning.rates.rules import AlphaPruning
+from pruning.rates.rates import Rates, Sizes
+from pruning.rates.rules import AlphaPruning, Rmi
 from pruning.rates.tail_exponent import block_exponent
+from pruning.statistics.redundancy import redundancies
 
 
 def early_plan(settings: PruningSettings, sizes: Sizes) -> Plan | None:
-    """Return the plan, or None where the weights have to be looked at first.
+    """Return the plan, or None where the model has to be looked at first.
 
     Raises:
         InvalidInput: The rates cannot be had at this ratio.
     """
-    if isinstance(settings.rates, AlphaPruning):
+    if isinstance(settings.rates, AlphaPruning | Rmi):
         return None
-    rates = settings.rates.rates(settings.ratio, sizes)
-    return Plan(rates, settings.ranking or "local", settings.seed)
+    return _plan(settings, settings.rates.rates(settings.ratio, sizes))
 
 
 def plan_for(
     settings: PruningSettings,
     sizes: Sizes,
     model: PreTrainedModel,
+    windows: torch.Tensor,
     on_progress: OnProgress | None = None,
 ) -> Plan:
-    """Return the plan for a model in memory; ``on_progress`` is called after each block looked at.
+    """Return the plan for a model in memory, looked at on ``windows``, ``(samples, length)``.
+
+    ``on_progress`` is called after each block that is looked at.
 
     Raises:
-        InvalidInput: As ``early_plan``.
+        InvalidInput: As ``early_plan``, or there are too few windows.
     """
-    early = early_plan(settings, sizes)
-    if early is not None or not isinstance(settings.rates, AlphaPruning):
-        assert early is not None
-        return early
-    exponents = _exponents(model, settings.blocks, on_progress)
-    rates = settings.rates.rates(settings.ratio, sizes, exponents)
+    rule, blocks = settings.rates, settings.blocks
+    if isinstance(rule, AlphaPruning):
+        exponents = _exponents(model, blocks, on_progress)
+        return _plan(settings, rule.rates(settings.ratio, sizes, exponents))
+    if isinstance(rule, Rmi):
+        found = redundancies(model, windows, blocks, Steps(blocks[-1] + 1, on_progress))
+        return _plan(settings, rule.rates(settings.ratio, sizes, found))
+    return _plan(settings, rule.rates(settings.ratio, sizes))
+
+
+def _plan(settings: PruningSettings, rates: Rates) -> Plan:
     return Plan(rates, settings.ranking or "local", settings.seed)
 
 

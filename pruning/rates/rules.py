@@ -9,6 +9,7 @@ from typing import TypeAlias
 from pruning.rates.exponent_mapping import by_exponent
 from pruning.rates.progression import arithmetic, linear
 from pruning.rates.rates import TOLERANCE, Rates, Sizes, overall
+from pruning.rates.redundancy_mapping import by_redundancy, published_delta
 from rankspace.errors import InvalidInput
 
 SPREAD = 0.3
@@ -78,6 +79,30 @@ class AlphaPruning:
 
 
 @dataclass(frozen=True, slots=True)
+class Rmi:
+    """LoSA: more of the blocks that are most like the others, by ``delta`` up and down.
+
+    Attributes:
+        delta: How far a rate is from the ratio; None for what its authors take at the ratio.
+    """
+
+    delta: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.delta is not None and not 0.0 < self.delta < 1.0:
+            problem, fix = "must lie between 0 and 1", "leave the number out, as its authors do"
+            raise InvalidInput("rates", self.label, problem, fix=fix)
+
+    @property
+    def label(self) -> str:
+        return "rmi" if self.delta is None else f"rmi:{self.delta:g}"
+
+    def rates(self, ratio: float, sizes: Sizes, redundancies: Mapping[int, float]) -> Rates:
+        delta = published_delta(ratio) if self.delta is None else self.delta
+        return by_redundancy(ratio, sizes, redundancies, delta)
+
+
+@dataclass(frozen=True, slots=True)
 class Given:
     """Rates from a file, or from a program; the overall ratio follows from them."""
 
@@ -108,7 +133,7 @@ class Given:
         return dict(sorted(self.given.items()))
 
 
-RateRule: TypeAlias = Uniform | Arithmetic | DepthLinear | AlphaPruning | Given
+RateRule: TypeAlias = Uniform | Arithmetic | DepthLinear | AlphaPruning | Rmi | Given
 
 
 def _uniform(value: float | None) -> RateRule:
@@ -141,6 +166,7 @@ RULES: Mapping[str, Callable[[float | None], RateRule]] = MappingProxyType(
         "atp": _arithmetic,
         "depth-linear": _depth_linear,
         "alpha-pruning": _alpha_pruning,
+        "rmi": Rmi,
     }
 )
 """All rules that a name, or a name and a number, stands for."""

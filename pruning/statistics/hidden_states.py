@@ -44,6 +44,20 @@ class HiddenStates:
             for part in self._parts
         ]
 
+    def gram(self) -> torch.Tensor:
+        """Inner products of the windows' hidden states, each flattened, ``(samples, samples)``.
+
+        In float64, over some tokens at a time.
+        """
+        length = self._parts[0].shape[1]
+        total: torch.Tensor | None = None
+        for begin in range(0, length, BATCH_TOKENS):
+            some = [part[:, begin : begin + BATCH_TOKENS] for part in self._parts]
+            rows = torch.cat(some).flatten(1).double()
+            total = rows @ rows.T if total is None else total + rows @ rows.T
+        assert total is not None
+        return total
+
     def move(self, outputs: list[torch.Tensor]) -> None:
         """Let ``outputs`` be what the next block is fed."""
         self._parts = outputs

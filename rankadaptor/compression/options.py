@@ -20,7 +20,7 @@ Rates = Annotated[
     str,
     typer.Option(
         help="How blocks share the ratio: uniform, atp:STEP, depth-linear:FIRST, "
-        "alpha-pruning[:SPREAD], or a file with a line like 4: 0.25 for each block."
+        "alpha-pruning[:SPREAD], rmi[:DELTA], or a file with a line like 4: 0.25 for each block."
     ),
 ]
 Blocks = Annotated[

@@ -12,6 +12,7 @@ from pruning.rates.rules import (
     DepthLinear,
     Given,
     RateRule,
+    Rmi,
     Uniform,
     parse_rule,
 )
@@ -23,6 +24,8 @@ WRITTEN: dict[str, RateRule] = {
     "depth-linear:0.1": DepthLinear(0.1),
     "alpha-pruning": AlphaPruning(0.3),
     "alpha-pruning:0.1": AlphaPruning(0.1),
+    "rmi": Rmi(),
+    "rmi:0.05": Rmi(0.05),
 }
 
 
@@ -47,6 +50,7 @@ def test_every_rule_is_written_above() -> None:
         ("depth-linear", "needs the rate of the first block"),
         ("depth-linear:a", "ends in no number"),
         ("alpha-pruning:1", "must lie between 0 and 1"),
+        ("rmi:0", "must lie between 0 and 1"),
     ],
 )
 def test_half_a_rule_is_refused(text: str, problem: str) -> None:
