@@ -1,0 +1,1 @@
+"""Every way to prune, measured before anything is recovered."""

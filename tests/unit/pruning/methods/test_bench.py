@@ -1,0 +1,53 @@
+"""``bench.methods`` on a tiny model: every arm at both ratios, and what is said of an ordering."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.methods import __main__ as command
+from bench.methods.arms import ARMS, ORDERINGS
+from bench.methods.measuring import RATIOS, Found
+from bench.methods.tables import difference, verdict
+from pruning.methods.settings import PrunerName
+
+
+def test_every_method_is_an_arm_and_orderings_are_of_arms() -> None:
+    assert set(PrunerName) <= set(ARMS)
+    assert {name for pair in ORDERINGS for name in pair[:2]} <= set(ARMS)
+
+
+@pytest.mark.slow
+def test_every_arm_is_measured_at_every_ratio(
+    plain: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text, out = tmp_path / "long.txt", tmp_path / "out.json"
+    text.write_text("".join(f"{i} times {i} is {i * i}.\n" for i in range(4000)), encoding="utf-8")
+    monkeypatch.setattr(
+        sys, "argv", ["methods", str(plain), str(text), "--quick", "--json", str(out)]
+    )
+    command.main()
+    last = capsys.readouterr().out.strip().splitlines()[-1]
+    named = {pair.split("=")[0] for pair in last.split()}
+    assert named == {"dense", *(f"{arm}@{100 * ratio:.0f}" for arm in ARMS for ratio in RATIOS)}
+    arms = json.loads(out.read_text())["arms"]
+    for name, found in arms.items():
+        assert all(5.0 < loss < 6.5 for losses in found["losses"].values() for loss in losses)
+        assert found["kept"]["50"] < found["kept"]["20"] < 1.0, name
+    assert arms["flap-no-bias"]["kept"]["20"] < arms["flap"]["kept"]["20"]
+
+
+def test_an_ordering_holds_only_where_the_interval_says_so() -> None:
+    def found(*losses: float) -> Found:
+        return Found({"20": losses}, {}, 0.0, 0, 0)
+
+    arms = {"a": found(1.0, 1.1, 1.2), "b": found(1.5, 1.6, 1.71), "c": found(0.2, 3.0, 0.9)}
+    said = [
+        verdict(difference(arms, *pair, "20")).split()[-1]
+        for pair in (("a", "b"), ("b", "a"), ("a", "c"))
+    ]
+    assert said == ["holds", "hold", "open"]
