@@ -5,7 +5,7 @@ Source: Ma, Fang & Wang, LLM-Pruner (NeurIPS 2023, arXiv 2305.11627), section 3.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from transformers import PreTrainedModel
@@ -63,7 +63,8 @@ def gradient_memory(dimensions: Dimensions, *, squared: bool) -> int:
     per_weight, largest = (8 if squared else 4), dimensions.largest_matrix
     sums = max(min(LIMIT_BYTES, per_weight * dimensions.looked_at), per_weight * largest)
     at_once = (dimensions.number_bytes + 8) * largest
-    return sums + at_once + dimensions.all_blocks_bytes + dimensions.logits_bytes
+    run = replace(dimensions, samples=1) if squared else dimensions  # squares: window by window
+    return sums + at_once + run.all_blocks_bytes + run.logits_bytes
 
 
 def _loss_change(weight: torch.Tensor, gradient: Gradient) -> torch.Tensor:
