@@ -1,8 +1,9 @@
 """FLAP: what fluctuates least goes, and its mean stays as a bias.
 
-Source: An et al., Fluctuation-based Adaptive Structured Pruning (AAAI 2024, arXiv 2312.11983). Its
-code squares the scores of attention, which the paper's formula does not, and keeps a running mean
-that the sums of deviations then refer to wrongly; here both are as the paper writes them.
+Source: An et al., Fluctuation-based Adaptive Structured Pruning (AAAI 2024, arXiv 2312.11983), and
+its code (metric WIFV, structures AL-AM and UL-UM), which squares the scores of attention and not
+those of the MLP, and whose sums of deviations refer to a mean that moves as they are taken. Here
+both matrices are scored by one formula, about the mean over all tokens.
 """
 
 from collections.abc import Mapping
@@ -119,11 +120,16 @@ def _offsets(
     kept: Mapping[int, Kept],
     means: Mapping[tuple[int, str], torch.Tensor],
 ) -> dict[tuple[int, str], torch.Tensor]:
-    """Return ``W (mean of X)`` over what is cut: the bias that keeps the mean of each output."""
+    """Return ``W (mean of X)`` over what is cut: the bias that keeps the mean of each output.
+
+    None of a matrix that loses nothing.
+    """
     offsets = {}
     for index, stays in kept.items():
         block = blocks_of(model)[index]
         for kind, left in left_features(block, stays).items():
+            if left.all():
+                continue
             weight = matrix_of(block, kind).weight.detach().double()
             lost = means[index, kind] * ~left.to(weight.device)
             offsets[index, kind] = (weight @ lost).float()

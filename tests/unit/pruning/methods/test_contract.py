@@ -205,6 +205,11 @@ def test_a_bias_that_is_there_gains_what_is_cut() -> None:
     torch.testing.assert_close(found, before + cut.offsets[0, "o_proj"])
 
 
+def test_a_matrix_that_loses_nothing_gets_no_bias(llama: PreTrainedModel) -> None:
+    """A twentieth of 24 channels is one, of 4 heads none."""
+    assert set(Flap()(llama, Plan({0: 0.0, 2: 0.05}), WINDOWS).offsets) == {(2, "down_proj")}
+
+
 @pytest.mark.parametrize("name", PrunerName)
 def test_memory_is_stated_from_headers(name: PrunerName, plain: Path, text: Path) -> None:
     contents = survey(plain)
