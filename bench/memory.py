@@ -38,6 +38,7 @@ from pruning.container.structure import MODULES, BlockStructure, matrix_name
 from rankspace.recipe import Optimizer
 from tuning import memory
 from tuning.back_ends import ADAPTER_BACK_ENDS, DEFAULT_BACK_END
+from tuning.batches import Passes
 from tuning.examples import Example
 from tuning.measuring import BATCH_TOKENS, mean_loss
 from tuning.memory_plan.model_shape import BlockShape, ModelShape
@@ -191,7 +192,7 @@ def _train(size: _Size, recipe: _Recipe, model: Any, place: torch.device) -> lis
     ids = torch.randint(size.vocabulary, shape, generator=generator, dtype=torch.int32)
     examples = [Example(row, 1) for row in ids]
     steps = [examples[: recipe.micro], examples[recipe.micro :]]
-    train(model, attached.parameters, steps, Optimizer(), steps=2, micro=recipe.micro)
+    train(model, attached.parameters, steps, Optimizer(), steps=2, passes=Passes(recipe.micro))
     return examples
 
 

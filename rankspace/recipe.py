@@ -11,6 +11,7 @@ from typing import Literal, Self
 
 from rankspace.data_shape import DataFormat
 from rankspace.errors import InvalidInput
+from rankspace.wire import LATER
 
 MAX_LENGTH = 2**20
 MAX_EXAMPLES = 10_000_000
@@ -72,22 +73,20 @@ class Batch:
 
     Attributes:
         examples: Per optimiser step.
-        micro: Per forward pass; divides ``examples``.
+        micro: Per forward pass; divides ``examples``. ``auto`` counts padded tokens instead, as
+            many as a worker's device is fast with and has room for. It changes rounding only.
     """
 
     examples: int = 64
-    micro: int = 4
+    # Left out where it is auto: a worker of before then takes its own default, 4.
+    micro: int | Literal["auto"] = field(default="auto", metadata=LATER)
 
     def __post_init__(self) -> None:
-        _require(self.micro >= 1, "micro", self.micro, "must be positive", "1")
-        fits = 1 <= self.examples <= MAX_EXAMPLES and self.examples % self.micro == 0
-        _require(
-            fits,
-            "examples",
-            self.examples,
-            f"must be a multiple of micro = {self.micro}",
-            str(self.micro),
-        )
+        micro = 1 if self.micro == "auto" else self.micro
+        _require(micro >= 1, "micro", micro, "must be positive", "1")
+        fits = 1 <= self.examples <= MAX_EXAMPLES and self.examples % micro == 0
+        problem = f"must be a multiple of micro = {micro}, at least 1, at most ten million"
+        _require(fits, "examples", self.examples, problem, str(micro))
 
 
 @dataclass(frozen=True, slots=True)

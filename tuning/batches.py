@@ -1,8 +1,9 @@
 """Which examples make a step, and how examples become tensors."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -31,6 +32,55 @@ class Batch:
     targets: Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class Passes:
+    """How the examples of a step are cut into forward passes: results differ in rounding only.
+
+    Attributes:
+        examples: Of a pass, at most.
+        length: Tokens of the longest example there is. Where it is given a pass may have as many
+            padded tokens as ``examples`` of that length, so of shorter ones more.
+    """
+
+    examples: int
+    length: int | None = None
+
+    @classmethod
+    def of_tokens(cls, tokens: int, length: int, most: int) -> Self:
+        """Fill a pass with so many padded tokens, though with at least one example.
+
+        Args:
+            tokens: Of a pass.
+            length: Tokens of the longest example.
+            most: Examples of a step: there are no more to a pass.
+        """
+        return cls(min(max(1, tokens // length), most), length)
+
+    def cut(self, step: Sequence[Example]) -> list[Sequence[Example]]:
+        """Return the passes of ``step``, the longest examples first."""
+        if self.length is not None:
+            return list(batched(step, self.examples * self.length))
+        return [step[at : at + self.examples] for at in range(0, len(step), self.examples)]
+
+    def halved(self) -> Self:
+        """Return the same of half as many examples; there must be two."""
+        return replace(self, examples=self.examples // 2)
+
+    def __str__(self) -> str:
+        return f"{self.examples}" if self.length is None else f"{self.examples} x {self.length}"
+
+
+def batched(examples: Sequence[Example], most: int) -> list[list[Example]]:
+    """Group by length into batches of at most ``most`` padded tokens, at least one example."""
+    batches: list[list[Example]] = []
+    # Longest first: memory runs out at once or not at all.
+    for example in sorted(examples, key=lambda one: len(one.tokens), reverse=True):
+        if not batches or (len(batches[-1]) + 1) * len(batches[-1][0].tokens) > most:
+            batches.append([])
+        batches[-1].append(example)
+    return batches
+
+
 def collate(examples: Sequence[Example], device: torch.device) -> Batch:
     """Pad ``examples`` into one batch on ``device``."""
     inputs = pad_sequence([e.tokens[:-1] for e in examples], batch_first=True).long()
@@ -51,13 +101,14 @@ def schedule(
     """Yield ``steps`` steps of ``per_step`` examples: reshuffled passes over the data.
 
     The order depends on ``seed`` and the data only, so trials with equal seeds are paired.
-    Within a step the examples go by length: its micro-batches then hardly need padding, while
-    which examples meet in a step stays random.
+    Within a step the examples go by length, the longest first: its micro-batches then hardly need
+    padding, and memory runs out at once or hardly ever, while which examples meet in a step stays
+    random.
     """
     stream = shuffled_forever("order", len(examples), seed)
     for _ in range(steps):
         chosen = [examples[i] for i in islice(stream, per_step)]
-        yield tuple(sorted(chosen, key=lambda example: len(example.tokens)))
+        yield tuple(sorted(chosen, key=lambda example: len(example.tokens), reverse=True))
 
 
 def steps_of_epochs(examples: int, per_step: int, epochs: int) -> int:

@@ -11,7 +11,7 @@ from rankspace.errors import TrialFailed
 from rankspace.evaluation.group_sizes import group_sizes
 from rankspace.observation import MOST_TEXTS, TextLosses
 from tuning import memory
-from tuning.batches import collate
+from tuning.batches import batched, collate
 from tuning.examples import Example
 from tuning.losses import measured_loss, token_losses
 from tuning.training import autocast
@@ -106,14 +106,3 @@ def _measured(
                 hint="lower recipe.sequence_length, or use a larger device",
             )
         most //= 2
-
-
-def batched(examples: Sequence[Example], most: int) -> list[list[Example]]:
-    """Group by length into batches of at most ``most`` padded tokens, at least one example."""
-    batches: list[list[Example]] = []
-    # Longest first: memory runs out at once or not at all.
-    for example in sorted(examples, key=lambda one: len(one.tokens), reverse=True):
-        if not batches or (len(batches[-1]) + 1) * len(batches[-1][0].tokens) > most:
-            batches.append([])
-        batches[-1].append(example)
-    return batches

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Protocol, TypeAlias
 
@@ -14,7 +14,7 @@ from torch.nn import Parameter
 from rankspace.errors import TrialFailed
 from rankspace.recipe import Optimizer
 from tuning import memory
-from tuning.batches import collate
+from tuning.batches import Passes, collate
 from tuning.checkpoint.state import Keeper, Moments, TrainingState
 from tuning.examples import Example
 from tuning.losses import summed_loss
@@ -48,12 +48,12 @@ class Training:
     Attributes:
         losses: Mean token loss of each step taken, in nats, before its update.
         tokens: Tokens read, padding excluded.
-        micro: Examples per forward pass at the end; smaller than asked for where memory ran out.
+        passes: How steps were cut at the end; smaller than asked for where memory ran out.
     """
 
     losses: tuple[float, ...]
     tokens: int
-    micro: int
+    passes: Passes
 
     @property
     def final_loss(self) -> float:
@@ -69,7 +69,7 @@ def train(  # noqa: PLR0913  # the six things that define a run, each a value of
     optimizer: Optimizer,
     *,
     steps: int,
-    micro: int,
+    passes: Passes,
     on_step: OnStep | None = None,
     forms: Forms = _one_form,
     keeper: Keeper | None = None,
@@ -87,17 +87,17 @@ def train(  # noqa: PLR0913  # the six things that define a run, each a value of
         batches: The examples of each step, see ``tuning.batches.schedule``.
         optimizer: Peak learning rate, warm-up, weight decay and clipping.
         steps: Length of the learning-rate schedule.
-        micro: Examples per forward and backward pass.
+        passes: How a step is cut into forward and backward passes.
         on_step: Called after every step.
         forms: The forms that the model takes at each step; without it, the one it has.
         keeper: Where to go on from, and who keeps states to go on from. On a CPU the result is
             that of an undisturbed run of the same micro-batch, bit by bit; of the state's and
-            ``micro`` the smaller is taken.
+            that of ``passes`` the smaller is taken.
 
     Raises:
         TrialFailed: The loss is not finite, or not even one example fits into memory.
     """
-    run = _Run(model, parameters, optimizer, steps, micro, forms)
+    run = _Run(model, parameters, optimizer, steps, passes, forms)
     _resume(run, keeper, on_step)
     for step, examples in enumerate(islice(batches, run.taken, None), run.taken + 1):
         loss = run.step(step, examples)
@@ -105,7 +105,7 @@ def train(  # noqa: PLR0913  # the six things that define a run, each a value of
             keeper.keep(run.state())  # before anybody may abandon the training
         if on_step is not None and _stops(on_step, run, loss, keeper):
             break
-    return Training(tuple(run.losses), run.tokens, run.micro)
+    return Training(tuple(run.losses), run.tokens, run.passes)
 
 
 def _stops(on_step: OnStep, run: "_Run", loss: float, keeper: Keeper | None) -> bool:
@@ -155,7 +155,7 @@ class _Run:
         parameters: Sequence[Parameter],
         optimizer: Optimizer,
         steps: int,
-        micro: int,
+        passes: Passes,
         forms: Forms,
     ) -> None:
         self._model = model
@@ -170,7 +170,7 @@ class _Run:
         )
         self._device = self._parameters[0].device
         self._forms = forms
-        self.micro = micro
+        self.passes = passes
         self.losses: list[float] = []
         self.tokens = 0
 
@@ -185,7 +185,7 @@ class _Run:
             tuple(map(self._moments, self._parameters)),
             tuple(self.losses),
             self.tokens,
-            self.micro,
+            self.passes.examples,
         )
 
     def _moments(self, parameter: Parameter) -> Moments | None:
@@ -207,7 +207,8 @@ class _Run:
                     "exp_avg_sq": torch.empty_like(parameter).copy_(moments.square),
                 }
         self.losses, self.tokens = list(state.losses), state.tokens
-        self.micro = min(self.micro, state.micro)  # there may be less memory than there was
+        fewer = min(self.passes.examples, state.micro)  # there may be less memory than there was
+        self.passes = replace(self.passes, examples=fewer)
 
     def step(self, step: int, examples: Sequence[Example]) -> float:
         # One transfer a step: the loss must be seen finite before the update is made.
@@ -245,12 +246,12 @@ class _Run:
             self._halve(step, problem)
 
     def _halve(self, step: int, problem: str) -> None:
-        if self.micro == 1:
+        if self.passes.examples == 1:
             raise TrialFailed(
                 f"out of memory at step {step} with one example per forward pass: {problem}",
                 hint="lower recipe.sequence_length, or use a larger device",
             )
-        self.micro //= 2
+        self.passes = self.passes.halved()
 
     def _gradients(self, step: int, examples: Sequence[Example]) -> Tensor:
         forms = self._forms(step)
@@ -258,8 +259,8 @@ class _Run:
         total = torch.zeros((), device=self._device)
         for take_form in forms:
             take_form()
-            for start in range(0, len(examples), self.micro):
-                total += self._pass(examples[start : start + self.micro], targets)
+            for part in self.passes.cut(examples):
+                total += self._pass(part, targets)
         return total
 
     def _pass(self, examples: Sequence[Example], targets: int) -> Tensor:

@@ -13,7 +13,7 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
     {
         "a checkpoint's micro-batch is taken as it is": Mutant(
             "tuning/training.py",
-            "min(self.micro, state.micro)",
+            "min(self.passes.examples, state.micro)",
             "state.micro",
             CHECKPOINT,
         ),

@@ -41,6 +41,15 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
         "a trial of which nothing seems to fit gets no example": Mutant(
             "worker/trial/planning.py", "micro = max(1, fitting)", "micro = fitting", PLANNING
         ),
+        "what memory ran out with is tried again": Mutant(
+            "worker/trial/fitting.py", "if known >= passes.examples:", "if True:", PLANNING
+        ),
+        "a short example counts as a long one": Mutant(
+            "tuning/batches.py",
+            "* len(batches[-1][0].tokens) > most",
+            "* len(examples[0].tokens) > most",
+            "tests/unit/tuning/test_batches.py",
+        ),
         "a freed heap counts as taken": Mutant(
             "worker/trial/planning.py", "    memory.trim(device)", "    pass", PLANNING
         ),

@@ -23,6 +23,7 @@ from tuning.elastic.schemes import forms
 from tuning.elastic.scoring import scores
 from tuning.measuring import mean_loss
 from tuning.training import train
+from worker.trial.planning import asked_passes
 from worker.trial.surveying import SHARE
 
 CPU = torch.device("cpu")
@@ -89,7 +90,8 @@ class ElasticBench:
         batch = self._recipe.batch
         batches = schedule(self._train, batch.examples, steps, seed)
         optimizer = self._recipe.optimizer
-        settings = {"steps": steps, "micro": batch.micro, **more}
+        longest = max(len(example.tokens) for example in self._train)
+        settings = {"steps": steps, "passes": asked_passes(batch, longest, CPU), **more}
         train(self._model, parameters, batches, optimizer, **settings)  # type: ignore[arg-type]
 
     def _ranks(self, vector: RankVector) -> Mapping[str, int]:

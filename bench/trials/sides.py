@@ -14,6 +14,7 @@ from transformers import Trainer, TrainingArguments
 
 from bench.trials.task import ALPHA_PER_RANK, OPTIMIZER, SEED, Task
 from tuning.back_ends import ADAPTER_BACK_ENDS, Attached
+from tuning.batches import Passes
 from tuning.examples import Example
 from tuning.training import learning_rate, train
 
@@ -42,7 +43,8 @@ class Side:
 
 
 def _ours(model: Any, attached: Attached, task: Task, steps: Steps) -> None:
-    train(model, attached.parameters, steps, OPTIMIZER, steps=len(steps), micro=task.micro)
+    passes = Passes(task.micro)
+    train(model, attached.parameters, steps, OPTIMIZER, steps=len(steps), passes=passes)
 
 
 def _theirs(model: Any, attached: Attached, task: Task, steps: Steps) -> None:

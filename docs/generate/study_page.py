@@ -1,7 +1,7 @@
 """The page of the study file: every field of the classes in ``rankspace`` that it is read by."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from types import NoneType
 from typing import Any, get_args, get_type_hints
@@ -55,7 +55,7 @@ def _type(hint: Any) -> str:
         return " or ".join(f"`{option}`" for option in options)
     if getattr(hint, "__origin__", None) is tuple:
         return f"list of {'groups' if _group_of(hint) else _type(options[0])}"
-    if len(options) == 2 and getattr(hint, "__origin__", None) is not None:
+    if getattr(hint, "__origin__", None) is Mapping:
         return f"{_type(options[0])} → {_type(options[1])}"
     if options:
         return " or ".join(map(_type, filter(_is_written, options)))

@@ -63,8 +63,7 @@ def fit(found: Findings) -> Fit:
         study = Study("init", found.model.path, recipe)
         diagnosis, refusal = diagnose(study, found.device, found.memory)
         if refusal is None:
-            fitting = replace(recipe.batch, micro=diagnosis.micro)
-            return Fit(replace(recipe, batch=fitting), wanted, diagnosis)
+            return Fit(recipe, wanted, diagnosis)
         if not _may_be(length // 2, lengths):
             raise refusal
         length //= 2
@@ -84,13 +83,13 @@ def held_out(examples: int | None) -> int:
 
 
 def batch(examples: int | None) -> Batch:
-    """Return the usual batch, or half of it as often as few examples ask for; in one pass."""
+    """Return the usual batch, or half of it as often as few examples ask for."""
     size = Batch().examples
     if examples is not None:
         train = examples - held_out(examples)
         while size // 2 >= LEAST_BATCH and train < LEAST_STEPS * size:
             size //= 2
-    return Batch(size, size)
+    return Batch(size)
 
 
 def recipe_choices(found: Findings, fitted: Fit) -> Iterator[Choice]:
@@ -192,9 +191,10 @@ def _batch(found: Findings, fitted: Fit) -> Iterator[Choice]:
     yield Choice(
         "recipe.batch.micro",
         batch.micro,
-        f"Per forward pass: the most that fits into {gib(diagnosis.device.free)} of "
-        f"{diagnosis.device.name}, where a trial takes {gib(diagnosis.use.total)} at most. It "
-        "changes speed and memory only; a worker with less lowers it by itself.",
+        f"Per forward pass, as each worker's device has it: of the longest examples "
+        f"{diagnosis.micro} with {gib(diagnosis.device.free)} of {diagnosis.device.name}, where a "
+        f"trial takes {gib(diagnosis.use.total)} at most. It changes speed and memory only.",
+        (Alternative(4, "examples on every device, however short they are"),),
     )
 
 

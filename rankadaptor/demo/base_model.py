@@ -15,7 +15,7 @@ from transformers.utils import logging as transformers_logging
 
 from rankadaptor.demo.corpus import Corpus
 from rankspace.recipe import Optimizer
-from tuning.batches import schedule
+from tuning.batches import Passes, schedule
 from tuning.examples import windows
 from tuning.training import train
 
@@ -131,6 +131,6 @@ def _pretrain(model: Any, stream: list[int], size: Size, on_step: OnStep) -> Non
         schedule(examples, size.batch, size.steps, size.seed),
         optimizer,
         steps=size.steps,
-        micro=size.batch,
+        passes=Passes(size.batch),
         on_step=observe,
     )

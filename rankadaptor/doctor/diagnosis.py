@@ -16,7 +16,7 @@ from rankspace.presets.paper import expanded
 from tuning.memory_plan.device_memory import DeviceMemory
 from tuning.memory_plan.plan import MemoryPlan, MemoryUse
 from tuning.memory_plan.training_shape import TrainingShape
-from worker.trial.planning import by_place
+from worker.trial.planning import asked_passes, by_place
 from worker.trial.resident import base_dtype
 
 
@@ -30,7 +30,8 @@ class Diagnosis:
         trainable: Parameters of the largest adapter that the study tries.
         dtype: Of the base weights.
         sequence_length: Tokens of the longest example; shorter ones take less.
-        asked: The recipe's micro-batch.
+        asked: The recipe's micro-batch, or what ``auto`` comes to on the device.
+        is_automatic: Whether the recipe leaves it to the device; shorter examples then are more.
         micro: The one that a worker would begin with; 0 where not one example fits.
         device: What there is.
         use: Bytes by part at ``micro``, or with one example where none fits.
@@ -45,6 +46,7 @@ class Diagnosis:
     dtype: str
     sequence_length: int
     asked: int
+    is_automatic: bool
     micro: int
     device: DeviceMemory
     use: MemoryUse
@@ -72,15 +74,16 @@ def diagnose(
     # How much of it is prompt the data would say, which nobody reads here.
     training = TrainingShape(shape_of(contents), places, read, read, dtype.itemsize)
     plan = MemoryPlan.of(training, device.type)
-    asked = recipe.batch.micro
-    micro = plan.largest(memory.free, asked)
+    passes = asked_passes(recipe.batch, recipe.sequence_length, device)
+    micro = plan.largest(memory.free, passes.examples)
     found = Diagnosis(
         model=study.model,
         parameters=model.parameters,
         trainable=sum(m.parameters_per_rank * ranks.get(m.name, 0) for m in model.matrices),
         dtype=str(dtype).removeprefix("torch."),
         sequence_length=recipe.sequence_length,
-        asked=asked,
+        asked=passes.examples,
+        is_automatic=passes.length is not None,
         micro=micro,
         device=memory,
         use=plan.use(micro or 1),

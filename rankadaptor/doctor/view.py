@@ -52,10 +52,14 @@ def _chosen(found: Diagnosis) -> Text:
         return Text("not one example fits", style="bold red")
     said = f"micro-batch {found.micro}"
     if found.micro == found.asked:
-        chosen = Text(f"{said}, as the recipe says", style="bold green")
+        whose = "what the device is fast with" if found.is_automatic else "as the recipe says"
+        chosen = Text(f"{said}, {whose}", style="bold green")
     else:
         text = f"{said} instead of {found.asked}: the same results but for rounding, in more passes"
         chosen = Text(text, style="bold yellow")
+    if found.is_automatic:
+        tokens = f"{found.micro * found.sequence_length:,}"
+        chosen.append(f"\nof shorter examples as many as have {tokens} tokens, padding included")
     if found.is_measured_in_parts:
         chosen.append("\nthe held-out loss takes fewer tokens at once than elsewhere", "yellow")
     return chosen

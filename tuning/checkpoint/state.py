@@ -34,7 +34,8 @@ class TrainingState:
         moments: AdamW's, one for each; None for a parameter that was not updated yet.
         losses: Mean token loss of each step taken, in nats; as many as steps.
         tokens: Tokens read, padding excluded.
-        micro: Examples per forward pass; smaller than asked for where memory ran out.
+        micro: Examples per forward pass, of the greatest length where passes are measured by
+            that; fewer than asked for where memory ran out.
     """
 
     parameters: tuple[Tensor, ...]

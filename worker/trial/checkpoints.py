@@ -71,8 +71,10 @@ class Checkpoints:
         self, assignment: Assignment, statement: Statement, parameters: Sequence[Tensor], steps: int
     ) -> "TrialKeeper":
         """Return the keeper of a trial whose training is about to begin."""
+        batch = assignment.recipe.batch
         shapes = tuple(tuple(parameter.shape) for parameter in parameters)
-        bounds = Bounds(shapes, steps, assignment.recipe.batch.micro)
+        most = batch.examples if batch.micro == "auto" else batch.micro
+        bounds = Bounds(shapes, steps, most)
         return TrialKeeper(self, assignment, statement, bounds)
 
     def lane(self) -> Lane:

@@ -22,7 +22,7 @@ from tuning.back_ends import (
     Attached,
     assigned_ranks,
 )
-from tuning.batches import schedule, steps_of_epochs
+from tuning.batches import Passes, schedule, steps_of_epochs
 from tuning.data import READING, Dataset, DatasetCache
 from tuning.elastic.adapter import ElasticAdapter
 from tuning.elastic.scoring import scores
@@ -36,9 +36,16 @@ from tuning.token_cache import TokenCache
 from tuning.training import OnStep, Training, train
 from worker.trial.checkpoints import Checkpoints, TrialKeeper, statement_of
 from worker.trial.export import check_room, export
+from worker.trial.fitting import Fitting
 from worker.trial.inputs import changed_meanwhile, check_data_file, check_inputs
 from worker.trial.metrics import ReadMetric, measure_metrics, read_metrics
-from worker.trial.planning import by_place, first_micro, free_beside
+from worker.trial.planning import (
+    asked_passes,
+    by_place,
+    first_passes,
+    free_beside,
+    most_targets,
+)
 from worker.trial.reach import Reach
 from worker.trial.resident import Residence, Resident
 from worker.trial.surveying import SHARE, forms_of, is_trained, take_over, vectors_of
@@ -52,7 +59,7 @@ class _Prepared:
     inputs: Inputs
     ranks: Mapping[str, int]
     metrics: tuple[ReadMetric, ...]
-    micro: int
+    passes: Passes
 
     @property
     def counts(self) -> DataCounts:
@@ -80,6 +87,7 @@ class Evaluator:
         self._reach = reach or Reach()
         self._checkpoints = checkpoints
         self._keeper: TrialKeeper | None = None
+        self._fitting = Fitting()
 
     @property
     def resumed_at(self) -> int:
@@ -139,8 +147,8 @@ class Evaluator:
         dataset = self._dataset(assignment, resident, inputs)
         ranks = assigned_ranks(assignment, resident.modules)
         metrics = self._metrics(assignment, resident)
-        micro = self._micro(assignment, resident, dataset, ranks)
-        return _Prepared(resident, dataset, inputs, ranks, metrics, micro)
+        passes = self._passes(assignment, resident, dataset, ranks)
+        return _Prepared(resident, dataset, inputs, ranks, metrics, passes)
 
     def _metrics(self, assignment: Assignment, resident: Resident) -> tuple[ReadMetric, ...]:
         """Read what the recovered model is to be evaluated on, before it is recovered."""
@@ -150,26 +158,28 @@ class Evaluator:
         except InvalidInput as error:
             raise _no_fault(error) from error
 
-    def _micro(
+    def _passes(
         self,
         assignment: Assignment,
         resident: Resident,
         dataset: Dataset,
         ranks: Mapping[str, int],
-    ) -> int:
-        """Examples per forward pass to begin with; the recipe's where nothing is trained."""
+    ) -> Passes:
+        """How to cut steps to begin with; as the recipe says where nothing is trained."""
+        longest = max(len(example.tokens) for example in dataset.train)
+        asked = asked_passes(assignment.recipe.batch, longest, self._device)
         if not ranks:
-            return assignment.recipe.batch.micro
+            return asked
         training = TrainingShape(
             resident.shape,
             by_place(resident.matrices, ranks),
-            tokens=max(len(example.tokens) for example in dataset.train) - 1,
-            targets=max(example.targets for example in dataset.train),
+            tokens=longest - 1,
+            targets=most_targets(dataset.train, asked),
             width=resident.model.dtype.itemsize,
         )
         plan = MemoryPlan.of(training, self._device.type)
         free = free_beside(plan, self._device)
-        return first_micro(assignment.recipe.batch.micro, plan, free)
+        return self._fitting.within(assignment, first_passes(asked, plan, free))
 
     def _inputs(self, assignment: Assignment, resident: Resident) -> Inputs:
         wanted = assignment.recipe.data
@@ -213,7 +223,7 @@ class Evaluator:
                 scores=surveyed,
                 metrics=metrics,
                 seconds=dict(clock.seconds),
-                versions={**measurement.versions, **_passes(assignment, trained)},
+                versions={**measurement.versions, **_stated(assignment, trained)},
             )
             if assignment.keep_adapter and adapter_directory is not None:
                 export(attached, assignment, measurement, prepared.ranks, adapter_directory)
@@ -244,22 +254,24 @@ class Evaluator:
             len(examples), recipe.batch.examples, assignment.epochs
         )
         if not attached.parameters or is_trained(assignment):
-            return Training((), 0, recipe.batch.micro)
+            return Training((), 0, prepared.passes)
         more = {}
         if isinstance(attached, ElasticAdapter):
             more["forms"] = forms_of(assignment, attached, prepared.resident.modules)
         self._keeper = self._keeper_of(assignment, prepared, attached, steps)
-        return train(
+        trained = train(
             prepared.resident.model,
             attached.parameters,
             schedule(examples, recipe.batch.examples, steps, assignment.seed),
             recipe.optimizer,
             steps=steps,
-            micro=prepared.micro,
+            passes=prepared.passes,
             on_step=on_step,
             keeper=self._keeper,
             **more,
         )
+        self._fitting.learn(assignment, prepared.passes, trained.passes)
+        return trained
 
     def _keeper_of(
         self, assignment: Assignment, prepared: _Prepared, attached: Attached, steps: int
@@ -360,10 +372,12 @@ def _no_fault(error: InvalidInput) -> CannotOpen:
     return CannotOpen(error.field, error.value, error.problem, fix=error.hint)
 
 
-def _passes(assignment: Assignment, trained: Training) -> dict[str, str]:
+def _stated(assignment: Assignment, trained: Training) -> dict[str, str]:
     """What of the numbers' rounding is not the recipe's doing."""
-    asked = assignment.recipe.batch.micro
-    return {} if trained.micro == asked else {"micro_batch": f"{trained.micro} of {asked}"}
+    asked, found = assignment.recipe.batch.micro, trained.passes
+    if not trained.losses or found.examples == asked:
+        return {}
+    return {"micro_batch": str(found) if asked == "auto" else f"{found} of {asked}"}
 
 
 def _again(trained: Training, loss: float, on_step: OnStep) -> Callable[[], object]:

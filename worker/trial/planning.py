@@ -1,43 +1,79 @@
-"""A trial's plan of memory, and with how many examples per forward pass it begins."""
+"""A trial's plan of memory, and how its steps are cut into forward passes to begin with."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 
 import structlog
 import torch
 
 from rankspace.errors import CannotOpen
 from rankspace.pruned_model import Matrix
+from rankspace.recipe import Batch
 from tuning import memory
+from tuning.batches import Passes
+from tuning.examples import Example
 from tuning.memory_plan.device_memory import DeviceMemory
 from tuning.memory_plan.plan import MemoryPlan, gib
+
+AUTOMATIC: Mapping[str, int] = MappingProxyType({"cuda": 8192, "cpu": 512})
+"""Padded tokens of a forward pass where the recipe leaves it to the device, by kind of device.
+
+On a CPU measured (``python -m bench.trials.passes``). On a GPU about what fills one, not measured:
+one candidate should have some 8k tokens in flight before several at once bring anything."""
 
 log = structlog.get_logger(__name__)
 
 
-def first_micro(asked: int, plan: MemoryPlan, free: int | None) -> int:
-    """Return with how many examples per forward pass to begin, and log where it is fewer.
+def asked_passes(batch: Batch, longest: int, device: torch.device) -> Passes:
+    """Return how the recipe has steps cut, whatever there is room for.
+
+    Args:
+        batch: The recipe's.
+        longest: Tokens of the longest example.
+        device: Where it runs.
+    """
+    if batch.micro != "auto":
+        return Passes(batch.micro)
+    return Passes.of_tokens(AUTOMATIC[device.type], longest, batch.examples)
+
+
+def most_targets(examples: Sequence[Example], passes: Passes) -> int:
+    """Return how many tokens are predicted in a pass, per example of the greatest length, at most.
+
+    Where short examples may stand in for a long one, so may their answers for its answer.
+    """
+    if passes.length is None:
+        return max(example.targets for example in examples)
+    read = passes.length - 1
+    return max(-(-example.targets * read // (len(example.tokens) - 1)) for example in examples)
+
+
+def first_passes(asked: Passes, plan: MemoryPlan, free: int | None) -> Passes:
+    """Return what to begin with where ``asked`` may be too much, and log where it is less.
 
     Results are the same but for rounding, so that trials are comparable whatever it says.
 
     Args:
-        asked: The recipe's micro-batch, which is most.
+        asked: As the recipe has it, which is most.
         plan: Of the training.
         free: Bytes that the device has for all of it, weights included; None if not known.
 
     Returns:
-        At least 1: a plan is an upper bound, and of what is free a guess. Whether memory runs out,
-        the training finds.
+        Of one example at least: a plan is an upper bound, and of what is free a guess. Whether
+        memory runs out, the training finds.
     """
     if free is None:
         return asked
-    fitting = plan.largest(free, asked)
+    fitting = plan.largest(free, asked.examples)
     if not fitting:
         log.warning("memory_may_run_out", needs_at_most=gib(plan.use(1).total), free=gib(free))
     micro = max(1, fitting)
-    if micro < asked:
-        needed = plan.use(asked).total
-        log.info("micro_batch_lowered", micro=micro, asked=asked, needs=gib(needed), free=gib(free))
-    return micro
+    if micro < asked.examples:
+        needed = gib(plan.use(asked.examples).total)
+        lowered = {"micro": micro, "asked": asked.examples}
+        log.info("micro_batch_lowered", **lowered, needs=needed, free=gib(free))
+    return replace(asked, examples=micro)
 
 
 def free_beside(plan: MemoryPlan, device: torch.device) -> int | None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rankspace import Comparison, Layer, Measurement, Observation, RankVector, SearchSpace, Study
 from rankspace.errors import InvalidInput, UnsupportedVersion
 from rankspace.observation import DataCounts
+from rankspace.recipe import Batch
 from rankspace.verdict import Answer
 from rankspace.wire import decode, encode, json_schema, pack, unpack
 
@@ -173,3 +174,15 @@ def test_a_price_needs_a_cost_for_each_rank() -> None:
     assert RankVector((1, 2)).parameters((10, 100)) == 210
     with pytest.raises(ValueError, match="1 costs for 2 ranks"):
         RankVector((1, 2)).parameters((10,))
+
+
+def test_a_micro_batch_left_to_the_device_is_left_out_for_readers_of_before() -> None:
+    """To them a recipe without it means 4, which differs in rounding only."""
+    automatic, said = Batch(examples=64), Batch(examples=64, micro=4)
+    assert encode(automatic) == {"examples": 64}
+    assert encode(said) == {"examples": 64, "micro": 4}
+    assert decode(Batch, {"examples": 64, "micro": "auto"}) == decode(Batch, {}) == automatic
+    assert decode(Batch, {"examples": 6, "micro": "auto"}).examples == 6
+    assert decode(Batch, encode(said)) == said
+    with pytest.raises(InvalidInput, match="not one of the choices"):
+        decode(Batch, {"micro": "all"})

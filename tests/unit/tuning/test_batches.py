@@ -1,9 +1,10 @@
+from collections.abc import Sequence
 from itertools import chain
 
 import pytest
 import torch
 
-from tuning.batches import collate, schedule, steps_of_epochs
+from tuning.batches import Passes, collate, schedule, steps_of_epochs
 from tuning.examples import Example
 
 CPU = torch.device("cpu")
@@ -48,7 +49,7 @@ def test_the_order_depends_on_the_seed_alone() -> None:
 def test_steps_go_by_length() -> None:
     examples = [example(*range(n)) for n in (9, 2, 7, 4)]
     (step,) = schedule(examples, 4, 1, seed=0)
-    assert [len(e.tokens) for e in step] == [2, 4, 7, 9]
+    assert [len(e.tokens) for e in step] == [9, 7, 4, 2]
 
 
 @pytest.mark.parametrize(("examples", "epochs", "steps"), [(10, 2, 5), (3, 1, 1), (11, 1, 2)])
@@ -65,3 +66,25 @@ def test_what_others_say_between_two_answers_is_read_and_not_predicted() -> None
     assert batch.positions is not None
     assert batch.inputs.flatten()[batch.positions].tolist() == [8, 2, 5, 6]
     assert batch.targets.tolist() == [9, 3, 6, 7]
+
+
+def lengths(passes: list[Sequence[Example]]) -> list[list[int]]:
+    return [[len(example.tokens) for example in part] for part in passes]
+
+
+def test_a_pass_has_as_many_examples_or_as_many_padded_tokens() -> None:
+    step = [example(*range(n)) for n in (9, 9, 5, 4, 3, 2, 2, 2)]
+    assert lengths(Passes(3).cut(step)) == [[9, 9, 5], [4, 3, 2], [2, 2]]
+    assert lengths(Passes(2, 9).cut(step)) == [[9, 9], [5, 4, 3], [2, 2, 2]]
+    assert lengths(Passes(1, 9).cut(step)) == [[9], [9], [5], [4, 3], [2, 2, 2]]
+    assert lengths(Passes(1, 9).cut(step[::-1])) == lengths(Passes(1, 9).cut(step))
+
+
+@pytest.mark.parametrize(("tokens", "examples"), [(100, 4), (36, 4), (35, 3), (8, 1)])
+def test_tokens_of_a_pass_are_counted_in_longest_examples(tokens: int, examples: int) -> None:
+    assert Passes.of_tokens(tokens, 9, 4) == Passes(examples, 9)
+
+
+def test_a_smaller_pass_is_of_the_same_kind() -> None:
+    assert Passes(3, 9).halved() == Passes(1, 9)
+    assert Passes(4).halved() == Passes(2)

@@ -20,7 +20,7 @@ from pruning.container.container import load
 from rankspace.errors import InvalidInput
 from rankspace.recipe import Optimizer
 from tuning.back_ends import ADAPTER_BACK_ENDS
-from tuning.batches import schedule
+from tuning.batches import Passes, schedule
 from tuning.checkpoint import file
 from tuning.checkpoint.file import Bounds
 from tuning.checkpoint.state import Moments, TrainingState
@@ -108,7 +108,7 @@ def fit(model_directory: Path, answers: tuple[Example, ...]) -> Fit:
             schedule(answers, PER_STEP, STEPS, seed=4),
             Optimizer(learning_rate=1e-2, warmup_steps=100, weight_decay=0.1, gradient_clip=0.5),
             steps=STEPS,
-            micro=micro,
+            passes=Passes(micro),
             on_step=on_step,
             keeper=make_keeper(parameters) if make_keeper else None,
         )
@@ -199,7 +199,7 @@ def test_a_resumed_training_takes_the_smaller_micro_batch(
         return _Found(TrainingState(values, (None,) * len(values), (3.0,) * (STEPS - 1), 9, kept))
 
     trained, _ = fit(keeper, micro=planned)
-    assert trained.micro == taken
+    assert trained.passes == Passes(taken)
 
 
 def test_a_training_draws_from_no_random_state(fit: Fit) -> None:

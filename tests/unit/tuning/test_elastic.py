@@ -13,7 +13,7 @@ from pruning.container.container import load
 from rankspace.errors import TrialFailed
 from rankspace.recipe import Optimizer
 from tuning.back_ends import ADAPTER_BACK_ENDS
-from tuning.batches import schedule
+from tuning.batches import Passes, schedule
 from tuning.elastic.adapter import ElasticAdapter
 from tuning.elastic.schemes import Scheme, forms
 from tuning.examples import Example, windows
@@ -51,7 +51,7 @@ def trained(
     model: Any, parameters: Sequence[Any], examples: Sequence[Example], **more: Any
 ) -> Training:
     batches = schedule(examples[20:], 8, STEPS, seed=3)
-    return train(model, parameters, batches, OPTIMIZER, steps=STEPS, micro=4, **more)
+    return train(model, parameters, batches, OPTIMIZER, steps=STEPS, passes=Passes(4), **more)
 
 
 def elastic(model: Any, names: Sequence[str]) -> ElasticAdapter:

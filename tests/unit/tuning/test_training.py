@@ -11,10 +11,10 @@ from pruning.container.container import load
 from rankspace.errors import TrialFailed
 from rankspace.recipe import Optimizer
 from tuning.back_ends import ADAPTER_BACK_ENDS
-from tuning.batches import collate, schedule
+from tuning.batches import Passes, batched, collate, schedule
 from tuning.examples import Example, windows
 from tuning.losses import measured_loss, summed_loss
-from tuning.measuring import batched, mean_loss, text_losses
+from tuning.measuring import mean_loss, text_losses
 from tuning.training import Training, learning_rate, train
 
 CPU = torch.device("cpu")
@@ -33,12 +33,13 @@ def answers(text_file: Path, tokenizer: Any) -> tuple[Example, ...]:
 
 
 def fit(model: Any, examples: Sequence[Example], **changes: Any) -> Training:
-    steps, micro = changes.pop("steps", 8), changes.pop("micro", 8)
+    steps, passes = changes.pop("steps", 8), Passes(changes.pop("micro", 8))
+    passes = changes.pop("passes", passes)
     on_step = changes.pop("on_step", None)
     optimizer = Optimizer(**{"learning_rate": 1e-2, **changes})
     batches = schedule(examples, 8, steps, seed=0)
     parameters = list(model.parameters())
-    return train(model, parameters, batches, optimizer, steps=steps, micro=micro, on_step=on_step)
+    return train(model, parameters, batches, optimizer, steps=steps, passes=passes, on_step=on_step)
 
 
 def exhaust(model: Any, most: int, spared: int = 0) -> list[int]:
@@ -124,6 +125,17 @@ def test_accumulation_is_one_large_batch(
     assert second.tokens == first.tokens
 
 
+def test_passes_by_tokens_are_one_large_batch(
+    model_directory: Path, answers: tuple[Example, ...]
+) -> None:
+    whole, parts = load(model_directory).model, load(model_directory).model
+    seen = exhaust(parts, most=8)
+    first = fit(whole.requires_grad_(True), answers, steps=3)
+    second = fit(parts.requires_grad_(True), answers, steps=3, passes=Passes(2, 38))
+    assert second.losses == pytest.approx(first.losses, rel=1e-5)
+    assert max(seen) > 2  # of short examples more than of the longest
+
+
 @pytest.mark.slow
 def test_training_learns_and_counts_tokens_without_padding(
     model: Any, answers: tuple[Example, ...]
@@ -167,7 +179,7 @@ def test_out_of_memory_halves_the_micro_batch_and_repeats_the_step(
     seen = exhaust(tight, most=2)
     trained = fit(tight.requires_grad_(True), answers, steps=3)
     assert seen == [8, 4, *[2] * 12]
-    assert trained.micro == 2
+    assert trained.passes == Passes(2)
     assert trained.losses == pytest.approx(expected.losses, rel=1e-5)
     assert trained.tokens == expected.tokens
 
@@ -194,7 +206,7 @@ def test_adapters_compute_in_the_type_of_the_base(
     seen: list[torch.dtype] = []
     adapter = model.get_submodule("model.layers.1.mlp.up_proj.lora_B.default")
     adapter.register_forward_hook(lambda _, __, output: seen.append(output.dtype))
-    train(model, attached.parameters, [answers[:4]], Optimizer(), steps=1, micro=4)
+    train(model, attached.parameters, [answers[:4]], Optimizer(), steps=1, passes=Passes(4))
     mean_loss(model, answers[:4], CPU)
     assert seen == [dtype, dtype]
     assert {parameter.dtype for parameter in attached.parameters} == {torch.float32}
@@ -242,4 +254,4 @@ def test_the_callback_stops_after_a_step(model: Any) -> None:
 
 
 def test_no_step_has_no_final_loss() -> None:
-    assert math.isnan(Training((), 0, 1).final_loss)
+    assert math.isnan(Training((), 0, Passes(1)).final_loss)

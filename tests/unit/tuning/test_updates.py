@@ -12,6 +12,7 @@ from torch.nn import Parameter
 
 from pruning.container.container import load
 from rankspace.recipe import Optimizer
+from tuning.batches import Passes
 from tuning.examples import Example, windows
 from tuning.training import train
 
@@ -70,7 +71,7 @@ def test_updates_equal_those_written_by_hand(
         **{"learning_rate": RATE, "warmup_steps": 0, "gradient_clip": 1e9, **settings}
     )
     ours, theirs = load(model_directory).model, load(model_directory).model
-    train(ours, trained(ours), STEPS, optimizer, steps=steps, micro=4)
+    train(ours, trained(ours), STEPS, optimizer, steps=steps, passes=Passes(4))
     update_by_hand(theirs, rates, optimizer.weight_decay, optimizer.gradient_clip)
     for name in TRAINED:
         found, expected = ours.get_parameter(name), theirs.get_parameter(name)

@@ -56,7 +56,7 @@ def test_a_trial_is_a_part_of_the_recovery(recovery: int | None, steps: int) -> 
 )
 def test_few_examples_ask_for_small_steps(examples: int | None, held: int, size: int) -> None:
     assert held_out(examples) == held
-    assert batch(examples) == Batch(size, size)
+    assert batch(examples) == Batch(size)
 
 
 def test_the_verification_pays_for_the_demo_s_second_look() -> None:

@@ -13,7 +13,7 @@ import torch
 from perfmodel.evidence.controls import control_vector
 from rankadaptor.beginning import findings
 from rankadaptor.beginning.choice import document_of
-from rankadaptor.beginning.draft import draft_of
+from rankadaptor.beginning.draft import Draft, draft_of
 from rankadaptor.beginning.findings import look
 from rankadaptor.commands.submit import laid_out
 from rankadaptor.exit_codes import ExitCode
@@ -232,19 +232,24 @@ def test_a_place_that_is_none_is_refused_before_anything_is_read(
     assert problem in capsys.readouterr().err
 
 
-def fitted(model: Path, data: Path, mib: float) -> Study:
+def drafted(model: Path, data: Path, mib: float) -> Draft:
     memory = DeviceMemory.pretended("cpu", RESERVED + int(mib * 2**20))
-    return draft_of(look(model, str(data), CPU, memory)).study
+    return draft_of(look(model, str(data), CPU, memory))
+
+
+def fitted(model: Path, data: Path, mib: float) -> Study:
+    return drafted(model, data, mib).study
 
 
 @pytest.mark.parametrize(
-    ("mib", "micro", "length"), [(400, 8, 256), (14, 2, 256), (10, 1, 128), (9, 1, 64)]
+    ("mib", "micro", "length"), [(400, 2, 256), (11.5, 1, 256), (10, 1, 128), (9, 1, 64)]
 )
 def test_less_memory_lowers_the_micro_batch_and_then_the_length(
     model: Path, text_file: Path, mib: float, micro: int, length: int
 ) -> None:
-    recipe = fitted(model, text_file, mib).recipe
-    assert (recipe.batch.micro, recipe.sequence_length) == (micro, length)
+    draft = drafted(model, text_file, mib)
+    assert draft.study.recipe.batch.micro == "auto"
+    assert (draft.diagnosis.micro, draft.study.recipe.sequence_length) == (micro, length)
 
 
 def test_what_does_not_fit_or_would_leave_no_answers_is_refused(

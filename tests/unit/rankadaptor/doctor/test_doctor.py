@@ -105,7 +105,11 @@ def test_without_a_study_the_defaults_are_planned_for(
 ) -> None:
     code, found, _ = asked(monkeypatch, capsys, str(large), "--memory", "24GiB")
     assert code == ExitCode.OK
-    assert (found["asked"], found["micro"], found["sequence_length"]) == (4, 4, 256)
+    assert (found["asked"], found["micro"], found["sequence_length"]) == (32, 32, 256)
+    assert run(monkeypatch, "doctor", str(large), "--memory", "24GiB") == ExitCode.OK
+    said = " ".join(capsys.readouterr().out.split())
+    assert "micro-batch 32, what the device is fast with" in said
+    assert "as many as have 8,192 tokens" in said
 
 
 def test_a_length_the_model_is_not_made_for_is_refused(

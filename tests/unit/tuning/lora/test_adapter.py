@@ -15,7 +15,7 @@ from pruning.container.container import load
 from rankspace.errors import TrialFailed
 from rankspace.recipe import Optimizer
 from tuning.back_ends import ADAPTER_BACK_ENDS, Attached
-from tuning.batches import schedule
+from tuning.batches import Passes, schedule
 from tuning.examples import Example, windows
 from tuning.measuring import mean_loss
 from tuning.training import Training, train
@@ -44,7 +44,7 @@ def trained(
     model: Any, adapter: Attached, examples: tuple[Example, ...], steps: int = 40
 ) -> Training:
     batches = schedule(examples[20:], 8, steps, seed=3)
-    return train(model, adapter.parameters, batches, OPTIMIZER, steps=steps, micro=4)
+    return train(model, adapter.parameters, batches, OPTIMIZER, steps=steps, passes=Passes(4))
 
 
 def by_kind(

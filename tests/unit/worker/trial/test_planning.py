@@ -13,12 +13,14 @@ from structlog.testing import LogCapture
 
 from rankspace import Assignment, RankVector
 from rankspace.errors import CannotOpen
+from rankspace.recipe import Batch, Recipe
 from tuning.back_ends import assigned_ranks
+from tuning.batches import Passes
 from tuning.examples import Example
 from tuning.memory_plan.device_memory import DeviceMemory
 from tuning.memory_plan.plan import MemoryPlan
 from worker.trial.evaluation import Evaluator
-from worker.trial.planning import first_micro, free_beside
+from worker.trial.planning import AUTOMATIC, asked_passes, first_passes, free_beside, most_targets
 
 Assign = Callable[..., Assignment]
 CPU = torch.device("cpu")
@@ -56,16 +58,16 @@ def events(said: LogCapture) -> list[str]:
 
 def test_what_fits_is_begun_with_and_said_where_it_is_less(said: LogCapture) -> None:
     tight = 1250 * 10 // 9 + 1
-    assert first_micro(8, PLAN, ROOMY) == 8
+    assert first_passes(Passes(8), PLAN, ROOMY) == Passes(8)
     assert events(said) == []
-    assert first_micro(8, PLAN, tight) == 2
+    assert first_passes(Passes(8, 32), PLAN, tight) == Passes(2, 32)
     (entry,) = said.entries
     assert entry["event"] == "micro_batch_lowered"
     assert (entry["micro"], entry["asked"]) == (2, 8)
 
 
 def test_a_trial_of_which_no_example_seems_to_fit_is_tried_one_at_a_time(said: LogCapture) -> None:
-    assert first_micro(8, PLAN, 1099) == 1
+    assert first_passes(Passes(8), PLAN, 1099) == Passes(1)
     assert events(said) == ["memory_may_run_out", "micro_batch_lowered"]
 
 
@@ -77,7 +79,7 @@ def test_where_nobody_knows_what_is_free_the_recipe_is_followed(
 
     monkeypatch.setattr(DeviceMemory, "of", unreadable)
     free = free_beside(PLAN, CPU)
-    assert first_micro(8, PLAN, free) == 8
+    assert first_passes(Passes(8), PLAN, free) == Passes(8)
     assert events(said) == ["memory_unknown"]
 
 
@@ -106,11 +108,11 @@ def test_the_plan_is_that_of_the_training_examples(
     """Prompts are not projected on the vocabulary, and what is held out is measured in slices."""
     planned = list[MemoryPlan]()
 
-    def keep(asked: int, plan: MemoryPlan, free: int | None) -> int:
+    def keep(asked: Passes, plan: MemoryPlan, free: int | None) -> Passes:
         planned.append(plan)
         return asked
 
-    monkeypatch.setattr("worker.trial.evaluation.first_micro", keep)
+    monkeypatch.setattr("worker.trial.evaluation.first_passes", keep)
     evaluator = Evaluator(CPU)
     resident = evaluator._residence.resident(assign())
     whole = evaluator._dataset(assign(), resident, evaluator._inputs(assign(), resident))
@@ -118,7 +120,7 @@ def test_the_plan_is_that_of_the_training_examples(
     dataset = replace(whole, train=(Example(ids, 17), Example(ids[:10], 5)))
     assert whole.counts.example_tokens == 32
     ranks = assigned_ranks(assign(), resident.modules)
-    assert evaluator._micro(assign(), resident, dataset, ranks) == 8
+    assert evaluator._passes(assign(), resident, dataset, ranks) == Passes(8)
     (plan,) = planned
     assert plan.tokens == 19
     assert plan.logits == 5 * resident.shape.vocabulary * 8
@@ -152,8 +154,8 @@ def test_no_trial_is_refused_for_want_of_memory(
 
 
 @pytest.mark.slow
-def test_a_trial_halves_where_memory_runs_out_and_the_next_begins_anew(
-    assign: Assign, monkeypatch: pytest.MonkeyPatch
+def test_a_trial_halves_where_memory_runs_out_and_the_next_begins_with_that(
+    assign: Assign, said: LogCapture
 ) -> None:
     evaluator, rows = Evaluator(CPU), list[int]()
     evaluator.evaluate(assign(rank_vector=RankVector((0,) * 21)), go_on)  # loads the model
@@ -169,6 +171,43 @@ def test_a_trial_halves_where_memory_runs_out_and_the_next_begins_anew(
     first = evaluator.evaluate(assign(), go_on)
     assert rows[:3] == [8, 4, 2]
     assert first.versions["micro_batch"] == "2 of 8"
+    assert "memory_ran_out" in events(said)
     rows.clear()
-    evaluator.evaluate(assign(seed=1), go_on)
-    assert rows[:3] == [8, 4, 2]  # what took the memory may be gone
+    second = evaluator.evaluate(assign(seed=1), go_on)
+    assert set(rows) == {2}
+    assert second.versions["micro_batch"] == "2 of 8"
+    assert "micro_batch_remembered" in events(said)
+    rows.clear()
+    other = replace(assign().recipe, alpha_per_rank=1.0)
+    evaluator.evaluate(assign(recipe=other), go_on)
+    assert rows[:3] == [8, 4, 2]
+
+
+def automatic(recipe: Recipe) -> Recipe:
+    return replace(recipe, batch=Batch(examples=recipe.batch.examples))
+
+
+def test_a_pass_is_of_so_many_tokens_where_the_recipe_leaves_it_to_the_device() -> None:
+    batch = Batch(examples=64)
+    assert asked_passes(Batch(64, 4), 100, CPU) == Passes(4)
+    for kind, tokens in AUTOMATIC.items():
+        assert asked_passes(batch, 100, torch.device(kind)) == Passes(min(64, tokens // 100), 100)
+        assert asked_passes(batch, 10_000, torch.device(kind)) == Passes(1, 10_000)
+
+
+def test_short_examples_in_a_pass_may_predict_more_than_a_long_one() -> None:
+    ids = torch.arange(20)
+    examples = (Example(ids, 17), Example(ids[:10], 5))
+    assert most_targets(examples, Passes(2)) == 5
+    assert most_targets(examples, Passes(2, 20)) == 11  # 5 of 9 tokens read, of the 19 of the other
+
+
+@pytest.mark.slow
+def test_an_automatic_trial_comes_to_what_one_of_a_size_comes_to(assign: Assign) -> None:
+    recipe = assign().recipe
+    fixed, found = (
+        Evaluator(CPU).evaluate(assign(recipe=one), go_on) for one in (recipe, automatic(recipe))
+    )
+    assert found.versions["micro_batch"] == "8 x 32"
+    assert found.loss == pytest.approx(fixed.loss, rel=1e-5)
+    assert found.train_loss == pytest.approx(fixed.train_loss, rel=1e-5)
