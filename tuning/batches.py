@@ -82,17 +82,24 @@ def batched(examples: Sequence[Example], most: int) -> list[list[Example]]:
 
 
 def collate(examples: Sequence[Example], device: torch.device) -> Batch:
-    """Pad ``examples`` into one batch on ``device``."""
-    inputs = pad_sequence([e.tokens[:-1] for e in examples], batch_first=True).long()
+    """Pad ``examples`` into one batch on ``device``; nobody waits for it to be there."""
+    inputs = pad_sequence([e.tokens[:-1] for e in examples], batch_first=True)
     places = [e.predicted for e in examples]
     pairs = zip(examples, places, strict=True)
-    targets = torch.cat([e.tokens[place] for e, place in pairs]).long().to(device)
+    targets = _sent(torch.cat([e.tokens[place] for e, place in pairs]), device).long()
     if len(targets) == inputs.numel():
-        return Batch(inputs.to(device), None, targets)
+        return Batch(_sent(inputs, device).long(), None, targets)
     width = inputs.shape[1]
     # What a token is predicted from stands one place before it.
     flat = [row * width + place - 1 for row, place in enumerate(places)]
-    return Batch(inputs.to(device), torch.cat(flat).to(device), targets)
+    return Batch(_sent(inputs, device).long(), _sent(torch.cat(flat), device), targets)
+
+
+def _sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """From pages that a GPU may read by itself, while more is worked out here."""
+    if device.type == "cpu":
+        return tensor
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def schedule(

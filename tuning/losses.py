@@ -9,6 +9,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import Linear, functional
 
 from tuning.batches import Batch
+from tuning.forward.nothing_kept import NothingKept
 
 MOST_LOGITS = 2**27
 """Logits held at once when no gradient needs them: half a GiB in float32."""
@@ -52,7 +53,9 @@ def token_losses(model: Any, batch: Batch) -> Tensor:
 
 def _hidden(model: Any, batch: Batch) -> Tensor:
     decoder = model.get_decoder()
-    states: Tensor = decoder(input_ids=batch.inputs, use_cache=False).last_hidden_state
+    nothing = NothingKept()
+    found = decoder(input_ids=batch.inputs, use_cache=False, past_key_values=nothing)
+    states: Tensor = found.last_hidden_state
     flat = states.flatten(0, 1)
     return flat if batch.positions is None else flat.index_select(0, batch.positions)
 

@@ -50,6 +50,12 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
             "* len(examples[0].tokens) > most",
             "tests/unit/tuning/test_batches.py",
         ),
+        "every pass waits for the device": Mutant(
+            "tuning/losses.py",
+            ", past_key_values=nothing)",
+            ")",
+            "tests/unit/tuning/forward/test_nothing_kept.py",
+        ),
         "a freed heap counts as taken": Mutant(
             "worker/trial/planning.py", "    memory.trim(device)", "    pass", PLANNING
         ),
