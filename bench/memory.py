@@ -1,13 +1,13 @@
 """How far a plan of memory is from what a training really takes.
 
     python -m bench.memory [--billion] [--device cpu|cuda] [--dtype float32|bfloat16] [--only NAME]
-        [--held-out] [--heap]
+        [--held-out] [--recomputes] [--heap]
 
 A Llama of random weights is made on the spot, with grouped queries and blocks of two widths, and
 each recipe trains two steps of it in a process of its own, and with ``--held-out`` measures a
-held-out loss. Compared are planned bytes and the peak: ``torch.cuda.max_memory_allocated``, or on a
-CPU the largest resident set (VmHWM) of either, less what was resident before the model. There
-glibc is told to give freed memory back, but with ``--heap``: as workers have it.
+held-out loss; with ``--recomputes`` blocks are computed twice. Compared are planned bytes and the
+peak: ``torch.cuda.max_memory_allocated``, or on a CPU the largest resident set (VmHWM) of either,
+less what was resident before the model. There glibc is told to give freed memory back, but with ``--heap``: as workers have it.
 ``--billion`` makes one as large as Llama 3.2 1B, of a vocabulary of 128,256, in bfloat16: on a CPU
 without instructions for that, give ``--dtype float32``.
 Its examples are a quarter as long, so that a CPU does it in minutes. The last line is for a
@@ -140,8 +140,8 @@ def make_model(size: _Size, dtype: torch.dtype, device: str) -> Any:
     return model.train(False).requires_grad_(False)
 
 
-def plan_of(
-    size: _Size, recipe: _Recipe, model: Any, dtype: torch.dtype, device: str
+def plan_of(  # what a plan is of
+    size: _Size, recipe: _Recipe, model: Any, dtype: torch.dtype, device: str, recomputes: bool
 ) -> MemoryPlan:
     blocks = tuple(
         BlockShape(block.heads, block.kv_heads, block.head_dim, block.ffn)
@@ -151,22 +151,29 @@ def plan_of(
     shape = ModelShape(size.hidden, size.vocabulary, parameters, blocks)
     ranks = {(i, kind): recipe.rank for i in range(size.layers) for kind in recipe.modules}
     tokens = recipe.tokens - 1
-    return MemoryPlan.of(TrainingShape(shape, ranks, tokens, tokens, dtype.itemsize), device)
+    training = TrainingShape(shape, ranks, tokens, tokens, dtype.itemsize)
+    return MemoryPlan.of(training, device, recomputes=recomputes)
 
 
 def measure(
-    size: _Size, name: str, device: str, dtype: torch.dtype, *, is_held_out: bool
+    size: _Size,
+    name: str,
+    device: str,
+    dtype: torch.dtype,
+    *,
+    is_held_out: bool,
+    recomputes: bool = False,
 ) -> _Found:
     """Train, and measure the held-out loss if asked to, in a process of its own."""
     recipe, place = _recipe(size, name), torch.device(device)
-    _train(WARM, _Recipe(2, 16, 2), make_model(WARM, dtype, device), place)
+    _train(WARM, _Recipe(2, 16, 2), make_model(WARM, dtype, device), place, recomputes)
     memory.release(place)
     before = 0 if device == "cuda" else resident("VmRSS")
     model = make_model(size, dtype, device)
-    plan = plan_of(size, recipe, model, dtype, device)
+    plan = plan_of(size, recipe, model, dtype, device, recomputes)
     gc.collect()
     reset(place)
-    examples = _train(size, recipe, model, place)
+    examples = _train(size, recipe, model, place, recomputes)
     trained = peak(place) - before
     planned = plan.use(recipe.micro).total
     if not is_held_out:
@@ -183,7 +190,9 @@ def _recipe(size: _Size, name: str) -> _Recipe:
     return replace(recipe, tokens=recipe.tokens // 4) if size is BILLION else recipe
 
 
-def _train(size: _Size, recipe: _Recipe, model: Any, place: torch.device) -> list[Example]:
+def _train(
+    size: _Size, recipe: _Recipe, model: Any, place: torch.device, recomputes: bool
+) -> list[Example]:
     """Train a step of one pass and one of two, and leave the adapters; return the examples."""
     ranks = {matrix_name(i, k): recipe.rank for i in range(size.layers) for k in recipe.modules}
     attached = ADAPTER_BACK_ENDS[DEFAULT_BACK_END].attach(model, ranks, alpha_per_rank=2.0, seed=0)
@@ -192,7 +201,14 @@ def _train(size: _Size, recipe: _Recipe, model: Any, place: torch.device) -> lis
     ids = torch.randint(size.vocabulary, shape, generator=generator, dtype=torch.int32)
     examples = [Example(row, 1) for row in ids]
     steps = [examples[: recipe.micro], examples[recipe.micro :]]
-    train(model, attached.parameters, steps, Optimizer(), steps=2, passes=Passes(recipe.micro))
+    train(
+        model,
+        attached.parameters,
+        steps,
+        Optimizer(),
+        steps=2,
+        passes=Passes(recipe.micro, recomputes=recomputes),
+    )
     return examples
 
 
@@ -238,16 +254,25 @@ def main() -> None:
     parser.add_argument("--only", choices=RECIPES, help="one recipe")
     parser.add_argument("--heap", action="store_true", help="with the holes of glibc's heap")
     parser.add_argument("--held-out", action="store_true", help="also the held-out loss")
+    parser.add_argument("--recomputes", action="store_true", help="compute blocks twice")
     parser.add_argument("--measure", choices=RECIPES, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     dtype = asked.dtype or ("bfloat16" if asked.billion else "float32")
     size = BILLION if asked.billion else SMALL
     if asked.measure:
         kind = getattr(torch, dtype)
-        found = measure(size, asked.measure, asked.device, kind, is_held_out=asked.held_out)
+        found = measure(
+            size,
+            asked.measure,
+            asked.device,
+            kind,
+            is_held_out=asked.held_out,
+            recomputes=asked.recomputes,
+        )
         print(json.dumps(asdict(found)))
         return
     switches = ["--billion"] * asked.billion + ["--held-out"] * asked.held_out
+    switches += ["--recomputes"] * asked.recomputes
     options = ["--device", asked.device, "--dtype", dtype, *switches]
     names = [asked.only] if asked.only else list(RECIPES)
     results = {name: _apart(name, options, {} if asked.heap else _EXACT) for name in names}

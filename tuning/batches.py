@@ -40,10 +40,13 @@ class Passes:
         examples: Of a pass, at most.
         length: Tokens of the longest example there is. Where it is given a pass may have as many
             padded tokens as ``examples`` of that length, so of shorter ones more.
+        recomputes: Whether blocks are computed twice, to keep less: see
+            ``tuning.forward.recomputation``.
     """
 
     examples: int
     length: int | None = None
+    recomputes: bool = False
 
     @classmethod
     def of_tokens(cls, tokens: int, length: int, most: int) -> Self:
@@ -62,9 +65,14 @@ class Passes:
             return list(batched(step, self.examples * self.length))
         return [step[at : at + self.examples] for at in range(0, len(step), self.examples)]
 
-    def halved(self) -> Self:
-        """Return the same of half as many examples; there must be two."""
-        return replace(self, examples=self.examples // 2)
+    def smaller(self) -> Self | None:
+        """Return what takes less memory: half as many examples, then one computed twice.
+
+        Nothing takes less than that.
+        """
+        if self.examples > 1:
+            return replace(self, examples=self.examples // 2)
+        return None if self.recomputes else replace(self, recomputes=True)
 
     def __str__(self) -> str:
         return f"{self.examples}" if self.length is None else f"{self.examples} x {self.length}"

@@ -17,6 +17,7 @@ from tuning import memory
 from tuning.batches import Passes, collate
 from tuning.checkpoint.state import Keeper, Moments, TrainingState
 from tuning.examples import Example
+from tuning.forward.recomputation import recomputed
 from tuning.losses import summed_loss
 
 
@@ -78,8 +79,9 @@ def train(  # noqa: PLR0913  # the six things that define a run, each a value of
 
     The model stays in evaluation mode: no dropout, so equal inputs give equal results. A step's
     loss is the mean over all its predicted tokens, however it is cut into micro-batches. When
-    memory runs out the same step is repeated, and the rest trained, with half the micro-batch;
-    nothing has been updated at that point, so only rounding changes.
+    memory runs out the same step is repeated, and the rest trained, with half the micro-batch, or
+    where that is one example with blocks computed twice; nothing has been updated at that point, so
+    only rounding changes.
 
     Args:
         model: A causal language model of transformers, adapters attached or not.
@@ -243,15 +245,17 @@ class _Run:
             # Outside the handler, whose traceback would keep the activations alive.
             self._adamw.zero_grad()
             memory.release(self._device)
-            self._halve(step, problem)
+            self._shrink(step, problem)
 
-    def _halve(self, step: int, problem: str) -> None:
-        if self.passes.examples == 1:
+    def _shrink(self, step: int, problem: str) -> None:
+        smaller = self.passes.smaller()
+        if smaller is None:
             raise TrialFailed(
-                f"out of memory at step {step} with one example per forward pass: {problem}",
+                f"out of memory at step {step} with one example per forward pass, its blocks "
+                f"computed twice: {problem}",
                 hint="lower recipe.sequence_length, or use a larger device",
             )
-        self.passes = self.passes.halved()
+        self.passes = smaller
 
     def _gradients(self, step: int, examples: Sequence[Example]) -> Tensor:
         forms = self._forms(step)
@@ -265,7 +269,8 @@ class _Run:
 
     def _pass(self, examples: Sequence[Example], targets: int) -> Tensor:
         batch = collate(examples, self._device)
-        with autocast(self._device, self._model.dtype):
+        how = recomputed(self._model) if self.passes.recomputes else nullcontext()
+        with how, autocast(self._device, self._model.dtype):
             loss = summed_loss(self._model, batch) / targets
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()

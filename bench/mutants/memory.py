@@ -39,16 +39,31 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
             DEVICE_MEMORY,
         ),
         "a trial of which nothing seems to fit gets no example": Mutant(
-            "worker/trial/planning.py", "micro = max(1, fitting)", "micro = fitting", PLANNING
+            "worker/trial/planning.py",
+            "replace(asked, examples=1, rec",
+            "replace(asked, examples=0, rec",
+            PLANNING,
         ),
         "what memory ran out with is tried again": Mutant(
-            "worker/trial/fitting.py", "if known >= passes.examples:", "if True:", PLANNING
+            "worker/trial/fitting.py", "        return smaller", "        return passes", PLANNING
         ),
         "a short example counts as a long one": Mutant(
             "tuning/batches.py",
             "* len(batches[-1][0].tokens) > most",
             "* len(examples[0].tokens) > most",
             "tests/unit/tuning/test_batches.py",
+        ),
+        "blocks computed twice keep everything": Mutant(
+            "tuning/forward/recomputation.py",
+            "            block.forward = partial(",
+            "            unused = partial(",
+            "tests/unit/tuning/forward/test_recomputation.py",
+        ),
+        "small passes never compute blocks twice": Mutant(
+            "tuning/memory_plan/choice.py",
+            "(plain and enough)",
+            "plain",
+            "tests/unit/tuning/memory_plan/test_choice.py",
         ),
         "every pass waits for the device": Mutant(
             "tuning/losses.py",

@@ -13,6 +13,7 @@ from rankspace import PrunedModel, Study
 from rankspace.errors import InvalidInput
 from rankspace.granularity import module_ranks, per_matrix, search_space
 from rankspace.presets.paper import expanded
+from tuning.memory_plan.choice import Plans
 from tuning.memory_plan.device_memory import DeviceMemory
 from tuning.memory_plan.plan import MemoryPlan, MemoryUse
 from tuning.memory_plan.training_shape import TrainingShape
@@ -33,6 +34,7 @@ class Diagnosis:
         asked: The recipe's micro-batch, or what ``auto`` comes to on the device.
         is_automatic: Whether the recipe leaves it to the device; shorter examples then are more.
         micro: The one that a worker would begin with; 0 where not one example fits.
+        is_recomputed: Whether blocks are computed twice, to keep less.
         device: What there is.
         use: Bytes by part at ``micro``, or with one example where none fits.
         held_out: Bytes for measuring the held-out loss beside weights and adapter.
@@ -48,6 +50,7 @@ class Diagnosis:
     asked: int
     is_automatic: bool
     micro: int
+    is_recomputed: bool
     device: DeviceMemory
     use: MemoryUse
     held_out: int
@@ -73,18 +76,21 @@ def diagnose(
     places = by_place(model.matrices, ranks)
     # How much of it is prompt the data would say, which nobody reads here.
     training = TrainingShape(shape_of(contents), places, read, read, dtype.itemsize)
-    plan = MemoryPlan.of(training, device.type)
-    passes = asked_passes(recipe.batch, recipe.sequence_length, device)
-    micro = plan.largest(memory.free, passes.examples)
+    plans = Plans.of(training, device.type)
+    asked = asked_passes(recipe.batch, recipe.sequence_length, device)
+    passes = plans.fitting(asked, memory.free)
+    plan = plans.plan(passes) if passes else plans.recomputed
+    micro = passes.examples if passes else 0
     found = Diagnosis(
         model=study.model,
         parameters=model.parameters,
         trainable=sum(m.parameters_per_rank * ranks.get(m.name, 0) for m in model.matrices),
         dtype=str(dtype).removeprefix("torch."),
         sequence_length=recipe.sequence_length,
-        asked=passes.examples,
-        is_automatic=passes.length is not None,
+        asked=asked.examples,
+        is_automatic=asked.length is not None,
         micro=micro,
+        is_recomputed=plan.recomputes,
         device=memory,
         use=plan.use(micro or 1),
         held_out=plan.measuring,

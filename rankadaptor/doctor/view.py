@@ -57,6 +57,9 @@ def _chosen(found: Diagnosis) -> Text:
     else:
         text = f"{said} instead of {found.asked}: the same results but for rounding, in more passes"
         chosen = Text(text, style="bold yellow")
+    if found.is_recomputed:
+        why = "memory would run out, or passes be too small, if all was kept"
+        chosen.append(f"\nblocks are computed twice, half as many operations more: {why}", "yellow")
     if found.is_automatic:
         tokens = f"{found.micro * found.sequence_length:,}"
         chosen.append(f"\nof shorter examples as many as have {tokens} tokens, padding included")

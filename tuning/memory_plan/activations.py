@@ -40,6 +40,22 @@ def working_per_example(training: TrainingShape) -> int:
     return training.tokens * max(_working(training, block) for block in training.model.blocks)
 
 
+def kept_recomputed(training: TrainingShape) -> int:
+    """Bytes that an example keeps where blocks are computed twice: what each of them reads."""
+    model = training.model
+    blocks = len(model.blocks) - min(training.by_block(), default=len(model.blocks))
+    return training.tokens * (blocks * training.width * model.hidden + _norm(model.hidden))
+
+
+def working_recomputed(training: TrainingShape) -> int:
+    """Bytes of the widest block as its gradients are formed: what it keeps, and what passes."""
+    ranks = training.by_block()
+    return training.tokens * max(
+        _kept_by_block(training, block, ranks.get(index, {})) + _working(training, block)
+        for index, block in enumerate(training.model.blocks)
+    )
+
+
 def measuring_per_token(training: TrainingShape) -> int:
     """Bytes that a pass without gradients takes.
 

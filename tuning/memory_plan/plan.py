@@ -10,8 +10,10 @@ from tuning.losses import MOST_LOGITS, MOST_TRAINED
 from tuning.measuring import BATCH_TOKENS
 from tuning.memory_plan.activations import (
     kept_per_example,
+    kept_recomputed,
     measuring_per_token,
     working_per_example,
+    working_recomputed,
 )
 from tuning.memory_plan.training_shape import FLOAT, TrainingShape
 
@@ -90,6 +92,7 @@ class MemoryPlan:
         tokens: Of an example, the longest.
         libraries: Bytes that libraries take for themselves.
         is_mixed: Whether the base has a smaller type than float32 already.
+        recomputes: Whether blocks are computed twice, to keep less.
     """
 
     weights: int
@@ -103,14 +106,16 @@ class MemoryPlan:
     tokens: int
     libraries: int
     is_mixed: bool
+    recomputes: bool = False
 
     @classmethod
-    def of(cls, training: TrainingShape, kind: str) -> Self:
+    def of(cls, training: TrainingShape, kind: str, *, recomputes: bool = False) -> Self:
         """Work it out; an upper bound where other examples are shorter or predict less.
 
         Args:
             training: Of a model.
             kind: Of the device: ``cpu`` or ``cuda``.
+            recomputes: Whether blocks are computed twice.
         """
         parameters = training.adapter_parameters
         cast = training.width if training.is_mixed else 0
@@ -118,15 +123,16 @@ class MemoryPlan:
         return cls(
             weights=training.model.parameters * training.width,
             adapters=parameters * (TRAINED + cast),
-            kept=kept_per_example(training),
+            kept=(kept_recomputed if recomputes else kept_per_example)(training),
             logits=training.targets * vocabulary * LOSS,
             slice=max(MOST_TRAINED, vocabulary) * LOSS,
             returned=training.targets * training.model.hidden * training.width,
-            working=working_per_example(training),
+            working=(working_recomputed if recomputes else working_per_example)(training),
             measuring=_measuring(training) + LIBRARIES[kind],
             tokens=training.tokens,
             libraries=LIBRARIES[kind],
             is_mixed=training.is_mixed,
+            recomputes=recomputes,
         )
 
     def use(self, micro: int) -> MemoryUse:
@@ -158,7 +164,10 @@ class MemoryPlan:
     def refusal(self, free: int) -> InvalidInput:
         """Return the error that says why not one example fits into ``free`` bytes."""
         use, tokens = self.use(1), self.tokens + 1
-        problem = f"one example needs {gib(use.total)} where {gib(free)} are free: {use.sentence}"
+        twice = ", its blocks computed twice," if self.recomputes else ""
+        problem = (
+            f"one example{twice} needs {gib(use.total)} where {gib(free)} are free: {use.sentence}"
+        )
         return InvalidInput("recipe.sequence_length", tokens, problem, fix=self._fix(free))
 
     def _fix(self, free: int) -> str:

@@ -29,7 +29,7 @@ from tuning.elastic.scoring import scores
 from tuning.examples import FIELD
 from tuning.file_hash import FileHashes
 from tuning.measuring import mean_loss, text_losses
-from tuning.memory_plan.plan import MemoryPlan
+from tuning.memory_plan.choice import Plans
 from tuning.memory_plan.training_shape import TrainingShape
 from tuning.reading.hub import located
 from tuning.token_cache import TokenCache
@@ -177,9 +177,9 @@ class Evaluator:
             targets=most_targets(dataset.train, asked),
             width=resident.model.dtype.itemsize,
         )
-        plan = MemoryPlan.of(training, self._device.type)
-        free = free_beside(plan, self._device)
-        return self._fitting.within(assignment, first_passes(asked, plan, free))
+        plans = Plans.of(training, self._device.type)
+        free = free_beside(plans.plain, self._device)
+        return self._fitting.within(assignment, first_passes(asked, plans, free))
 
     def _inputs(self, assignment: Assignment, resident: Resident) -> Inputs:
         wanted = assignment.recipe.data
@@ -375,9 +375,11 @@ def _no_fault(error: InvalidInput) -> CannotOpen:
 def _stated(assignment: Assignment, trained: Training) -> dict[str, str]:
     """What of the numbers' rounding is not the recipe's doing."""
     asked, found = assignment.recipe.batch.micro, trained.passes
-    if not trained.losses or found.examples == asked:
+    if not trained.losses:
         return {}
-    return {"micro_batch": str(found) if asked == "auto" else f"{found} of {asked}"}
+    size = str(found) if asked == "auto" else f"{found} of {asked}"
+    stated = {} if found.examples == asked else {"micro_batch": size}
+    return {**stated, "blocks": "recomputed"} if found.recomputes else stated
 
 
 def _again(trained: Training, loss: float, on_step: OnStep) -> Callable[[], object]:

@@ -17,27 +17,33 @@ _Key: TypeAlias = tuple[str, Recipe, bool]
 
 @dataclass(slots=True)
 class Fitting:
-    """Examples per forward pass that memory did not run out with, by model and recipe.
+    """Passes that memory did not run out with, by model and recipe.
 
     It lasts as long as the process. Whoever took the memory may be gone by then: a worker that is
     started anew tries again.
     """
 
-    _found: dict[_Key, int] = field(default_factory=dict, init=False)
+    _found: dict[_Key, Passes] = field(default_factory=dict, init=False)
 
     def learn(self, assignment: Assignment, begun: Passes, ended: Passes) -> None:
         """Remember where a training had to be cut into smaller passes than it began with."""
-        if ended.examples < begun.examples:
-            self._found[_key(assignment)] = ended.examples
-            log.warning("memory_ran_out", micro=ended.examples, tried=begun.examples)
+        if ended != begun:
+            self._found[_key(assignment)] = ended
+            log.warning("memory_ran_out", **_said(ended), tried=str(begun))
 
     def within(self, assignment: Assignment, passes: Passes) -> Passes:
         """Return ``passes``, or as many examples as earlier trials of the kind came to."""
-        known = self._found.get(_key(assignment), passes.examples)
-        if known >= passes.examples:
-            return passes
-        log.info("micro_batch_remembered", micro=known, asked=passes.examples)
-        return replace(passes, examples=known)
+        known = self._found.get(_key(assignment), passes)
+        examples = min(known.examples, passes.examples)
+        recomputes = known.recomputes or passes.recomputes
+        smaller = replace(passes, examples=examples, recomputes=recomputes)
+        if smaller != passes:
+            log.info("micro_batch_remembered", **_said(smaller), asked=str(passes))
+        return smaller
+
+
+def _said(passes: Passes) -> dict[str, object]:
+    return {"micro": str(passes), "recomputes": passes.recomputes}
 
 
 def _key(assignment: Assignment) -> _Key:

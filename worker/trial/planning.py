@@ -13,6 +13,7 @@ from rankspace.recipe import Batch
 from tuning import memory
 from tuning.batches import Passes
 from tuning.examples import Example
+from tuning.memory_plan.choice import Plans
 from tuning.memory_plan.device_memory import DeviceMemory
 from tuning.memory_plan.plan import MemoryPlan, gib
 
@@ -49,14 +50,14 @@ def most_targets(examples: Sequence[Example], passes: Passes) -> int:
     return max(-(-example.targets * read // (len(example.tokens) - 1)) for example in examples)
 
 
-def first_passes(asked: Passes, plan: MemoryPlan, free: int | None) -> Passes:
+def first_passes(asked: Passes, plans: Plans, free: int | None) -> Passes:
     """Return what to begin with where ``asked`` may be too much, and log where it is less.
 
     Results are the same but for rounding, so that trials are comparable whatever it says.
 
     Args:
         asked: As the recipe has it, which is most.
-        plan: Of the training.
+        plans: Of the training.
         free: Bytes that the device has for all of it, weights included; None if not known.
 
     Returns:
@@ -65,15 +66,18 @@ def first_passes(asked: Passes, plan: MemoryPlan, free: int | None) -> Passes:
     """
     if free is None:
         return asked
-    fitting = plan.largest(free, asked.examples)
-    if not fitting:
-        log.warning("memory_may_run_out", needs_at_most=gib(plan.use(1).total), free=gib(free))
-    micro = max(1, fitting)
-    if micro < asked.examples:
-        needed = gib(plan.use(asked.examples).total)
-        lowered = {"micro": micro, "asked": asked.examples}
+    passes = plans.fitting(asked, free)
+    if passes is None:
+        passes = replace(asked, examples=1, recomputes=True)
+        needed = gib(plans.recomputed.use(1).total)
+        log.warning("memory_may_run_out", needs_at_most=needed, free=gib(free))
+    needed = gib(plans.plain.use(asked.examples).total)
+    if passes.examples < asked.examples:
+        lowered = {"micro": passes.examples, "asked": asked.examples}
         log.info("micro_batch_lowered", **lowered, needs=needed, free=gib(free))
-    return replace(asked, examples=micro)
+    if passes.recomputes:
+        log.info("blocks_recomputed", micro=passes.examples, needs=needed, free=gib(free))
+    return passes
 
 
 def free_beside(plan: MemoryPlan, device: torch.device) -> int | None:

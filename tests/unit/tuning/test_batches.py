@@ -86,5 +86,8 @@ def test_tokens_of_a_pass_are_counted_in_longest_examples(tokens: int, examples:
 
 
 def test_a_smaller_pass_is_of_the_same_kind() -> None:
-    assert Passes(3, 9).halved() == Passes(1, 9)
-    assert Passes(4).halved() == Passes(2)
+    assert Passes(3, 9).smaller() == Passes(1, 9)
+    assert Passes(4).smaller() == Passes(2)
+    assert Passes(1, 9).smaller() == Passes(1, 9, recomputes=True)
+    assert Passes(2, recomputes=True).smaller() == Passes(1, recomputes=True)
+    assert Passes(1, recomputes=True).smaller() is None

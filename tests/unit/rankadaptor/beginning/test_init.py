@@ -242,7 +242,8 @@ def fitted(model: Path, data: Path, mib: float) -> Study:
 
 
 @pytest.mark.parametrize(
-    ("mib", "micro", "length"), [(400, 2, 256), (11.5, 1, 256), (10, 1, 128), (9, 1, 64)]
+    ("mib", "micro", "length"),
+    [(400, 2, 256), (11, 1, 256), (9.5, 1, 256), (9, 1, 128), (8.6, 1, 64)],
 )
 def test_less_memory_lowers_the_micro_batch_and_then_the_length(
     model: Path, text_file: Path, mib: float, micro: int, length: int
@@ -250,16 +251,17 @@ def test_less_memory_lowers_the_micro_batch_and_then_the_length(
     draft = drafted(model, text_file, mib)
     assert draft.study.recipe.batch.micro == "auto"
     assert (draft.diagnosis.micro, draft.study.recipe.sequence_length) == (micro, length)
+    assert draft.diagnosis.is_recomputed == (mib < 10)
 
 
 def test_what_does_not_fit_or_would_leave_no_answers_is_refused(
     model: Path, text_file: Path, instruction_file: Path
 ) -> None:
-    with pytest.raises(InvalidInput, match="one example needs"):
+    with pytest.raises(InvalidInput, match="one example, its blocks computed twice, needs"):
         fitted(model, text_file, 8)
-    assert fitted(model, instruction_file, 14).recipe.sequence_length == 248
-    with pytest.raises(InvalidInput, match="one example needs"):  # half of it drops every row
-        fitted(model, instruction_file, 10)
+    assert fitted(model, instruction_file, 9).recipe.sequence_length == 248
+    with pytest.raises(InvalidInput, match="one example, its"):  # half of it drops every row
+        fitted(model, instruction_file, 8.6)
 
 
 @pytest.mark.parametrize("name", ["a: b # c", "two\nlines", "line\u2028end", "'q\"", "[x]{y}"])

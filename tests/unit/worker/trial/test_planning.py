@@ -17,6 +17,7 @@ from rankspace.recipe import Batch, Recipe
 from tuning.back_ends import assigned_ranks
 from tuning.batches import Passes
 from tuning.examples import Example
+from tuning.memory_plan.choice import Plans
 from tuning.memory_plan.device_memory import DeviceMemory
 from tuning.memory_plan.plan import MemoryPlan
 from worker.trial.evaluation import Evaluator
@@ -37,6 +38,8 @@ PLAN = MemoryPlan(
     libraries=0,
     is_mixed=False,
 )
+TWICE = replace(PLAN, kept=20, recomputes=True)
+PLANS = Plans(PLAN, TWICE, "cpu")
 ROOMY = 10_000
 
 
@@ -58,17 +61,22 @@ def events(said: LogCapture) -> list[str]:
 
 def test_what_fits_is_begun_with_and_said_where_it_is_less(said: LogCapture) -> None:
     tight = 1250 * 10 // 9 + 1
-    assert first_passes(Passes(8), PLAN, ROOMY) == Passes(8)
+    assert first_passes(Passes(8), PLANS, ROOMY) == Passes(8)
     assert events(said) == []
-    assert first_passes(Passes(8, 32), PLAN, tight) == Passes(2, 32)
+    assert first_passes(Passes(8, 32), PLANS, tight) == Passes(2, 32)
     (entry,) = said.entries
     assert entry["event"] == "micro_batch_lowered"
     assert (entry["micro"], entry["asked"]) == (2, 8)
 
 
 def test_a_trial_of_which_no_example_seems_to_fit_is_tried_one_at_a_time(said: LogCapture) -> None:
-    assert first_passes(Passes(8), PLAN, 1099) == Passes(1)
-    assert events(said) == ["memory_may_run_out", "micro_batch_lowered"]
+    assert first_passes(Passes(8), PLANS, 1019) == Passes(1, recomputes=True)
+    assert events(said) == ["memory_may_run_out", "micro_batch_lowered", "blocks_recomputed"]
+
+
+def test_blocks_are_computed_twice_where_not_one_example_fits_without(said: LogCapture) -> None:
+    assert first_passes(Passes(2, 32), PLANS, 1099) == Passes(1, 32, recomputes=True)
+    assert events(said) == ["micro_batch_lowered", "blocks_recomputed"]
 
 
 def test_where_nobody_knows_what_is_free_the_recipe_is_followed(
@@ -79,7 +87,7 @@ def test_where_nobody_knows_what_is_free_the_recipe_is_followed(
 
     monkeypatch.setattr(DeviceMemory, "of", unreadable)
     free = free_beside(PLAN, CPU)
-    assert first_passes(Passes(8), PLAN, free) == Passes(8)
+    assert first_passes(Passes(8), PLANS, free) == Passes(8)
     assert events(said) == ["memory_unknown"]
 
 
@@ -108,8 +116,8 @@ def test_the_plan_is_that_of_the_training_examples(
     """Prompts are not projected on the vocabulary, and what is held out is measured in slices."""
     planned = list[MemoryPlan]()
 
-    def keep(asked: Passes, plan: MemoryPlan, free: int | None) -> Passes:
-        planned.append(plan)
+    def keep(asked: Passes, plans: Plans, free: int | None) -> Passes:
+        planned.append(plans.plain)
         return asked
 
     monkeypatch.setattr("worker.trial.evaluation.first_passes", keep)
@@ -150,7 +158,8 @@ def test_no_trial_is_refused_for_want_of_memory(
     found = Evaluator(CPU).evaluate(assign(rank_vector=RankVector((0,) * 21)), go_on)
     assert found.steps == 0
     assert "micro_batch" not in found.versions
-    assert Evaluator(CPU).evaluate(assign(), go_on).versions["micro_batch"] == "1 of 8"
+    tried = Evaluator(CPU).evaluate(assign(), go_on)
+    assert (tried.versions["micro_batch"], tried.versions["blocks"]) == ("1 of 8", "recomputed")
 
 
 @pytest.mark.slow
