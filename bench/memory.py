@@ -7,9 +7,9 @@ A Llama of random weights is made on the spot, with grouped queries and blocks o
 each recipe trains two steps of it in a process of its own, and with ``--held-out`` measures a
 held-out loss; with ``--recomputes`` blocks are computed twice. Compared are planned bytes and the
 peak: ``torch.cuda.max_memory_allocated``, or on a CPU the largest resident set (VmHWM) of either,
-less what was resident before the model. There glibc is told to give freed memory back, but with ``--heap``: as workers have it.
-``--billion`` makes one as large as Llama 3.2 1B, of a vocabulary of 128,256, in bfloat16: on a CPU
-without instructions for that, give ``--dtype float32``.
+less what was resident before the model. There glibc is told to give freed memory back, but with
+``--heap``: as workers have it. ``--billion`` makes one as large as Llama 3.2 1B, of a vocabulary of
+128,256, in bfloat16: on a CPU without instructions for that, give ``--dtype float32``.
 Its examples are a quarter as long, so that a CPU does it in minutes. The last line is for a
 machine: the largest error of a training, as a share of what was measured, and of that but for the
 weights.
@@ -48,11 +48,13 @@ from tuning.training import train
 
 MIB = 2**20
 PRUNED = 0.6
-"""Part of its heads and channels that every second block keeps."""
+"""Part of its heads and channels that a pruned block keeps."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Size:
+class Size:
+    """Of a Llama; of each ``every``-th block the part ``kept`` of heads and channels is there."""
+
     hidden: int
     layers: int
     heads: int
@@ -61,6 +63,8 @@ class _Size:
     ffn: int
     vocabulary: int
     tied: bool = False
+    kept: float = PRUNED
+    every: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,9 @@ class _Recipe:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class Found:
+    """Bytes, of a training and of the held-out loss."""
+
     weights: int
     planned: int
     measured: int
@@ -91,10 +97,10 @@ class _Found:
         return (self.planned - self.weights) / (self.measured - self.weights) - 1
 
 
-WARM = _Size(64, 2, 4, 2, 16, 128, 512)
+WARM = Size(64, 2, 4, 2, 16, 128, 512)
 """Trained first: pages of the libraries' code become resident when they are first run."""
-SMALL = _Size(256, 4, 8, 2, 32, 1024, 16_000)
-BILLION = _Size(2048, 16, 32, 8, 64, 8192, 128_256, tied=True)
+SMALL = Size(256, 4, 8, 2, 32, 1024, 16_000)
+BILLION = Size(2048, 16, 32, 8, 64, 8192, 128_256, tied=True)
 RECIPES: Mapping[str, _Recipe] = MappingProxyType(
     {
         "short examples": _Recipe(4, 128, 8),
@@ -104,16 +110,17 @@ RECIPES: Mapping[str, _Recipe] = MappingProxyType(
 )
 
 
-def pruned_blocks(size: _Size) -> list[BlockStructure]:
-    """Every second block is pruned."""
-    kept = max(1, round(PRUNED * size.kv_heads))
+def pruned_blocks(size: Size) -> list[BlockStructure]:
+    """From the second on, or from the first where it is each of them."""
+    kept = max(1, round(size.kept * size.kv_heads))
     whole = BlockStructure(size.heads, size.kv_heads, size.head_dim, size.ffn, (), 0)
     heads = kept * (size.heads // size.kv_heads)
-    pruned = BlockStructure(heads, kept, size.head_dim, round(PRUNED * size.ffn), (), 0)
-    return [pruned if index % 2 else whole for index in range(size.layers)]
+    pruned = BlockStructure(heads, kept, size.head_dim, round(size.kept * size.ffn), (), 0)
+    last = size.every - 1
+    return [pruned if index % size.every == last else whole for index in range(size.layers)]
 
 
-def make_model(size: _Size, dtype: torch.dtype, device: str) -> Any:
+def make_model(size: Size, dtype: torch.dtype, device: str) -> Any:
     """A Llama of random weights, made on the device in its type."""
     config = LlamaConfig(
         vocab_size=size.vocabulary,
@@ -140,15 +147,20 @@ def make_model(size: _Size, dtype: torch.dtype, device: str) -> Any:
     return model.train(False).requires_grad_(False)
 
 
-def plan_of(  # what a plan is of
-    size: _Size, recipe: _Recipe, model: Any, dtype: torch.dtype, device: str, recomputes: bool
-) -> MemoryPlan:
+def shape_of(size: Size, model: Any) -> ModelShape:
+    """What of it decides how much memory its training takes."""
     blocks = tuple(
         BlockShape(block.heads, block.kv_heads, block.head_dim, block.ffn)
         for block in pruned_blocks(size)
     )
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    shape = ModelShape(size.hidden, size.vocabulary, parameters, blocks)
+    return ModelShape(size.hidden, size.vocabulary, parameters, blocks)
+
+
+def plan_of(  # what a plan is of
+    size: Size, recipe: _Recipe, model: Any, dtype: torch.dtype, device: str, recomputes: bool
+) -> MemoryPlan:
+    shape = shape_of(size, model)
     ranks = {(i, kind): recipe.rank for i in range(size.layers) for kind in recipe.modules}
     tokens = recipe.tokens - 1
     training = TrainingShape(shape, ranks, tokens, tokens, dtype.itemsize)
@@ -156,14 +168,14 @@ def plan_of(  # what a plan is of
 
 
 def measure(
-    size: _Size,
+    size: Size,
     name: str,
     device: str,
     dtype: torch.dtype,
     *,
     is_held_out: bool,
     recomputes: bool = False,
-) -> _Found:
+) -> Found:
     """Train, and measure the held-out loss if asked to, in a process of its own."""
     recipe, place = _recipe(size, name), torch.device(device)
     _train(WARM, _Recipe(2, 16, 2), make_model(WARM, dtype, device), place, recomputes)
@@ -177,21 +189,21 @@ def measure(
     trained = peak(place) - before
     planned = plan.use(recipe.micro).total
     if not is_held_out:
-        return _Found(plan.weights, planned, trained)
+        return Found(plan.weights, planned, trained)
     memory.release(place)
     reset(place)
     mean_loss(model, examples * (BATCH_TOKENS // (len(examples) * recipe.tokens) + 1), place)
     held_out = plan.weights + plan.adapters + plan.measuring
-    return _Found(plan.weights, planned, trained, held_out, peak(place) - before)
+    return Found(plan.weights, planned, trained, held_out, peak(place) - before)
 
 
-def _recipe(size: _Size, name: str) -> _Recipe:
+def _recipe(size: Size, name: str) -> _Recipe:
     recipe = RECIPES[name]
     return replace(recipe, tokens=recipe.tokens // 4) if size is BILLION else recipe
 
 
 def _train(
-    size: _Size, recipe: _Recipe, model: Any, place: torch.device, recomputes: bool
+    size: Size, recipe: _Recipe, model: Any, place: torch.device, recomputes: bool
 ) -> list[Example]:
     """Train a step of one pass and one of two, and leave the adapters; return the examples."""
     ranks = {matrix_name(i, k): recipe.rank for i in range(size.layers) for k in recipe.modules}
@@ -212,20 +224,21 @@ def _train(
     return examples
 
 
-_EXACT = {"MALLOC_MMAP_THRESHOLD_": str(2**16)}
+EXACT = {"MALLOC_MMAP_THRESHOLD_": str(2**16)}
 """glibc keeps pieces of up to 32 MiB that were freed, in a heap with holes, unless it is told not
 to: what training asks for can then be read off the resident set."""
 
 
-def _apart(name: str, options: Sequence[str], environment: Mapping[str, str]) -> _Found:
+def apart(name: str, options: Sequence[str], environment: Mapping[str, str]) -> Found:
+    """Measure a recipe in a process of its own, with the options of the command."""
     command = [sys.executable, "-m", "bench.memory", "--measure", name, *options]
     done = subprocess.run(
         command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment}
     )
-    return _Found(**json.loads(done.stdout.splitlines()[-1]))
+    return Found(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def _show(found: Mapping[str, _Found]) -> None:
+def _show(found: Mapping[str, Found]) -> None:
     table = Table(title="MiB, planned at most and measured")
     for column in (
         "recipe",
@@ -275,7 +288,7 @@ def main() -> None:
     switches += ["--recomputes"] * asked.recomputes
     options = ["--device", asked.device, "--dtype", dtype, *switches]
     names = [asked.only] if asked.only else list(RECIPES)
-    results = {name: _apart(name, options, {} if asked.heap else _EXACT) for name in names}
+    results = {name: apart(name, options, {} if asked.heap else EXACT) for name in names}
     _show(results)
     beside = max(abs(one.error_beside) for one in results.values())
     largest = max(abs(one.error) for one in results.values())

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoModelForCausalLM
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
+from bench.gpu.checks import Waits
 from pruning.container.architecture import FAMILIES
 from pruning.container.container import load
 from rankspace.recipe import Optimizer
@@ -19,18 +19,6 @@ from tuning.forward.nothing_kept import NothingKept
 from tuning.training import train
 
 RANKS = {"model.layers.0.self_attn.q_proj": 2, "model.layers.2.mlp.down_proj": 3}
-
-
-class Waits(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts numbers that Python asks of a tensor: each waits for all that a GPU was told."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.count = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.count += func is torch.ops.aten._local_scalar_dense.default
-        return func(*args, **(kwargs or {}))
 
 
 @pytest.mark.parametrize("back_end", ADAPTER_BACK_ENDS)
