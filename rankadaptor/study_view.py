@@ -63,7 +63,7 @@ def study_details(study: dict[str, Any]) -> RenderableType:
 
 
 def _history(study: dict[str, Any]) -> Iterator[str]:
-    """Where it began, how often it went on, and in what; services of before do not say."""
+    """Where it began, how often it went on, in what and on what; services of before do not say."""
     if study.get("origin"):
         yield f"began with the results of {study['origin']}"
     extended = study.get("extensions", 0)
@@ -71,6 +71,8 @@ def _history(study: dict[str, Any]) -> Iterator[str]:
         yield f"extended {'once' if extended == 1 else f'{extended} times'}"
     if study.get("base_dtype"):
         yield f"base weights in {study['base_dtype']}"
+    if study.get("gpu_need_gib"):
+        yield f"GPUs with less than {study['gpu_need_gib']:.2f} GiB get none of its trials"
 
 
 def _verdict(study: dict[str, Any]) -> Iterator[Text]:
@@ -104,6 +106,8 @@ def remark(study: dict[str, Any]) -> str:
         return ""
     if not study["workers_active"]:
         return "no worker: start one with rankadaptor worker"
+    if study.get("unfit"):  # services of before do not say
+        return f"no active worker gets its trials: {study['unfit']}"
     return ""
 
 

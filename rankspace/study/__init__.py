@@ -2,6 +2,7 @@
 
 from rankspace.study.bounds import (
     LEAST_SURVEYED,
+    MAX_GIB,
     MAX_SEED,
     MAX_TRIALS,
     MAX_WORTH,
@@ -34,6 +35,7 @@ __all__ = [
     "ACTIVE",
     "CHOOSING_SEEDS",
     "LEAST_SURVEYED",
+    "MAX_GIB",
     "MAX_SEED",
     "MAX_TRIALS",
     "MAX_WORTH",

@@ -90,7 +90,8 @@ class Study:
         verify: How to check.
         recover: What to do with the winner.
         gpu_memory_gib: Least GPU memory of a worker that may run its trials; 0 for any worker, one
-            without a GPU included.
+            without a GPU included. Where it is left out, `rankadaptor submit` works out what a
+            trial takes of a GPU, and GPUs with less get none; workers without a GPU may run them.
         inputs: What the training file and the tokenizer were; trials on others are refused.
         paper: ``true`` searches as in the RankAdaptor paper: strategy ``rankadaptor``, one rank
             per block out of 2, 4, 6, 8, 10 and 12, and rank 8 on the blocks that pruning left
@@ -103,14 +104,13 @@ class Study:
     search: Search = field(default_factory=Search)
     verify: Verify = field(default_factory=Verify)
     recover: Recover = field(default_factory=Recover)
-    gpu_memory_gib: float = 0.0
+    gpu_memory_gib: float | None = field(default=None, metadata=LATER)
     inputs: Inputs = field(default_factory=Inputs)
     paper: bool | str = field(default=False, metadata=LATER)
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.gpu_memory_gib <= MAX_GIB:
-            problem, fix = f"must be 0 to {MAX_GIB:,}", "give the GiB a trial needs"
-            raise InvalidInput("gpu_memory_gib", self.gpu_memory_gib, problem, fix=fix)
+        if self.gpu_memory_gib is not None:
+            _check_gib(self.gpu_memory_gib)
         if not self.name.strip() or len(self.name) > 200:
             raise InvalidInput("name", self.name, "must have 1 to 200 characters", fix="shorten it")
         if not self.model.strip():
@@ -128,3 +128,9 @@ class Study:
         budget = replace(self.search.budget, trials=self.search.budget.trials + by.ordered)
         verify = self.verify if by.seeds is None else self.verify.on(by.seeds)
         return replace(self, search=replace(self.search, budget=budget), verify=verify)
+
+
+def _check_gib(gib: float) -> None:
+    if not 0.0 <= gib <= MAX_GIB:
+        problem, fix = f"must be 0 to {MAX_GIB:,}", "give the GiB a trial needs"
+        raise InvalidInput("gpu_memory_gib", gib, problem, fix=fix)

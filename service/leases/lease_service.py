@@ -103,8 +103,14 @@ class LeaseService:
         with self._database.reading() as session:
             quarantine.check(session, worker)
 
-    def touch(self, worker: str, identity: WorkerIdentity, protocol: int = PROTOCOL) -> bool:
-        """Note a sign of life of a worker that found nothing to do, and what it speaks.
+    def touch(
+        self,
+        worker: str,
+        identity: WorkerIdentity,
+        protocol: int = PROTOCOL,
+        able: Capabilities | None = None,
+    ) -> bool:
+        """Note a sign of life of a worker that found nothing to do, what it speaks and has.
 
         Returns:
             Whether it counts as active only from now on.
@@ -116,7 +122,7 @@ class LeaseService:
             return False
         with self._database.writing() as session:
             Workers(session).touch(worker, identity)
-            Workers(session).note_protocol(worker, protocol)
+            Workers(session).note(worker, protocol, able)
         return silence >= most
 
     def has_work(

@@ -62,7 +62,10 @@ _IS_UNDERSTOOD = or_(
 )
 """What a worker of the version before does not know is not for it; it finds other studies."""
 _FREE = select(TrialRow.id).join(StudyRow).where(IS_CLAIMABLE, _IS_UNDERSTOOD)
-_FITS = (StudyRow.gpu_memory_gib <= bindparam("gib")) & or_(
+_GIB = bindparam("gib", type_=Double)
+_HAS_MEMORY = (StudyRow.gpu_memory_gib <= _GIB) & or_(_GIB == 0, StudyRow.gpu_need_gib <= _GIB)
+"""``service.workers.fitness`` says the same of rows."""
+_FITS = _HAS_MEMORY & or_(
     StudyRow.architecture.in_(bindparam("architectures", expanding=True)),
     StudyRow.architecture == "",
     bindparam("any_architecture", type_=Boolean),

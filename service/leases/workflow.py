@@ -86,7 +86,7 @@ def claim(
     """
     worker, project = given.worker, identity.project
     Workers(session).touch(worker, identity)
-    Workers(session).note_protocol(worker, given.protocol)
+    Workers(session).note(worker, given.protocol, given.capabilities)
     leases = Leases(session)
     held = leases.held_by(worker, project)
     if held is not None and not _is_understood(session, held, given):

@@ -40,6 +40,7 @@ _QUEUED = (
         TrialRow.id,
         TrialRow.priority,
         StudyRow.gpu_memory_gib,
+        StudyRow.gpu_need_gib,
         StudyRow.architecture,
         ModelRow.fingerprint,
     )
@@ -58,6 +59,7 @@ class Queued:
     trial: int
     priority: int
     gpu_memory_gib: float
+    gpu_need_gib: float
     architecture: str
     fingerprint: str
 
@@ -68,8 +70,13 @@ class Queued:
 
     def queues(self, *, is_new: bool) -> tuple[str, ...]:
         model = queue_names.of_model(self.fingerprint)
-        need = queue_names.of_need(self.gpu_memory_gib, self.architecture)
-        return (model,) if is_new else (model, need)
+        return (model,) if is_new else (model, *self._needs())
+
+    def _needs(self) -> tuple[str, ...]:
+        if self.gpu_memory_gib >= self.gpu_need_gib:
+            return (queue_names.of_need(self.gpu_memory_gib, self.architecture),)
+        of_gpus = queue_names.of_need(self.gpu_need_gib, self.architecture)
+        return (of_gpus, queue_names.without_gpu(self.architecture))
 
 
 class Hints:

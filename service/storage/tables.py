@@ -114,8 +114,9 @@ class StudyRow(Base):
     ``verdict``, which says what a service of the version before can read of it. ``counts`` is what
     the data came to, as the first worker says that says so. ``note`` is what a person should know
     of how it was searched. A worker must have ``gpu_memory_gib`` and know ``architecture``, empty
-    in studies of before. ``base_dtype`` is the type of the base weights of all its trials, empty
-    until the first claim where the recipe leaves it to the device.
+    in studies of before; one with a GPU must have ``gpu_need_gib``, which was derived for a study
+    that does not state the other, and is 0 elsewhere. ``base_dtype`` is the type of the base
+    weights of all its trials, empty until the first claim where the recipe leaves it to the device.
     """
 
     __tablename__ = "studies"
@@ -139,6 +140,7 @@ class StudyRow(Base):
     checked: Mapped[Any | None] = mapped_column(Document, deferred=True)
     counts: Mapped[Any | None] = mapped_column(Document)
     gpu_memory_gib: Mapped[float] = mapped_column(Double, server_default="0")
+    gpu_need_gib: Mapped[float] = mapped_column(Double, server_default="0")
     architecture: Mapped[str] = mapped_column(String(100), server_default="")
     base_dtype: Mapped[str | None] = mapped_column(String(20))
     state: Mapped[str] = mapped_column(String(20), index=True)
@@ -283,7 +285,8 @@ class WorkerRow(Base):
     ``project`` is that of the keys it came with, ``*`` once there were several. ``struck_at`` is
     when it reported the first failure since its last good result, ``refusals`` counts the
     implausible reports since. A worker with a ``quarantined_at`` gets no trial. ``protocol`` is the
-    version it last spoke.
+    version it last spoke, ``gpu_memory_gib`` what it last said of its GPU, 0 without one and empty
+    where it does not say.
     """
 
     __tablename__ = "workers"
@@ -297,6 +300,7 @@ class WorkerRow(Base):
     quarantined_at: Mapped[float | None] = mapped_column(Double)
     quarantine_reason: Mapped[str | None] = mapped_column(Text)
     protocol: Mapped[int] = mapped_column(server_default="1")
+    gpu_memory_gib: Mapped[float | None] = mapped_column(Double)
 
 
 class BarRow(Base):

@@ -1,7 +1,7 @@
 """Submitting a study: everything that can be wrong with it is said now, with the field's name."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
@@ -44,18 +44,34 @@ MAX_RANKS = 256
 MAX_CANDIDATES = 100
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a study is submitted with that it does not say itself.
+
+    Attributes:
+        origin: A study in a scope, with whose results it begins.
+        clone: What it is a copy of, which its log says. A copy has what its preset set there,
+            blocks that were left whole included.
+        gpu_need_gib: Memory below which a GPU gets none of its trials, unless it states what a
+            worker needs; 0 if not known.
+    """
+
+    origin: tuple[str, Scope] | None = None
+    clone: Cloned | None = None
+    gpu_need_gib: float = 0.0
+
+
+NOTHING = Beside()
+
+
 def submit(
     database: Database,
     study: Study,
     key: str | None,
     project: str = DEFAULT_PROJECT,
-    origin: tuple[str, Scope] | None = None,
-    clone: Cloned | None = None,
+    beside: Beside = NOTHING,
 ) -> tuple[StudyRow, bool]:
     """Store ``study`` in its first stage; it belongs to ``project``, and so must its model.
-
-    It begins with the results of ``origin``, a study in a scope. Its log says what it is a
-    ``clone`` of, which has what its preset set there, blocks that were left whole included.
 
     What takes time is done between two transactions: nobody's heartbeat waits for a large model.
 
@@ -67,18 +83,19 @@ def submit(
         Conflict: The idempotency key was used for another study, or the model changed meanwhile.
         NotFound: There is no such origin in its scope.
     """
-    begins_with = origin[0] if origin else None
+    begins_with = beside.origin[0] if beside.origin else None
     with database.reading() as session:
         earlier = _earlier(session, study, begins_with, key, project)
         if earlier is not None:
             return earlier, False
         model = _model(session, study.model, project)
-        given = Origin.read(session, *origin) if origin else None
-    study = study if clone else expanded(study, model_of(model.document))
+        given = Origin.read(session, *beside.origin) if beside.origin else None
+    study = study if beside.clone else expanded(study, model_of(model.document))
     row = checked(study, model, key, given)
+    row.gpu_need_gib = beside.gpu_need_gib if study.gpu_memory_gib is None else 0.0
     with database.writing() as session:
         earlier = _earlier(session, study, begins_with, key, project)
-        return (earlier, False) if earlier else (_add(session, row, model, clone), True)
+        return (earlier, False) if earlier else (_add(session, row, model, beside.clone), True)
 
 
 def checked(
@@ -113,7 +130,7 @@ def checked(
     row.request, row.document = write_request(kept), write_older(kept)
     row.space, row.idempotency_key = write(space), key
     row.base_dtype = _base_dtype(study, origin)
-    row.gpu_memory_gib, row.architecture = study.gpu_memory_gib, described.architecture
+    row.gpu_memory_gib, row.architecture = study.gpu_memory_gib or 0.0, described.architecture
     row.context, row.belief = write(context), write_belief(belief) if belief else None
     first = StudyState.SURVEYING if study.search.survey else StudyState.SEARCHING
     row.state = row.stage = first.value
@@ -134,7 +151,8 @@ def _add(session: Session, row: StudyRow, model: ModelRow, clone: Cloned | None)
     _check_unchanged(session, model)
     Studies(session).add(row)
     session.refresh(row)
-    begins = {name: value for name, value in (("origin", row.origin), ("clone", clone)) if value}
+    told = {"origin": row.origin, "clone": clone, "gpu_need_gib": row.gpu_need_gib}
+    begins = {name: value for name, value in told.items() if value}
     Events(session).record("submitted", row.id, name=row.name, model=row.model_id, **begins)
     return row
 
@@ -235,7 +253,12 @@ def _earlier(
 
 
 def _as_then(session: Session, row: StudyRow, stored: Study, sent: Study) -> Study:
-    """What was sent, with the preset and the model of when the stored study was."""
+    """What was sent, with the preset and the model of when the stored study was.
+
+    And with its memory: clients of before say 0 where nobody states it.
+    """
+    if stored.gpu_memory_gib == 0.0 and sent.gpu_memory_gib is None:
+        sent = replace(sent, gpu_memory_gib=0.0)
     if not stored.paper or not sent.paper:
         return sent
     model = model_of(session.get_one(ModelRow, row.model_id).document)

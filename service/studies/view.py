@@ -17,6 +17,7 @@ from service.studies.progress import Progress, progress, remaining_seconds
 from service.studies.tally import Best, Tally, tallies
 from service.trials.repository import Trials
 from service.workers.bars import Bars
+from service.workers.fitness import Memory, unfit
 from service.workers.repository import Workers
 
 
@@ -57,6 +58,8 @@ class StudyView:
     verdict: Verdict | None
     export_ready: bool
     workers_active: int
+    unfit: str | None
+    gpu_need_gib: float | None
     barred: tuple[Barred, ...]
     eta_seconds: float | None
     before_recovery_seconds: float | None
@@ -76,16 +79,20 @@ def view(session: Session, row: StudyRow, active_seconds: float) -> StudyView:
 def views(session: Session, rows: Sequence[StudyRow], active_seconds: float) -> list[StudyView]:
     """View many studies without loading their trials."""
     counted = tallies(session, [row.id for row in rows])
-    workers = Workers(session).active(active_seconds)
+    memories = Workers(session).memories(active_seconds)
     bars = Bars(session).of([row.id for row in rows])
     return [
-        _view(session, row, counted.get(row.id, Tally()), workers, bars.get(row.id, ()))
+        _view(session, row, counted.get(row.id, Tally()), memories, bars.get(row.id, ()))
         for row in rows
     ]
 
 
 def _view(
-    session: Session, row: StudyRow, tally: Tally, workers: int, bars: Sequence[BarRow]
+    session: Session,
+    row: StudyRow,
+    tally: Tally,
+    memories: Sequence[Memory],
+    bars: Sequence[BarRow],
 ) -> StudyView:
     study, space = study_of(row), space_of(row.space)
     stage, uniform = StudyState(row.stage), space.uniform()
@@ -93,7 +100,7 @@ def _view(
     is_active, is_paired = row.state in ACTIVE, study.verify.at == "recipe"
     verdict = verdict_of(row.verdict, row.answer)
     before_recovery, at_end = (
-        remaining_seconds(study, counts, tally, workers) if is_active else (None, None)
+        remaining_seconds(study, counts, tally, len(memories)) if is_active else (None, None)
     )
     return StudyView(
         id=row.id,
@@ -110,7 +117,9 @@ def _view(
         uniform_score=Trials(session).first_score(row.id, uniform),
         verdict=verdict,
         export_ready=bool(Artifacts(session).export(row.id, verdict, is_paired=is_paired)),
-        workers_active=workers,
+        workers_active=len(memories),
+        unfit=unfit(row, memories) if is_active else None,
+        gpu_need_gib=row.gpu_need_gib or None,
         barred=tuple(
             Barred(bar.worker, bar.tries, bar.reason, timestamp(bar.until)) for bar in bars
         ),

@@ -6,6 +6,8 @@ from typing import Any
 from sqlalchemy import (
     Boolean,
     ColumnElement,
+    Double,
+    Integer,
     String,
     bindparam,
     case,
@@ -20,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from rankspace.errors import NotFound, WrongWorker
-from rankspace.lease import SURVEYS_SINCE
+from rankspace.lease import SURVEYS_SINCE, Capabilities
 from service.access.caller import WorkerIdentity
 from service.access.keys import IS_LIVE
 from service.storage.clock import Now
@@ -28,6 +30,7 @@ from service.storage.db import insert_new
 from service.storage.scope import ALL, EVERYTHING, Scope
 from service.storage.tables import AttemptRow, KeyRow, StudyRow, TrialRow, WorkerRow, table_of
 from service.trials.repository import changed
+from service.workers.fitness import Memory
 
 _WORKERS = table_of(WorkerRow)
 _SEEN = update(_WORKERS).where(_WORKERS.c.name == bindparam("worker")).values(last_seen=Now())
@@ -44,14 +47,21 @@ _SEEN_THERE = _SEEN.where(_IS_OPEN).values(
 )
 _LAST = select(Now() - WorkerRow.last_seen, WorkerRow.project)
 _SILENCE = _LAST.where(WorkerRow.name == bindparam("worker"))
-_SPEAKS = (
+_SPOKEN, _GIB = bindparam("spoken", type_=Integer), bindparam("gib", type_=Double)
+_IS_NEWS = or_(_WORKERS.c.protocol != _SPOKEN, _WORKERS.c.gpu_memory_gib.is_distinct_from(_GIB))
+_SAYS = (
     update(_WORKERS)
-    .where(_WORKERS.c.name == bindparam("worker"), _WORKERS.c.protocol != bindparam("spoken"))
-    .values(protocol=bindparam("spoken"))
+    .where(_WORKERS.c.name == bindparam("worker"), _IS_NEWS)
+    .values(protocol=_SPOKEN, gpu_memory_gib=_GIB)
 )
 _IS_QUARANTINED = WorkerRow.quarantined_at.is_not(None)
 _IS_ALIVE = WorkerRow.last_seen > Now() - bindparam("within_seconds")
 _ALIVE = select(func.count()).where(_IS_ALIVE, ~_IS_QUARANTINED)
+_MEMORIES = (
+    select(WorkerRow.project, WorkerRow.gpu_memory_gib)
+    .where(_IS_ALIVE, ~_IS_QUARANTINED)
+    .order_by(WorkerRow.project, WorkerRow.gpu_memory_gib)
+)
 _SHUT_OUT = select(func.count()).where(_IS_ALIVE, _IS_QUARANTINED)
 _QUARANTINE_REASON = select(_IS_OPEN, WorkerRow.quarantine_reason).where(
     WorkerRow.name == bindparam("worker")
@@ -89,9 +99,15 @@ class Workers:
             if not self._is_touched(worker, identity):
                 raise _taken(worker)
 
-    def note_protocol(self, worker: str, protocol: int) -> None:
-        """Note which version of the lease protocol it speaks, where that is news."""
-        self._session.execute(_SPEAKS, {"worker": worker, "spoken": protocol})
+    def note(self, worker: str, protocol: int, able: Capabilities | None) -> None:
+        """Note which version of the lease protocol it speaks, and what it has, if that is news."""
+        gib = able.gpu_memory_gib if able else None
+        self._session.execute(_SAYS, {"worker": worker, "spoken": protocol, "gib": gib})
+
+    def memories(self, within_seconds: float) -> Sequence[Memory]:
+        """List what those seen lately that get trials have; equal ones next to each other."""
+        found = self._session.execute(_MEMORIES, {"within_seconds": within_seconds})
+        return [Memory(*row) for row in found]
 
     def surveyors(self, within_seconds: float, project: str) -> int:
         """Count those seen lately that get trials of ``project`` and can run a survey."""

@@ -115,7 +115,8 @@ def _take(runtime: Runtime, caller: Caller, claim: Claim) -> Assignment | None:
 
 def _ask_for_offers(runtime: Runtime, caller: Caller, claim: Claim) -> Sequence[Future[None]]:
     # There are as many offers as workers are seen, and what else asks for planning does so itself.
-    is_new = runtime.leases.touch(claim.worker, caller.identity, claim.protocol)
+    able, speaks = claim.capabilities, claim.protocol
+    is_new = runtime.leases.touch(claim.worker, caller.identity, speaks, able)
     return runtime.planning.ask_news() if is_new else ()
 
 

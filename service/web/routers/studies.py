@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from rankspace import SearchSpace, Study, Verdict
 from rankspace.errors import Conflict
 from rankspace.evaluation.recovered import Recovered
-from rankspace.study import Extension
+from rankspace.study import MAX_GIB, Extension
 from service.access.caller import READERS, WRITERS
 from service.insights.cache import DOCUMENT, LIST
 from service.insights.found import Made
@@ -29,7 +29,7 @@ from service.studies.extension import extend
 from service.studies.recovered import recovered
 from service.studies.repository import Studies
 from service.studies.revision import Revision, revision_of, revision_of_page
-from service.studies.submission import submit
+from service.studies.submission import Beside, submit
 from service.studies.view import StudyView, view, views
 from service.web.auth import Identified, Target, require
 from service.web.bodies import body_of, refusals, reply, route, sent
@@ -55,19 +55,28 @@ router = APIRouter(
 )
 
 
+def _beside(
+    caller: Identified,
+    origin: Annotated[str | None, Query(alias="from", max_length=20)] = None,
+    gpu_need_gib: Annotated[float, Query(ge=0, le=MAX_GIB, allow_inf_nan=False)] = 0.0,
+) -> Beside:
+    return Beside((origin, caller.scope) if origin else None, None, gpu_need_gib)
+
+
 @router.post("", **route(StudyView, body=Study, status=201, also={200: StudyView}))
 async def submit_study(
     runtime: Service,
-    caller: Identified,
     project: Target,
     study: Annotated[Study, Depends(body_of(Study))],
-    origin: Annotated[str | None, Query(alias="from", max_length=20)] = None,
+    beside: Annotated[Beside, Depends(_beside)],
     idempotency_key: IdempotencyKey = None,
 ) -> JSONResponse:
-    """Start a study, perhaps with another's results; 200 when this key did so before."""
-    given = (origin, caller.scope) if origin else None
+    """Start a study, perhaps with another's results; 200 when this key did so before.
+
+    Where it does not state `gpu_memory_gib`, GPUs with less than `gpu_need_gib` get no trials.
+    """
     return await _start(
-        runtime, partial(submit, study=study, key=idempotency_key, project=project, origin=given)
+        runtime, partial(submit, study=study, key=idempotency_key, project=project, beside=beside)
     )
 
 
@@ -211,9 +220,9 @@ def _clone(database: Database, asked: Cloned, key: str | None) -> tuple[StudyRow
         known = known_clone(session, asked, project, key)
         if known is not None:
             return known, False
-        copy = asked.by.of(original(session, row))
+        copy, need = asked.by.of(original(session, row)), row.gpu_need_gib
     origin = (asked.study, EVERYTHING) if asked.by.results else None
-    return submit(database, copy, key, project, origin, asked)
+    return submit(database, copy, key, project, Beside(origin, asked, need))
 
 
 Change: TypeAlias = Callable[[Session, str], StudyRow]

@@ -66,10 +66,11 @@ def _said(capsys: pytest.CaptureFixture[str]) -> list[str]:
 def test_what_holds_a_study_up_is_said_once(
     other: Stranger, client: Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    idle = view(workers_active=0)
-    other.answers = Script(idle, idle, view(), view("paused"), view("paused"), view("done"))
+    idle, small = view(workers_active=0), view(unfit="too small")
+    script = (idle, idle, small, small, view(), view("paused"), view("paused"), view("done"))
+    other.answers = Script(*script)
     assert follow(client, "st_1")["state"] == "done"
-    assert _said(capsys) == [NO_WORKER, PAUSED]
+    assert _said(capsys) == [NO_WORKER, "no active worker gets its trials: too small", PAUSED]
 
 
 def test_a_study_that_paused_by_itself_says_why(

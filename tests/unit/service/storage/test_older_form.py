@@ -52,6 +52,15 @@ def test_a_service_of_before_meets_no_field_and_no_strategy_that_it_does_not_kno
     assert unpack(Study, said) == STUDY
 
 
+def test_memory_that_is_not_stated_is_left_out_and_none_that_is_stated_is_not() -> None:
+    """Services of before read 0 where it is left out, and let any worker in, as they did."""
+    assert "gpu_memory_gib" not in forgetful(write_older(STUDY))["value"]
+    assert "gpu_memory_gib" not in json.loads(write_request(STUDY))["value"]
+    stated = replace(STUDY, gpu_memory_gib=0.0)
+    assert json.loads(write_request(stated))["value"]["gpu_memory_gib"] == 0.0
+    assert present_study(write_request(stated), write_older(stated)) == stated != STUDY
+
+
 OF_STUDY = {"name", "model", "recipe", "search", "verify", "recover", "gpu_memory_gib"}
 OF_SEARCH = {"ranks", "granularity", "fixed", "budget", "trial", "strategy", "prior", "seed"}
 OF_VERIFY = {"candidates", "seeds", "max_trials", "random_control"}

@@ -1,0 +1,45 @@
+"""Fitness: whether active workers have the memory that a study's trials take, and if not, why."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from service.storage.scope import ALL
+from service.storage.tables import StudyRow
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is known of a worker that gets trials.
+
+    Attributes:
+        project: Whose trials it gets; ``*`` for all.
+        gib: Of its GPU; 0 without one, None where it does not say, which nothing is kept from.
+    """
+
+    project: str
+    gib: float | None
+
+    def fits(self, row: StudyRow) -> bool:
+        """Whether it has what the study's trials take, as the claim decides it."""
+        if self.gib is None:
+            return True
+        need = 0.0 if self.gib == 0.0 else row.gpu_need_gib
+        return max(row.gpu_memory_gib, need) <= self.gib
+
+
+def unfit(row: StudyRow, memories: Sequence[Memory]) -> str | None:
+    """Say why none of the active workers gets trials of the study; None if one may, or none is."""
+    mine = [memory for memory in memories if memory.project in (ALL, row.project)]
+    if not memories or any(memory.fits(row) for memory in mine):
+        return None
+    if not mine:
+        return f"no active worker is of project {row.project}"
+    largest = max(memory.gib or 0.0 for memory in mine)
+    has = f"the largest GPU of an active worker has {largest:.2f} GiB"
+    if row.gpu_memory_gib:
+        return f"the study states gpu_memory_gib: {row.gpu_memory_gib:g}, and {has}"
+    return (
+        f"a trial was worked out to take {row.gpu_need_gib:.2f} GiB of a GPU, and {has}; start a "
+        "worker with a larger one or without any, or submit the study with gpu_memory_gib: 0, "
+        "which lets all of them try"
+    )
