@@ -69,19 +69,32 @@ class Client:
         return self._json("POST", "/v1/models", body=encode(model))
 
     def submit(
-        self, study: Study, *, origin: str | None = None, idempotency_key: str | None = None
+        self,
+        study: Study,
+        *,
+        origin: str | None = None,
+        idempotency_key: str | None = None,
+        gpu_need_gib: float = 0.0,
     ) -> JSON:
         """Start a study; ``origin`` is another one whose results it begins with.
+
+        Args:
+            study: As a person writes it.
+            origin: Identity of the other one.
+            idempotency_key: The same again returns the same study.
+            gpu_need_gib: Memory below which a GPU gets none of its trials, where the study does
+                not state ``gpu_memory_gib``; 0 if not known.
 
         Raises:
             InvalidInput: A field that cannot be used, or results that were measured otherwise.
         """
+        asked = {"from": origin, "gpu_need_gib": gpu_need_gib}
         return self._json(
             "POST",
             "/v1/studies",
             body=encode(study),
             headers=_once(idempotency_key),
-            params={"from": origin} if origin else None,
+            params={name: value for name, value in asked.items() if value},
         )
 
     def extend(self, study_id: str, by: Extension, *, idempotency_key: str | None = None) -> JSON:

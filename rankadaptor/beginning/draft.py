@@ -114,7 +114,10 @@ def _memory(fitted: Fit) -> tuple[Choice, ...]:
     total = fitted.diagnosis.device.total
     if total < 2**30:  # of a device that nobody would keep trials from
         return ()
-    said = "Keeps GPUs with less memory from taking its trials; any worker may, unless you say it:"
+    said = (
+        "Keeps workers with less memory, and those without a GPU, from its trials. Unless you say "
+        "it, GPUs that cannot hold a trial, as rankadaptor submit works it out, get none:"
+    )
     return (Choice("gpu_memory_gib", None, said, (_least(total),)),)
 
 

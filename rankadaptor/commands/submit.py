@@ -24,6 +24,9 @@ from rankspace.wire import json_schema
 
 if TYPE_CHECKING:
     from tuning.data import Dataset
+    from worker.trial.gpu_need import GpuNeed
+
+WARN = "yellow"
 
 StudyFile = Annotated[
     Path | None, typer.Argument(metavar="FILE", help="The study, as YAML.", show_default=False)
@@ -54,19 +57,29 @@ def submit(
         return
     if file is None:
         raise typer.BadParameter("give a study file, or --schema", param_hint="FILE")
-    study, model, space = _read(file)
+    study, model, space, need = _read(file)
     if check:
         emit(json_, space, lambda: _summary(study, space))
         return
     with connect(url) as client:
         client.register(model)
-        view = client.submit(study, origin=origin, idempotency_key=idempotency_key)
+        view = client.submit(
+            study, origin=origin, idempotency_key=idempotency_key, gpu_need_gib=need
+        )
     emit(json_, view, lambda: Group(_summary(study, space), _next_steps(view["id"])))
+    if need and "gpu_need_gib" not in view:
+        err.print("the service is of a release before, which lets GPUs of any size try", style=WARN)
 
 
-def _read(file: Path) -> tuple[Study, PrunedModel, SearchSpace]:
-    """Find out all that can be wrong with the study, as far as this machine can tell."""
-    return laid_out(*_looked_into(read_study(file)))
+def _read(file: Path) -> tuple[Study, PrunedModel, SearchSpace, float]:
+    """Find out all that can be wrong with the study, as far as this machine can tell.
+
+    Returns:
+        What ``laid_out`` does, and the GiB below which GPUs are to get none of its trials: 0 where
+        that is stated, or not known.
+    """
+    study, model, need = _looked_into(read_study(file))
+    return *laid_out(study, model), need
 
 
 def laid_out(study: Study, model: PrunedModel) -> tuple[Study, PrunedModel, SearchSpace]:
@@ -85,16 +98,20 @@ def laid_out(study: Study, model: PrunedModel) -> tuple[Study, PrunedModel, Sear
     return with_opinion(study, space, context), model, space
 
 
-def _looked_into(study: Study) -> tuple[Study, PrunedModel]:
-    """The study with what its files are, and its model."""
+def _looked_into(study: Study) -> tuple[Study, PrunedModel, float]:
+    """The study with what its files are, its model, and what its trials take of a GPU."""
     if find_spec("torch") is None or find_spec("transformers") is None:
-        return _described(study)
+        return (*_described(study), 0.0)
+    from worker.trial.gpu_need import gpu_need
     from worker.trial.inspection import inspect
 
     with err.status("looking at model and data"):
         found = inspect(study)
     err.print(_found(study, found.dataset))
-    return _stated(study, found.inputs, found.metrics), found.model
+    need = gpu_need(study, found.dataset)
+    err.print(_needing(study, need))
+    derived = need.gib if study.gpu_memory_gib is None else 0.0
+    return _stated(study, found.inputs, found.metrics), found.model, derived
 
 
 def _described(study: Study) -> tuple[Study, PrunedModel]:
@@ -111,7 +128,10 @@ def _described(study: Study) -> tuple[Study, PrunedModel]:
     found = Inputs(FileHashes().of(field, str(located(field, study.recipe.data.train))))
     inputs = study.inputs.confirmed(found)
     metrics = tuple(_hashed(i, one) for i, one in enumerate(study.recover.metrics))
-    err.print("tokenizer, data and weights are not looked into: pip install '.[worker]'")
+    err.print(
+        "tokenizer, data, weights and what a trial takes of a GPU are not looked into: "
+        "pip install '.[worker]'"
+    )
     return _stated(study, inputs, metrics), description_of(hashed(contents))
 
 
@@ -139,8 +159,24 @@ def _found(study: Study, dataset: "Dataset | None") -> Text:
     return Text(
         f"examples of up to {length} tokens: {counts.sentence}; "
         "model, tokenizer and data fit each other",
-        style="yellow" if counts.is_worrying else "",
+        style=WARN if counts.is_worrying else "",
     )
+
+
+def _needing(study: Study, need: "GpuNeed") -> Text:
+    """What a trial takes, and which workers get one: what is stated always counts."""
+    stated = study.gpu_memory_gib
+    if stated is None:
+        who = (
+            "GPUs with less get none of its trials, workers without a GPU may; state "
+            "gpu_memory_gib for another bound, 0 for none"
+        )
+    elif stated == 0:
+        who = "gpu_memory_gib: 0 is stated, so that any worker may run them"
+    else:
+        who = f"gpu_memory_gib: {stated:g} is stated, and workers with less get none"
+    is_short = stated is not None and 0 < stated < need.gib
+    return Text(f"{need.sentence}; {who}", style=WARN if is_short else "")
 
 
 def _check_strategy(study: Study, space: SearchSpace, context: Context) -> None:

@@ -1,6 +1,5 @@
 """Diagnosis: what a study's trials take of a device's memory, found without loading a weight."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,14 +8,13 @@ import torch
 from pruning.container.architecture import check_positions
 from pruning.container.contents import survey
 from pruning.container.description import outline_of, shape_of
-from rankspace import PrunedModel, Study
+from rankspace import Study
 from rankspace.errors import InvalidInput
-from rankspace.granularity import module_ranks, per_matrix, search_space
-from rankspace.presets.paper import expanded
 from tuning.memory_plan.choice import Plans
 from tuning.memory_plan.device_memory import DeviceMemory
 from tuning.memory_plan.plan import MemoryPlan, MemoryUse
 from tuning.memory_plan.training_shape import TrainingShape
+from worker.trial.gpu_need import largest_ranks
 from worker.trial.planning import asked_passes, by_place
 from worker.trial.resident import base_dtype
 
@@ -71,7 +69,7 @@ def diagnose(
     contents = survey(Path(study.model))
     recipe, model = study.recipe, outline_of(contents)
     check_positions("recipe.sequence_length", recipe.sequence_length, contents.architecture.config)
-    ranks, dtype = _largest(study, model), base_dtype(recipe, device)
+    ranks, dtype = largest_ranks(study, model), base_dtype(recipe, device)
     read = recipe.sequence_length - 1
     places = by_place(model.matrices, ranks)
     # How much of it is prompt the data would say, which nobody reads here.
@@ -97,18 +95,6 @@ def diagnose(
         is_measured_in_parts=_in_parts(plan, memory),
     )
     return found, None if micro else plan.refusal(memory.free)
-
-
-def _largest(study: Study, model: PrunedModel) -> Mapping[str, int]:
-    """The ranks of a vector that uses up the budget; of a survey, which trains all, the highest."""
-    study = expanded(study, model)
-    space = search_space(model, study.recipe.modules, study.search)
-    vector = space.constant(space.ranks[-1]) if study.search.survey else space.uniform()
-    layers, vector = per_matrix(space, vector)
-    kinds = set(study.recipe.modules)
-    names = [matrix.name for matrix in model.matrices if matrix.module in kinds]
-    found = module_ranks(layers, vector, names)
-    return {name: rank for name, rank in found.items() if rank > 0}
 
 
 def _in_parts(plan: MemoryPlan, memory: DeviceMemory) -> bool:

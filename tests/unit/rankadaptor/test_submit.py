@@ -94,7 +94,7 @@ def test_check_shows_what_the_paper_s_preset_sets(
     said = " ".join(told.output.split())
     assert "As in the RankAdaptor paper (paper-1): strategy rankadaptor" in said
     assert "one rank per block, ranks 2, 4, 6, 8, 10, 12" in said
-    study, _, space = _read(file)
+    study, _, space, _ = _read(file)
     assert study.paper == "paper-1"
     assert space.ranks == (2, 4, 6, 8, 10, 12)
     for spelt_out, field in (("granularity: module", "granularity"), ("ranks: [2, 4]", "ranks")):
@@ -111,5 +111,34 @@ def test_the_model_is_registered_under_the_path_that_was_written(
 ) -> None:
     (tmp_path / "models").symlink_to(model_directory.parent)
     written = tmp_path / "models" / model_directory.name
-    study, model, _ = _read(_file(tmp_path, written, text_file))
+    study, model, *_ = _read(_file(tmp_path, written, text_file))
     assert (study.model, model.path) == (str(written), str(written))
+
+
+@pytest.mark.parametrize(
+    ("stated", "said", "derived"),
+    [
+        ("", "GPUs with less get none of its trials", True),
+        ("gpu_memory_gib: 0\n", "gpu_memory_gib: 0 is stated, so that any worker", False),
+        ("gpu_memory_gib: 0.25\n", "gpu_memory_gib: 0.25 is stated", False),
+    ],
+)
+def test_check_says_what_a_trial_takes_of_a_gpu_and_who_gets_one(
+    tmp_path: Path,
+    model_directory: Path,  # noqa: F811
+    text_file: Path,  # noqa: F811
+    stated: str,
+    said: str,
+    derived: bool,
+) -> None:
+    file = _file(tmp_path, model_directory, text_file)
+    file.write_text(f"{stated}{file.read_text()}")
+    told = CliRunner().invoke(cli.app, ["submit", "--check", str(file)])
+    assert told.exit_code == 0, told.output
+    words = " ".join(told.output.split())
+    assert "the largest trial takes" in words
+    assert "one example of 32 tokens (the longest one) at a time in bfloat16" in words
+    assert said in words
+    study, *_, need = _read(file)
+    assert (need > 0.5) is derived
+    assert (study.gpu_memory_gib is None) is derived
