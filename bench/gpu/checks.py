@@ -60,7 +60,7 @@ def waits(task: Task, place: torch.device, dtype: torch.dtype, steps: int) -> in
     if place.type == "cpu":
         with Waits() as asked:
             run()
-        return asked.count
+        return int(asked.count)
     run()  # kernels are chosen and loaded
     return _warned(run)
 

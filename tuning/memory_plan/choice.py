@@ -38,6 +38,11 @@ class Plans:
         plain, recomputed = (MemoryPlan.of(training, kind, recomputes=it) for it in (False, True))
         return cls(plain, recomputed, kind)
 
+    @property
+    def least(self) -> MemoryPlan:
+        """Return the plan of the way that takes less with one example."""
+        return min(self.plain, self.recomputed, key=lambda plan: plan.use(1).total)
+
     def plan(self, passes: Passes) -> MemoryPlan:
         """Return the plan of ``passes``."""
         return self.recomputed if passes.recomputes else self.plain
@@ -52,7 +57,7 @@ class Plans:
             None where not one example fits either way.
         """
         plain = self.plain.largest(free, asked.examples)
-        enough = plain * self.plain.tokens >= LEAST_TOKENS[self.kind]
+        enough = plain * (self.plain.tokens + 1) >= LEAST_TOKENS[self.kind]
         if plain == asked.examples or (plain and enough):
             return replace(asked, examples=plain)
         more = self.recomputed.largest(free, asked.examples)

@@ -12,8 +12,9 @@ from rankspace import PrunedModel, Study
 from rankspace.granularity import module_ranks, per_matrix, search_space
 from rankspace.presets.paper import expanded
 from tuning.data import Dataset
+from tuning.memory_plan.choice import Plans
 from tuning.memory_plan.device_memory import RESERVED
-from tuning.memory_plan.plan import GIB, MemoryPlan, MemoryUse, gib
+from tuning.memory_plan.plan import GIB, MemoryUse, gib
 from tuning.memory_plan.training_shape import TrainingShape
 from worker.trial.planning import by_place
 from worker.trial.resident import base_dtype
@@ -29,6 +30,7 @@ class GpuNeed:
         use: Bytes by part, beside those that CUDA takes.
         trainable: Parameters of the largest adapter that the study tries.
         tokens: Of the longest example.
+        is_recomputed: Whether blocks are computed twice for that, as a worker does where need be.
         is_looked_up: Whether that is of the data; else it is the most that the recipe allows.
         dtype: Of the base weights.
     """
@@ -36,6 +38,7 @@ class GpuNeed:
     use: MemoryUse
     trainable: int
     tokens: int
+    is_recomputed: bool
     is_looked_up: bool
     dtype: str
 
@@ -48,10 +51,12 @@ class GpuNeed:
     def sentence(self) -> str:
         """What it is, and what it was worked out from."""
         whose = "the longest one" if self.is_looked_up else "as long as the recipe allows"
+        twice = ", blocks computed twice" if self.is_recomputed else ""
         return (
             f"the largest trial takes {gib(self.use.total + RESERVED)} of a GPU with one example "
-            f"of {self.tokens:,} tokens ({whose}) at a time in {self.dtype}, {self.trainable:,} "
-            f"trainable parameters: {self.use.sentence}, CUDA itself {gib(RESERVED)}"
+            f"of {self.tokens:,} tokens ({whose}) at a time in {self.dtype}{twice}, "
+            f"{self.trainable:,} trainable parameters: {self.use.sentence}, CUDA itself "
+            f"{gib(RESERVED)}"
         )
 
 
@@ -69,10 +74,12 @@ def gpu_need(study: Study, dataset: Dataset | None) -> GpuNeed:
     places = by_place(model.matrices, largest_ranks(study, model))
     read, predicted = _lengths(study, dataset)
     training = TrainingShape(shape_of(contents), places, read, predicted, dtype.itemsize)
+    plan = Plans.of(training, GPU.type).least
     return GpuNeed(
-        use=MemoryPlan.of(training, GPU.type).use(1),
+        use=plan.use(1),
         trainable=training.adapter_parameters,
         tokens=read + 1,
+        is_recomputed=plan.recomputes,
         is_looked_up=dataset is not None,
         dtype=str(dtype).removeprefix("torch."),
     )

@@ -19,7 +19,7 @@ def room(plan: MemoryPlan, examples: int) -> int:
     return int(plan.use(examples).total / (1 - HEADROOM)) + 1
 
 
-@pytest.mark.parametrize("examples", [8, 4])
+@pytest.mark.parametrize("examples", [8, 4, 2])
 def test_what_fits_and_fills_a_device_keeps_all(examples: int) -> None:
     found = PLANS.fitting(Passes(8, 256), room(LONG, examples))
     assert found == Passes(examples, 256)

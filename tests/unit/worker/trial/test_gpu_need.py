@@ -29,8 +29,8 @@ def study(model_directory: Path, text_file: Path) -> Study:
     return Study("s", str(model_directory), Recipe(data, sequence_length=32), SEARCH)
 
 
-def planned(study: Study, rank: int, read: int, targets: int, width: int) -> float:
-    """GiB of a training with one rank everywhere."""
+def ways(study: Study, rank: int, read: int, targets: int, width: int) -> tuple[int, int]:
+    """Bytes of a training with one rank everywhere: all kept, and blocks computed twice."""
     contents = survey(Path(study.model))
     model = outline_of(contents)
     space = search_space(model, study.recipe.modules, study.search)
@@ -38,7 +38,13 @@ def planned(study: Study, rank: int, read: int, targets: int, width: int) -> flo
     ranks = module_ranks(layers, vector, [matrix.name for matrix in model.matrices])
     shape = shape_of(contents)
     training = TrainingShape(shape, by_place(model.matrices, ranks), read, targets, width)
-    return (MemoryPlan.of(training, "cuda").use(1).total + RESERVED) / 2**30
+    kept, twice = (MemoryPlan.of(training, "cuda", recomputes=it) for it in (False, True))
+    return kept.use(1).total, twice.use(1).total
+
+
+def planned(study: Study, rank: int, read: int, targets: int, width: int) -> float:
+    """GiB of the way that takes less."""
+    return (min(ways(study, rank, read, targets, width)) + RESERVED) / 2**30
 
 
 def test_it_is_that_of_the_budget_in_the_type_of_a_gpu(study: Study) -> None:
@@ -77,3 +83,13 @@ def test_what_it_was_worked_out_from_is_said(study: Study) -> None:
     assert "one example of 32 tokens (as long as the recipe allows)" in need.sentence
     for part in ("bfloat16", f"{need.trainable:,} trainable", "weights", "logits", "CUDA itself"):
         assert part in need.sentence
+
+
+def test_where_blocks_computed_twice_take_less_that_counts_and_is_said(study: Study) -> None:
+    """A worker does so where nothing else fits: no GPU is kept away that would manage."""
+    long = replace(study, recipe=replace(study.recipe, sequence_length=64))
+    kept, twice = ways(long, 2, 63, 63, 2)
+    assert twice < kept
+    need = gpu_need(long, None)
+    assert (need.use.total, need.is_recomputed) == (twice, True)
+    assert "bfloat16, blocks computed twice, " in need.sentence
