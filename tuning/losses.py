@@ -20,7 +20,12 @@ slower, twice as many hardly faster (``python -m bench.trials.head``)."""
 
 
 def summed_loss(model: Any, batch: Batch) -> Tensor:
-    """Return the sum of ``batch``'s token losses in nats, a float32 scalar.
+    """Return the sum of ``batch``'s token losses in nats, a float32 scalar."""
+    return trained_losses(model, batch).sum()
+
+
+def trained_losses(model: Any, batch: Batch) -> Tensor:
+    """Return the loss of every predicted token in nats, float32 ``(n,)``, to train by.
 
     The vocabulary projection runs at predicted positions only: most of an instruction's tokens
     are prompt, and the logits are the largest tensor of a model with a large vocabulary. So of a
@@ -29,8 +34,8 @@ def summed_loss(model: Any, batch: Batch) -> Tensor:
     hidden = _hidden(model, batch)
     head = model.get_output_embeddings()
     if hidden.requires_grad and _is_frozen(head):
-        return _frozen_head_loss(hidden, batch.targets, head, _cap(model.config))
-    return _cross_entropy(model, hidden, batch.targets)
+        return _frozen_head_losses(hidden, batch.targets, head, _cap(model.config))
+    return _cross_entropy(model, hidden, batch.targets, "none")
 
 
 @torch.no_grad()
@@ -81,8 +86,8 @@ def _is_frozen(head: Any) -> bool:
     return type(head) is Linear and not any(one.requires_grad for one in head.parameters())
 
 
-class _FrozenHeadLoss(Function):
-    """The sum of the token losses in nats, float32, by way of a projection that is not trained.
+class _FrozenHeadLosses(Function):
+    """The token losses in nats, float32 ``(n,)``, by way of a projection that is not trained.
 
     Only the hidden states need a gradient, and a row's is known as soon as its loss is: so the
     forward pass takes as many rows at a time as MOST_TRAINED allows, and keeps their gradient,
@@ -97,30 +102,30 @@ class _FrozenHeadLoss(Function):
         gradient, losses = torch.empty_like(hidden), []
         parts = (torch.split(one, rows) for one in (hidden, targets, gradient))
         for states, wanted, out in zip(*parts, strict=True):
-            loss, of_states = _loss_and_gradient(states, wanted, head, cap)
+            loss, of_states = _losses_and_gradient(states, wanted, head, cap)
             losses.append(loss)
             out.copy_(of_states)
         ctx.save_for_backward(gradient)
-        return torch.stack(losses).sum()
+        return torch.cat(losses)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         (of_hidden,) = ctx.saved_tensors
         # In float32: one over the number of targets, rounded to 8 bits, would be another rate.
-        scaled = (of_hidden.float() * gradient).to(of_hidden.dtype)
+        scaled = (of_hidden.float() * gradient[:, None]).to(of_hidden.dtype)
         return scaled, None, None, None
 
 
-def _frozen_head_loss(hidden: Tensor, targets: Tensor, head: Any, cap: float | None) -> Tensor:
-    loss: Tensor = _FrozenHeadLoss.apply(hidden, targets, head, cap)  # type: ignore[no-untyped-call]
-    return loss
+def _frozen_head_losses(hidden: Tensor, targets: Tensor, head: Any, cap: float | None) -> Tensor:
+    losses: Tensor = _FrozenHeadLosses.apply(hidden, targets, head, cap)  # type: ignore[no-untyped-call]
+    return losses
 
 
-def _loss_and_gradient(
+def _losses_and_gradient(
     hidden: Tensor, targets: Tensor, head: Any, cap: float | None
 ) -> tuple[Tensor, Tensor]:
-    """Return the sum of the losses and its gradient by ``hidden``.
+    """Return the losses, ``(rows,)``, and the gradient of their sum by ``hidden``.
 
     The softmax is taken once: of the largest logit it is the inverse of the sum that the loss
     needs, and never too small for a logarithm. At most two float32 copies are there of a logit.
@@ -131,9 +136,9 @@ def _loss_and_gradient(
     most, at = logits.max(dim=-1, keepdim=True)
     chosen = logits.gather(1, places)
     gradient = logits.softmax(dim=-1)
-    loss = (most - chosen - gradient.gather(1, at).log()).sum()
+    losses = (most - chosen - gradient.gather(1, at).log()).flatten()
     gradient.scatter_add_(1, places, torch.full_like(chosen, -1.0))
     if cap is not None:
         gradient.mul_(logits.div_(cap).square_().neg_().add_(1))
     del logits
-    return loss, gradient.to(head.weight.dtype) @ head.weight
+    return losses, gradient.to(head.weight.dtype) @ head.weight

@@ -41,7 +41,7 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
             "tuning/losses.py", "gradient.mul_(logits.div_", "(logits.div_", LOSSES
         ),
         "the gradient of a sum is handed back": Mutant(
-            "tuning/losses.py", "of_hidden.float() * gradient", "of_hidden", LOSSES
+            "tuning/losses.py", "of_hidden.float() * gradient[:, None]", "of_hidden", LOSSES
         ),
         "the loss of a pair is a sum": Mutant(
             "tuning/training.py", "targets = len(forms) * sum", "targets = sum", ELASTIC
