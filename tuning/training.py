@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,6 +19,8 @@ from tuning.checkpoint.state import Keeper, Moments, TrainingState
 from tuning.examples import Example
 from tuning.forward.recomputation import recomputed
 from tuning.losses import summed_loss
+
+T = TypeVar("T")
 
 
 class OnStep(Protocol):
@@ -150,6 +152,62 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
     return nullcontext()
 
 
+def new_adamw(parameters: Sequence[Tensor], optimizer: Optimizer) -> torch.optim.AdamW:
+    """Return AdamW as recipes mean it, at the peak of its rate."""
+    return torch.optim.AdamW(
+        parameters,
+        lr=optimizer.learning_rate,
+        weight_decay=optimizer.weight_decay,
+        fused=True,
+    )
+
+
+def until_it_fits(
+    attempt: Callable[[], T],
+    device: torch.device,
+    *,
+    forget: Callable[[], None],
+    shrink: Callable[[str], None],
+) -> T:
+    """Return what ``attempt`` does as soon as there is memory for it.
+
+    Args:
+        attempt: May leave gradients behind when memory runs out.
+        device: Where memory is given back in between.
+        forget: Lets go of those gradients.
+        shrink: Makes the next attempt smaller, or raises; it is given the problem in words.
+    """
+    while True:
+        try:
+            return attempt()
+        except (RuntimeError, MemoryError) as error:
+            if not memory.is_exhausted(error):
+                raise
+            problem = str(error).partition("\n")[0]
+        # Outside the handler, whose traceback would keep the activations alive.
+        forget()
+        memory.release(device)
+        shrink(problem)
+
+
+def not_finite(loss: float, before: Sequence[float], step: str, rate: float) -> TrialFailed:
+    """Return the error of a step whose ``loss`` is not finite, given the losses before it."""
+    return TrialFailed(
+        f"the training loss is {loss} at step {step} "
+        f"(learning rate {rate:.3g}, loss before: {before[-1] if before else 'none'})",
+        hint="lower recipe.optimizer.learning_rate",
+    )
+
+
+def too_large(step: int, problem: str) -> TrialFailed:
+    """Return the error of a step at which not one example fits."""
+    return TrialFailed(
+        f"out of memory at step {step} with one example per forward pass, its blocks "
+        f"computed twice: {problem}",
+        hint="lower recipe.sequence_length, or use a larger device",
+    )
+
+
 class _Run:
     def __init__(
         self,
@@ -164,12 +222,7 @@ class _Run:
         self._parameters = list(parameters)
         self._settings = optimizer
         self._steps = steps
-        self._adamw = torch.optim.AdamW(
-            self._parameters,
-            lr=optimizer.learning_rate,
-            weight_decay=optimizer.weight_decay,
-            fused=True,
-        )
+        self._adamw = new_adamw(self._parameters, optimizer)
         self._device = self._parameters[0].device
         self._forms = forms
         self.passes = passes
@@ -216,12 +269,8 @@ class _Run:
         # One transfer a step: the loss must be seen finite before the update is made.
         loss = self._accumulate(step, examples).item()
         if not math.isfinite(loss):
-            raise TrialFailed(
-                f"the training loss is {loss} at step {step} of {self._steps} "
-                f"(learning rate {learning_rate(self._settings, step, self._steps):.3g}, "
-                f"loss before: {self.losses[-1] if self.losses else 'none'})",
-                hint="lower recipe.optimizer.learning_rate",
-            )
+            rate = learning_rate(self._settings, step, self._steps)
+            raise not_finite(loss, self.losses, f"{step} of {self._steps}", rate)
         self._update(step)
         self.losses.append(loss)
         self.tokens += sum(len(example.tokens) for example in examples)
@@ -235,26 +284,17 @@ class _Run:
         self._adamw.zero_grad()
 
     def _accumulate(self, step: int, examples: Sequence[Example]) -> Tensor:
-        while True:
-            try:
-                return self._gradients(step, examples)
-            except (RuntimeError, MemoryError) as error:
-                if not memory.is_exhausted(error):
-                    raise
-                problem = str(error).partition("\n")[0]
-            # Outside the handler, whose traceback would keep the activations alive.
-            self._adamw.zero_grad()
-            memory.release(self._device)
-            self._shrink(step, problem)
+        return until_it_fits(
+            lambda: self._gradients(step, examples),
+            self._device,
+            forget=self._adamw.zero_grad,
+            shrink=lambda problem: self._shrink(step, problem),
+        )
 
     def _shrink(self, step: int, problem: str) -> None:
         smaller = self.passes.smaller()
         if smaller is None:
-            raise TrialFailed(
-                f"out of memory at step {step} with one example per forward pass, its blocks "
-                f"computed twice: {problem}",
-                hint="lower recipe.sequence_length, or use a larger device",
-            )
+            raise too_large(step, problem)
         self.passes = smaller
 
     def _gradients(self, step: int, examples: Sequence[Example]) -> Tensor:
