@@ -10,6 +10,8 @@ ELASTIC = "tests/unit/tuning/test_elastic.py"
 LORA = "tests/unit/tuning/lora/test_adapter.py"
 LOSSES = "tests/unit/tuning/test_losses.py"
 PRODUCT = "tests/unit/tuning/lora/test_product.py"
+LANES = "tests/unit/tuning/stacked/test_training.py"
+SHOWN = "tests/unit/tuning/stacked/test_adapter.py"
 
 MUTANTS: Mapping[str, Mutant] = MappingProxyType(
     {
@@ -45,6 +47,27 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
         ),
         "the loss of a pair is a sum": Mutant(
             "tuning/training.py", "targets = len(forms) * sum", "targets = sum", ELASTIC
+        ),
+        "lanes are clipped by the norm of all": Mutant(
+            "tuning/stacked/masters.py", ".norm(dim=1, keepdim=True)", ".norm()", LANES
+        ),
+        "a lane that leaves takes another's place along": Mutant(
+            "tuning/stacked/masters.py",
+            "self.parameters[lane].data = self._values[slot]",
+            "pass",
+            LANES,
+        ),
+        "gradients stay behind where lanes change places": Mutant(
+            "tuning/stacked/masters.py",
+            "for rows in (self._values, self._gradients):",
+            "for rows in (self._values,):",
+            LANES,
+        ),
+        "a lane is saved with its padding": Mutant(
+            "tuning/stacked/adapter.py",
+            "name: (found[name][0][:rank], found[name][1][:, :rank])",
+            "name: found[name]",
+            SHOWN,
         ),
     }
 )

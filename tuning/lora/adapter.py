@@ -5,16 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import Linear, Parameter
 
-from rankspace.errors import TrialFailed
-from rankspace.lease import WEIGHTS
 from tuning.initialisation import first_matrix
+from tuning.lora.files import save_adapter, stored
 from tuning.lora.linear import LoraLinear
 from tuning.lora.masters import Masters
-from tuning.peft_back_end import lora_config
+from tuning.lora.places import plain_linear, put
 
 
 class LoraAdapter:
@@ -33,7 +31,7 @@ class LoraAdapter:
     def __init__(
         self, model: Any, ranks: Mapping[str, int], *, alpha_per_rank: float, seed: int
     ) -> None:
-        bases = {name: _linear(model, name) for name in ranks}
+        bases = {name: plain_linear(model, name) for name in ranks}
         self._model = model
         self._scale = alpha_per_rank
         shapes = [
@@ -43,7 +41,7 @@ class LoraAdapter:
         self._layers = dict(zip(ranks, self._wrapped(bases), strict=True))
         self._initialise(seed)
         for name, layer in self._layers.items():
-            _put(model, name, layer)
+            put(model, name, layer)
         # Before each pass, not each step: nothing says when the parameters were changed.
         decoder = model.get_decoder()
         self._hook = decoder.register_forward_pre_hook(lambda *_: self._masters.refresh())
@@ -61,18 +59,11 @@ class LoraAdapter:
         """Write peft's two files, of the largest ranks; nothing where there is no adapter."""
         if not self._layers:
             return
-        directory.mkdir(parents=True, exist_ok=True)
-        config = lora_config(self.largest, self._scale)
-        config.inference_mode = True  # as peft writes it
-        config.save_pretrained(str(directory))
-        matrices = {
-            key: matrix.detach().cpu().contiguous() for key, matrix in self._stored().items()
-        }
-        save_file(matrices, directory / WEIGHTS, metadata={"format": "pt"})
+        save_adapter(directory, self.largest, self._scale, self._stored())
 
     def detach(self) -> None:
         for name, layer in self._layers.items():
-            _put(self._model, name, layer.base)
+            put(self._model, name, layer.base)
         self._hook.remove()
         self._layers = {}
         self._masters = Masters((), self._model.dtype, self._model.device)
@@ -90,27 +81,4 @@ class LoraAdapter:
 
     def _stored(self) -> Mapping[str, Tensor]:
         """By the names that peft gives them in a file."""
-        return {
-            f"base_model.model.{name}.lora_{letter}.weight": matrix
-            for name, layer in self._layers.items()
-            for letter, matrix in (("A", layer.down), ("B", layer.up))
-        }
-
-
-def _linear(model: Any, name: str) -> Linear:
-    try:
-        found = model.get_submodule(name)
-    except AttributeError as error:
-        raise TrialFailed(f"the model has no module {name}, which has a rank") from error
-    if type(found) is not Linear:
-        kind = type(found).__name__
-        raise TrialFailed(
-            f"{name} is a {kind}, where an adapter needs a plain linear layer",
-            hint="detach the other adapter first",
-        )
-    return found
-
-
-def _put(model: Any, name: str, module: Any) -> None:
-    parent, _, child = name.rpartition(".")
-    setattr(model.get_submodule(parent), child, module)
+        return stored({name: (layer.down, layer.up) for name, layer in self._layers.items()})
