@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.trials.task import ALPHA_PER_RANK, QUICK, SEED
 from tuning.back_ends import ADAPTER_BACK_ENDS, DEFAULT_BACK_END
-from tuning.batches import collate
+from tuning.batches import Batch, collate
 from tuning.losses import summed_loss
 from tuning.training import autocast
 
@@ -37,16 +37,20 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def operators(back_end: str, dtype: torch.dtype) -> int:
-    """Return those of the second pass, when there are gradients to add to."""
+    """Return those of a pass of one micro-batch with adapters of ``back_end``."""
     model = QUICK.model(dtype)
     ADAPTER_BACK_ENDS[back_end].attach(
         model, QUICK.ranks(), alpha_per_rank=ALPHA_PER_RANK, seed=SEED
     )
-    batch = collate(QUICK.examples()[: QUICK.micro], CPU)
+    return operators_of_pass(model, collate(QUICK.examples()[: QUICK.micro], CPU))
+
+
+def operators_of_pass(model: Any, batch: Batch) -> int:
+    """Return those of the second pass, when there are gradients to add to."""
     for _ in range(2):
         counter = _Counter()
         with counter:
-            with autocast(CPU, dtype):
+            with autocast(CPU, model.dtype):
                 loss = summed_loss(model, batch)
             loss.backward()  # type: ignore[no-untyped-call]
     return counter.count
