@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tuning.batches import Batch
-from tuning.losses import summed_loss
+from tuning.losses import summed_loss, trained_losses
 from tuning.training import autocast
 
 CPU = torch.device("cpu")
@@ -118,3 +118,18 @@ def test_no_logit_is_kept_for_the_backward_pass() -> None:
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda one: one):
         summed_loss(model, batch)
     assert max(kept) == ROWS * WIDTH
+
+
+def test_the_loss_of_each_token_has_a_gradient_of_its_own() -> None:
+    model, batch = made(torch.float32, None)
+    weights = torch.linspace(0.1, 2.0, ROWS)
+    found = []
+    for is_trained in (False, True):
+        model.head.requires_grad_(is_trained)
+        losses = trained_losses(model, batch)
+        (of_states,) = torch.autograd.grad((weights * losses).sum(), (model.states,))
+        found.append((losses.detach(), of_states))
+    (losses, gradient), (whole_losses, whole_gradient) = found
+    assert losses.shape == (ROWS,)
+    assert torch.allclose(losses, whole_losses, atol=1e-5)
+    assert torch.allclose(gradient, whole_gradient, atol=1e-5)

@@ -11,17 +11,19 @@ import torch
 from rankspace.errors import LeaseLost, TrialFailed
 from tests.unit.tuning.stacked.lanes import (
     CPU,
+    OPTIMIZER,
     alone,
     apart,
     loaded,
     matrices,
     stacked,
+    steps_of,
     together,
 )
 from tuning.examples import Example
 from tuning.measuring import mean_loss
 from tuning.stacked.adapter import StackedAdapter
-from tuning.stacked.training import Outcome
+from tuning.stacked.training import Outcome, train_lanes
 from tuning.training import OnStep, Training
 
 STEPS = 8
@@ -140,9 +142,13 @@ def test_lanes_that_all_diverge_end_the_run(
     with torch.no_grad():
         for parameter in adapter.parameters:
             parameter.fill_(math.inf)
-    outcomes = together(model, adapter, examples, STEPS)
+    batches = iter(steps_of(examples, STEPS))
+    outcomes = train_lanes(
+        model, adapter, batches, OPTIMIZER, steps=STEPS, micro=4, on_steps=[None, None]
+    )
     assert all(isinstance(outcome, TrialFailed) for outcome in outcomes)
     assert seen == [8, 8]
+    assert len(list(batches)) == STEPS - 1
 
 
 @pytest.mark.parametrize("gone", [0, 1, 2])
