@@ -35,10 +35,7 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
             UPDATES,
         ),
         "gradients are kept when a step is repeated": Mutant(
-            "tuning/training.py",
-            "            self._adamw.zero_grad()\n            memory.release",
-            "            memory.release",
-            TRAINING,
+            "tuning/training.py", "        forget()\n", "", TRAINING
         ),
         "autocast never": Mutant(
             "tuning/training.py", "if dtype is torch.bfloat16:", "if False:", TRAINING
