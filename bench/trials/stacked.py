@@ -28,7 +28,7 @@ from bench.trials.process import now, peak, reset, resident
 from bench.trials.task import ALPHA_PER_RANK, OPTIMIZER, QUICK, SEED, SMALL, Task
 from tuning import memory
 from tuning.back_ends import ADAPTER_BACK_ENDS, DEFAULT_BACK_END
-from tuning.batches import collate
+from tuning.batches import Passes, collate
 from tuning.examples import Example
 from tuning.stacked.adapter import StackedAdapter
 from tuning.stacked.training import repeated, train_lanes
@@ -67,8 +67,8 @@ def in_a_row(model: Any, vectors: Vectors, task: Task, steps: Steps) -> tuple[Tr
 def _alone(model: Any, ranks: Mapping[str, int], task: Task, steps: Steps) -> Training:
     back_end = ADAPTER_BACK_ENDS[DEFAULT_BACK_END]
     attached = back_end.attach(model, ranks, alpha_per_rank=ALPHA_PER_RANK, seed=SEED)
-    count, micro = len(steps), task.micro
-    trained = train(model, attached.parameters, steps, OPTIMIZER, steps=count, micro=micro)
+    count, passes = len(steps), Passes(task.micro)
+    trained = train(model, attached.parameters, steps, OPTIMIZER, steps=count, passes=passes)
     attached.detach()
     return trained
 
@@ -81,7 +81,7 @@ def together(model: Any, vectors: Vectors, task: Task, steps: Steps) -> tuple[Tr
         steps,
         OPTIMIZER,
         steps=len(steps),
-        micro=task.micro,
+        passes=Passes(task.micro),
         on_steps=[None] * len(vectors),
     )
     adapter.detach()

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any, TypeAlias
 
 import torch
@@ -9,8 +10,9 @@ from torch import Tensor
 
 from rankspace.errors import TrialFailed
 from rankspace.recipe import Optimizer
-from tuning.batches import Batch, collate
+from tuning.batches import Batch, Passes, collate
 from tuning.examples import Example
+from tuning.forward.recomputation import recomputed
 from tuning.losses import trained_losses
 from tuning.stacked.adapter import StackedAdapter
 from tuning.training import (
@@ -35,7 +37,7 @@ def train_lanes(  # noqa: PLR0913  # as ``tuning.training.train``
     optimizer: Optimizer,
     *,
     steps: int,
-    micro: int,
+    passes: Passes,
     on_steps: Sequence[OnStep | None],
 ) -> tuple[Outcome, ...]:
     """Train every lane of ``adapter`` as ``tuning.training.train`` would without the others.
@@ -44,7 +46,8 @@ def train_lanes(  # noqa: PLR0913  # as ``tuning.training.train``
     that its gradient is clipped to and the check that its loss is finite are its own, so what
     becomes of one lane changes nothing for the others but rounding. One that leaves costs nothing
     from the next step on. When memory runs out the same step is repeated, and the rest trained,
-    with half the micro-batch, and once that is one example, with half as many lanes in a pass.
+    with half the micro-batch, once that is one example with half as many lanes in a pass, and once
+    that is one lane with blocks computed twice.
 
     Args:
         model: The causal language model that ``adapter`` is on.
@@ -52,7 +55,7 @@ def train_lanes(  # noqa: PLR0913  # as ``tuning.training.train``
         batches: The examples of each step, see ``tuning.batches.schedule``.
         optimizer: Peak learning rate, warm-up, weight decay and clipping, of all lanes.
         steps: Length of the learning-rate schedule.
-        micro: Examples per forward and backward pass and lane.
+        passes: How a step is cut into forward and backward passes, for each lane.
         on_steps: Of each lane, called after each of its steps. True ends the training of that
             lane; so does an exception, which is then what the lane came to. What is no
             ``Exception`` is raised: the process leaves all of them.
@@ -61,7 +64,7 @@ def train_lanes(  # noqa: PLR0913  # as ``tuning.training.train``
         What each lane came to: ``TrialFailed`` where its loss is not finite or not even one
         example of one lane fits into memory, as ``train`` raises it.
     """
-    run = _Run(model, adapter, optimizer, steps, micro, on_steps)
+    run = _Run(model, adapter, optimizer, steps, passes, on_steps)
     for step, examples in enumerate(batches, 1):
         run.step(step, examples)
         if not adapter.in_run:
@@ -76,14 +79,14 @@ class _Run:
         adapter: StackedAdapter,
         optimizer: Optimizer,
         steps: int,
-        micro: int,
+        passes: Passes,
         on_steps: Sequence[OnStep | None],
     ) -> None:
         self._model = model
         self._adapter = adapter
         self._settings = optimizer
         self._steps = steps
-        self._micro = micro
+        self._passes = passes
         self._on_steps = on_steps
         self._adamw = new_adamw(adapter.parameters, optimizer)
         self._device = adapter.parameters[0].device
@@ -142,7 +145,7 @@ class _Run:
                 self._end(lane)
 
     def _end(self, lane: int, error: Exception | None = None) -> None:
-        trained = Training(tuple(self._losses[lane]), self._tokens, self._micro)
+        trained = Training(tuple(self._losses[lane]), self._tokens, self._passes)
         self._ended[lane] = error or trained
         self._adapter.leave(lane)
 
@@ -158,10 +161,11 @@ class _Run:
         return found
 
     def _shrink(self, step: int, problem: str) -> None:
-        if self._micro > 1:
-            self._micro //= 2
-        elif (lanes := min(self._lanes, len(self._adapter.in_run))) > 1:
+        lanes, smaller = min(self._lanes, len(self._adapter.in_run)), self._passes.smaller()
+        if self._passes.examples == 1 and lanes > 1:
             self._lanes = lanes // 2
+        elif smaller is not None:
+            self._passes = smaller
         else:
             raise too_large(step, problem)
 
@@ -170,14 +174,14 @@ class _Run:
         total = torch.zeros(len(self._adapter.in_run), device=self._device)
         for slots in _parts(len(total), self._lanes):
             self._adapter.compute(slots)
-            for start in range(0, len(examples), self._micro):
-                part = examples[start : start + self._micro]
+            for part in self._passes.cut(examples):
                 total[slots] += self._pass(part, targets, slots.stop - slots.start)
         return total
 
     def _pass(self, examples: Sequence[Example], targets: int, lanes: int) -> Tensor:
         batch = repeated(collate(examples, self._device), lanes)
-        with autocast(self._device, self._model.dtype):
+        how = recomputed(self._model) if self._passes.recomputes else nullcontext()
+        with how, autocast(self._device, self._model.dtype):
             by_lane = trained_losses(self._model, batch).view(lanes, -1)
             losses = by_lane.sum(dim=1) / targets
         # Of a sum each gets its own gradient, also beside one that is not finite.

@@ -9,13 +9,14 @@ import torch
 from pruning.container.container import load
 from rankspace.recipe import Optimizer
 from tuning.back_ends import ADAPTER_BACK_ENDS, Attached
-from tuning.batches import schedule
+from tuning.batches import Passes, schedule
 from tuning.examples import Example
 from tuning.stacked.adapter import StackedAdapter
 from tuning.stacked.training import Outcome, train_lanes
 from tuning.training import OnStep, Training, train
 
 CPU = torch.device("cpu")
+PASSES = Passes(4)
 OPTIMIZER = Optimizer(learning_rate=1e-2, warmup_steps=2, gradient_clip=0.5, weight_decay=0.1)
 SCALE, SEED = 3.0, 3
 
@@ -44,7 +45,9 @@ def alone(
     used = {name: rank for name, rank in ranks.items() if rank}
     attached = ADAPTER_BACK_ENDS[back_end].attach(model, used, alpha_per_rank=SCALE, seed=SEED)
     batches = steps_of(examples, steps)
-    return attached, train(model, attached.parameters, batches, OPTIMIZER, steps=steps, micro=4)
+    return attached, train(
+        model, attached.parameters, batches, OPTIMIZER, steps=steps, passes=PASSES
+    )
 
 
 def together(
@@ -53,7 +56,7 @@ def together(
     examples: Sequence[Example],
     steps: int,
     on_steps: Mapping[int, OnStep] | None = None,
-    micro: int = 4,
+    passes: Passes = PASSES,
 ) -> tuple[Outcome, ...]:
     lanes = range(len(adapter.parameters))
     return train_lanes(
@@ -62,7 +65,7 @@ def together(
         steps_of(examples, steps),
         OPTIMIZER,
         steps=steps,
-        micro=micro,
+        passes=passes,
         on_steps=[(on_steps or {}).get(lane) for lane in lanes],
     )
 

@@ -20,6 +20,7 @@ from tests.unit.tuning.stacked.lanes import (
     steps_of,
     together,
 )
+from tuning.batches import Passes
 from tuning.examples import Example
 from tuning.measuring import mean_loss
 from tuning.stacked.adapter import StackedAdapter
@@ -69,7 +70,7 @@ def test_every_parameter_of_every_lane_equals_pefts_after_forty_steps(
         assert apart(matrices(adapter, lane), theirs) < 1e-5
         run = trained(outcomes[lane])
         assert run.losses == pytest.approx(reference.losses, rel=1e-5)
-        assert (run.tokens, run.micro) == (reference.tokens, reference.micro)
+        assert (run.tokens, run.passes) == (reference.tokens, reference.passes)
         adapter.show(lane)
         assert mean_loss(model, examples[:20], CPU) == pytest.approx(their_loss, rel=1e-6)
         assert run.losses[-1] < run.losses[0] - 0.2
@@ -144,7 +145,7 @@ def test_lanes_that_all_diverge_end_the_run(
             parameter.fill_(math.inf)
     batches = iter(steps_of(examples, STEPS))
     outcomes = train_lanes(
-        model, adapter, batches, OPTIMIZER, steps=STEPS, micro=4, on_steps=[None, None]
+        model, adapter, batches, OPTIMIZER, steps=STEPS, passes=Passes(4), on_steps=[None, None]
     )
     assert all(isinstance(outcome, TrialFailed) for outcome in outcomes)
     assert seen == [8, 8]
@@ -257,7 +258,7 @@ def test_too_little_memory_costs_examples_and_then_lanes_in_a_pass(  # noqa: PLR
 ) -> None:
     seen, adapter = exhaust(model, most, spared), stacked(model, vectors[:3])
     outcomes = together(model, adapter, examples, STEPS)
-    assert [trained(outcome).micro for outcome in outcomes] == [first[-1] // 3 or 1] * 3
+    assert [trained(one).passes.examples for one in outcomes] == [first[-1] // 3 or 1] * 3
     assert seen[: len(first)] == first
     assert max(seen[len(first) :]) <= most
     assert others_alone(model_directory, vectors, examples, adapter, range(3)) < 1e-5
@@ -278,6 +279,20 @@ def test_where_not_one_example_fits_every_lane_in_the_run_says_so_and_who_is_don
         error = outcomes[lane]
         assert isinstance(error, TrialFailed)
         assert "out of memory at step 2 with one example per forward pass" in error.detail
+
+
+def test_lanes_whose_blocks_are_computed_twice_are_the_same_bit_by_bit(
+    model_directory: Path, vectors: Sequence[dict[str, int]], examples: tuple[Example, ...]
+) -> None:
+    """Our backward pass adds to gradients itself: that of a block must not run twice."""
+    ran = []
+    for passes in (Passes(4), Passes(4, recomputes=True)):
+        model = loaded(model_directory)
+        adapter = stacked(model, vectors[:3])
+        together(model, adapter, examples, STEPS, passes=passes)
+        ran.append([matrices(adapter, lane) for lane in range(3)])
+    for kept, twice in zip(*ran, strict=True):
+        assert apart(kept, twice) == 0.0
 
 
 @pytest.mark.slow
