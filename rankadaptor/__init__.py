@@ -1,5 +1,5 @@
 """The front door: the command line and the Python client."""
 
-from rankadaptor.client import Client
+from rankadaptor.rest.client import RestClient
 
-__all__ = ["Client"]
+__all__ = ["RestClient"]

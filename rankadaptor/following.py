@@ -14,7 +14,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from rankadaptor.client import Client
+from rankadaptor.rest.client import RestClient
 from rankadaptor.screen import err
 from rankadaptor.study_view import PURPOSES, finished, of_trials, remark, whole_time_left
 from rankspace.errors import TooManyRequests, Unreachable
@@ -41,7 +41,7 @@ STAGES = {
 
 
 def follow(
-    client: Client, study_id: str, *, also: Callable[[], None] = lambda: None
+    client: RestClient, study_id: str, *, also: Callable[[], None] = lambda: None
 ) -> dict[str, Any]:
     """Draw progress bars on stderr until ``study_id`` is over; return its last view.
 
@@ -63,7 +63,7 @@ def follow(
 
 
 def _next_view(
-    client: Client, study_id: str, picture: "_Picture", also: Callable[[], None]
+    client: RestClient, study_id: str, picture: "_Picture", also: Callable[[], None]
 ) -> dict[str, Any]:
     """Ask until the service answers: it loses nothing by a restart, and nor does who watches."""
     deadline = time.monotonic() + AWAY_SECONDS

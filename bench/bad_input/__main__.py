@@ -28,10 +28,10 @@ from pruning.container.description import describe
 from pruning.methods.compression import compress
 from pruning.methods.settings import PruningSettings
 from pruning.profiling.calibration_text import CalibrationText
-from rankadaptor.client import Client
 from rankadaptor.demo.base_model import Size, cached_base_model
 from rankadaptor.demo.corpus import Corpus
 from rankadaptor.demo.processes import service
+from rankadaptor.rest.client import RestClient
 from rankspace import Study
 from rankspace.wire import decode, encode
 
@@ -79,7 +79,7 @@ def _prepare(place: Path) -> None:
     (place / "made").mkdir()
 
 
-def _damaged(place: Path, client: Client, count: int) -> Iterator[Fault]:
+def _damaged(place: Path, client: RestClient, count: int) -> Iterator[Fault]:
     keys = {r: (place / "service" / f"{r}.key").read_text().strip() for r in ("admin", "worker")}
     with httpx.Client(base_url=client.url, timeout=60) as http:
 
@@ -93,7 +93,7 @@ def _damaged(place: Path, client: Client, count: int) -> Iterator[Fault]:
         yield from faults(_doors(place, client), send, count)
 
 
-def _doors(place: Path, client: Client) -> list[Door]:
+def _doors(place: Path, client: RestClient) -> list[Door]:
     """Every route that takes a body, with a good one for each."""
     model = describe(place / "pruned")
     client.register(model)  # as it is, whatever was sent under its path before

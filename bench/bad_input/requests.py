@@ -9,14 +9,14 @@ import httpx
 
 from bench.bad_input.answer import Answer, ask
 from pruning.container.description import describe
-from rankadaptor.client import Client
+from rankadaptor.rest.client import RestClient
 from rankspace.wire import encode
 
 Case: TypeAlias = tuple[str, str, str, Any, str | None]
 """What is wrong, method, path, body, key."""
 
 
-def answers(place: Path, client: Client) -> Iterator[Answer]:
+def answers(place: Path, client: RestClient) -> Iterator[Answer]:
     """What a real service says."""
     model = describe(place / "pruned")
     client.register(model)

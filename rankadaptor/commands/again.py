@@ -9,9 +9,9 @@ import typer
 from rich.console import Group
 from rich.text import Text
 
-from rankadaptor.client import Client
 from rankadaptor.commands.options import Json, StudyId, Url, connect
 from rankadaptor.ranks.vector_file import read_vectors
+from rankadaptor.rest.client import RestClient
 from rankadaptor.screen import emit, plain
 from rankadaptor.study_file import write_study
 from rankadaptor.study_view import study_details
@@ -52,7 +52,7 @@ def extend(
     emit(json_, view, lambda: study_details(view))
 
 
-def _own(client: Client, study: str, file: Path) -> tuple[RankVector, ...]:
+def _own(client: RestClient, study: str, file: Path) -> tuple[RankVector, ...]:
     return read_vectors(file, client.space(study), client.modules(study))
 
 
@@ -86,7 +86,7 @@ def clone(
     emit(json_, view, lambda: Group(Text(f"study {view['id']}"), study_details(view)))
 
 
-def _write(client: Client, study: str, to: Path, json_: bool) -> None:
+def _write(client: RestClient, study: str, to: Path, json_: bool) -> None:
     original = decode(Study, client.study(study)["study"])
     _check_prior(original)
     write_study(replace(original, inputs=Inputs()), to)  # submit notes what they are then

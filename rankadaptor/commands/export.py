@@ -10,8 +10,8 @@ from rich.text import Text
 
 from pruning.publishing.form import Form
 from rankadaptor.adapter_download import Adapter
-from rankadaptor.client import Client
 from rankadaptor.commands.options import DTYPES, Json, StudyId, Url, check_dtype, connect
+from rankadaptor.rest.client import RestClient
 from rankadaptor.screen import emit, err
 from rankadaptor.verdict_report import report, write_report
 from rankspace import Verdict
@@ -80,7 +80,7 @@ def _check(form: Form, model: Path | None, dtype: str | None, flat_scale: bool) 
 
 
 def _adapter(
-    client: Client, view: dict[str, Any], verdict: Verdict, to: Path, flat_scale: bool
+    client: RestClient, view: dict[str, Any], verdict: Verdict, to: Path, flat_scale: bool
 ) -> list[Path]:
     adapter = client.export(view["id"], to, prepare=_flattening() if flat_scale else None)
     return [*adapter.paths, write_report(to, view, verdict, adapter.rank_vector)]
@@ -93,7 +93,7 @@ def _flattening() -> Callable[[Path], None]:
 
 
 def _merged(
-    client: Client,
+    client: RestClient,
     view: dict[str, Any],
     verdict: Verdict,
     to: Path,

@@ -6,8 +6,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from rankadaptor.client import JSON
 from rankadaptor.commands.options import Json, Url, connect
+from rankadaptor.rest.client import JSON
 from rankadaptor.screen import emit, err, listing
 
 app = typer.Typer(no_args_is_help=True, help="Issue, list and revoke API keys; needs an admin key.")

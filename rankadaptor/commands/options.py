@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from rankadaptor.client import Client
 from rankadaptor.connection import Connection
 from rankadaptor.local_service import address_of, is_loopback
+from rankadaptor.rest.client import RestClient
 from rankadaptor.screen import err
 from rankspace.errors import InvalidInput
 
@@ -33,13 +33,13 @@ def check_dtype(dtype: str) -> str:
     return dtype
 
 
-def connect(url: str | None) -> Client:
+def connect(url: str | None) -> RestClient:
     """Open the service named by the option, the environment or this machine's default."""
     connection = Connection()
     address = url or connection.url
     key = connection.admin_key(address)
     warn_of_plain_text(address)
-    return Client(address, key)
+    return RestClient(address, key)
 
 
 def warn_of_plain_text(url: str) -> None:

@@ -6,8 +6,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from rankadaptor.client import JSON
 from rankadaptor.commands.options import Json, Url, connect
+from rankadaptor.rest.client import JSON
 from rankadaptor.screen import emit, listing
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the worker.")]

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
-from rankadaptor.client import Client
+from rankadaptor.rest.client import RestClient
 from rankspace.errors import Unreachable
 
 START_SECONDS = 60.0
@@ -20,7 +20,7 @@ STOP_SECONDS = 10.0
 @contextmanager
 def service(
     home: Path, logs: Path, environment: Mapping[str, str] = MappingProxyType({})
-) -> Iterator[Client]:
+) -> Iterator[RestClient]:
     """Run ``rankadaptor serve`` with its files in ``home``; yield a client once it is ready."""
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
@@ -28,7 +28,7 @@ def service(
     command += ["--lease-seconds", "30", "--heartbeat-seconds", "5"]
     with _running(command, logs / "service.log", environment) as process:
         key = _wait_for_key(home / "admin.key", process)
-        with Client(url, key) as client:
+        with RestClient(url, key) as client:
             _wait_until_ready(client, process)
             yield client
 
@@ -113,7 +113,7 @@ def _wait_for_key(file: Path, process: Process) -> str:
     return file.read_text(encoding="utf-8").strip()
 
 
-def _wait_until_ready(client: Client, process: Process) -> None:
+def _wait_until_ready(client: RestClient, process: Process) -> None:
     _wait(client.ready, process)
 
 

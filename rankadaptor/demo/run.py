@@ -21,7 +21,6 @@ from pruning.methods.settings import PruningSettings
 from pruning.profiling.calibration_text import CalibrationText, draw_windows
 from pruning.profiling.dense_outputs import dense_outputs
 from pruning.profiling.profile import profile
-from rankadaptor.client import Client
 from rankadaptor.compression.view import pruning_table
 from rankadaptor.demo.base_model import cached_base_model
 from rankadaptor.demo.corpus import Corpus, standard_library
@@ -30,6 +29,7 @@ from rankadaptor.demo.processes import service, workers
 from rankadaptor.demo.reload_check import held_out_loss, reloaded_loss
 from rankadaptor.following import follow
 from rankadaptor.progress import counted
+from rankadaptor.rest.client import RestClient
 from rankadaptor.screen import err
 from rankadaptor.study_file import read_study
 from rankadaptor.verdict_report import write_report
@@ -204,7 +204,7 @@ def _profile(base: Path, pruned: Path, calibration: CalibrationText) -> PrunedMo
 
 
 def _search(
-    client: Client, study: Study, plan: DemoPlan, output: Path
+    client: RestClient, study: Study, plan: DemoPlan, output: Path
 ) -> tuple[Verdict, SearchSpace, float]:
     client.register(describe(Path(study.model)))
     view = client.submit(study)
@@ -233,7 +233,7 @@ def _search(
     return verdict, client.space(view["id"]), recovered
 
 
-def _recovered_loss(client: Client, study_id: str, verdict: Verdict) -> float:
+def _recovered_loss(client: RestClient, study_id: str, verdict: Verdict) -> float:
     """Of the export: the first that was recovered of its vector, whose adapter is kept."""
     mine = list(verdict.recovered.ranks)
     recovered = (t for t in client.trials(study_id) if t["purpose"] == "recover")

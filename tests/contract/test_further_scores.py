@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from rankadaptor.client import Client
+from rankadaptor.rest.client import RestClient
 from rankspace import Assignment, PrunedModel
 from rankspace.lease import Capabilities
 from rankspace.recipe import Batch, Data, Optimizer, Recipe
@@ -81,7 +81,7 @@ def test_further_vectors_are_scored_by_a_worker_that_did_not_train_the_adapter(
 ) -> None:
     monkeypatch.setattr("perfmodel.additive.survey.LEAST_SHARE", -1e9)  # a toy tells little
     home = tmp_path / "home"
-    with listening(start(home).app) as url, Client(url, _key(home, "admin")) as client:
+    with listening(start(home).app) as url, RestClient(url, _key(home, "admin")) as client:
         client.register(description)
         study = client.submit(_study(model_directory, text_file))["id"]
         key = _key(home, "worker")

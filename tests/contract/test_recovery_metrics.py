@@ -8,7 +8,7 @@ import torch
 from typer.testing import CliRunner
 
 from rankadaptor import cli
-from rankadaptor.client import Client
+from rankadaptor.rest.client import RestClient
 from rankspace import Assignment, Measurement, PrunedModel, Purpose, Study
 from rankspace.evaluation.recovered import Recovered
 from rankspace.evaluation.recovery_metric import RecoveryMetric
@@ -104,7 +104,7 @@ def test_what_recovered_models_score_comes_from_the_worker_to_the_screen(
 ) -> None:
     metrics = _metrics(tmp_path, text_file)
     home = tmp_path / "home"
-    with listening(start(home).app) as url, Client(url, _key(home, "admin")) as client:
+    with listening(start(home).app) as url, RestClient(url, _key(home, "admin")) as client:
         client.register(description)
         study = client.submit(_study(model_directory, text_file, metrics))["id"]
         _work(url, _key(home, "worker"), tmp_path / "spool")

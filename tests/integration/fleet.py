@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from rankadaptor.client import Client
+from rankadaptor.rest.client import RestClient
 from tests.integration import forked
 from tests.services import free_port
 from tests.waiting import wait_for
@@ -49,8 +49,8 @@ class Fleet:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def client(self) -> Client:
-        return Client(self.url, (self.home / "admin.key").read_text(encoding="utf-8").strip())
+    def client(self) -> RestClient:
+        return RestClient(self.url, (self.home / "admin.key").read_text(encoding="utf-8").strip())
 
     def staff(self, workers: int, *, lease_seconds: float = LONG_LEASE_SECONDS) -> list[str]:
         """Start the service anew with such leases; have so many workers; return their names."""

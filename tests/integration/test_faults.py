@@ -11,7 +11,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
 from pruning.container.description import describe
-from rankadaptor.client import Client
+from rankadaptor.rest.client import RestClient
 from service.planning.replay import replay
 from tests import waiting
 from tests.integration.conftest import stories_study
@@ -35,23 +35,23 @@ def submit(fleet: Fleet, home: Path, trials: int) -> str:
         return str(client.submit(study)["id"])
 
 
-def trials_of(client: Client, study: str, purpose: str = "search") -> list[dict[str, Any]]:
+def trials_of(client: RestClient, study: str, purpose: str = "search") -> list[dict[str, Any]]:
     return [trial for trial in client.trials(study) if trial["purpose"] == purpose]
 
 
-def done(client: Client, study: str) -> int:
+def done(client: RestClient, study: str) -> int:
     return sum(trial["state"] == "done" for trial in trials_of(client, study))
 
 
-def vectors(client: Client, study: str) -> list[tuple[int, ...]]:
+def vectors(client: RestClient, study: str) -> list[tuple[int, ...]]:
     return [tuple(trial["rank_vector"]) for trial in trials_of(client, study)]
 
 
-def events_of(client: Client, study: str, kind: str) -> list[dict[str, Any]]:
+def events_of(client: RestClient, study: str, kind: str) -> list[dict[str, Any]]:
     return [event for event in client.events(study) if event["kind"] == kind]
 
 
-def assert_each_counted_once(client: Client, study: str) -> None:
+def assert_each_counted_once(client: RestClient, study: str) -> None:
     search = trials_of(client, study)
     assert [trial["state"] for trial in search] == ["done"] * TRIALS
     counted = Counter(event["trial"] for event in events_of(client, study, "done"))
@@ -67,13 +67,13 @@ def assert_replays(fleet: Fleet, study: str) -> None:
     engine.dispose()
 
 
-def done_by(client: Client, study: str, worker: str) -> int:
+def done_by(client: RestClient, study: str, worker: str) -> int:
     return sum(
         trial["state"] == "done" and trial["worker"] == worker for trial in client.trials(study)
     )
 
 
-def running_on(client: Client, study: str, worker: str) -> Sequence[int]:
+def running_on(client: RestClient, study: str, worker: str) -> Sequence[int]:
     return [
         trial["id"]
         for trial in trials_of(client, study)
@@ -81,7 +81,7 @@ def running_on(client: Client, study: str, worker: str) -> Sequence[int]:
     ]
 
 
-def catch(fleet: Fleet, client: Client, study: str, worker: str, other: str) -> int:
+def catch(fleet: Fleet, client: RestClient, study: str, worker: str, other: str) -> int:
     """Stop ``worker`` in the middle of a search trial; return that.
 
     What ``other`` finishes meanwhile shows that the service has answered what was under way.

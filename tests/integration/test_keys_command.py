@@ -1,4 +1,4 @@
-"""``rankadaptor keys`` and ``Client`` against a real service."""
+"""``rankadaptor keys`` and ``RestClient`` against a real service."""
 
 import json
 from pathlib import Path
@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from rankadaptor.cli import app
-from rankadaptor.client import Client
 from rankadaptor.demo.processes import service
+from rankadaptor.rest.client import RestClient
 from rankspace.errors import Conflict, Forbidden, Unauthenticated
 
 pytestmark = pytest.mark.integration
@@ -29,7 +29,7 @@ def test_a_key_is_issued_listed_and_revoked(
         monkeypatch.delenv("RANKADAPTOR_KEY", raising=False)
         key = run("issue", "viewer", "a colleague", "--project", "ours", "--days", "7").strip()
         identity = key.split("_")[1]
-        with Client(admin.url, key) as viewer:
+        with RestClient(admin.url, key) as viewer:
             assert list(viewer.studies()) == []
             with pytest.raises(Forbidden):
                 list(viewer.audit())

@@ -7,10 +7,10 @@ import pytest
 from typer.testing import CliRunner
 
 from rankadaptor import cli
-from rankadaptor.client import Client
 from rankadaptor.commands.serve import _next_steps
 from rankadaptor.connection import Connection
 from rankadaptor.local_service import is_local
+from rankadaptor.rest.client import RestClient
 from rankspace.errors import InvalidInput, Unauthenticated, Unreachable
 from service.settings import Settings
 from tests.unit.rankadaptor.listener import Stranger, stranger
@@ -134,7 +134,7 @@ def test_a_key_that_is_none_is_not_shown(monkeypatch: pytest.MonkeyPatch, key: s
 
 
 def test_a_redirection_does_not_carry_the_key_away(other: Stranger) -> None:
-    with stranger() as elsewhere, Client(other.url, "rka_secret") as client:
+    with stranger() as elsewhere, RestClient(other.url, "rka_secret") as client:
         headers = {"Location": f"{elsewhere.url}/v1/studies"}
         other.answers["/v1/studies"] = (307, headers, b"")
         with pytest.raises(Unreachable, match="answered 307"):
@@ -152,7 +152,7 @@ def test_neither_a_proxy_nor_a_netrc_of_the_environment_counts(
     with stranger() as proxy:
         for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.url)
-        with Client(other.url, "rka_secret") as client:
+        with RestClient(other.url, "rka_secret") as client:
             assert list(client.studies()) == []
         assert proxy.sent == []
     assert other.sent == [("/v1/studies", "Bearer rka_secret")]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rankadaptor.adapter_download import ListedFile, receive
-from rankadaptor.client import Client
+from rankadaptor.rest.client import RestClient
 from rankspace import RankVector
 from rankspace.errors import InvalidInput, RankspaceError, Unreachable, UnsupportedVersion
 from rankspace.lease import ADAPTER_FILES, CONFIG, NOTE, WEIGHTS
@@ -22,12 +22,12 @@ CONTENT = {WEIGHTS: bytes(range(256)) * 1000, CONFIG: b"{}\n", NOTE: b""}
 
 
 @pytest.fixture
-def client(other: Stranger) -> Iterator[Client]:
+def client(other: Stranger) -> Iterator[RestClient]:
     """Of a service that exports ``CONTENT``."""
     listing(other, *(entry(name, content) for name, content in CONTENT.items()))
     for name, content in CONTENT.items():
         serve(other, name, content)
-    with Client(other.url, "rka_secret") as client:
+    with RestClient(other.url, "rka_secret") as client:
         yield client
 
 
@@ -48,7 +48,7 @@ def everything(directory: Path) -> set[str]:
     return {str(path.relative_to(directory)) for path in directory.rglob("*")}
 
 
-def test_an_adapter_arrives_whole(client: Client, tmp_path: Path) -> None:
+def test_an_adapter_arrives_whole(client: RestClient, tmp_path: Path) -> None:
     adapter = client.export(STUDY, tmp_path / "deep" / "adapter")
     assert {file.name: file.read_bytes() for file in adapter.paths} == CONTENT
     assert adapter.rank_vector is None  # an older service
@@ -75,7 +75,9 @@ def test_an_adapter_arrives_whole(client: Client, tmp_path: Path) -> None:
         7,
     ],
 )
-def test_no_other_name_is_taken(client: Client, other: Stranger, tmp_path: Path, name: Any) -> None:
+def test_no_other_name_is_taken(
+    client: RestClient, other: Stranger, tmp_path: Path, name: Any
+) -> None:
     target = tmp_path / "deep" / "adapter"
     listing(other, entry(CONFIG, CONTENT[CONFIG]), entry(name, b"owned"))
     with pytest.raises(UnsupportedVersion, match=r"files\[1\].name") as caught:
@@ -98,7 +100,7 @@ def test_no_other_name_is_taken(client: Client, other: Stranger, tmp_path: Path,
     ],
 )
 def test_no_other_size_or_hash_is_taken(
-    client: Client, other: Stranger, tmp_path: Path, changed: dict[str, Any]
+    client: RestClient, other: Stranger, tmp_path: Path, changed: dict[str, Any]
 ) -> None:
     listing(other, {**entry(CONFIG, CONTENT[CONFIG]), **changed})
     with pytest.raises(UnsupportedVersion, match=r"files\[0\]"):
@@ -107,7 +109,7 @@ def test_no_other_size_or_hash_is_taken(
 
 @pytest.mark.parametrize("files", [None, "x", {"a": 1}, [1], [[]], [entry(NOTE, b"")] * 2, [{}]])
 def test_what_is_no_list_of_files_is_said(
-    client: Client, other: Stranger, tmp_path: Path, files: Any
+    client: RestClient, other: Stranger, tmp_path: Path, files: Any
 ) -> None:
     other.answers[ROUTE] = in_json({"files": files})
     with pytest.raises(UnsupportedVersion):
@@ -115,14 +117,14 @@ def test_what_is_no_list_of_files_is_said(
 
 
 def test_a_later_service_may_say_more_of_a_file(
-    client: Client, other: Stranger, tmp_path: Path
+    client: RestClient, other: Stranger, tmp_path: Path
 ) -> None:
     listing(other, {**entry(CONFIG, CONTENT[CONFIG]), "made_at": "today"})
     assert client.export(STUDY, tmp_path).paths == (tmp_path / CONFIG,)
 
 
 def test_the_ranks_of_the_adapter_are_read_from_the_same_answer(
-    client: Client, other: Stranger, tmp_path: Path
+    client: RestClient, other: Stranger, tmp_path: Path
 ) -> None:
     ranks = {"files": [entry(CONFIG, CONTENT[CONFIG])], "rank_vector": {"ranks": [2, 0]}}
     other.answers[ROUTE] = in_json(ranks)
@@ -136,7 +138,7 @@ def test_the_ranks_of_the_adapter_are_read_from_the_same_answer(
     "sent", [b"", CONTENT[WEIGHTS][:-1], CONTENT[WEIGHTS] + b"x", b"y" * len(CONTENT[WEIGHTS])]
 )
 def test_a_file_that_is_not_what_was_announced_leaves_nothing(
-    client: Client, other: Stranger, tmp_path: Path, sent: bytes
+    client: RestClient, other: Stranger, tmp_path: Path, sent: bytes
 ) -> None:
     (tmp_path / WEIGHTS).write_bytes(b"of before")
     serve(other, WEIGHTS, sent)
@@ -147,7 +149,7 @@ def test_a_file_that_is_not_what_was_announced_leaves_nothing(
 
 
 def test_a_connection_that_breaks_leaves_nothing(
-    client: Client, other: Stranger, tmp_path: Path
+    client: RestClient, other: Stranger, tmp_path: Path
 ) -> None:
     serve(other, NOTE, b"", **{"Content-Length": "5", "Connection": "close"})
     with pytest.raises(Unreachable, match="no answer"):
@@ -166,7 +168,7 @@ def test_more_than_announced_is_not_read_on(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", [ROUTE, f"{ROUTE}/{NOTE}"])
 def test_what_is_packed_is_not_unpacked(
-    client: Client, other: Stranger, tmp_path: Path, path: str
+    client: RestClient, other: Stranger, tmp_path: Path, path: str
 ) -> None:
     """Sixteen megabytes, packed twice, are a few hundred bytes on the way."""
     bomb = gzip.compress(gzip.compress(bytes(16 << 20)))
@@ -182,7 +184,9 @@ def test_what_is_packed_is_not_unpacked(
     assert everything(tmp_path) == set()
 
 
-def test_a_link_in_its_place_is_replaced_and_not_followed(client: Client, tmp_path: Path) -> None:
+def test_a_link_in_its_place_is_replaced_and_not_followed(
+    client: RestClient, tmp_path: Path
+) -> None:
     victim, target = tmp_path / "victim", tmp_path / "adapter"
     victim.write_bytes(b"mine")
     target.mkdir()
@@ -194,7 +198,7 @@ def test_a_link_in_its_place_is_replaced_and_not_followed(client: Client, tmp_pa
     assert everything(tmp_path) == {"victim", "adapter", *(f"adapter/{n}" for n in ADAPTER_FILES)}
 
 
-def test_a_place_that_cannot_be_written_is_named(client: Client, tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_is_named(client: RestClient, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "taken" / CONFIG).mkdir(parents=True)
     for directory in (tmp_path / "file", tmp_path / "file" / "below", tmp_path / "taken"):
@@ -208,14 +212,14 @@ def test_a_place_that_cannot_be_written_is_named(client: Client, tmp_path: Path)
     [b"<html>", b"[]", b"[" * 100_000, b"\xff", b"{}", b'{"items": 1, "next": null}', b"9" * 5000],
 )
 def test_an_answer_of_another_program_is_an_error_of_ours(
-    client: Client, other: Stranger, body: bytes
+    client: RestClient, other: Stranger, body: bytes
 ) -> None:
     other.answers["/v1/studies"] = 200, {}, body
     with pytest.raises(Unreachable, match="answered"):
         list(client.studies())
 
 
-def test_pages_without_an_end_end(client: Client, other: Stranger) -> None:
+def test_pages_without_an_end_end(client: RestClient, other: Stranger) -> None:
     page = in_json({"items": [], "next": "x"})
     other.answers |= {"/v1/studies": page, "/v1/studies?after=x": page}
     with pytest.raises(Unreachable, match="no page"):
@@ -224,9 +228,9 @@ def test_pages_without_an_end_end(client: Client, other: Stranger) -> None:
 
 @pytest.mark.parametrize("status", [200, 404])
 def test_an_answer_without_an_end_is_not_read_on(
-    client: Client, other: Stranger, monkeypatch: pytest.MonkeyPatch, status: int
+    client: RestClient, other: Stranger, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
-    monkeypatch.setattr("rankadaptor.client.MAX_BYTES", 1000)
+    monkeypatch.setattr("rankadaptor.rest.client.MAX_BYTES", 1000)
     body = in_json({"error": "NotFound", "detail": "x" * 2000, "hint": "", "items": []}, status)
     other.answers["/v1/studies"] = body
     with pytest.raises(Unreachable, match=f"answered {status}"):
@@ -235,7 +239,7 @@ def test_an_answer_without_an_end_is_not_read_on(
 
 @pytest.mark.parametrize("detail", [1, ["x"], {"a": "b"}, None])
 def test_an_error_in_another_form_is_not_believed(
-    client: Client, other: Stranger, detail: Any
+    client: RestClient, other: Stranger, detail: Any
 ) -> None:
     body = {"error": "NotFound", "detail": detail, "hint": ""}
     other.answers["/v1/studies"] = in_json(body, 404)
@@ -244,7 +248,7 @@ def test_an_error_in_another_form_is_not_believed(
     assert isinstance(caught.value, Unreachable)
 
 
-def test_a_login_code_is_no_more_than_a_code(client: Client, other: Stranger) -> None:
+def test_a_login_code_is_no_more_than_a_code(client: RestClient, other: Stranger) -> None:
     other.answers["/v1/login-codes"] = in_json({"code": "x\x1b]0;\n&next=http://elsewhere/#"})
     assert (
         client.login_url()

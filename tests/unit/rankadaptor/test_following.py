@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from rankadaptor import following
-from rankadaptor.client import Client
 from rankadaptor.following import AWAY, follow
+from rankadaptor.rest.client import RestClient
 from rankspace.errors import NotFound, Unreachable
 from rankspace.wire import encode
 from tests.unit.rankadaptor.listener import Answer, Stranger, in_json
@@ -53,8 +53,8 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def client(other: Stranger) -> Iterator[Client]:
-    with Client(other.url, "rka_x") as found:
+def client(other: Stranger) -> Iterator[RestClient]:
+    with RestClient(other.url, "rka_x") as found:
         yield found
 
 
@@ -64,7 +64,7 @@ def _said(capsys: pytest.CaptureFixture[str]) -> list[str]:
 
 
 def test_what_holds_a_study_up_is_said_once(
-    other: Stranger, client: Client, capsys: pytest.CaptureFixture[str]
+    other: Stranger, client: RestClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
     idle, small = view(workers_active=0), view(unfit="too small")
     script = (idle, idle, small, small, view(), view("paused"), view("paused"), view("done"))
@@ -74,7 +74,7 @@ def test_what_holds_a_study_up_is_said_once(
 
 
 def test_a_study_that_paused_by_itself_says_why(
-    other: Stranger, client: Client, capsys: pytest.CaptureFixture[str]
+    other: Stranger, client: RestClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
     barred = [{"worker": "gpu-0", "tries": 1, "reason": "no such file", "until": None}]
     stopped = view("paused", error="nobody can open it")
@@ -85,7 +85,7 @@ def test_a_study_that_paused_by_itself_says_why(
 
 
 def test_what_holds_it_up_is_said_while_the_whole_recipe_is_judged_too(
-    other: Stranger, client: Client, capsys: pytest.CaptureFixture[str]
+    other: Stranger, client: RestClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = {"study": {"verify": {"at": "recipe"}}, "verdict": encode(VERDICT)}
     idle = view("recovering", workers_active=0, note="no survey", **asked)
@@ -98,7 +98,7 @@ def test_what_holds_it_up_is_said_while_the_whole_recipe_is_judged_too(
 
 @pytest.mark.parametrize("away", [BAD_GATEWAY, RESTARTING])
 def test_a_service_that_restarts_is_waited_for(
-    other: Stranger, client: Client, capsys: pytest.CaptureFixture[str], away: Answer
+    other: Stranger, client: RestClient, capsys: pytest.CaptureFixture[str], away: Answer
 ) -> None:
     seen: list[int] = []
     other.answers = Script(view(), away, away, view(), away, view("done"))
@@ -108,7 +108,7 @@ def test_a_service_that_restarts_is_waited_for(
 
 
 def test_one_that_never_comes_back_is_not_waited_for_for_ever(
-    other: Stranger, client: Client, monkeypatch: pytest.MonkeyPatch
+    other: Stranger, client: RestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(following, "AWAY_SECONDS", -1.0)
     other.answers = Script(view(), BAD_GATEWAY)
@@ -116,14 +116,14 @@ def test_one_that_never_comes_back_is_not_waited_for_for_ever(
         follow(client, "st_1")
 
 
-def test_one_that_never_answered_is_not_waited_for(other: Stranger, client: Client) -> None:
+def test_one_that_never_answered_is_not_waited_for(other: Stranger, client: RestClient) -> None:
     other.answers = Script(BAD_GATEWAY)
     with pytest.raises(Unreachable):
         follow(client, "st_1")
     assert len(other.sent) == 1
 
 
-def test_a_refusal_ends_it(other: Stranger, client: Client) -> None:
+def test_a_refusal_ends_it(other: Stranger, client: RestClient) -> None:
     gone = in_json({"error": "NotFound", "detail": "no study", "hint": ""}, 404)
     other.answers = Script(view(), gone)
     with pytest.raises(NotFound):

@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from pruning.container import load
 from pruning.container.description import describe
-from rankadaptor.client import Client
 from rankadaptor.exit_codes import ExitCode
+from rankadaptor.rest.client import RestClient
 from rankspace import Study
 from tests.unit.rankadaptor.test_cli import run
 
@@ -297,12 +297,12 @@ def test_a_submission_names_what_is_compared(
 ) -> None:
     sent: list[Study] = []
 
-    def submit(_: Client, study: Study, **__: Any) -> dict[str, str]:
+    def submit(_: RestClient, study: Study, **__: Any) -> dict[str, str]:
         sent.append(study)
         return {"id": "st_1"}
 
-    monkeypatch.setattr(Client, "register", lambda *_: {})
-    monkeypatch.setattr(Client, "submit", submit)
+    monkeypatch.setattr(RestClient, "register", lambda *_: {})
+    monkeypatch.setattr(RestClient, "submit", submit)
     monkeypatch.setenv("RANKADAPTOR_KEY", "rka_x")
     file = study_file(tmp_path, model, instruction_file)
     assert run(monkeypatch, "submit", file) == ExitCode.OK

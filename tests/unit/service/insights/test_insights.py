@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from rankadaptor.client import Client
+from rankadaptor.rest.client import RestClient
 from rankspace.calibration import Calibration, Noise, Trust
 from rankspace.errors import NotFound
 from rankspace.front import Finding, Front, Promise
@@ -126,7 +126,7 @@ def test_the_python_client_reads_all_three(
     study = service.submit(search=SEARCH)
     service.work(12)
     service.client.headers.update(service.key("admin"))
-    with Client("http://testserver", "unused") as client:
+    with RestClient("http://testserver", "unused") as client:
         client.close()
         monkeypatch.setattr(client, "_http", service.client)
         assert client.calibration(study).noise == client.noise(study)

@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 
 from perfmodel import another_vector
 from perfmodel.evidence.fresh_seeds import FreshSeeds
-from rankadaptor.client import Client
+from rankadaptor.rest.client import RestClient
 from rankspace import RankVector
 from rankspace.study import CHOOSING_SEEDS
 from service.planning.replay import replay
@@ -67,7 +67,7 @@ def test_the_python_client_downloads_the_export(
 ) -> None:
     identity = service.only_study()
     service.client.headers.update(service.key("admin"))
-    with Client("http://testserver", "unused") as client:
+    with RestClient("http://testserver", "unused") as client:
         client.close()
         monkeypatch.setattr(client, "_http", service.client)
         adapter = client.export(identity, tmp_path / "adapter")

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from rankadaptor.cli import app
-from rankadaptor.client import Client
+from rankadaptor.rest.client import RestClient
 from rankadaptor.study_file import read_study
 from rankspace.errors import Conflict, InvalidInput
 from tests.unit.service.beginnings import DONE
@@ -28,7 +28,7 @@ def run(service: Service, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("RANKADAPTOR_KEY", (service.directory / "admin.key").read_text().strip())
     service.client.headers.update(service.key("admin"))
 
-    class Through(Client):
+    class Through(RestClient):
         """Talks to the service of this process."""
 
         def __init__(self, url: str, key: str) -> None:
@@ -39,7 +39,7 @@ def run(service: Service, monkeypatch: pytest.MonkeyPatch) -> Run:
         def close(self) -> None:
             """Leave the service open."""
 
-    monkeypatch.setattr("rankadaptor.commands.options.Client", Through)
+    monkeypatch.setattr("rankadaptor.commands.options.RestClient", Through)
 
     def invoked(*arguments: str, **more: Any) -> Result:
         result = CliRunner().invoke(app, arguments, **more)

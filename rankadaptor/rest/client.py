@@ -1,4 +1,4 @@
-"""Client: the service's REST interface as Python."""
+"""RestClient: the service's REST interface as Python."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -25,10 +25,10 @@ T = TypeVar("T")
 MAX_BYTES = 64 << 20  # of an answer that is read as a whole
 
 
-class Client:
+class RestClient:
     """Talks to one service with one key; every refusal is an error of ``rankspace.errors``.
 
-    >>> with Client("http://127.0.0.1:8731", key) as client:
+    >>> with RestClient("http://127.0.0.1:8731", key) as client:
     ...     client.register(describe(Path("pruned/llama")))
     ...     study = client.submit(study)
     """
