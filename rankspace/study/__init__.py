@@ -9,6 +9,7 @@ from rankspace.study.bounds import (
     MOST_CANDIDATES,
     MOST_NATS,
 )
+from rankspace.study.progress import Best, Progress
 from rankspace.study.search import (
     PRIORS,
     Budget,
@@ -46,11 +47,13 @@ __all__ = [
     "RESUMABLE",
     "STAGES",
     "STUDY_TRANSITIONS",
+    "Best",
     "Budget",
     "Control",
     "Extension",
     "Granularity",
     "Opinion",
+    "Progress",
     "Recover",
     "Search",
     "StrategyName",

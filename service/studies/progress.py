@@ -1,10 +1,9 @@
 """How far a study has come and how long it will take, from the tally of its trials."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from rankspace import Purpose, Study, TrialState
-from rankspace.study import StudyState
+from rankspace.study import Progress, StudyState
 from service.studies.tally import Tally
 
 SEARCHES = (StudyState.SURVEYING, StudyState.SEARCHING)
@@ -12,28 +11,6 @@ SEARCHES = (StudyState.SURVEYING, StudyState.SEARCHING)
 
 SHORT = (Purpose.SEARCH, Purpose.CONTROL, Purpose.VERIFY)
 """What runs a search trial's steps; a recovery runs its own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Trials of one purpose. ``planned`` is a lower bound for verification, which may go on.
-
-    ``failed`` counts dead trials too; cancelled ones are counted nowhere.
-    """
-
-    planned: int
-    queued: int
-    running: int
-    done: int
-    failed: int
-
-    @property
-    def over(self) -> int:
-        return self.done + self.failed
-
-    @property
-    def left(self) -> int:
-        return max(self.planned - self.over, 0)
 
 
 def progress(

@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from rankspace import Purpose, TrialState
+from rankspace.study import Best
 from service.storage.tables import AttemptRow, ObservationRow, TrialRow
 
 _IS_MINE = TrialRow.study_id.in_(bindparam("studies", expanding=True))
@@ -50,15 +51,6 @@ _TRAINED = (
     .where(_IS_MINE, TrialRow.purpose != Purpose.RECOVER, _SECONDS.is_not(None))
     .group_by(TrialRow.study_id)
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Best:
-    """The best search result so far."""
-
-    score: float
-    rank_vector: tuple[int, ...]
-    trial: int
 
 
 @dataclass(slots=True)

@@ -7,14 +7,14 @@ from sqlalchemy.orm import Session
 
 from rankspace import Purpose, Study, Verdict
 from rankspace.observation import DataCounts
-from rankspace.study import ACTIVE, StudyState
+from rankspace.study import ACTIVE, Best, Progress, StudyState
 from service.artifacts.repository import Artifacts
 from service.storage.clock import timestamp
 from service.storage.documents import counts_of, space_of, study_of, verdict_of
 from service.storage.tables import BarRow, StudyRow
 from service.studies.extension import begun_before
-from service.studies.progress import Progress, progress, remaining_seconds
-from service.studies.tally import Best, Tally, tallies
+from service.studies.progress import progress, remaining_seconds
+from service.studies.tally import Tally, tallies
 from service.trials.repository import Trials
 from service.workers.bars import Bars
 from service.workers.fitness import Memory, unfit
