@@ -15,14 +15,12 @@ from rich.progress import (
 )
 
 from rankadaptor.rest.client import RestClient
+from rankadaptor.rest.patience import AWAY_SECONDS, patiently
 from rankadaptor.screen import err
 from rankadaptor.study_view import PURPOSES, finished, of_trials, remark, whole_time_left
-from rankspace.errors import TooManyRequests, Unreachable
 from rankspace.study import OVER, StudyState
 
 POLL_SECONDS = 1.0
-AWAY_SECONDS = 600.0
-"""How long a service that has answered before may be away: a restart, an upgrade, a network."""
 
 AWAY = "the service does not answer; trying again"
 LABELS = {
@@ -65,17 +63,12 @@ def follow(
 def _next_view(
     client: RestClient, study_id: str, picture: "_Picture", also: Callable[[], None]
 ) -> dict[str, Any]:
-    """Ask until the service answers: it loses nothing by a restart, and nor does who watches."""
-    deadline = time.monotonic() + AWAY_SECONDS
-    while True:
-        try:
-            return client.study(study_id)
-        except (Unreachable, TooManyRequests):
-            if time.monotonic() > deadline:
-                raise
-            picture.say(AWAY)
-            also()
-            time.sleep(POLL_SECONDS)
+    def pause() -> None:
+        picture.say(AWAY)
+        also()
+        time.sleep(POLL_SECONDS)
+
+    return patiently(lambda: client.study(study_id), pause, AWAY_SECONDS)
 
 
 class _Picture:
