@@ -1,5 +1,17 @@
 """The front door: the command line and the Python client."""
 
-from rankadaptor.rest.client import RestClient
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["RestClient"]
+if TYPE_CHECKING:
+    from rankadaptor.notebook.client import Client
+
+__all__ = ["Client"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the client when somebody asks for it: a command has no use for it."""
+    if name == "Client":
+        from rankadaptor.notebook.client import Client
+
+        return Client
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

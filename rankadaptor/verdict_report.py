@@ -50,18 +50,19 @@ def _lines(study: dict[str, Any], verdict: Verdict, exported: RankVector | None)
     if lacks := awaited(study, verdict):
         yield lacks
     yield f"Of the trials: **{verdict.answer}**. {verdict.sentence}"
-    yield _numbers(verdict.versus_uniform)
+    yield numbers(verdict.versus_uniform)
     if verdict.recipe:
         yield f"Of the whole recipe: **{verdict.recipe.answer}**. {verdict.recipe.sentence}"
     if verdict.recipe and verdict.recipe.comparison:
-        yield _numbers(verdict.recipe.comparison)
+        yield numbers(verdict.recipe.comparison)
         yield _losses(verdict)
     if verdict.caveat:
         yield verdict.caveat
     yield f"The adapter is of {_exported(verdict, exported)}."
 
 
-def _numbers(found: Comparison) -> str:
+def numbers(found: Comparison) -> str:
+    """Say what a comparison with uniform ranks rests on."""
     lost = f" ({found.failed} more failed)" if found.failed else ""
     return (
         f"Winner minus uniform: {found.gain:+.4f} nats, 95 % interval {found.ci_low:+.4f} to "

@@ -12,7 +12,8 @@ RankspaceError
 │   └── Quarantined          the worker gets no trials: mend it, have it reinstated
 ├── NotFound                 there is no such thing                        (HTTP 404)
 ├── Conflict                 true now, perhaps not later                   (HTTP 409)
-│   └── LeaseLost            someone else holds the trial: drop it, go on
+│   ├── LeaseLost            someone else holds the trial: drop it, go on
+│   └── NotOver              the study goes on: wait longer
 ├── TooLarge                 send less                                     (HTTP 413)
 ├── TooManyRequests          come back later                               (HTTP 429)
 ├── UnsupportedVersion       upgrade the older side                        (HTTP 426)
@@ -118,6 +119,10 @@ class Conflict(RankspaceError):
 
 class LeaseLost(Conflict):
     """The trial was handed on, cancelled or finished; the holder drops its work."""
+
+
+class NotOver(Conflict):
+    """The study goes on, and whoever waited for its end wanted to wait no longer."""
 
 
 class TooLarge(RankspaceError):

@@ -33,13 +33,13 @@ def check_dtype(dtype: str) -> str:
     return dtype
 
 
-def connect(url: str | None) -> RestClient:
+def connect(url: str | None, key: str | None = None) -> RestClient:
     """Open the service named by the option, the environment or this machine's default."""
-    connection = Connection()
+    connection = Connection(key=key) if key else Connection()
     address = url or connection.url
-    key = connection.admin_key(address)
+    found = connection.admin_key(address)
     warn_of_plain_text(address)
-    return RestClient(address, key)
+    return RestClient(address, found)
 
 
 def warn_of_plain_text(url: str) -> None:

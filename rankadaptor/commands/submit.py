@@ -57,7 +57,7 @@ def submit(
         return
     if file is None:
         raise typer.BadParameter("give a study file, or --schema", param_hint="FILE")
-    study, model, space, need = _read(file)
+    study, model, space, need = prepared(read_study(file))
     if check:
         emit(json_, space, lambda: _summary(study, space))
         return
@@ -71,14 +71,14 @@ def submit(
         err.print("the service is of a release before, which lets GPUs of any size try", style=WARN)
 
 
-def _read(file: Path) -> tuple[Study, PrunedModel, SearchSpace, float]:
+def prepared(study: Study) -> tuple[Study, PrunedModel, SearchSpace, float]:
     """Find out all that can be wrong with the study, as far as this machine can tell.
 
     Returns:
         What ``laid_out`` does, and the GiB below which GPUs are to get none of its trials: 0 where
         that is stated, or not known.
     """
-    study, model, need = _looked_into(read_study(file))
+    study, model, need = _looked_into(study)
     return *laid_out(study, model), need
 
 

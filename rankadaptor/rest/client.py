@@ -142,8 +142,9 @@ class RestClient:
     def space(self, study_id: str) -> SearchSpace:
         return decode(SearchSpace, self._json("GET", f"/v1/studies/{study_id}/space"))
 
-    def trials(self, study_id: str) -> Iterator[JSON]:
-        return self._pages(f"/v1/studies/{study_id}/trials")
+    def trials(self, study_id: str, *, limit: int | None = None) -> Iterator[JSON]:
+        """Yield them oldest first, ``limit`` with a request or fewer; None: as the service does."""
+        return self._pages(f"/v1/studies/{study_id}/trials", limit)
 
     def events(self, study_id: str) -> Iterator[JSON]:
         return self._pages(f"/v1/studies/{study_id}/events")
@@ -269,10 +270,11 @@ class RestClient:
         code = str(self._json("POST", "/v1/login-codes")["code"])
         return f"{self.url}/login?code={quote(code, safe='')}"
 
-    def _pages(self, path: str) -> Iterator[JSON]:
+    def _pages(self, path: str, limit: int | None = None) -> Iterator[JSON]:
         after: Any = None
         while True:
-            page = self._json("GET", path, params={} if after is None else {"after": after})
+            asked = {"after": after, "limit": limit}
+            page = self._json("GET", path, params={k: v for k, v in asked.items() if v is not None})
             before, after = after, page.get("next")
             if not isinstance(page.get("items"), list) or after == before is not None:
                 raise Unreachable(f"{self.url}{path} answered no page", hint="check the address")

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from rankadaptor import cli, client
-from rankadaptor.client import JSON, Client
+from rankadaptor import cli
+from rankadaptor.rest.client import JSON, RestClient
 from rankspace import Study
 from rankspace.lease import Capabilities
 from tests.unit.service.driver import listening, start
@@ -56,7 +56,7 @@ def test_a_gpu_that_cannot_hold_a_trial_gets_none_and_status_says_why(
     file: Path, tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
-    with listening(start(home).app) as url, Client(url, _key(home, "admin")) as admin:
+    with listening(start(home).app) as url, RestClient(url, _key(home, "admin")) as admin:
         assert OLDER not in _submitted(file, url, home).output
         (study,) = admin.studies()
         need = study["gpu_need_gib"]
@@ -83,13 +83,13 @@ def test_a_service_that_keeps_nobody_away_is_told_of(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One of the release before answers as today's would without what it does not know."""
-    today = client.Client.submit
+    today = RestClient.submit
 
-    def before(self: Client, study: Study, **more: object) -> JSON:
+    def before(self: RestClient, study: Study, **more: object) -> JSON:
         view = today(self, study, **more)  # type: ignore[arg-type]
         return {name: view[name] for name in view if name not in ("gpu_need_gib", "unfit")}
 
-    monkeypatch.setattr(client.Client, "submit", before)
+    monkeypatch.setattr(RestClient, "submit", before)
     home = tmp_path / "home"
     with listening(start(home).app) as url:
         assert OLDER in " ".join(_submitted(file, url, home).output.split())

@@ -6,7 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from rankadaptor import cli
-from rankadaptor.commands.submit import _read
+from rankadaptor.commands.submit import prepared
+from rankadaptor.study_file import read_study
 from rankspace.errors import InvalidInput
 from tests.unit.tiny_llama import (  # noqa: F401  # fixtures
     imported_for_good,
@@ -94,7 +95,7 @@ def test_check_shows_what_the_paper_s_preset_sets(
     said = " ".join(told.output.split())
     assert "As in the RankAdaptor paper (paper-1): strategy rankadaptor" in said
     assert "one rank per block, ranks 2, 4, 6, 8, 10, 12" in said
-    study, _, space, _ = _read(file)
+    study, _, space, _ = prepared(read_study(file))
     assert study.paper == "paper-1"
     assert space.ranks == (2, 4, 6, 8, 10, 12)
     for spelt_out, field in (("granularity: module", "granularity"), ("ranks: [2, 4]", "ranks")):
@@ -111,7 +112,7 @@ def test_the_model_is_registered_under_the_path_that_was_written(
 ) -> None:
     (tmp_path / "models").symlink_to(model_directory.parent)
     written = tmp_path / "models" / model_directory.name
-    study, model, *_ = _read(_file(tmp_path, written, text_file))
+    study, model, *_ = prepared(read_study(_file(tmp_path, written, text_file)))
     assert (study.model, model.path) == (str(written), str(written))
 
 
@@ -139,6 +140,6 @@ def test_check_says_what_a_trial_takes_of_a_gpu_and_who_gets_one(
     assert "the largest trial takes" in words
     assert "one example of 32 tokens (the longest one) at a time in bfloat16" in words
     assert said in words
-    study, *_, need = _read(file)
+    study, *_, need = prepared(read_study(file))
     assert (need > 0.5) is derived
     assert (study.gpu_memory_gib is None) is derived

@@ -1,0 +1,136 @@
+"""Standing: where a study stood when the service was asked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rankadaptor.following import STAGES
+from rankadaptor.study_view import time_left
+from rankspace import RankVector, Verdict
+from rankspace.errors import InvalidInput, UnsupportedVersion
+from rankspace.study import ACTIVE, OVER, Best, Progress, StudyState
+from rankspace.wire import decode, only
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """All of one moment; the properties of a ``StudyHandle`` are each of their own.
+
+    Attributes:
+        id: Of the study.
+        name: As a person gave it.
+        state: Where it is.
+        stage: How far it came, where it is paused, failed or cancelled.
+        error: Why it failed or paused by itself.
+        note: What its service has to say of it.
+        progress: Trials by purpose: ``survey``, ``search``, ``control``, ``verify``, ``recover``.
+        best: The best search result; None before there is one.
+        uniform_score: What uniform ranks scored in the search; None before.
+        verdict: What it may claim; None before its verification has ended.
+        workers_active: Workers that the service has heard of lately, of all studies.
+        eta_seconds: Time left in all, where that can be told.
+        before_recovery_seconds: Time left before the recovery, likewise.
+        extensions: How often it was extended.
+        study: As it was submitted, in JSON.
+        barred: Workers that could not run its trials, with ``worker`` and ``reason``.
+    """
+
+    id: str
+    name: str
+    state: StudyState
+    stage: StudyState
+    error: str | None
+    note: str | None
+    progress: Mapping[str, Progress]
+    best: Best | None
+    uniform_score: float | None
+    verdict: Verdict | None
+    workers_active: int
+    eta_seconds: float | None
+    before_recovery_seconds: float | None
+    extensions: int
+    study: Mapping[str, Any]
+    barred: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of it runs or waits."""
+        return self.state in OVER
+
+    @property
+    def awaited(self) -> str:
+        """Why the whole recipe is not judged that the study asks for; empty if nothing lacks."""
+        if self.verdict is None:
+            return ""
+        at = self.study.get("verify", {}).get("at", "trial")
+        return self.verdict.awaited(at, is_over=self.is_over)
+
+    @property
+    def is_of_before(self) -> bool:
+        """Whether the verdict is an earlier one of a study that was extended and goes on."""
+        given = self.verdict.extensions if self.verdict else self.extensions
+        return not self.is_over and self.extensions > given
+
+    @property
+    def chosen(self) -> tuple[RankVector, str] | None:
+        """The vector to look at, and what it is: the verdict's winner, else the best so far."""
+        if self.verdict is not None:
+            return self.verdict.best_rank_vector, "the winner"
+        if self.best is not None:
+            return RankVector(self.best.rank_vector), f"the best so far, trial {self.best.trial}"
+        return None
+
+    @property
+    def line(self) -> str:
+        """The state, the trials of its stage, the best and the time left, in one line."""
+        return ", ".join(filter(None, (self._counted, self._best, self.remark, self._left)))
+
+    @property
+    def remark(self) -> str:
+        """What keeps it from going on; empty if nothing does."""
+        if self.state is StudyState.PAUSED:
+            return self.error or "paused: resume() goes on"
+        if self.state is StudyState.FAILED:
+            return self.error or "failed"
+        if self.state not in ACTIVE:
+            return ""
+        if self.barred:
+            reasons = (f"{one.get('worker')}: {one.get('reason')}" for one in self.barred)
+            return f"cannot run its trials: {'; '.join(reasons)}"
+        return "" if self.workers_active else "no active worker"
+
+    @property
+    def _counted(self) -> str:
+        count = self.progress.get(STAGES.get(self.state, ""))
+        if count is None:
+            return self.state.value
+        return f"{self.state.value}: {count.over:,} of {count.planned:,} trials"
+
+    @property
+    def _best(self) -> str:
+        return f"best {self.best.score:.4f}" if self.best else ""
+
+    @property
+    def _left(self) -> str:
+        if left := time_left(self.eta_seconds):
+            return f"{left} left in all"
+        left = time_left(self.before_recovery_seconds)
+        return f"{left} left before the recovery" if left else ""
+
+
+def standing(view: Mapping[str, Any]) -> Standing:
+    """Read what the service says of a study; a newer one may say more.
+
+    Raises:
+        UnsupportedVersion: It says less, or something else.
+    """
+    known = dict(only(Standing, view))
+    if known.get("verdict"):
+        known["verdict"] = only(Verdict, known["verdict"])
+    try:
+        return decode(Standing, known, "study")
+    except InvalidInput as error:
+        raise UnsupportedVersion(
+            f"the service says of a study what this client cannot read: {error.detail}",
+            hint="install the version of rankadaptor that the service has",
+        ) from error
