@@ -24,8 +24,8 @@ INSTALLED = {
     "dev": (("dev", "torch"), ("dev",)),
     "dev on a CPU": (("dev", "torch-cpu"), ("dev",)),
 }
-"""Which locks are installed together, for which extras; ``bench`` and ``notebook`` have no lock:
-people install those beside what they have, and no server or worker does."""
+"""Which locks are installed together, for which extras; ``bench`` has no lock: people install it
+beside what they have, and no server or worker does."""
 
 
 def _text(path: str) -> str:
@@ -61,10 +61,10 @@ def _unmet(wanted: Iterable[Requirement], pins: dict[str, Version]) -> list[str]
     return [f"{one}: {pin}" for one, pin in found if pin is None or pin not in one.specifier]
 
 
-def test_each_extra_has_a_lock_but_those_of_comparisons_and_notebooks() -> None:
+def test_each_extra_has_a_lock_but_that_of_comparisons() -> None:
     locked = {one for _, extras in INSTALLED.values() for one in extras}
     assert set(EXTRAS) - locked == {"bench", "gguf", "gp-optuna", "notebook", "test"}
-    assert not _unmet(_required(["gguf", "gp-optuna", "test"]), _pins("dev", "torch"))
+    assert not _unmet(_required(["gguf", "gp-optuna", "notebook", "test"]), _pins("dev", "torch"))
 
 
 def test_no_lock_is_without_a_test() -> None:
