@@ -51,12 +51,15 @@ class Training:
     Attributes:
         losses: Mean token loss of each step taken, in nats, before its update.
         tokens: Tokens read, padding excluded.
-        passes: How steps were cut at the end; smaller than asked for where memory ran out.
+        passes: How steps were cut at the end; smaller than asked for where memory ran out, here or
+            before the checkpoint that it went on from.
+        ran_out: Whether it was here that memory ran out.
     """
 
     losses: tuple[float, ...]
     tokens: int
     passes: Passes
+    ran_out: bool = False
 
     @property
     def final_loss(self) -> float:
@@ -109,7 +112,7 @@ def train(  # noqa: PLR0913  # the six things that define a run, each a value of
             keeper.keep(run.state())  # before anybody may abandon the training
         if on_step is not None and _stops(on_step, run, loss, keeper):
             break
-    return Training(tuple(run.losses), run.tokens, run.passes)
+    return Training(tuple(run.losses), run.tokens, run.passes, run.ran_out)
 
 
 def _stops(on_step: OnStep, run: "_Run", loss: float, keeper: Keeper | None) -> bool:
@@ -228,6 +231,7 @@ class _Run:
         self.passes = passes
         self.losses: list[float] = []
         self.tokens = 0
+        self.ran_out = False
 
     @property
     def taken(self) -> int:
@@ -295,7 +299,7 @@ class _Run:
         smaller = self.passes.smaller()
         if smaller is None:
             raise too_large(step, problem)
-        self.passes = smaller
+        self.passes, self.ran_out = smaller, True
 
     def _gradients(self, step: int, examples: Sequence[Example]) -> Tensor:
         forms = self._forms(step)

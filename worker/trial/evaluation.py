@@ -147,7 +147,8 @@ class Evaluator:
         dataset = self._dataset(assignment, resident, inputs)
         ranks = assigned_ranks(assignment, resident.modules)
         metrics = self._metrics(assignment, resident)
-        passes = self._passes(assignment, resident, dataset, ranks)
+        asked = self._passes(assignment, resident, dataset, ranks)
+        passes = self._fitting.within(assignment, inputs, asked) if ranks else asked
         return _Prepared(resident, dataset, inputs, ranks, metrics, passes)
 
     def _metrics(self, assignment: Assignment, resident: Resident) -> tuple[ReadMetric, ...]:
@@ -179,7 +180,7 @@ class Evaluator:
         )
         plans = Plans.of(training, self._device.type)
         free = free_beside(plans.plain, self._device)
-        return self._fitting.within(assignment, first_passes(asked, plans, free))
+        return first_passes(asked, plans, free)
 
     def _inputs(self, assignment: Assignment, resident: Resident) -> Inputs:
         wanted = assignment.recipe.data
@@ -270,7 +271,7 @@ class Evaluator:
             keeper=self._keeper,
             **more,
         )
-        self._fitting.learn(assignment, prepared.passes, trained.passes)
+        self._fitting.learn(assignment, prepared.inputs, prepared.passes, trained)
         return trained
 
     def _keeper_of(

@@ -6,18 +6,20 @@ from typing import TypeAlias
 import structlog
 
 from rankspace.lease import Assignment
-from rankspace.recipe import Recipe
+from rankspace.recipe import Inputs, Recipe
 from tuning.batches import Passes
+from tuning.training import Training
 
 log = structlog.get_logger(__name__)
 
-_Key: TypeAlias = tuple[str, Recipe, bool]
-"""Model, recipe, and whether it is a survey, whose adapter is larger than that of its trials."""
+_Key: TypeAlias = tuple[str, Recipe, Inputs, bool]
+"""Model, recipe, what its files hold, which may be longer examples one day than another, and
+whether it is a survey, whose adapter is larger than that of its trials."""
 
 
 @dataclass(slots=True)
 class Fitting:
-    """Passes that memory did not run out with, by model and recipe.
+    """Passes that memory did not run out with, by model, recipe and data.
 
     It lasts as long as the process. Whoever took the memory may be gone by then: a worker that is
     started anew tries again.
@@ -25,15 +27,20 @@ class Fitting:
 
     _found: dict[_Key, Passes] = field(default_factory=dict, init=False)
 
-    def learn(self, assignment: Assignment, begun: Passes, ended: Passes) -> None:
-        """Remember where a training had to be cut into smaller passes than it began with."""
-        if ended != begun:
-            self._found[_key(assignment)] = ended
-            log.warning("memory_ran_out", **_said(ended), tried=str(begun))
+    def learn(
+        self, assignment: Assignment, inputs: Inputs, begun: Passes, trained: Training
+    ) -> None:
+        """Remember where a training had to be cut into smaller passes than it had begun with.
 
-    def within(self, assignment: Assignment, passes: Passes) -> Passes:
+        One that goes on from a checkpoint may be smaller for what memory there was then.
+        """
+        if trained.ran_out:
+            self._found[_key(assignment, inputs)] = trained.passes
+            log.warning("memory_ran_out", **_said(trained.passes), tried=str(begun))
+
+    def within(self, assignment: Assignment, inputs: Inputs, passes: Passes) -> Passes:
         """Return ``passes``, or as many examples as earlier trials of the kind came to."""
-        known = self._found.get(_key(assignment), passes)
+        known = self._found.get(_key(assignment, inputs), passes)
         examples = min(known.examples, passes.examples)
         recomputes = known.recomputes or passes.recomputes
         smaller = replace(passes, examples=examples, recomputes=recomputes)
@@ -46,5 +53,6 @@ def _said(passes: Passes) -> dict[str, object]:
     return {"micro": str(passes), "recomputes": passes.recomputes}
 
 
-def _key(assignment: Assignment) -> _Key:
-    return assignment.model_fingerprint, assignment.recipe, assignment.survey is not None
+def _key(assignment: Assignment, inputs: Inputs) -> _Key:
+    is_survey = assignment.survey is not None
+    return assignment.model_fingerprint, assignment.recipe, inputs, is_survey
