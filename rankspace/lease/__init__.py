@@ -2,6 +2,7 @@
 
 from rankspace.lease.messages import (
     ADAPTER_FILES,
+    AUTOMATIC_SINCE,
     CONFIG,
     FORMATS_SINCE,
     FURTHER_SINCE,
@@ -33,6 +34,7 @@ from rankspace.lease.messages import (
 
 __all__ = [
     "ADAPTER_FILES",
+    "AUTOMATIC_SINCE",
     "CONFIG",
     "FORMATS_SINCE",
     "FURTHER_SINCE",

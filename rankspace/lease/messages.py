@@ -19,11 +19,12 @@ from rankspace.search_space import Layer
 from rankspace.trial import Purpose, Split
 from rankspace.wire import LATER
 
-PROTOCOL = 8
+PROTOCOL = 9
 """Version of the lease protocol: 2 has capabilities in claims, 3 the inputs in assignments and
 the data's counts in reports, 4 the losses by text where an assignment asks for them, 5 surveys,
 6 the formats ``completion`` and ``chat``, and in the data's counts their shape, 7 the metrics of
-recovered models, 8 further scores on the adapter of a survey."""
+recovered models, 8 further scores on the adapter of a survey, 9 passes that are left to the
+device."""
 
 LEAST_PROTOCOL = 1
 """Oldest version the service still understands, so that workers follow later."""
@@ -48,6 +49,10 @@ metrics, and are given no trial of a study that asks for some."""
 FURTHER_SINCE = 8
 """First version whose workers score on the adapter of another trial; those before are given none
 of that."""
+
+AUTOMATIC_SINCE = 9
+"""First version whose workers cut steps as their device has it; those before are told how many
+examples a pass has."""
 
 MAX_ARCHITECTURES = 50
 MAX_TOKEN = 2**63 - 1

@@ -1,6 +1,7 @@
 """Build the Assignment a worker gets from the rows of its trial, study and model."""
 
 from dataclasses import replace
+from math import gcd
 from typing import Any
 
 from sqlalchemy import bindparam, select
@@ -8,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from rankspace import Assignment, Purpose, RankVector, SearchSpace, Study
 from rankspace.granularity import per_matrix
-from rankspace.lease import INPUTS_SINCE, TEXTS_SINCE, SurveyOrder
+from rankspace.lease import AUTOMATIC_SINCE, INPUTS_SINCE, TEXTS_SINCE, SurveyOrder
 from rankspace.trial import Split
 from rankspace.wire import encode
 from service.leases.base_dtype import settled
@@ -17,6 +18,9 @@ from service.storage.documents import model_of, present_study, space_of
 from service.storage.tables import ModelRow, StudyRow, TrialRow
 from service.studies.inputs import measured_on
 from service.trials.surveys import order_of
+
+OLD_MICRO = 4
+"""Examples of a pass where workers of before are not told."""
 
 _GIVEN = (
     select(
@@ -89,4 +93,8 @@ def worded(given: Assignment, protocol: int) -> dict[str, Any]:
         del said["inputs"]
     if protocol < TEXTS_SINCE:
         said.pop("texts", None)
+    if protocol < AUTOMATIC_SINCE:
+        batch = said["recipe"]["batch"]
+        # Left out it would be 4 to them, and of examples that 4 does not divide no recipe at all.
+        batch.setdefault("micro", gcd(batch["examples"], OLD_MICRO))
     return said
