@@ -51,9 +51,17 @@ class Cost:
 
 
 def cost_of(
-    study: Study, model: PrunedModel, lengths: Lengths | None, recovery: int | None
+    study: Study,
+    model: PrunedModel,
+    lengths: Lengths | None,
+    recovery: int | None,
+    *,
+    recomputes: bool = False,
 ) -> Cost:
-    """Count the tokens of a study; without ``lengths`` every example is as long as may be."""
+    """Count the tokens of a study; without ``lengths`` every example is as long as may be.
+
+    Where memory asks for blocks to be computed twice, a trained token is read once more.
+    """
     recipe, verify, trials = study.recipe, study.verify, study.search.budget.trials
     length = recipe.sequence_length
     mean = lengths.mean(length) if lengths else length
@@ -65,7 +73,8 @@ def cost_of(
     count = trials + random + verification
     trained = count * trial + recoveries * whole
     read = (count + recoveries) * recipe.data.held_out // 2 * mean
-    operations = model.parameters * (TRAINED * trained + READ * read)
+    per_token = TRAINED + READ * recomputes
+    operations = model.parameters * (per_token * trained + READ * read)
     return Cost(
         trials, random, verification, recoveries, round(trial), round(whole), float(operations)
     )

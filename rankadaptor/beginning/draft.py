@@ -60,7 +60,8 @@ def draft_of(found: Findings) -> Draft:
     choices = _choices(found, fitted, recovery)
     study = decode(Study, document_of(choices))
     laid_out(study, found.model)
-    cost = cost_of(study, found.model, found.lengths, recovery)
+    recomputes = fitted.diagnosis.is_recomputed
+    cost = cost_of(study, found.model, found.lengths, recovery, recomputes=recomputes)
     return Draft(study, choices, found, counts, fitted.diagnosis, cost)
 
 
@@ -150,10 +151,11 @@ def _data(draft: Draft) -> str:
 
 def _device(draft: Draft) -> str:
     found = draft.diagnosis
+    twice = "; memory asks for blocks to be computed twice" if found.is_recomputed else ""
     return (
         f"{found.device.name} with {gib(found.device.free)} free of {gib(found.device.total)}: a "
         f"trial takes {gib(found.use.total)} at most, in {found.dtype}, {found.micro} examples a "
-        "pass."
+        f"pass{twice}."
     )
 
 

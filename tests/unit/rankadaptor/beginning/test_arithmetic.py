@@ -81,6 +81,8 @@ def test_the_cost_is_counted_from_the_trials() -> None:
     trained = (7 + verified) * 240 + 2400
     read = (7 + verified + 1) * 5 * 20
     assert cost.operations == 1000 * (TRAINED * trained + READ * read)
+    twice = cost_of(study, model, None, 30, recomputes=True)
+    assert twice.operations - cost.operations == 1000 * READ * trained
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ import torch
 from perfmodel.evidence.controls import control_vector
 from rankadaptor.beginning import findings
 from rankadaptor.beginning.choice import document_of
-from rankadaptor.beginning.draft import Draft, draft_of
+from rankadaptor.beginning.cost import cost_of
+from rankadaptor.beginning.draft import Draft, draft_of, told
 from rankadaptor.beginning.findings import look
 from rankadaptor.commands.submit import laid_out
 from rankadaptor.exit_codes import ExitCode
@@ -252,6 +253,9 @@ def test_less_memory_lowers_the_micro_batch_and_then_the_length(
     assert draft.study.recipe.batch.micro == "auto"
     assert (draft.diagnosis.micro, draft.study.recipe.sequence_length) == (micro, length)
     assert draft.diagnosis.is_recomputed == (mib < 10)
+    assert ("computed twice" in dict(told(draft))["device"]) == (mib < 10)
+    plain = cost_of(draft.study, draft.found.model, draft.found.lengths, None).operations
+    assert (draft.cost.operations > 1.2 * plain) == (mib < 10)
 
 
 def test_what_does_not_fit_or_would_leave_no_answers_is_refused(
