@@ -14,6 +14,8 @@ from rankspace.errors import TrialFailed
 from rankspace.recipe import Optimizer
 from tuning.back_ends import ADAPTER_BACK_ENDS
 from tuning.batches import Passes, collate
+from tuning.elastic.adapter import ElasticAdapter
+from tuning.elastic.schemes import Scheme, forms
 from tuning.examples import Example
 from tuning.forward.recomputation import recomputed
 from tuning.losses import summed_loss
@@ -59,6 +61,29 @@ def test_a_training_that_computes_twice_is_the_plain_one_bit_by_bit(
     assert all(torch.equal(a, b) for a, b in zip(values, others, strict=True))
     assert any(value.abs().max() > 0 for value in values)
     assert twice == 2 * once
+
+
+@pytest.mark.parametrize("scheme", Scheme)
+def test_a_survey_s_training_does_too(model_directory: Path, scheme: Scheme) -> None:
+    """Its matrices have other ranks at each pass over a step's examples."""
+    found = []
+    for recomputes in (False, True):
+        model: Any = load(model_directory).model.requires_grad_(False)
+        adapter = ElasticAdapter(model, RANKS, alpha_per_rank=2.0, seed=0)
+        pool = [RANKS, {name: rank - 1 for name, rank in RANKS.items()}]
+        trained = train(
+            model,
+            adapter.parameters,
+            [EXAMPLES[:5], EXAMPLES[3:], EXAMPLES],
+            Optimizer(learning_rate=1e-2),
+            steps=3,
+            passes=Passes(2, 35, recomputes=recomputes),
+            forms=forms(adapter, pool, 3, 0, scheme),
+        )
+        found.append((trained.losses, [one.detach().clone() for one in adapter.parameters]))
+    (plain, values), (again, others) = found
+    assert plain == again
+    assert all(torch.equal(a, b) for a, b in zip(values, others, strict=True))
 
 
 def kept_bytes(model: Any, *, recomputes: bool) -> int:
