@@ -33,6 +33,7 @@ from service.storage.tables import AttemptRow, ModelRow, StudyRow, TrialRow, Wat
 from service.studies.repository import Studies
 from service.trials.repository import IS_CLAIMABLE, affected, changed, lock_trials
 from service.workers.bars import IS_BARRED
+from service.workers.fitness import has_memory
 
 PATIENCE_SECONDS = 600.0
 """How long a trial may wait for workers that have another model at hand."""
@@ -62,10 +63,7 @@ _IS_UNDERSTOOD = or_(
 )
 """What a worker of the version before does not know is not for it; it finds other studies."""
 _FREE = select(TrialRow.id).join(StudyRow).where(IS_CLAIMABLE, _IS_UNDERSTOOD)
-_GIB = bindparam("gib", type_=Double)
-_HAS_MEMORY = (StudyRow.gpu_memory_gib <= _GIB) & or_(_GIB == 0, StudyRow.gpu_need_gib <= _GIB)
-"""``service.workers.fitness`` says the same of rows."""
-_FITS = _HAS_MEMORY & or_(
+_FITS = has_memory(bindparam("gib", type_=Double)) & or_(
     StudyRow.architecture.in_(bindparam("architectures", expanding=True)),
     StudyRow.architecture == "",
     bindparam("any_architecture", type_=Boolean),

@@ -4,6 +4,7 @@ from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import Session
 
 from rankspace import Purpose, TrialState
+from rankspace.lease import SURVEYS_SINCE
 from service.storage.clock import Now
 from service.storage.tables import EventRow, StudyRow, TrialRow
 from service.workers.repository import Workers
@@ -39,13 +40,14 @@ WAITS: ColumnElement[int] = case((_IS_WAITING, _LONG), else_=0)
 def is_stranded(session: Session, study: str, active_seconds: float) -> bool:
     """Whether the survey of ``study`` had better be left out; not while there is no worker for it.
 
-    Workers of other projects do not count: they get no trial of the study, whatever they can run.
+    Workers of other projects do not count, nor those with too little memory: they get no trial of
+    the study, whatever they can run.
     """
     waits = session.scalar(select(func.max(WAITS)).where(TrialRow.study_id == study))
     if not waits:
         return False
     workers = Workers(session)
     project = session.scalars(select(StudyRow.project).where(StudyRow.id == study)).one()
-    if not workers.active(active_seconds, project):
+    if not workers.able(active_seconds, study, project):
         return False
-    return int(waits) > 1 or not workers.surveyors(active_seconds, project)
+    return int(waits) > 1 or not workers.able(active_seconds, study, project, SURVEYS_SINCE)

@@ -16,6 +16,7 @@ from service.storage.clock import Now
 from service.storage.db import insert_new
 from service.storage.scope import ALL
 from service.storage.tables import BarRow, StudyRow, TrialRow, WorkerRow, table_of
+from service.workers.fitness import HAS_MEMORY
 
 FIRST_SECONDS, GROWTH, LONGEST_SECONDS = 30.0, 4.0, 3600.0
 """How long a bar lasts after the first try, how much longer after each further one, at most."""
@@ -39,6 +40,7 @@ _IS_THERE = (
     (WorkerRow.last_seen > Now() - LATELY_SECONDS)
     & WorkerRow.quarantined_at.is_(None)
     & WorkerRow.project.in_((ALL, bindparam("project")))
+    & HAS_MEMORY
 )
 _HAS_BAR = exists().where(_OF_STUDY, BarRow.worker == WorkerRow.name)
 _OPENED = exists().where(
@@ -90,7 +92,8 @@ class Bars:
     def leave_nobody(self, study: str, project: str) -> bool:
         """Whether most workers that are there have tried in vain, and none of the others has not.
 
-        Workers that are busy elsewhere have not tried yet: they count as able to.
+        Workers that are busy elsewhere have not tried yet: they count as able to. Those with too
+        little memory never will.
         """
         given = {"study": study, "project": project}
         if (self._session.scalar(_TRIED, given) or 0) < TRIES:

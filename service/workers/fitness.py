@@ -2,9 +2,27 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, bindparam, exists, or_
 
 from service.storage.scope import ALL
-from service.storage.tables import StudyRow
+from service.storage.tables import StudyRow, WorkerRow
+
+
+def has_memory(gib: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Where studies are joined: whether a worker with ``gib`` has what their trials take.
+
+    ``Memory.fits`` says the same of rows.
+    """
+    return (StudyRow.gpu_memory_gib <= gib) & or_(gib == 0, StudyRow.gpu_need_gib <= gib)
+
+
+_GIB = WorkerRow.gpu_memory_gib
+HAS_MEMORY = exists().where(
+    StudyRow.id == bindparam("study"), or_(_GIB.is_(None), has_memory(_GIB.expression))
+)
+"""Of workers: whether nothing of theirs is too small for the trials of the parameter ``study``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from rankspace.errors import NotFound, WrongWorker
-from rankspace.lease import SURVEYS_SINCE, Capabilities
+from rankspace.lease import Capabilities
 from service.access.caller import WorkerIdentity
 from service.access.keys import IS_LIVE
 from service.storage.clock import Now
@@ -30,7 +30,7 @@ from service.storage.db import insert_new
 from service.storage.scope import ALL, EVERYTHING, Scope
 from service.storage.tables import AttemptRow, KeyRow, StudyRow, TrialRow, WorkerRow, table_of
 from service.trials.repository import changed
-from service.workers.fitness import Memory
+from service.workers.fitness import HAS_MEMORY, Memory
 
 _WORKERS = table_of(WorkerRow)
 _SEEN = update(_WORKERS).where(_WORKERS.c.name == bindparam("worker")).values(last_seen=Now())
@@ -109,12 +109,14 @@ class Workers:
         found = self._session.execute(_MEMORIES, {"within_seconds": within_seconds})
         return [Memory(*row) for row in found]
 
-    def surveyors(self, within_seconds: float, project: str) -> int:
-        """Count those seen lately that get trials of ``project`` and can run a survey."""
-        can = _ALIVE.where(
-            WorkerRow.protocol >= SURVEYS_SINCE, WorkerRow.project.in_((ALL, project))
-        )
-        return int(self._session.scalar(can, {"within_seconds": within_seconds}) or 0)
+    def able(self, within_seconds: float, study: str, project: str, protocol: int = 1) -> int:
+        """Count those seen lately that get trials of ``study``, which is of ``project``.
+
+        They have the memory for them, and speak ``protocol`` at least.
+        """
+        given = {"within_seconds": within_seconds, "study": study}
+        mine = WorkerRow.project.in_((ALL, project)), WorkerRow.protocol >= protocol
+        return int(self._session.scalar(_ALIVE.where(*mine, HAS_MEMORY), given) or 0)
 
     def _is_touched(self, worker: str, identity: WorkerIdentity) -> bool:
         return changed(self._session.execute(_SEEN_THERE, _given(worker, identity)))

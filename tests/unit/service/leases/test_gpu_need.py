@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from rankspace.lease import Capabilities, Claim, queue_names
+from rankspace.lease import SURVEYS_SINCE, Capabilities, Claim, queue_names
 from rankspace.wire import encode
 from service.leases.repository import Leases
+from service.planning.stranding import LATE_SECONDS, SOON_SECONDS
 from service.signals.hints import Queued
-from service.storage.tables import EventRow, StudyRow, WorkerRow
+from service.storage.tables import BarRow, EventRow, StudyRow, WorkerRow
+from service.workers.bars import TRIES
 from service.workers.fitness import Memory, unfit
 from tests.unit.service.driver import ON_BOTH, ON_SQLITE, Service, holding, model, study
 
@@ -25,15 +27,17 @@ def submitted(service: Service, need: float = NEED, **changes: Any) -> Any:
     return answer.json()
 
 
-def claim(service: Service, worker: str, able: Capabilities | None) -> Any:
-    answer = service.post("/v1/leases", encode(Claim(worker, 8 if able else 1, able)), "worker")
+def claim(service: Service, worker: str, able: Capabilities | None, protocol: int = 8) -> Any:
+    body = encode(Claim(worker, protocol if able else 1, able))
+    answer = service.post("/v1/leases", body, "worker")
     assert answer.status_code in (201, 204), answer.text
     return answer.json() if answer.status_code == 201 else None
 
 
-def give_back(service: Service, lease: Any, worker: str) -> None:
+def give_back(service: Service, lease: Any, worker: str, reason: str | None = None) -> None:
     path = f"/v1/leases/{lease['trial_id']}/release"
-    answer = service.post(path, {**holding(lease), "worker": worker}, "worker")
+    body = {**holding(lease), "worker": worker, "reason": reason}
+    answer = service.post(path, body, "worker")
     assert answer.status_code == 204, answer.text
 
 
@@ -198,3 +202,51 @@ def test_what_was_not_derived_is_announced_as_before(stated: float) -> None:
     queued = Queued(1, 0, stated, 0.0, "Llama", "f")
     need = queue_names.of_need(stated, "Llama")
     assert queued.queues(is_new=False) == (queue_names.of_model("f"), need)
+
+
+@ON_BOTH
+def test_gpus_that_are_too_small_do_not_count_where_nobody_else_can_open_a_study(
+    service: Service,
+) -> None:
+    identity = submitted(service)["id"]
+    for worker in ("small", "smaller"):
+        assert claim(service, worker, SMALL) is None
+    for _ in range(TRIES):
+        with service.app.state.runtime.database.writing() as session:
+            session.execute(update(BarRow).values(until=0.0))
+        give_back(service, claim(service, "large", LARGE), "large", "cannot be read")
+    seen = service.get(f"/v1/studies/{identity}")
+    assert (seen["state"], seen["error"]) == (
+        "paused",
+        "no worker can run its trials; large: cannot be read",
+    )
+
+
+def surveyed(service: Service) -> str:
+    search = {**study()["search"], "survey": {"steps": 10, "vectors": 12}}
+    return str(submitted(service, search=search)["id"])
+
+
+def state(service: Service, identity: str) -> Any:
+    service.sweep()
+    return service.get(f"/v1/studies/{identity}")["state"]
+
+
+@ON_BOTH
+def test_a_survey_waits_for_a_gpu_that_is_large_enough(service: Service) -> None:
+    """However long there are only others; where one comes that runs none, not any longer."""
+    identity = surveyed(service)
+    service.let_time_pass(LATE_SECONDS + 1)
+    assert claim(service, "small", SMALL) is None
+    assert state(service, identity) == "surveying"
+    claim(service, "large", LARGE, SURVEYS_SINCE - 1)
+    assert state(service, identity) == "searching"
+
+
+@ON_BOTH
+def test_a_survey_does_not_wait_for_a_small_gpu_that_could_run_one(service: Service) -> None:
+    identity = surveyed(service)
+    service.let_time_pass(SOON_SECONDS + 1)
+    assert claim(service, "small", SMALL) is None
+    claim(service, "large", LARGE, SURVEYS_SINCE - 1)
+    assert state(service, identity) == "searching"
