@@ -65,6 +65,12 @@ def remaining_seconds(
 ) -> tuple[float | None, float | None]:
     """Estimate the time left, the least verification and the recovery included.
 
+    Args:
+        study: What was ordered.
+        counts: How far it has come.
+        tally: What that took.
+        workers: How many may get its trials.
+
     Returns:
         Until the recovery begins, and until the end. Both are None where it cannot be told, before
         the first result and without workers; the second also when the recovery counts in epochs,

@@ -101,4 +101,4 @@ def _learned(state: str, stage: str, extensions: Any, sequence: int) -> Revision
 def _shown(session: Session, found: Sequence[Sequence[Any]], active_seconds: float) -> Revision:
     heads = tuple(tuple(row[: len(_HEAD)]) for row in found)
     rest = tuple(tuple(row[len(_HEAD) :]) for row in found)
-    return Revision(heads, (*rest, *Workers(session).memories(active_seconds)))
+    return Revision(heads, (*rest, *Workers(session).memories(active_seconds).items()))

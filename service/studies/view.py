@@ -17,7 +17,7 @@ from service.studies.progress import progress, remaining_seconds
 from service.studies.tally import Tally, tallies
 from service.trials.repository import Trials
 from service.workers.bars import Bars
-from service.workers.fitness import Memory, unfit
+from service.workers.fitness import Memory, getting, unfit
 from service.workers.repository import Workers
 
 
@@ -91,7 +91,7 @@ def _view(
     session: Session,
     row: StudyRow,
     tally: Tally,
-    memories: Sequence[Memory],
+    memories: Mapping[Memory, int],
     bars: Sequence[BarRow],
 ) -> StudyView:
     study, space = study_of(row), space_of(row.space)
@@ -100,7 +100,9 @@ def _view(
     is_active, is_paired = row.state in ACTIVE, study.verify.at == "recipe"
     verdict = verdict_of(row.verdict, row.answer)
     before_recovery, at_end = (
-        remaining_seconds(study, counts, tally, len(memories)) if is_active else (None, None)
+        remaining_seconds(study, counts, tally, getting(row, memories))
+        if is_active
+        else (None, None)
     )
     return StudyView(
         id=row.id,
@@ -117,7 +119,7 @@ def _view(
         uniform_score=Trials(session).first_score(row.id, uniform),
         verdict=verdict,
         export_ready=bool(Artifacts(session).export(row.id, verdict, is_paired=is_paired)),
-        workers_active=len(memories),
+        workers_active=sum(memories.values()),
         unfit=unfit(row, memories) if is_active else None,
         gpu_need_gib=row.gpu_need_gib or None,
         barred=tuple(

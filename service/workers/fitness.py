@@ -1,6 +1,6 @@
 """Fitness: whether active workers have the memory that a study's trials take, and if not, why."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,10 @@ class Memory:
     project: str
     gib: float | None
 
+    def serves(self, row: StudyRow) -> bool:
+        """Whether it gets trials of the study's project."""
+        return self.project in (ALL, row.project)
+
     def fits(self, row: StudyRow) -> bool:
         """Whether it has what the study's trials take, as the claim decides it."""
         if self.gib is None:
@@ -45,11 +49,16 @@ class Memory:
         return max(row.gpu_memory_gib, need) <= self.gib
 
 
-def unfit(row: StudyRow, memories: Sequence[Memory]) -> str | None:
+def getting(row: StudyRow, memories: Mapping[Memory, int]) -> int:
+    """Count the active workers that may get trials of the study."""
+    return sum(count for one, count in memories.items() if one.serves(row) and one.fits(row))
+
+
+def unfit(row: StudyRow, memories: Mapping[Memory, int]) -> str | None:
     """Say why none of the active workers gets trials of the study; None if one may, or none is."""
-    mine = [memory for memory in memories if memory.project in (ALL, row.project)]
-    if not memories or any(memory.fits(row) for memory in mine):
+    if not memories or getting(row, memories):
         return None
+    mine = [memory for memory in memories if memory.serves(row)]
     if not mine:
         return f"no active worker is of project {row.project}"
     largest = max(memory.gib or 0.0 for memory in mine)

@@ -1,6 +1,6 @@
 """Queries on workers: who there is, when each was last seen, and who gets no trials."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -57,10 +57,12 @@ _SAYS = (
 _IS_QUARANTINED = WorkerRow.quarantined_at.is_not(None)
 _IS_ALIVE = WorkerRow.last_seen > Now() - bindparam("within_seconds")
 _ALIVE = select(func.count()).where(_IS_ALIVE, ~_IS_QUARANTINED)
+_OF_WORKER = (WorkerRow.project, WorkerRow.gpu_memory_gib)
 _MEMORIES = (
-    select(WorkerRow.project, WorkerRow.gpu_memory_gib)
+    select(*_OF_WORKER, func.count())
     .where(_IS_ALIVE, ~_IS_QUARANTINED)
-    .order_by(WorkerRow.project, WorkerRow.gpu_memory_gib)
+    .group_by(*_OF_WORKER)
+    .order_by(*_OF_WORKER)
 )
 _SHUT_OUT = select(func.count()).where(_IS_ALIVE, _IS_QUARANTINED)
 _QUARANTINE_REASON = select(_IS_OPEN, WorkerRow.quarantine_reason).where(
@@ -104,10 +106,10 @@ class Workers:
         gib = able.gpu_memory_gib if able else None
         self._session.execute(_SAYS, {"worker": worker, "spoken": protocol, "gib": gib})
 
-    def memories(self, within_seconds: float) -> Sequence[Memory]:
-        """List what those seen lately that get trials have; equal ones next to each other."""
+    def memories(self, within_seconds: float) -> Mapping[Memory, int]:
+        """Count those seen lately that get trials by what they have, always in one order."""
         found = self._session.execute(_MEMORIES, {"within_seconds": within_seconds})
-        return [Memory(*row) for row in found]
+        return {Memory(project, gib): count for project, gib, count in found}
 
     def able(self, within_seconds: float, study: str, project: str, protocol: int = 1) -> int:
         """Count those seen lately that get trials of ``study``, which is of ``project``.

@@ -14,7 +14,7 @@ from service.signals.hints import Queued
 from service.storage.tables import BarRow, EventRow, StudyRow, WorkerRow
 from service.workers.bars import TRIES
 from service.workers.fitness import Memory, unfit
-from tests.unit.service.driver import ON_BOTH, ON_SQLITE, Service, holding, model, study
+from tests.unit.service.driver import ON_BOTH, ON_SQLITE, Service, holding, model, score, study
 
 SMALL, LARGE, CPU = Capabilities(12.0), Capabilities(24.0), Capabilities()
 NEED = 17.25
@@ -125,6 +125,28 @@ def test_what_a_worker_has_is_in_the_next_answer(service: Service) -> None:
     assert "has 16.00 GiB" in service.get(f"/v1/studies/{identity}")["unfit"]
 
 
+@ON_BOTH
+def test_the_time_left_counts_who_may_get_trials_and_none_is_told_where_nobody_may(
+    service: Service,
+) -> None:
+    path = f"/v1/studies/{submitted(service)['id']}"
+    lease = claim(service, "cpu", CPU)
+    service.let_time_pass(60.0)
+    assert service.report(lease, score(lease), worker="cpu").is_success
+    alone = service.get(path)["eta_seconds"]
+    assert alone > 0.0
+    for worker in ("small", "smaller"):
+        assert claim(service, worker, SMALL) is None
+    seen = service.get(path)
+    assert (seen["eta_seconds"], seen["workers_active"]) == (alone, 3)
+    with service.app.state.runtime.database.writing() as session:
+        gone = update(WorkerRow).where(WorkerRow.name == "cpu").values(last_seen=0.0)
+        session.execute(gone)
+    seen = service.get(path)
+    assert (seen["eta_seconds"], seen["before_recovery_seconds"]) == (None, None)
+    assert seen["unfit"]
+
+
 @ON_SQLITE
 def test_a_study_that_is_paused_waits_for_nobody(service: Service) -> None:
     identity = submitted(service, gpu_memory_gib=80.0)["id"]
@@ -147,7 +169,8 @@ def test_a_study_that_is_paused_waits_for_nobody(service: Service) -> None:
     ],
 )
 def test_workers_of_other_projects_do_not_count(memories: list[Memory], said: str | None) -> None:
-    found = unfit(StudyRow(project="p", gpu_memory_gib=0.0, gpu_need_gib=NEED), memories)
+    there = dict.fromkeys(memories, 1)
+    found = unfit(StudyRow(project="p", gpu_memory_gib=0.0, gpu_need_gib=NEED), there)
     assert (found is None) if said is None else (said in str(found))
 
 
