@@ -1,5 +1,6 @@
 """Fitness: whether active workers have the memory that a study's trials take, and if not, why."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -61,12 +62,19 @@ def unfit(row: StudyRow, memories: Mapping[Memory, int]) -> str | None:
     mine = [memory for memory in memories if memory.serves(row)]
     if not mine:
         return f"no active worker is of project {row.project}"
-    largest = max(memory.gib or 0.0 for memory in mine)
-    has = f"the largest GPU of an active worker has {largest:.2f} GiB"
+    has = _largest(max(memory.gib or 0.0 for memory in mine))
     if row.gpu_memory_gib:
-        return f"the study states gpu_memory_gib: {row.gpu_memory_gib:g}, and {has}"
+        stated = f"the study states gpu_memory_gib: {row.gpu_memory_gib:g}"
+        return f"{stated}, and {has}; start a worker whose GPU has that much"
+    need = math.ceil(row.gpu_need_gib * 100) / 100  # GPUs that lack a little look as they are
     return (
-        f"a trial was worked out to take {row.gpu_need_gib:.2f} GiB of a GPU, and {has}; start a "
+        f"a trial was worked out to take {need:.2f} GiB of a GPU, and {has}; start a "
         "worker with a larger one or without any, or submit the study with gpu_memory_gib: 0, "
         "which lets all of them try"
     )
+
+
+def _largest(gib: float) -> str:
+    if not gib:
+        return "no active worker has a GPU"
+    return f"the largest GPU of an active worker has {math.floor(gib * 100) / 100:.2f} GiB"

@@ -174,6 +174,19 @@ def test_workers_of_other_projects_do_not_count(memories: list[Memory], said: st
     assert (found is None) if said is None else (said in str(found))
 
 
+@pytest.mark.parametrize(
+    ("stated", "gib", "said"),
+    [
+        (8.0, 0.0, "the study states gpu_memory_gib: 8, and no active worker has a GPU; start a"),
+        (24.0, 23.999, "gpu_memory_gib: 24, and the largest GPU of an active worker has 23.99 GiB"),
+        (0.0, 17.249, "take 17.25 GiB of a GPU, and the largest GPU of an active worker has 17.24"),
+    ],
+)
+def test_what_is_lacking_can_be_seen_in_the_numbers(stated: float, gib: float, said: str) -> None:
+    row = StudyRow(project="p", gpu_memory_gib=stated, gpu_need_gib=0.0 if stated else NEED)
+    assert said in str(unfit(row, {Memory("p", gib): 1}))
+
+
 @ON_SQLITE
 def test_a_copy_needs_as_much_and_the_log_says_it(service: Service) -> None:
     identity = submitted(service)["id"]
