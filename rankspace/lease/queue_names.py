@@ -10,8 +10,13 @@ from collections.abc import Iterable
 PREFIX = "rankadaptor:queue:"
 
 STEPS = (0, 8, 12, 16, 24, 32, 40, 48, 64, 80, 96, 144, 192, 288)
-"""Sizes of GPU memory in GiB that needs are rounded up to; a worker listens to all below its own.
+"""Sizes of GPU memory in GiB that needs are rounded up to; a worker listens to all up to its own.
 """
+
+SOLD = 0.9
+"""Share of the size that a GPU is sold with, which it has at least: one of 24 GB has less than 24
+GiB. It listens to that size all the same, or none of its kind would hear of a trial that needs 17.
+Who hears of what does not fit is refused it."""
 
 ANY = "any"
 
@@ -43,7 +48,7 @@ def served(
 ) -> tuple[str, ...]:
     """Queues a worker listens to, the one of its resident model first, then the largest needs."""
     names = (*architectures, ANY)
-    sizes = [step for step in reversed(STEPS) if step <= gpu_memory_gib]
+    sizes = [step for step in reversed(STEPS) if SOLD * step <= gpu_memory_gib]
     needs = [of_need(size, name) for size in sizes for name in names]
     if not gpu_memory_gib:
         needs += [without_gpu(name) for name in names]

@@ -233,6 +233,17 @@ def test_small_gpus_do_not_hear_of_what_they_cannot_hold() -> None:
     assert heard == {0.0: True, 12.0: False, 24.0: True, 80.0: True}
 
 
+@pytest.mark.parametrize(
+    ("has", "need"), [(7.6, 7.0), (14.6, 14.0), (22.5, 17.25), (44.4, 41.0), (79.1, 70.0)]
+)
+def test_a_gpu_hears_of_what_it_can_hold_though_it_has_less_than_its_name_says(
+    has: float, need: float
+) -> None:
+    for queued in (Queued(1, 0, 0.0, need, "Llama", "f"), Queued(1, 0, need, 0.0, "Llama", "f")):
+        heard = queue_names.served(has, ("Llama",), None)
+        assert set(queued.queues(is_new=False)).intersection(heard)
+
+
 @pytest.mark.parametrize("stated", [0.0, 8.0])
 def test_what_was_not_derived_is_announced_as_before(stated: float) -> None:
     queued = Queued(1, 0, stated, 0.0, "Llama", "f")
