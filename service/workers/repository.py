@@ -192,11 +192,9 @@ class Workers:
         last = self._session.execute(_SILENCE, {"worker": worker}).one_or_none()
         return None if last is None else (last[0], last[1])
 
-    def active(self, within_seconds: float, project: str = ALL) -> int:
-        """Count those seen lately that get trials, of ``project`` if it is one."""
-        mine = WorkerRow.project.in_((ALL, project))
-        alive = _ALIVE if project == ALL else _ALIVE.where(mine)
-        return int(self._session.scalar(alive, {"within_seconds": within_seconds}) or 0)
+    def active(self, within_seconds: float) -> int:
+        """Count those seen lately that get trials."""
+        return int(self._session.scalar(_ALIVE, {"within_seconds": within_seconds}) or 0)
 
     def page(self, cursor: str, limit: int, scope: Scope = EVERYTHING) -> Sequence[WorkerRow]:
         """List workers by name: those of ``scope``, and those that ever held a trial there."""
