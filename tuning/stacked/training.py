@@ -148,6 +148,8 @@ class _Run:
         trained = Training(tuple(self._losses[lane]), self._tokens, self._passes)
         self._ended[lane] = error or trained
         self._adapter.leave(lane)
+        # Its moments are twice what it is itself, and nobody reads them any more.
+        self._adamw.state.pop(self._adapter.parameters[lane], None)
 
     def _accumulate(self, step: int, examples: Sequence[Example]) -> list[float]:
         """The loss of each lane in the run; one transfer for all."""

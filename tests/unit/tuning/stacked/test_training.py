@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from rankspace.errors import LeaseLost, TrialFailed
 from tests.unit.tuning.stacked.lanes import (
@@ -192,6 +193,19 @@ def test_a_stopped_lane_stays_what_it_was_when_it_stopped(
     loss = mean_loss(model, examples[:20], CPU)
     single.show(0)
     assert loss == pytest.approx(mean_loss(other, examples[:20], CPU), rel=1e-6)
+
+
+def test_no_moments_are_kept_of_a_lane_that_left(
+    model: Any, vectors: Sequence[dict[str, int]], examples: tuple[Example, ...]
+) -> None:
+    known: list[int] = []
+    hook = register_optimizer_step_post_hook(lambda adamw, *_: known.append(len(adamw.state)))
+    try:
+        left = {0: at(3, then=True), 1: at(2, LeaseLost("somebody else has it"))}
+        together(model, stacked(model, vectors[:3]), examples, 4, left)
+    finally:
+        hook.remove()
+    assert known == [3, 3, 2, 1]
 
 
 def test_who_leaves_the_process_leaves_all_lanes(
