@@ -80,7 +80,10 @@ class StackedAdapter:
             layer.pair = pair
 
     def show(self, lane: int) -> None:
-        """Be the adapter of ``lane`` and nothing else, whether it is still in the run or not."""
+        """Be the adapter of ``lane`` and nothing else, whether it is still in the run or not.
+
+        It holds until a lane leaves.
+        """
         slot = self._lanes.index(lane)
         self.compute(slice(slot, slot + 1))
 
@@ -88,8 +91,11 @@ class StackedAdapter:
         """Take ``lane`` out of the run: passes of the others cost nothing for it any more.
 
         It is left as it is, to be shown, saved and measured.
+
+        Raises:
+            ValueError: It has left before.
         """
-        slot, last = self._lanes.index(lane), self._in_run - 1
+        slot, last = self._lanes.index(lane, 0, self._in_run), self._in_run - 1
         other = self._lanes[last]
         if lane != other:
             self._masters.swap((lane, other), (slot, last))

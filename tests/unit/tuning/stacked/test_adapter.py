@@ -148,3 +148,11 @@ def test_what_is_no_linear_layer_is_refused_and_the_model_left_as_it_was(
         stacked(model, [{UP: 2}, {DOWN: 1, name: 1}])
     assert {place: type(module) for place, module in model.named_modules()} == kinds
     assert not any(module._forward_pre_hooks for module in model.modules())
+
+
+def test_who_has_left_cannot_take_another_out_of_the_run(model: Any) -> None:
+    adapter = stacked(model, [{UP: 1}, {UP: 2}, {UP: 3}])
+    adapter.leave(1)
+    with pytest.raises(ValueError, match="not in list"):
+        adapter.leave(1)
+    assert sorted(adapter.in_run) == [0, 2]
