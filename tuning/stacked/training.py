@@ -94,6 +94,7 @@ class _Run:
         """At most, in a pass."""
         self._losses: list[list[float]] = [[] for _ in on_steps]
         self._tokens = 0
+        self._ran_out = False
         self._ended: dict[int, Outcome] = {}
 
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -145,7 +146,7 @@ class _Run:
                 self._end(lane)
 
     def _end(self, lane: int, error: Exception | None = None) -> None:
-        trained = Training(tuple(self._losses[lane]), self._tokens, self._passes)
+        trained = Training(tuple(self._losses[lane]), self._tokens, self._passes, self._ran_out)
         self._ended[lane] = error or trained
         self._adapter.leave(lane)
         # Its moments are twice what it is itself, and nobody reads them any more.
@@ -170,6 +171,7 @@ class _Run:
             self._passes = smaller
         else:
             raise too_large(step, problem)
+        self._ran_out = True
 
     def _gradients(self, examples: Sequence[Example]) -> Tensor:
         targets = sum(example.targets for example in examples)

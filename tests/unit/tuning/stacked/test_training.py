@@ -273,6 +273,7 @@ def test_too_little_memory_costs_examples_and_then_lanes_in_a_pass(  # noqa: PLR
     seen, adapter = exhaust(model, most, spared), stacked(model, vectors[:3])
     outcomes = together(model, adapter, examples, STEPS)
     assert [trained(one).passes.examples for one in outcomes] == [first[-1] // 3 or 1] * 3
+    assert all(trained(one).ran_out for one in outcomes)
     assert seen[: len(first)] == first
     assert max(seen[len(first) :]) <= most
     assert others_alone(model_directory, vectors, examples, adapter, range(3)) < 1e-5
