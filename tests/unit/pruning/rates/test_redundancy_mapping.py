@@ -20,7 +20,7 @@ REDUNDANT = {0: 0.05, 1: 0.3, 2: 0.2, 3: 0.25, 4: 0.2001}
 def test_it_is_the_solution_of_the_linear_programme(sizes: Sizes, delta: float) -> None:
     ratio = 0.4
     found = by_redundancy(ratio, sizes, REDUNDANT, delta)
-    importances = [math.exp(-REDUNDANT[i]) for i in sizes]
+    importances = [sizes[i] * math.exp(-REDUNDANT[i]) for i in sizes]
     solved = linprog(
         importances,
         A_eq=[list(sizes.values())],
@@ -36,6 +36,13 @@ def test_it_is_the_solution_of_the_linear_programme(sizes: Sizes, delta: float) 
 def test_the_most_redundant_half_loses_more() -> None:
     rates = by_redundancy(0.5, dict.fromkeys(range(4), 3), REDUNDANT, 0.1)
     assert rates == pytest.approx({0: 0.4, 1: 0.6, 2: 0.4, 3: 0.6})
+
+
+def test_a_small_block_that_is_redundant_loses_more_than_a_large_one_that_is_not() -> None:
+    """Two blocks were cut before; redundancies hardly differ, as those of many blocks do."""
+    redundant = {0: 0.160, 1: 0.166, 2: 0.171, 3: 0.170}
+    rates = by_redundancy(0.5, {0: 70, 1: 30, 2: 30, 3: 70}, redundant, 0.1)
+    assert rates == pytest.approx({0: 0.4, 1: 0.4, 2: 0.6, 3: 0.6})
 
 
 def test_the_published_widths_go_with_the_ratio() -> None:
