@@ -31,7 +31,7 @@ class Spared:
     def sentence(self) -> str:
         some, more = ", ".join(map(str, self.blocks[:5])), len(self.blocks) - 5
         told = some if more <= 0 else f"{some} and {more} more"
-        remedy = f"only a ratio above {self.above:.3g}" if self.above < 1 else "no ratio"
+        remedy = f"only a rate above {self.above:.3g}" if self.above < 1 else "no rate"
         return f"blocks {told} keep all {self.kind}: {remedy} removes some"
 
 

@@ -48,6 +48,7 @@ def compress(
     from pruning.methods.methods import METHODS
     from pruning.methods.settings import PruningSettings
     from pruning.profiling.calibration_text import CalibrationText, check_text
+    from pruning.rates.rules import UNIFORM
     from rankadaptor.compression.rates import chosen_blocks, overall_ratio, rule_of
     from tuning.device import device_named
     from tuning.memory_plan.plan import gib
@@ -74,7 +75,8 @@ def compress(
             on_progress=advance,
         )
     for sentence in METHODS[kind].left_whole(contents.structure, done.plan):
-        err.print(Text(f"at a ratio of {share:g} {sentence}", style="yellow"))
+        asked = f"a ratio of {share:g}" if rule == UNIFORM else "rates of their own"
+        err.print(Text(f"at {asked} {sentence}", style="yellow"))
     dense = outline_of(contents)
     err.print(Text(removed_sentence(dense, done.pruned, chosen, share, rule.label)))
     emit(json_, done.pruned, lambda: pruning_table(dense, done.pruned, done.left))

@@ -44,10 +44,19 @@ def chosen_blocks(text: str | None, rule: RateRule, count: int) -> tuple[int, ..
 def overall_ratio(
     asked: float | None, rule: RateRule, contents: Contents, blocks: tuple[int, ...]
 ) -> float:
-    """Return the share to remove of all ``blocks`` together."""
+    """Return the share to remove of all ``blocks`` together.
+
+    Raises:
+        InvalidInput: Rates that are all 0, or all 1.
+    """
     if asked is not None or not isinstance(rule, Given) or set(rule.given) != set(blocks):
         return RATIO if asked is None else asked
-    return overall(rule.given, sizes_of(contents.structure, contents.architecture.hidden, blocks))
+    found = overall(rule.given, sizes_of(contents.structure, contents.architecture.hidden, blocks))
+    if not 0.0 < found < 1.0:
+        problem = "leave nothing of any block" if found else "cut nothing of any block"
+        fix = "give a block a rate between 0 and 1"
+        raise InvalidInput("rates", dict(rule.given), problem, fix=fix)
+    return found
 
 
 def _document(text: str) -> Any:

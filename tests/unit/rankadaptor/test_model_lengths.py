@@ -57,7 +57,7 @@ def test_compress_says_what_keeps_everything(
     assert run(monkeypatch, *command, "--ratio", "0.25", "--blocks", "0-2", "--json") == 0
     told = capsys.readouterr()
     said = " ".join(told.err.split())
-    assert "blocks 0, 1, 2 keep all key/value heads: only a ratio above 0.25" in said
+    assert "blocks 0, 1, 2 keep all key/value heads: only a rate above 0.25" in said
     assert json.loads(told.out)["architecture"] == "LlamaForCausalLM"
     assert run(monkeypatch, *command[:3], tmp_path / "q", *command[4:], "--ratio", "0.5") == 0
     assert "keep all" not in capsys.readouterr().err

@@ -64,10 +64,10 @@ def test_a_block_that_is_to_lose_nothing_is_not_told_of() -> None:
 
 def test_it_is_told_in_words() -> None:
     assert Spared("channels", (1, 2), 0.25).sentence == (
-        "blocks 1, 2 keep all channels: only a ratio above 0.25 removes some"
+        "blocks 1, 2 keep all channels: only a rate above 0.25 removes some"
     )
     assert Spared("key/value heads", tuple(range(9)), 1.0).sentence == (
-        "blocks 0, 1, 2, 3, 4 and 4 more keep all key/value heads: no ratio removes some"
+        "blocks 0, 1, 2, 3, 4 and 4 more keep all key/value heads: no rate removes some"
     )
 
 

@@ -106,6 +106,43 @@ def test_a_file_is_refused_by_its_field_and_nothing_is_written(  # noqa: PLR0917
     assert not target.exists()
 
 
+def test_a_block_whose_own_rate_rounds_to_no_head_is_told_by_that_rate(
+    model_directory: Path,
+    text_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Any,
+) -> None:
+    """Two heads, a tenth of which is none: the overall ratio of 0.5 would have removed one."""
+    target, rates = tmp_path / "c", tmp_path / "rates.yaml"
+    rates.write_text("0: 0.1\n2: 0.9\n")
+    assert compressed(monkeypatch, model_directory, target, text_file, "--rates", str(rates)) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    told = "blocks 0 keep all key/value heads: only a rate above 0.25 removes some"
+    assert f"at rates of their own {told}" in said
+
+
+@pytest.mark.parametrize(("rate", "problem"), [("0", "cut nothing"), ("1", "leave nothing")])
+def test_rates_that_are_all_0_or_all_1_are_refused_as_rates(  # noqa: PLR0917 - fixtures
+    rate: str,
+    problem: str,
+    model_directory: Path,
+    text_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Any,
+) -> None:
+    target, rates = tmp_path / "c", tmp_path / "rates.yaml"
+    rates.write_text(f"0: {rate}\n2: {rate}\n")
+    given = ("--rates", str(rates))
+    ended = compressed(monkeypatch, model_directory, target, text_file, *given)
+    assert ended == ExitCode.INVALID_INPUT
+    assert f"rates = {{0: {rate}.0, 2: {rate}.0}}: {problem}" in " ".join(
+        capsys.readouterr().err.split()
+    )
+    assert not target.exists()
+
+
 def test_json_is_read_as_well_and_no_file_is_said_to_be_none(
     model_directory: Path,
     text_file: Path,
