@@ -33,6 +33,7 @@ class Standing:
         extensions: How often it was extended.
         study: As it was submitted, in JSON.
         barred: Workers that could not run its trials, with ``worker`` and ``reason``.
+        unfit: Why no active worker gets its trials; None if one does.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Standing:
     extensions: int
     study: Mapping[str, Any]
     barred: tuple[Mapping[str, Any], ...] = ()
+    unfit: str | None = None
 
     @property
     def is_over(self) -> bool:
@@ -97,7 +99,9 @@ class Standing:
         if self.barred:
             reasons = (f"{one.get('worker')}: {one.get('reason')}" for one in self.barred)
             return f"cannot run its trials: {'; '.join(reasons)}"
-        return "" if self.workers_active else "no active worker"
+        if not self.workers_active:
+            return "no active worker"
+        return f"no active worker gets its trials: {self.unfit}" if self.unfit else ""
 
     @property
     def _counted(self) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from rankadaptor.following import AWAY
 from rankadaptor.notebook import waiting
+from rankadaptor.notebook.card import study_card
 from rankadaptor.notebook.standing import Standing, standing
 from rankadaptor.notebook.study_handle import StudyHandle
 from rankadaptor.notebook.waiting import until_over
@@ -83,6 +84,13 @@ def test_workers_that_cannot_run_it_are_named() -> None:
     held_up = standing({**encode(GOING), "barred": barred})
     assert held_up.line.endswith("cannot run its trials: gpu-0: no such file")
     assert replace(held_up, state=StudyState.DONE).remark == ""
+
+
+def test_a_study_that_no_worker_can_take_says_why() -> None:
+    held_up = standing({**encode(GOING), "unfit": "the largest GPU has 8.00 GiB"})
+    assert held_up.line.endswith("no active worker gets its trials: the largest GPU has 8.00 GiB")
+    assert "the largest GPU has 8.00 GiB" in study_card(held_up, None)
+    assert replace(held_up, workers_active=0).remark == "no active worker"
 
 
 @pytest.mark.parametrize("away", [BAD_GATEWAY, RESTARTING])
