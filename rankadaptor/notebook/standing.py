@@ -16,22 +16,24 @@ from rankspace.wire import decode, only
 class Standing:
     """All of one moment; the properties of a ``StudyHandle`` are each of their own.
 
+    What has a default, services of before do not say.
+
     Attributes:
         id: Of the study.
         name: As a person gave it.
         state: Where it is.
         stage: How far it came, where it is paused, failed or cancelled.
         error: Why it failed or paused by itself.
-        note: What its service has to say of it.
         progress: Trials by purpose: ``survey``, ``search``, ``control``, ``verify``, ``recover``.
         best: The best search result; None before there is one.
         uniform_score: What uniform ranks scored in the search; None before.
         verdict: What it may claim; None before its verification has ended.
         workers_active: Workers that the service has heard of lately, of all studies.
         eta_seconds: Time left in all, where that can be told.
-        before_recovery_seconds: Time left before the recovery, likewise.
-        extensions: How often it was extended.
         study: As it was submitted, in JSON.
+        note: What its service has to say of it.
+        before_recovery_seconds: Time left before the recovery, where that can be told.
+        extensions: How often it was extended.
         barred: Workers that could not run its trials, with ``worker`` and ``reason``.
         unfit: Why no active worker gets its trials; None if one does.
     """
@@ -41,16 +43,16 @@ class Standing:
     state: StudyState
     stage: StudyState
     error: str | None
-    note: str | None
     progress: Mapping[str, Progress]
     best: Best | None
     uniform_score: float | None
     verdict: Verdict | None
     workers_active: int
     eta_seconds: float | None
-    before_recovery_seconds: float | None
-    extensions: int
     study: Mapping[str, Any]
+    note: str | None = None
+    before_recovery_seconds: float | None = None
+    extensions: int = 0
     barred: tuple[Mapping[str, Any], ...] = ()
     unfit: str | None = None
 
@@ -123,18 +125,26 @@ class Standing:
 
 
 def standing(view: Mapping[str, Any]) -> Standing:
-    """Read what the service says of a study; a newer one may say more.
+    """Read what the service says of a study; a newer one may say more, one before less.
 
     Raises:
-        UnsupportedVersion: It says less, or something else.
+        UnsupportedVersion: It says something else.
     """
-    known = dict(only(Standing, view))
-    if known.get("verdict"):
-        known["verdict"] = only(Verdict, known["verdict"])
     try:
-        return decode(Standing, known, "study")
+        return decode(Standing, _known(view), "study")
     except InvalidInput as error:
         raise UnsupportedVersion(
             f"the service says of a study what this client cannot read: {error.detail}",
             hint="install the version of rankadaptor that the service has",
         ) from error
+
+
+def _known(view: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what this client does not know, within the groups too."""
+    known = dict(only(Standing, view))
+    for name, kind in (("best", Best), ("verdict", Verdict)):
+        if name in known:
+            known[name] = only(kind, known[name])
+    if isinstance(counts := known.get("progress"), Mapping):
+        known["progress"] = {purpose: only(Progress, one) for purpose, one in counts.items()}
+    return known

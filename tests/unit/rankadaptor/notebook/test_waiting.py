@@ -13,7 +13,7 @@ from rankadaptor.notebook.study_handle import StudyHandle
 from rankadaptor.notebook.waiting import until_over
 from rankadaptor.rest.client import RestClient
 from rankspace.errors import NotOver, Unreachable, UnsupportedVersion
-from rankspace.study import Progress, StudyState
+from rankspace.study import Best, Progress, StudyState
 from rankspace.wire import encode
 from tests.unit.rankadaptor.listener import Answer, Stranger, in_json
 from tests.unit.rankadaptor.test_following import BAD_GATEWAY, RESTARTING, Script
@@ -25,15 +25,12 @@ GOING = Standing(
     state=StudyState.SEARCHING,
     stage=StudyState.SEARCHING,
     error=None,
-    note=None,
     progress={"search": Progress(planned=4, queued=0, running=1, done=1, failed=0)},
     best=None,
     uniform_score=None,
     verdict=None,
     workers_active=1,
     eta_seconds=None,
-    before_recovery_seconds=None,
-    extensions=0,
     study={},
 )
 DONE = replace(GOING, state=StudyState.DONE, verdict=VERDICT)
@@ -123,8 +120,18 @@ def test_a_timeout_counts_while_the_service_is_away(
 
 
 def test_what_a_newer_service_says_is_passed_over() -> None:
-    view = {**encode(DONE), "mood": "fine"}
-    view["verdict"]["mood"] = "fine"
+    scored = replace(DONE, best=Best(score=-2.5, rank_vector=(1, 2), trial=7))
+    view = {**encode(scored), "mood": "fine"}
+    for group in (view["verdict"], view["best"], view["progress"]["search"]):
+        group["mood"] = "fine"
+    assert standing(view) == scored
+
+
+LATER = ("note", "before_recovery_seconds", "extensions", "barred", "unfit")
+
+
+def test_a_service_of_before_says_a_little_less() -> None:
+    view = {name: value for name, value in encode(DONE).items() if name not in LATER}
     assert standing(view) == DONE
 
 
