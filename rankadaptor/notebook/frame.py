@@ -16,10 +16,14 @@ FIELDS = (
 )
 """Columns before the ranks; ``id`` is the index."""
 TIMES = ("created_at", "started_at", "finished_at")
+MEASURED = ("score", "steps", "mean", "std", "seconds")
+"""Numbers that not every trial has; NaN where there is none, also where no trial has one."""
 
 
 def trials_frame(trials: Iterable[Mapping[str, Any]], space: SearchSpace) -> "pd.DataFrame":
     """Return a row per trial, with a column of int32 per layer, named as the layer.
+
+    A layer that is named as one of ``FIELDS`` has ``layer `` before its name.
 
     Each trial is let go once it is read: of a vector its ranks are kept, four bytes each.
 
@@ -43,7 +47,8 @@ def trials_frame(trials: Iterable[Mapping[str, Any]], space: SearchSpace) -> "pd
     frame = pandas.DataFrame(columns)
     for name in TIMES:
         frame[name] = pandas.to_datetime(frame[name], utc=True, format="ISO8601")
-    names = [layer.name for layer in space.layers]
+    frame = frame.astype(dict.fromkeys(MEASURED, "float64"))
+    names = [f"layer {one.name}" if one.name in FIELDS else one.name for one in space.layers]
     return pandas.concat([frame, _table(ranks, names)], axis=1).set_index("id")
 
 

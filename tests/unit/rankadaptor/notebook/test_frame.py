@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rankadaptor.notebook.frame import FIELDS, trials_frame
+from rankadaptor.notebook.frame import FIELDS, MEASURED, trials_frame
 from rankspace import Layer, SearchSpace
 from rankspace.errors import InvalidInput, UnsupportedVersion
 
@@ -43,6 +43,21 @@ def test_times_are_times_and_ranks_numbers() -> None:
     assert frame.loc[7, "l3"] == 1
     assert frame.steps.tolist()[0] == 10
     assert frame.steps.isna().tolist() == [False, True]
+
+
+@pytest.mark.usefixtures("_pandas")
+def test_what_no_trial_has_measured_is_a_number_all_the_same() -> None:
+    frame = trials_frame([_trial(7), _trial(8)], SPACE)
+    assert {str(kind) for kind in frame[[*MEASURED]].dtypes} == {"float64"}
+    assert len(frame.nlargest(1, "score")) == 1  # which columns of objects refuse
+
+
+@pytest.mark.usefixtures("_pandas")
+def test_a_layer_that_is_named_as_a_field_hides_none() -> None:
+    space = SearchSpace((Layer("id", 1), Layer("score", 1)), (0, 1, 2), 10)
+    frame = trials_frame([_trial(7, rank_vector=[1, 2], score=-0.5)], space)
+    assert list(frame.columns) == [*FIELDS[1:], "layer id", "layer score"]
+    assert (frame.score[7], frame["layer score"][7]) == (-0.5, 2)
 
 
 @pytest.mark.usefixtures("_pandas")
