@@ -39,7 +39,7 @@ class Connection(BaseSettings):
             Unauthenticated: No key was given, and there is none for that address here.
             InvalidInput: It is no key, or its file cannot be read.
         """
-        if self.key:
+        if self.key is not None:
             return _checked("RANKADAPTOR_KEY", self.key)
         file = self.key_file or self.local_file("admin.key", url)
         if file is None:

@@ -35,7 +35,7 @@ def check_dtype(dtype: str) -> str:
 
 def connect(url: str | None, key: str | None = None) -> RestClient:
     """Open the service named by the option, the environment or this machine's default."""
-    connection = Connection(key=key) if key else Connection()
+    connection = Connection() if key is None else Connection(key=key)
     address = url or connection.url
     found = connection.admin_key(address)
     warn_of_plain_text(address)

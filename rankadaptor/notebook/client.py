@@ -30,6 +30,7 @@ class Client:
 
         Raises:
             Unauthenticated: There is none.
+            InvalidInput: ``key`` is empty, or no key: no other is sent in its place.
         """
         self.rest: RestClient = connect(url, key)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from rankadaptor import cli
+from rankadaptor import Client, cli
 from rankadaptor.commands.serve import _next_steps
 from rankadaptor.connection import Connection
 from rankadaptor.local_service import is_local
@@ -82,6 +82,22 @@ def test_a_stranger_is_not_even_asked(home: Path, other: Stranger, command: list
     result = runner.invoke(cli.app, [*command, "--url", other.url])
     assert isinstance(result.exception, Unauthenticated)
     assert other.sent == []
+
+
+def test_a_stranger_is_not_asked_by_a_notebook(home: Path, other: Stranger) -> None:
+    with pytest.raises(Unauthenticated, match="not sent to"):
+        Client(other.url)
+    assert other.sent == []
+
+
+def test_no_other_key_stands_in_for_an_empty_one(
+    home: Path, other: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "ports").write_text(f"{other.port}\n")
+    for environment in ("", "rka_environment"):  # the file of this machine, then the variable
+        monkeypatch.setenv("RANKADAPTOR_KEY", environment)
+        with pytest.raises(InvalidInput, match="is empty"):
+            Client(other.url, "")
 
 
 def test_the_address_of_the_environment_is_no_other(
