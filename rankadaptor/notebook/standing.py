@@ -8,6 +8,7 @@ from rankadaptor.following import STAGES
 from rankadaptor.study_view import time_left
 from rankspace import RankVector, Verdict
 from rankspace.errors import InvalidInput, UnsupportedVersion
+from rankspace.redaction import visible
 from rankspace.study import ACTIVE, OVER, Best, Progress, StudyState
 from rankspace.wire import decode, only
 
@@ -86,8 +87,12 @@ class Standing:
 
     @property
     def line(self) -> str:
-        """The state, the trials of its stage, the best and the time left, in one line."""
-        return ", ".join(filter(None, (self._counted, self._best, self.remark, self._left)))
+        """The state, the trials of its stage, the best and the time left, in one line.
+
+        What others wrote in it steers no terminal that it is printed to.
+        """
+        said = filter(None, (self._counted, self._best, self.remark, self._left))
+        return visible(", ".join(said))
 
     @property
     def remark(self) -> str:

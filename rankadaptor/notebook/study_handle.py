@@ -16,6 +16,7 @@ from rankspace import RankVector, SearchSpace, Verdict
 from rankspace.cached import cached_property
 from rankspace.errors import Conflict, RankspaceError
 from rankspace.evaluation.recovered import Recovered
+from rankspace.redaction import visible
 from rankspace.study import Best, Extension, Progress, StudyState
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ class StudyHandle:
 
 
 def _ended(now: Standing) -> Conflict:
-    why = f": {now.error}" if now.error else ""
+    why = f": {visible(now.error)}" if now.error else ""
     fix = {
         StudyState.FAILED: "mend what its error says, then resume() it and wait again",
         StudyState.CANCELLED: "submit it anew; what it has measured may be its origin",

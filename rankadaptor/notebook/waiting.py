@@ -57,7 +57,7 @@ class _Pauses:
 
     def pause(self) -> None:
         left = self._seconds if self._deadline is None else self._deadline - time.monotonic()
-        if left <= 0:
+        if not left > 0:  # nor is nan a time to wait
             raise NotOver(
                 f"{self._study} is not over after {self._timeout:g} s ({self._said})",
                 hint="it goes on; wait again, or longer",

@@ -12,7 +12,8 @@ from rankadaptor.notebook.standing import Standing, standing
 from rankadaptor.notebook.study_handle import StudyHandle
 from rankadaptor.notebook.waiting import until_over
 from rankadaptor.rest.client import RestClient
-from rankspace.errors import NotOver, Unreachable, UnsupportedVersion
+from rankspace.errors import Conflict, NotOver, Unreachable, UnsupportedVersion
+from rankspace.redaction import steering
 from rankspace.study import Best, Progress, StudyState
 from rankspace.wire import encode
 from tests.unit.rankadaptor.listener import Answer, Stranger, in_json
@@ -81,6 +82,27 @@ def test_workers_that_cannot_run_it_are_named() -> None:
     held_up = standing({**encode(GOING), "barred": barred})
     assert held_up.line.endswith("cannot run its trials: gpu-0: no such file")
     assert replace(held_up, state=StudyState.DONE).remark == ""
+
+
+def test_what_others_wrote_steers_no_terminal(
+    other: Stranger, study: StudyHandle, slept: list[float]
+) -> None:
+    barred = [{"worker": "gpu\x1b[2J", "tries": 1, "reason": "one\ntwo \u202e", "until": None}]
+    held_up = standing({**encode(GOING), "barred": barred})
+    failed = replace(GOING, state=StudyState.FAILED, error="\x1b]0;mine\x07")
+    other.answers = Script(_answer(held_up), _answer(failed))
+    said: list[str] = []
+    with pytest.raises(Conflict) as raised:
+        study.wait(tell=said.append)
+    for text in (*said, raised.value.detail):
+        assert steering(text) is None
+    assert r"gpu\x1b[2J: one\ntwo \u202e" in said[0]
+
+
+def test_what_is_no_time_is_not_waited_for_ever(slept: list[float]) -> None:
+    with pytest.raises(NotOver):
+        until_over(_asked(GOING, GOING), timeout=float("nan"))
+    assert slept == []
 
 
 def test_a_study_that_no_worker_can_take_says_why() -> None:
