@@ -1,7 +1,7 @@
 """RankPicture: one rank vector as a heat map in SVG, kinds of matrices down and blocks across."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rankadaptor.notebook.heat import DARK_HEAT, LIGHT_HEAT
@@ -12,8 +12,13 @@ from rankspace.errors import InvalidInput, cut
 
 BAND = 32
 """Blocks in a row of the picture; the next ones are drawn below."""
+MOST_TITLE = 120
+"""Characters of a title that are written; all of it is what the picture says to who cannot see."""
 MOST_KIND = 24
 """Characters of a kind's name that are shown; all of it is in the tooltips of its cells."""
+MOST_CELLS = 10_000
+"""Kinds times blocks that are drawn, about 2 MB: any model has fewer, and a study that a stranger
+submitted is no reason for a notebook to stand still."""
 ROW, HEAD, EDGE, DIGIT, GAP = 22, 20, 12, 7, 8
 """Heights of a row and of a band's heading, the margin, the width of a digit, and what is between
 bands, in pixels."""
@@ -55,16 +60,23 @@ class RankPicture:
 def rank_picture(space: SearchSpace, vector: RankVector, title: str) -> RankPicture:
     """Draw ``vector``; ``title`` may be what others wrote.
 
+    Of more than ``MOST_CELLS`` nothing is drawn, and the summary says so.
+
     Raises:
         InvalidInput: It has another number of ranks than ``space`` has layers.
     """
     grid = rank_grid(space, vector)
     summary = _summary(space, vector, grid)
+    if len(grid.kinds) * len(grid.blocks) > MOST_CELLS:
+        kinds, blocks = f"{len(grid.kinds):,} kinds", f"{len(grid.blocks):,} blocks"
+        summary = f"{summary}; {kinds} in {blocks} are too many to draw"
+        grid = replace(grid, kinds=(), blocks=())
     bands = [grid.blocks[at : at + BAND] for at in range(0, len(grid.blocks), BAND)]
-    size = _Size.of(grid, bands, (title, summary))
+    heading = cut(title, MOST_TITLE)
+    size = _Size.of(grid, bands, (heading, summary))
     parts = [
         *_opening(size, f"{title}: {summary}"),
-        *_line(title, EDGE + 12, "title"),
+        *_line(heading, EDGE + 12, "title"),
         *_line(summary, EDGE + 30, "quiet"),
     ]
     for index, band in enumerate(bands):
@@ -89,7 +101,7 @@ class _Size:
         left, cell = EDGE + 8 + kinds * DIGIT, max(26, 10 + digits * DIGIT)
         band = HEAD + ROW * len(grid.kinds) + GAP
         columns = max(map(len, bands), default=0)
-        written = max(min(len(line), 120) for line in said) * DIGIT
+        written = max(map(len, said)) * DIGIT
         width = max(left + columns * cell, EDGE + written) + EDGE
         return cls(left, cell, band, width, EDGE + 36 + len(bands) * band + EDGE)
 
@@ -120,7 +132,7 @@ def _line(said: str, y: int, kind: str) -> Iterator[str]:
     weight = ' font-weight="600"' if kind == "title" else ""
     ink = LIGHT["ink" if kind == "title" else "quiet"]
     yield f'<text class="{kind}" x="{EDGE}" y="{y}" fill="{ink}"{weight}>'
-    yield f"{text(cut(said, 120))}</text>"
+    yield f"{text(said)}</text>"
 
 
 def _band(grid: RankGrid, blocks: Sequence[int], size: _Size, top: int) -> Iterator[str]:

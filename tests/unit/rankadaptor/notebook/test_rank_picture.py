@@ -77,6 +77,33 @@ def test_many_blocks_go_below_each_other_within_the_picture() -> None:
     assert len(_cells(many)) == 3 * len(_cells(few))
 
 
+def test_a_picture_that_would_stop_the_notebook_is_not_drawn_and_says_so() -> None:
+    sparse = [Layer(f"{i}", 10, i, f"kind{i}") for i in range(101)]
+    space = SearchSpace(tuple(sparse), (0, 1, 2), 10**9)
+    picture = rank_picture(space, space.uniform(), "x")
+    assert picture.summary.endswith("101 kinds in 101 blocks are too many to draw")
+    assert _written(picture)[1] == picture.summary
+    assert _titles(picture) == []
+    largest = _space(1000, tuple("abcdefghij"))
+    assert len(_titles(rank_picture(largest, largest.uniform(), "x"))) == 10_000
+
+
+def _written(picture: RankPicture) -> list[str]:
+    """Title and summary as the picture shows them."""
+    return [found.text or "" for found in ET.fromstring(picture.svg).findall(f"{SVG}text")]
+
+
+def test_what_is_not_shown_is_written_in_full_beside_what_is() -> None:
+    layers = [Layer(f"{i}", 10**6, 0, "q") for i in range(12345)]
+    space = SearchSpace(tuple(layers), (0, 1, 2), 10**12)
+    picture = rank_picture(space, RankVector((2,) + (0,) * 12344), "x" * 500)
+    heading, summary = _written(picture)
+    assert heading == "x" * 119 + "…"
+    assert summary == picture.summary
+    assert summary.endswith("no place of their own in blocks and kinds, and are not shown")
+    assert len(summary) > 120
+
+
 def _cells(svg: ET.Element) -> list[ET.Element]:
     return list(svg.iter(f"{SVG}title"))
 
