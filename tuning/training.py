@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -53,13 +53,13 @@ class Training:
         tokens: Tokens read, padding excluded.
         passes: How steps were cut at the end; smaller than asked for where memory ran out, here or
             before the checkpoint that it went on from.
-        ran_out: Whether it was here that memory ran out.
+        ran_out: Whether it was here that memory ran out; no part of what it came to.
     """
 
     losses: tuple[float, ...]
     tokens: int
     passes: Passes
-    ran_out: bool = False
+    ran_out: bool = field(default=False, compare=False)
 
     @property
     def final_loss(self) -> float:
