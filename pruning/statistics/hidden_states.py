@@ -47,12 +47,13 @@ class HiddenStates:
     def gram(self) -> torch.Tensor:
         """Inner products of the windows' hidden states, each flattened, ``(samples, samples)``.
 
-        In float64, over some tokens at a time.
+        In float64, over some tokens of all windows at a time.
         """
         length = self._parts[0].shape[1]
+        stride = max(1, BATCH_TOKENS // sum(len(part) for part in self._parts))
         total: torch.Tensor | None = None
-        for begin in range(0, length, BATCH_TOKENS):
-            some = [part[:, begin : begin + BATCH_TOKENS] for part in self._parts]
+        for begin in range(0, length, stride):
+            some = [part[:, begin : begin + stride] for part in self._parts]
             rows = torch.cat(some).flatten(1).double()
             total = rows @ rows.T if total is None else total + rows @ rows.T
         assert total is not None

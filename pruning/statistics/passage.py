@@ -64,6 +64,7 @@ def visit_blocks(  # noqa: PLR0913 - what is looked at, where, and who is told
                 outputs = states.through(index)
             left = visit(index, statistics)
             if left is not None:
+                del outputs  # or the states would be held three times in the second run
                 with _silenced(block, left):
                     outputs = states.through(index)
             states.move(outputs)

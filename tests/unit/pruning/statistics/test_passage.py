@@ -123,3 +123,18 @@ def test_the_pass_ends_with_the_last_block_that_is_asked_for(llama: PreTrainedMo
         llama, WINDOWS, (1,), lambda *_: None, kinds=("o_proj",), step=lambda: steps.append(1)
     )
     assert len(steps) == 2
+
+
+def test_what_the_whole_block_writes_is_gone_when_the_rest_is_run(llama: PreTrainedModel) -> None:
+    written: list[weakref.ref[Any]] = []
+    left: Left = {"down_proj": torch.zeros(24, dtype=torch.bool)}
+
+    def note(_module: Any, _arguments: Any, output: torch.Tensor) -> None:
+        if len(written) == 3:  # parts of the first run: the second begins
+            gc.collect()
+            assert [one for one in written if one() is not None] == []
+        written.append(weakref.ref(output))
+
+    blocks_of(llama)[0].register_forward_hook(note)
+    visit_blocks(llama, WINDOWS, (0,), lambda *_: left, kinds=("o_proj",))
+    assert len(written) == 6

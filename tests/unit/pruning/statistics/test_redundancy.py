@@ -4,6 +4,8 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
+from pruning.statistics import hidden_states
+from pruning.statistics.hidden_states import HiddenStates
 from pruning.statistics.redundancy import redundancies
 from rankspace.errors import InvalidInput
 
@@ -42,3 +44,22 @@ def test_only_the_blocks_asked_for_are_compared(llama: PreTrainedModel) -> None:
 def test_two_windows_tell_no_block_from_another(llama: PreTrainedModel) -> None:
     with pytest.raises(InvalidInput, match="samples = 2: are too few"):
         redundancies(llama, WINDOWS[:2], (0, 1))
+
+
+def test_gram_matrices_are_summed_over_a_few_tokens_at_a_time(
+    llama: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of all windows together: in float64 they would take more than all hidden states."""
+    states = HiddenStates(llama, WINDOWS)
+    whole = states.gram()
+    monkeypatch.setattr(hidden_states, "BATCH_TOKENS", 21)
+    taken: list[int] = []
+    cat = torch.cat
+
+    def noted(some: list[torch.Tensor]) -> torch.Tensor:
+        taken.append(some[0].shape[1])
+        return cat(some)
+
+    monkeypatch.setattr(torch, "cat", noted)
+    torch.testing.assert_close(states.gram(), whole)
+    assert taken == [3] * 13 + [1]
