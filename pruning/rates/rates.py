@@ -46,10 +46,11 @@ def within(rates: Mapping[int, float]) -> dict[int, float]:
     """
     for index, rate in rates.items():
         if not -TOLERANCE <= rate <= 1 + TOLERANCE:
+            way = "larger" if rate < 0 else "smaller"
             raise InvalidInput(
                 f"rates.{index}",
                 round(rate, 6),
                 "is no share of a block: it must lie between 0 and 1",
-                fix="ask for a smaller ratio, or for rates that are closer to each other",
+                fix=f"ask for a {way} ratio, or for rates that are closer to each other",
             )
     return {index: min(max(rate, 0.0), 1.0) for index, rate in sorted(rates.items())}

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from pruning.rates.document import rates_from
+from pruning.rates.rates import within
 from pruning.rates.rules import (
     RULES,
     AlphaPruning,
@@ -97,3 +98,11 @@ def test_given_rates_are_held_against_blocks_and_ratio() -> None:
         assert caught.value.field == field
     with pytest.raises(InvalidInput, match=r"ratio = 0\.5: is not what the rates come to.*0\.4"):
         given.rates(0.5, sizes)
+
+
+@pytest.mark.parametrize(("rate", "way"), [(-0.01, "larger"), (1.01, "smaller")])
+def test_the_fix_of_a_rate_that_is_no_share_leads_towards_one(rate: float, way: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        within({0: 0.5, 1: rate})
+    assert caught.value.field == "rates.1"
+    assert caught.value.hint.startswith(f"ask for a {way} ratio")
