@@ -1,6 +1,7 @@
 """StudyHandle: one study of a service, as a person holds it in Python."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -14,7 +15,7 @@ from rankadaptor.rest.client import JSON, RestClient
 from rankadaptor.verdict_report import write_report
 from rankspace import RankVector, SearchSpace, Verdict
 from rankspace.cached import cached_property
-from rankspace.errors import Conflict, RankspaceError
+from rankspace.errors import Conflict, InvalidInput, RankspaceError
 from rankspace.evaluation.recovered import Recovered
 from rankspace.redaction import visible
 from rankspace.study import Best, Extension, Progress, StudyState
@@ -133,7 +134,7 @@ class StudyHandle:
         if rank_vector is None:
             now = self.now()
             return self._picture(now, f"{now.name}: ")
-        given = rank_vector if isinstance(rank_vector, RankVector) else RankVector((*rank_vector,))
+        given = RankVector(_ranks("rank_vector", rank_vector))
         return rank_picture(self.space, given, "the given ranks by block")
 
     def download(self, directory: Path | str) -> Adapter:
@@ -180,7 +181,7 @@ class StudyHandle:
         Raises:
             Conflict: It is not done, or was extended too often.
         """
-        own = (one.ranks if isinstance(one, RankVector) else tuple(one) for one in candidates)
+        own = (_ranks(f"candidates[{i}]", one) for i, one in enumerate(candidates))
         by = Extension(trials, seeds, tuple(own))
         self._rest.extend(self.id, by, idempotency_key=idempotency_key)
         return self
@@ -190,6 +191,16 @@ class StudyHandle:
             raise Conflict(f"{now.id} has no trial with a score yet", hint="wait for the first")
         vector, what = now.chosen
         return rank_picture(self.space, vector, f"{of}{what}, ranks by block")
+
+
+def _ranks(field: str, given: RankVector | Sequence[int]) -> tuple[int, ...]:
+    """Read a vector of one's own: a row of a table has the whole numbers of numpy."""
+    ranks = given.ranks if isinstance(given, RankVector) else tuple(given)
+    try:
+        return tuple(map(index, ranks))
+    except TypeError as error:
+        problem, fix = "a rank is no whole number", "write it like [0, 2, 4]"
+        raise InvalidInput(field, ranks, problem, fix=fix) from error
 
 
 def _ended(now: Standing) -> Conflict:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 from rankadaptor import Client
@@ -99,6 +100,18 @@ def test_any_vector_is_drawn(done: StudyHandle) -> None:
     assert set(_numbers(done.plot_ranks(RankVector((0,) * count)).svg)) == {"0"}
     with pytest.raises(InvalidInput, match=f"has 1 ranks for {count} layers"):
         done.plot_ranks([4])
+    with pytest.raises(InvalidInput, match="a rank is no whole number"):
+        done.plot_ranks([1.5] * count)  # type: ignore[list-item]
+
+
+@DONE
+def test_a_row_of_a_table_is_a_vector(service: Service, done: StudyHandle) -> None:
+    row: Any = np.ones(len(done.space.layers), dtype=np.int32)
+    assert set(_numbers(done.plot_ranks(row).svg)) == {"1"}
+    before = len(list(done.trials()))
+    done.extend(1, candidates=[row])
+    service.work(1)
+    assert list(done.trials())[before]["rank_vector"] == row.tolist()
 
 
 @DONE
