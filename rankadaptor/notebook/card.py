@@ -17,6 +17,10 @@ INKS = {Answer.BETTER: "better", Answer.WORSE: "worse", Answer.NO_DIFFERENCE_SHO
 STATES = {StudyState.DONE: "better", StudyState.FAILED: "worse"}
 
 
+_OPENING = '<div class="rankadaptor-study tex2jax_ignore mathjax_ignore">'
+"""Jupyter sets what is between dollar signs as a formula, in a name and in a reason, too."""
+
+
 def study_card(now: Standing, picture: RankPicture | None) -> str:
     """Return the card; whatever others wrote is text in it."""
     return "".join((*_opening(now), *_progress(now), *_best(now), *_answer(now), *_rest(picture)))
@@ -26,13 +30,13 @@ def error_card(study_id: str, error: RankspaceError) -> str:
     """Return a card for a study that the service says nothing of."""
     said = text(f"{type(error).__name__}: {error.detail}")
     return (
-        f'<div class="rankadaptor-study">{STYLE}<p><b>{text(study_id)}</b></p>'
+        f"{_OPENING}{STYLE}<p><b>{text(study_id)}</b></p>"
         f'<p class="worse">{said}</p><p class="quiet">{text(error.hint)}</p></div>'
     )
 
 
 def _opening(now: Standing) -> Iterator[str]:
-    yield f'<div class="rankadaptor-study">{STYLE}<p class="name"><b>{text(now.name)}</b> '
+    yield f'{_OPENING}{STYLE}<p class="name"><b>{text(now.name)}</b> '
     kind = STATES.get(now.state, "open" if now.remark else "quiet")
     yield f'<code>{text(now.id)}</code> <span class="{kind}">{text(now.state.value)}</span></p>'
     trouble = "worse" if now.state is StudyState.FAILED else "open"

@@ -233,6 +233,14 @@ def test_a_hostile_name_is_text_everywhere(service: Service, client: Client) -> 
     assert "&lt;script&gt;alert(1)" in card
 
 
+def test_a_name_with_dollar_signs_is_no_formula(service: Service, client: Client) -> None:
+    """What Jupyter's MathJax leaves alone, by the classes with which pandas says it, too."""
+    known, unknown = client.study(service.submit(name=r"$\\alpha$")), client.study("st_none")
+    for card in map(_card, (known, unknown)):
+        kinds = ET.fromstring(card).get("class") or ""
+        assert {"tex2jax_ignore", "mathjax_ignore"} <= set(kinds.split())
+
+
 def test_all_studies_newest_first(service: Service, client: Client) -> None:
     first, second = service.submit(), service.submit()
     assert [study.id for study in client.studies()] == [second, first]
