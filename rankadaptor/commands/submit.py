@@ -1,10 +1,11 @@
 """``rankadaptor submit``: check a study file, register its model, start the search."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Group, RenderableType
@@ -67,6 +68,11 @@ def submit(
             study, origin=origin, idempotency_key=idempotency_key, gpu_need_gib=need
         )
     emit(json_, view, lambda: Group(_summary(study, space), _next_steps(view["id"])))
+    tell_of_need(need, view)
+
+
+def tell_of_need(need: float, view: Mapping[str, Any]) -> None:
+    """Warn of a service that took the study and not what it needs of a GPU."""
     if need and "gpu_need_gib" not in view:
         err.print("the service is of a release before, which lets GPUs of any size try", style=WARN)
 

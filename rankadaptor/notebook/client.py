@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from rankadaptor.commands.options import connect
-from rankadaptor.commands.submit import prepared
+from rankadaptor.commands.submit import prepared, tell_of_need
 from rankadaptor.notebook.study_handle import StudyHandle
 from rankadaptor.rest.client import RestClient
 from rankspace import Study
@@ -78,4 +78,5 @@ class Client:
         view = self.rest.submit(
             checked, origin=origin, idempotency_key=idempotency_key, gpu_need_gib=need
         )
+        tell_of_need(need, view)
         return StudyHandle(self.rest, str(view["id"]))

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from rankadaptor import cli
+from rankadaptor import Client, cli
 from rankadaptor.rest.client import JSON, RestClient
+from rankadaptor.study_file import read_study
 from rankspace import Study
 from rankspace.lease import Capabilities
 from tests.unit.service.driver import listening, start
@@ -80,7 +81,10 @@ def test_a_stated_memory_is_all_that_counts(file: Path, tmp_path: Path) -> None:
 
 
 def test_a_service_that_keeps_nobody_away_is_told_of(
-    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """One of the release before answers as today's would without what it does not know."""
     today = RestClient.submit
@@ -93,3 +97,6 @@ def test_a_service_that_keeps_nobody_away_is_told_of(
     home = tmp_path / "home"
     with listening(start(home).app) as url:
         assert OLDER in " ".join(_submitted(file, url, home).output.split())
+        with Client(url, (home / "admin.key").read_text()) as client:
+            client.submit(read_study(file))
+        assert OLDER in " ".join(capsys.readouterr().err.split())
