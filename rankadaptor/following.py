@@ -22,7 +22,7 @@ from rankspace.study import OVER, StudyState
 
 POLL_SECONDS = 1.0
 
-AWAY = "the service does not answer; trying again"
+AWAY = "the service does not answer, or is asked too often; trying again"
 LABELS = {
     "survey": "surveying",
     "search": "searching",

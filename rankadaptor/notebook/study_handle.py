@@ -107,7 +107,7 @@ class StudyHandle:
             Conflict: It failed or was cancelled.
             Unreachable: The service has not answered at all, or not for ten minutes.
         """
-        now = until_over(self.now, timeout=timeout, tell=tell)
+        now = until_over(self.id, self.now, timeout=timeout, tell=tell)
         if now.state is not StudyState.DONE or now.verdict is None:
             raise _ended(now)
         return now.verdict

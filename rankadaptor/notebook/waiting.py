@@ -6,7 +6,7 @@ from collections.abc import Callable
 from rankadaptor.following import AWAY
 from rankadaptor.notebook.standing import Standing
 from rankadaptor.rest.patience import AWAY_SECONDS, patiently
-from rankspace.errors import NotOver
+from rankspace.errors import NotOver, TooManyRequests
 
 FIRST_SECONDS, LONGEST_SECONDS = 1.0, 15.0
 """Between two questions: after a change, and after a long time without one."""
@@ -15,11 +15,16 @@ Tell = Callable[[str], object]
 
 
 def until_over(
-    ask: Callable[[], Standing], *, timeout: float | None = None, tell: Tell | None = None
+    study: str,
+    ask: Callable[[], Standing],
+    *,
+    timeout: float | None = None,
+    tell: Tell | None = None,
 ) -> Standing:
     """Return where the study stands once it is over; whatever ends the waiting, it goes on.
 
     Args:
+        study: Its id.
         ask: Where it stands.
         timeout: Seconds to wait; None for as long as it takes.
         tell: Called with a line whenever that changes.
@@ -28,8 +33,11 @@ def until_over(
         NotOver: It is not over after ``timeout``.
         Unreachable: The service has not answered at all, or not for ten minutes.
     """
-    now = ask()
-    pauses = _Pauses(now.id, timeout, tell or (lambda _: None))
+    pauses = _Pauses(study, timeout, tell or (lambda _: None))
+    try:
+        now = ask()
+    except TooManyRequests:  # it is there: others who wait with the same key ask, too
+        now = patiently(ask, pauses.away, AWAY_SECONDS)
     while True:
         pauses.say(now.line)
         if now.is_over:

@@ -62,14 +62,14 @@ def _answer(now: Standing) -> Answer:
 
 def test_it_asks_ever_more_rarely_until_something_changes(slept: list[float]) -> None:
     further = replace(GOING, progress={"search": Progress(4, 0, 1, 2, 0)})
-    until_over(_asked(*[GOING] * 7, further, further, DONE))
+    until_over("st_1", _asked(*[GOING] * 7, further, further, DONE))
     assert slept == [1, 2, 4, 8, 15, 15, 15, 1, 2]
 
 
 def test_a_line_is_told_once(slept: list[float]) -> None:
     said: list[str] = []
     idle = replace(GOING, workers_active=0)
-    until_over(_asked(GOING, GOING, idle, DONE), tell=said.append)
+    until_over("st_1", _asked(GOING, GOING, idle, DONE), tell=said.append)
     assert said == [
         "searching: 1 of 4 trials",
         "searching: 1 of 4 trials, no active worker",
@@ -101,7 +101,7 @@ def test_what_others_wrote_steers_no_terminal(
 
 def test_what_is_no_time_is_not_waited_for_ever(slept: list[float]) -> None:
     with pytest.raises(NotOver):
-        until_over(_asked(GOING, GOING), timeout=float("nan"))
+        until_over("st_1", _asked(GOING, GOING), timeout=float("nan"))
     assert slept == []
 
 
@@ -121,6 +121,18 @@ def test_a_service_that_goes_away_is_waited_for(
     assert study.wait(tell=said.append) == VERDICT
     assert said == ["searching: 1 of 4 trials", AWAY, "done"]
     assert slept == [1, 1, 2, 4]
+
+
+def test_who_waits_beside_many_others_waits_from_the_first_question_on(
+    other: Stranger, study: StudyHandle, slept: list[float]
+) -> None:
+    busy = in_json({"error": "TooManyRequests", "detail": "too often", "hint": ""}, 429)
+    other.answers = Script(busy, busy, busy, _answer(DONE))
+    assert study.wait() == VERDICT
+    assert slept == [1, 2]
+    other.answers = Script(busy)
+    with pytest.raises(NotOver):
+        study.wait(timeout=0)
 
 
 def test_one_that_does_not_come_back_is_given_up(
