@@ -172,6 +172,15 @@ def test_waiting_ends_by_its_timeout_and_the_study_goes_on(
     assert study.state is StudyState.SEARCHING
 
 
+@pytest.fixture
+def _heeds_ctrl_c() -> Iterator[None]:
+    """A shell has what it starts in the background ignore it, and so all that this starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_heeds_ctrl_c")
 def test_ctrl_c_ends_the_waiting_and_not_the_study(service: Service, client: Client) -> None:
     study = client.study(service.submit())
     with pytest.raises(KeyboardInterrupt):
