@@ -64,18 +64,12 @@ def compress(
     settings = PruningSettings(chosen, share, kind, order, seed, rule)
     need = memory_of(contents, settings, calibration, weights)
     err.print(f"memory: {gib(need.weights)} of weights, about {gib(need.beside)} to look at them")
-    with counted("looking at the weights", samples) as advance:
+    with counted("looking at the weights", samples) as tick:
         done = run(
-            contents,
-            target,
-            settings,
-            calibration,
-            dtype=weights,
-            device=place,
-            on_progress=advance,
+            contents, target, settings, calibration, dtype=weights, device=place, on_progress=tick
         )
+    asked = f"a ratio of {share:g}" if rule == UNIFORM else "rates of their own"
     for sentence in METHODS[kind].left_whole(contents.structure, done.plan):
-        asked = f"a ratio of {share:g}" if rule == UNIFORM else "rates of their own"
         err.print(Text(f"at {asked} {sentence}", style="yellow"))
     dense = outline_of(contents)
     err.print(Text(removed_sentence(dense, done.pruned, chosen, share, rule.label)))

@@ -141,5 +141,8 @@ def test_a_whole_block_is_a_layer(tmp_path: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match=r"ranks\.svg.*cannot be written"):
-        rank_picture(_space(), RankVector((1, 1, 1, 1)), "x").save(tmp_path / "no" / "ranks.svg")
+    place = tmp_path / "no" / "ranks.svg"
+    with pytest.raises(InvalidInput) as caught:
+        rank_picture(_space(), RankVector((1, 1, 1, 1)), "x").save(place)
+    assert (caught.value.field, caught.value.value) == ("path", str(place))
+    assert caught.value.problem.startswith("cannot be written: ")
