@@ -15,11 +15,11 @@ from pruning.container.contents import Contents
 from pruning.methods.change import Cut
 from pruning.methods.dimensions import Dimensions
 from pruning.methods.importance import Importance
-from pruning.methods.method import Cutting
+from pruning.methods.method import Cutting, kept_of
 from pruning.methods.plan import Plan
-from pruning.methods.selection import best, left_of
+from pruning.methods.selection import select
 from pruning.methods.settings import PruningSettings
-from pruning.methods.surgery import Kept, whole_groups
+from pruning.methods.surgery import Kept
 from pruning.progress import OnProgress, Steps
 from pruning.statistics.passage import BlockStatistics, Left, visit_blocks
 from rankspace.errors import InvalidInput
@@ -52,7 +52,8 @@ class WandaStructured(Cutting):
 
         def visit(index: int, statistics: BlockStatistics) -> Left:
             block = blocks_of(model)[index]
-            kept[index] = _keep(block, index, importance(block, statistics), plan.rates[index])
+            scores = {index: importance(block, statistics)}
+            kept.update(kept_of(model, *select(scores, plan)))
             return left_features(block, kept[index])
 
         step = Steps(plan.blocks[-1] + 1, on_progress)
@@ -83,9 +84,3 @@ def left_features(block: nn.Module, kept: Kept) -> Left:
 def statistics_memory(dimensions: Dimensions) -> int:
     """Bytes of a pass over the blocks: hidden states twice, one block, one matrix in float64."""
     return dimensions.hidden_bytes + dimensions.block_bytes + 8 * dimensions.largest_matrix
-
-
-def _keep(block: nn.Module, index: int, scores: Importance, rate: float) -> Kept:
-    heads = best(scores.kv_heads, left_of(len(scores.kv_heads), rate))
-    channels = best(scores.channels, left_of(len(scores.channels), rate))
-    return whole_groups(read_block(block, index), heads, channels)
