@@ -17,7 +17,7 @@ from tuning.memory_plan.choice import Plans
 from tuning.memory_plan.device_memory import DeviceMemory
 from tuning.memory_plan.plan import MemoryPlan, gib
 
-AUTOMATIC: Mapping[str, int] = MappingProxyType({"cuda": 8192, "cpu": 512})
+PASS_TOKENS: Mapping[str, int] = MappingProxyType({"cuda": 8192, "cpu": 512})
 """Padded tokens of a forward pass where the recipe leaves it to the device, by kind of device.
 
 On a CPU measured (``python -m bench.trials.passes``). On a GPU about what fills one, not measured:
@@ -36,7 +36,7 @@ def asked_passes(batch: Batch, longest: int, device: torch.device) -> Passes:
     """
     if batch.micro != "auto":
         return Passes(batch.micro)
-    return Passes.of_tokens(AUTOMATIC[device.type], longest, batch.examples)
+    return Passes.of_tokens(PASS_TOKENS[device.type], longest, batch.examples)
 
 
 def most_targets(examples: Sequence[Example], passes: Passes) -> int:

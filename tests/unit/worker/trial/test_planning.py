@@ -21,7 +21,7 @@ from tuning.memory_plan.choice import Plans
 from tuning.memory_plan.device_memory import DeviceMemory
 from tuning.memory_plan.plan import MemoryPlan
 from worker.trial.evaluation import Evaluator
-from worker.trial.planning import AUTOMATIC, asked_passes, first_passes, free_beside, most_targets
+from worker.trial.planning import PASS_TOKENS, asked_passes, first_passes, free_beside, most_targets
 
 Assign = Callable[..., Assignment]
 CPU = torch.device("cpu")
@@ -199,7 +199,7 @@ def automatic(recipe: Recipe) -> Recipe:
 def test_a_pass_is_of_so_many_tokens_where_the_recipe_leaves_it_to_the_device() -> None:
     batch = Batch(examples=64)
     assert asked_passes(Batch(64, 4), 100, CPU) == Passes(4)
-    for kind, tokens in AUTOMATIC.items():
+    for kind, tokens in PASS_TOKENS.items():
         assert asked_passes(batch, 100, torch.device(kind)) == Passes(min(64, tokens // 100), 100)
         assert asked_passes(batch, 10_000, torch.device(kind)) == Passes(1, 10_000)
 
