@@ -187,13 +187,12 @@ class Snapshot:
 
 
 def read_snapshot(session: Session, results: StudyResults, active_seconds: float) -> Snapshot:
-    """Bring ``results`` up to date and read what else there is.
+    """Read what else there is beside ``results``, which have caught up in the same ``session``.
 
     Raises:
         NotFound: The study was deleted.
     """
     head = read_head(session, results.id)
-    results.catch_up(session)
     trials = _open_trials(session, results.id)
     surveys = head.state is StudyState.SURVEYING
     return Snapshot(
