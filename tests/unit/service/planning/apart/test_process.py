@@ -42,8 +42,8 @@ ENDS = 2
 """Of the process that one study or look is charged with before it is given up, instead of
 ``MOST_ENDS``: each takes more than a second to start again."""
 
-DEADLY = """
-import os, signal
+_ODD = """
+import os, signal, time
 from service.allocation import nothing_collected
 with nothing_collected():
     from service.planning import planner
@@ -51,14 +51,19 @@ with nothing_collected():
 real, seen = planner.StudyPlanner.advance, set()
 def advance(self, study, until):
     with self._database.reading() as session:
-        is_deadly = planner.Studies(session).get(study).name == "deadly"
-    if is_deadly and study in seen:
+        name = planner.Studies(session).get(study).name
+    if name == "endless":
+        time.sleep(1e6)
+    if name == "deadly" and study in seen:
         os.kill(os.getpid(), signal.SIGKILL)
     seen.add(study)
-    return real(self, study, until) and not is_deadly
+    return real(self, study, until) and name != "deadly"
 planner.StudyPlanner.advance = advance
 child.main()
 """
+ODD = ("-P", "-c", _ODD)
+"""The program, but that the planning of a study called ``endless`` never ends, and that of one
+called ``deadly`` ends the process when it is planned for the second time there."""
 
 PARENT = """
 import sys
@@ -102,11 +107,20 @@ def _apart(directory: Path) -> Iterator[Service]:
 
 
 @pytest.fixture(scope="module")
-def apart(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """One service for all tests that leave it as it was; the process takes seconds to start."""
+def of_all(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     home = tmp_path_factory.mktemp("apart") / "data"
-    with _apart(Path(shutil.copytree(migrated, home))) as running:
-        yield running
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(life, "PROGRAM", ODD)
+        with _apart(Path(shutil.copytree(migrated, home))) as running:
+            patch.undo()
+            yield running
+
+
+@pytest.fixture
+def apart(of_all: Service, monkeypatch: pytest.MonkeyPatch) -> Service:
+    """One service for all tests that leave it as it was; the process takes seconds to start."""
+    monkeypatch.setattr(life, "PROGRAM", ODD)
+    return of_all
 
 
 def _planning(service: Service) -> PlanningProcess:
@@ -168,16 +182,13 @@ def test_a_study_is_planned_on_the_other_database_too(directory: Path) -> None:
 
 
 @ON_SQLITE
-def test_a_study_is_planned_as_it_is_without_one(service: Service) -> None:
-    identity = service.submit()
-    vectors = _done(service, identity)
-    with _apart(service.directory) as other:
-        again = _submitted(other)
-        assert _done(other, again) == vectors
-        for what in ("front", "calibration", "noise", ""):
-            assert _without_identity(other.get(f"/v1/studies/{again}/{what}")) == (
-                _without_identity(service.get(f"/v1/studies/{identity}/{what}"))
-            )
+def test_a_study_is_planned_as_it_is_without_one(service: Service, apart: Service) -> None:
+    identity, again = service.submit(), _submitted(apart)
+    assert _done(apart, again) == _done(service, identity)
+    for what in ("front", "calibration", "noise", ""):
+        assert _without_identity(apart.get(f"/v1/studies/{again}/{what}")) == (
+            _without_identity(service.get(f"/v1/studies/{identity}/{what}"))
+        )
 
 
 def _without_identity(answer: dict[str, Any]) -> dict[str, Any]:
@@ -194,15 +205,6 @@ def _without_identity(answer: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in answer.items() if name not in own}
 
 
-def test_a_study_goes_on_when_the_process_was_killed(apart: Service) -> None:
-    identity = _submitted(apart)
-    apart.work(3)
-    before = _pid(apart)
-    os.kill(before, signal.SIGKILL)
-    _goes_on(apart, identity)
-    assert _pid(apart) != before
-
-
 def test_what_a_terminal_sends_is_left_to_the_parent(apart: Service) -> None:
     identity = _submitted(apart)
     before = _pid(apart)
@@ -212,20 +214,18 @@ def test_what_a_terminal_sends_is_left_to_the_parent(apart: Service) -> None:
     assert _pid(apart) == before
 
 
-@ON_SQLITE
 def test_a_study_that_ends_the_process_fails_and_no_other(
-    directory: Path, monkeypatch: pytest.MonkeyPatch
+    apart: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(life, "PROGRAM", ("-P", "-c", DEADLY))
     monkeypatch.setattr(process, "MOST_ENDS", ENDS)
-    with _apart(directory) as service, structlog.testing.capture_logs() as logs:
-        sound = _submitted(service)
-        deadly = _submitted(service, "other", name="deadly")
-        service.sweep()
-        view = service.get(f"/v1/studies/{deadly}")
+    with structlog.testing.capture_logs() as logs:
+        sound = _submitted(apart)
+        deadly = _submitted(apart, "other", name="deadly")
+        apart.sweep()
+        view = apart.get(f"/v1/studies/{deadly}")
         assert view["state"] == "failed"
         assert f"{ENDS} times with nothing else under way" in view["error"]
-        _goes_on(service, sound)
+        _goes_on(apart, sound)
     ends = [line for line in logs if line["event"] == "the planning process has ended"]
     assert {line["exit_code"] for line in ends} == {-signal.SIGKILL}
     assert len([line for line in ends if line["while_at"] == deadly]) >= ENDS
@@ -242,7 +242,25 @@ def test_looks_that_end_the_process_are_refused_and_cost_no_study(
         answers.append(_refused(apart, identity))
         assert len(answers) < 3 * ENDS
     assert "looking at study" in answers[-1]
+    _is_opened_again(apart, identity)
     _goes_on(apart, identity)
+
+
+def _is_opened_again(service: Service, study: str) -> None:
+    """The process has ended, and planned ``study``; after another start that is to be done anew."""
+    wait_for(lambda: not _planning(service)._life.is_there)  # type: ignore[union-attr]
+    agenda = service.app.state.runtime.planning._agenda
+    while agenda.news():
+        pass  # it is remembered as it looks now
+    before, restarts = _pid(service), _restarts(service)
+    _planning(service).start()
+    assert agenda.news() == [study]
+    assert (_pid(service) != before, _restarts(service)) == (True, restarts + 1)
+
+
+def _restarts(service: Service) -> float:
+    registry = service.app.state.runtime.metrics.registry
+    return float(registry.get_sample_value("rankadaptor_planning_restart_total") or 0.0)
 
 
 def _refused(service: Service, study: str) -> str:
@@ -253,22 +271,6 @@ def _refused(service: Service, study: str) -> str:
 
 def _deadly(_session: Session, _study: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-@ON_SQLITE
-def test_after_another_start_every_study_is_opened_again(directory: Path) -> None:
-    with _apart(directory) as service:
-        identity = _submitted(service)
-        service.work(3)
-        agenda = service.app.state.runtime.planning._agenda
-        while agenda.news():
-            service.sweep()
-        os.kill(_pid(service), signal.SIGKILL)
-        wait_for(lambda: not _planning(service)._life.is_there)  # type: ignore[union-attr]
-        _planning(service).start()
-        assert agenda.news() == [identity]
-        metrics = service.app.state.runtime.metrics.registry
-        assert metrics.get_sample_value("rankadaptor_planning_restart_total") == 1
 
 
 @ON_SQLITE
