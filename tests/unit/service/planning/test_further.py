@@ -1,7 +1,7 @@
 """Further scores on a survey's adapter, in claims of their own while the search goes on."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import pytest
@@ -17,6 +17,9 @@ from tests.unit.service.driver import ON_BOTH, Service, holding, measurement, sc
 pytestmark = pytest.mark.slow
 
 VECTORS, FURTHER = 40, 7
+AFTER = ("verify", "recover")
+"""Purposes of the trials that follow the search."""
+
 SURVEY = {"steps": 10, "vectors": VECTORS, "further": FURTHER}
 
 
@@ -57,9 +60,12 @@ def until_further(service: Service, worker: str = "w1") -> Any:
     return lease
 
 
-def work(service: Service, worker: str = "w1") -> list[dict[str, Any]]:
+def work(
+    service: Service, worker: str = "w1", *, until: Container[str] = ()
+) -> list[dict[str, Any]]:
+    """Run what there is, up to the first trial of a purpose in ``until``, which stays claimed."""
     done: list[dict[str, Any]] = []
-    while lease := service.claim(worker):
+    while (lease := service.claim(worker)) and lease["purpose"] not in until:
         deliver(service, lease, worker)
         done.append(lease)
     return done
@@ -85,7 +91,7 @@ def check_replay(service: Service, identity: str) -> None:
 
 @ON_BOTH
 def test_the_search_has_its_best_vectors_scored_and_ends_as_any_other(service: Service) -> None:
-    identity = submit(service, budget={**study()["search"]["budget"], "trials": 12})
+    identity = submit(service, budget={**study()["search"]["budget"], "trials": 8})
     first = service.claim()
     deliver(service, first)
     ran = work(service)
@@ -98,7 +104,7 @@ def test_the_search_has_its_best_vectors_scored_and_ends_as_any_other(service: S
         assert [lease[name] for name in same] == [first[name] for name in same]
     asked = [tuple(one) for lease in (first, *later) for one in lease["survey"]["vectors"]]
     assert len({*asked}) == VECTORS + FURTHER
-    assert sum(lease["purpose"] == "search" for lease in ran) == 12
+    assert sum(lease["purpose"] == "search" for lease in ran) == 8
     seen = view(service, identity)
     assert (seen["state"], seen["note"]) == ("done", None)
     assert seen["progress"]["survey"]["done"] == 1 + ROUNDS
@@ -114,7 +120,7 @@ def test_they_come_after_a_quarter_a_half_and_three_quarters_of_the_trials(
     service: Service,
 ) -> None:
     surveyed(service, budget={**study()["search"]["budget"], "trials": 16})
-    ran = [lease for lease in work(service) if lease["purpose"] in ("survey", "search")]
+    ran = work(service, until=AFTER)
     begun = [at - n for n, at in enumerate(i for i, x in enumerate(ran) if is_survey(x))]
     assert len(begun) == ROUNDS
     for number, trials in enumerate(begun):
@@ -173,14 +179,13 @@ def test_a_worker_of_before_gets_the_trials_beside_it(service: Service) -> None:
     identity = surveyed(service)
     ran = []
     body = {"worker": "old", "protocol": FURTHER_SINCE - 1}
-    while (answer := service.post("/v1/leases", body, "worker")).status_code == 201:
-        deliver(service, answer.json(), "old")
-        ran.append(answer.json()["purpose"])
-    assert ran.count("search") == 7
-    assert "survey" not in ran
+    while (lease := service.post("/v1/leases", body, "worker").json())["purpose"] not in AFTER:
+        deliver(service, lease, "old")
+        ran.append(lease["purpose"])
+    assert ran == ["search"] * 7
     seen = view(service, identity)
     assert (seen["state"], seen["note"]) == (
-        "done",
+        "verifying",
         "0 of 7 further vectors were scored on the survey's adapter by the end of the search, "
         "after 7 trials; no worker of lease protocol 8 or later took the last claim of them",
     )
@@ -193,7 +198,7 @@ def test_claims_that_fail_cost_nothing_but_themselves_and_the_study_says_so(
 ) -> None:
     identity = surveyed(service, budget={**study()["search"]["budget"], "trials": 12})
     failed = 0
-    while lease := service.claim():
+    while (lease := service.claim())["purpose"] not in AFTER:
         if is_survey(lease):
             assert service.report(lease, None).json() == {"status": "accepted"}
             failed += 1
@@ -201,7 +206,7 @@ def test_claims_that_fail_cost_nothing_but_themselves_and_the_study_says_so(
             deliver(service, lease)
     assert failed == FAILURES
     seen = view(service, identity)
-    assert seen["state"] == "done"
+    assert seen["state"] == "verifying"
     assert seen["progress"]["search"]["done"] == 12
     assert seen["note"] == (
         "0 of 7 further vectors were scored on the survey's adapter by the end of the search, "
@@ -219,9 +224,9 @@ def test_one_that_loses_three_workers_counts_as_failed(service: Service) -> None
         until_further(service)
         service.let_leases_run_out()
         service.sweep()
-    work(service)
+    work(service, until=AFTER)
     assert "lost its worker 3 times" in view(service, identity)["note"]
-    assert view(service, identity)["state"] == "done"
+    assert view(service, identity)["state"] == "verifying"
 
 
 def test_the_search_ends_when_somebody_who_scores_has_reported(
@@ -285,7 +290,7 @@ def test_a_study_that_is_extended_or_cloned_goes_on_as_ever(service: Service) ->
     copy = service.post(f"/v1/studies/{identity}/clone", {}).json()["id"]
     assert view(service, copy)["study"]["search"]["survey"] == SURVEY
     deliver(service, service.claim())
-    assert any(map(is_survey, work(service)))
+    until_further(service)
 
 
 def test_they_stop_where_the_survey_has_used_up_its_part_of_the_time(service: Service) -> None:
@@ -294,7 +299,7 @@ def test_they_stop_where_the_survey_has_used_up_its_part_of_the_time(service: Se
     lease = service.claim()
     service.let_time_pass(1801)
     deliver(service, lease)
-    assert not any(map(is_survey, work(service)))
+    assert not any(map(is_survey, work(service, until=AFTER)))
     seen = view(service, identity)
     assert seen["progress"]["survey"]["done"] == 1
     assert "0 of 7 further vectors" in seen["note"]
@@ -304,7 +309,7 @@ def test_they_stop_where_the_survey_has_used_up_its_part_of_the_time(service: Se
 def test_scores_that_take_all_content_from_the_survey_are_said_to(service: Service) -> None:
     many = {"steps": 10, "vectors": 12, "further": 120}
     identity = surveyed(service, survey=many, budget={**study()["search"]["budget"], "trials": 16})
-    while lease := service.claim():
+    while (lease := service.claim())["purpose"] not in AFTER:
         deliver(service, lease, upside_down=True)
     note = view(service, identity)["note"]
     assert "80 of 120 further vectors" in note  # no more once it says nothing
@@ -339,7 +344,7 @@ def test_scores_that_come_while_a_proposal_is_written_are_not_said_to_be_known(
     trial = service.claim()
     monkeypatch.setattr(StudyPlanner, "_note", reported_meanwhile)
     deliver(service, trial)
-    work(service)
+    work(service, until=AFTER)
     assert not pending
     assert learned(service, identity).surveys > 1
     check_replay(service, identity)
@@ -348,7 +353,7 @@ def test_scores_that_come_while_a_proposal_is_written_are_not_said_to_be_known(
 def test_without_being_asked_for_nothing_more_is_scored(service: Service) -> None:
     without = {name: value for name, value in SURVEY.items() if name != "further"}
     surveyed(service, survey=without)
-    assert not any(map(is_survey, work(service)))
+    assert not any(map(is_survey, work(service, until=AFTER)))
 
 
 @pytest.mark.parametrize("further", [-1, 461, 10**9, 1.5])
