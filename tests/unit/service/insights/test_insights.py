@@ -24,7 +24,6 @@ from tests.unit.service.beginnings import SEARCHED
 from tests.unit.service.driver import (
     ON_BOTH,
     SEARCH,
-    VERIFY,
     Service,
     measurement,
     outcome,
@@ -123,8 +122,8 @@ def test_the_noise_lies_in_its_interval_and_says_what_it_rests_on(service: Servi
 def test_the_python_client_reads_all_three(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    study = service.submit(search=SEARCH)
-    service.work(12)
+    study = service.submit()
+    service.work(6)
     service.client.headers.update(service.key("admin"))
     with RestClient("http://testserver", "unused") as client:
         client.close()
@@ -173,27 +172,27 @@ def dear(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
 def test_a_dear_front_is_shared_says_its_age_and_ends_with_its_stage(
     dear: Service, slow: Slow
 ) -> None:
-    study = dear.submit(search=SEARCH)
-    dear.work(20)
+    study = dear.submit()
+    dear.work(5)
     dear.sweep()
     first = _front(dear, study)
-    assert (len(first.tried), first.age_seconds, slow.begun) == (20, 0.0, 1)
+    assert (len(first.tried), first.age_seconds, slow.begun) == (5, 0.0, 1)
     assert (_front(dear, study), slow.begun) == (first, 1)
     dear.work(1)
     old = _front(dear, study)
     assert (old.tried, slow.begun) == (first.tried, 1)
     assert old.age_seconds > 0.0
-    dear.work(3)
+    dear.work(1)
     dear.sweep()  # the search is over
     ended = _front(dear, study)
-    assert (len(ended.tried), ended.age_seconds) == (24, 0.0)
+    assert (len(ended.tried), ended.age_seconds) == (7, 0.0)
 
 
 def test_a_front_that_began_before_the_end_is_not_the_first_one_after_it(
     dear: Service, slow: Slow
 ) -> None:
-    study = dear.submit(search=SEARCH)
-    dear.work(23)
+    study = dear.submit()
+    dear.work(6)
     dear.sweep()
     slow.may_go_on.clear()
     with ThreadPoolExecutor(2) as pool:
@@ -203,14 +202,14 @@ def test_a_front_that_began_before_the_end_is_not_the_first_one_after_it(
         dear.sweep()
         after = pool.submit(_front, dear, study)
         slow.may_go_on.set()
-        assert (len(before.result().tried), len(after.result().tried)) == (23, 24)
+        assert (len(before.result().tried), len(after.result().tried)) == (6, 7)
 
 
 def test_who_waits_for_the_planning_holds_nobody_up(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    early, other = (service.submit(name=name, search=SEARCH) for name in ("early", "other"))
-    service.work(40)
+    early, other = (service.submit(name=name) for name in ("early", "other"))
+    service.work(6)
     service.sweep()
     knowledge = service.app.state.runtime.insights._make_insight.__self__._knowledge
     planned, asked = knowledge._planned, list[str]()
@@ -316,7 +315,7 @@ def test_what_was_found_stays_as_it_was_judged_until_an_extended_study_has_looke
     before = _front(service, study).checked
     (refuted,) = [one for one in before if one.finding is Finding.REFUTED]
     assert len(before) == 2
-    _extended(service, study, trials=2, seeds=9)
+    _extended(service, study, trials=2, seeds=5)
     kept = tuple(map(plain_checked, before))  # in the form that the version before reads
     assert _front(service, study).checked == kept
     service.work(2, measure=measure)
@@ -330,17 +329,17 @@ def test_what_was_found_stays_as_it_was_judged_until_an_extended_study_has_looke
     after = _front(service, study).checked
     verdict = service.get(f"/v1/studies/{study}/verdict")
     assert after[0].comparison.gain == verdict["versus_uniform"]["gain"]
-    assert after[0].comparison.seeds >= 9
+    assert after[0].comparison.seeds >= 5
     assert refuted.rank_vector in {one.rank_vector for one in after}
 
 
 def test_an_extended_study_is_not_shown_a_front_of_its_first_search(dear: Service) -> None:
-    study = dear.submit(search=SEARCH, verify=VERIFY)
-    dear.work(20)
+    study = dear.submit()
+    dear.work(5)
     dear.sweep()
-    assert len(_front(dear, study).tried) == 20
+    assert len(_front(dear, study).tried) == 5
     _finish(dear)
     _extended(dear, study, trials=2)
     found = _front(dear, study)
-    assert (len(found.tried), found.age_seconds) == (24, 0.0)
+    assert (len(found.tried), found.age_seconds) == (7, 0.0)
     assert found.checked
