@@ -24,6 +24,9 @@ from service.workers.repository import Workers
 from tests.unit.service.driver import ANYBODY, Service, score, start, study
 from tests.unit.service.leases.test_racing import begun, heartbeat
 
+TURNS = 12
+"""Trials of a study whose services take turns: the search, and a round or more of what follows."""
+
 SOON = 30.0
 """Twice what PostgreSQL lets anybody wait for a lock."""
 
@@ -45,8 +48,8 @@ def _vectors(service: Service, study: str) -> list[Any]:
     return [(trial["purpose"], trial["rank_vector"]) for trial in trials]
 
 
-def _is_over(service: Service, study: str) -> bool:
-    return bool(service.get(f"/v1/studies/{study}")["state"] == "done")
+def _searches(service: Service, study: str) -> bool:
+    return bool(service.get(f"/v1/studies/{study}")["state"] == "searching")
 
 
 def test_one_worker_between_two_services_gets_what_one_service_proposes(
@@ -55,14 +58,15 @@ def test_one_worker_between_two_services_gets_what_one_service_proposes(
     both, alone = pair[0].submit(), pair[0].submit(name="alone")
     for service in pair[:1]:
         service.post(f"/v1/studies/{alone}/pause")
-    turns = 0
-    while lease := pair[turns % 2].claim("w1"):
-        assert pair[(turns + 1) % 2].report(lease, score(lease)).status_code == 200
-        turns += 1
-    assert _is_over(pair[1], both)
+    for turn in range(TURNS):
+        lease = pair[turn % 2].claim("w1")
+        assert pair[(turn + 1) % 2].report(lease, score(lease)).status_code == 200
+    pair[0].sweep()
+    pair[0].post(f"/v1/studies/{both}/pause")
     pair[0].post(f"/v1/studies/{alone}/resume")
-    while lease := pair[0].claim("w1"):
-        pair[0].report(lease, score(lease))
+    assert len(pair[0].work(TURNS)) == TURNS
+    pair[0].sweep()
+    assert pair[1].get(f"/v1/studies/{both}")["progress"]["verify"]["done"] == TURNS - 7
     assert _vectors(pair[0], both) == _vectors(pair[0], alone)
 
 
@@ -78,7 +82,8 @@ def test_many_workers_on_two_services_count_everything_once(
             if lease := service.claim(f"w{number}", wait=0.2):
                 answer = service.report(lease, score(lease), worker=f"w{number}")
                 assert answer.status_code == 200, answer.text
-            elif all(_is_over(pair[0], identity) for identity in identities):
+            is_search = lease is not None and lease["purpose"] == "search"
+            if not is_search and not any(_searches(pair[0], one) for one in identities):
                 return
 
     with ThreadPoolExecutor(6) as pool:
