@@ -14,6 +14,9 @@ from tests.unit.service.driver import Service, holding, score, start
 
 pytestmark = pytest.mark.slow
 
+CRASHES, LAST = 10, 2
+"""Trials after which the service crashes: the first ones, with all of the search, and the last."""
+
 
 def _essence(trials: Sequence[Any]) -> list[tuple[str, tuple[int, ...], int]]:
     return [(t["purpose"], tuple(t["rank_vector"]["ranks"]), t["seed"]) for t in trials]
@@ -46,11 +49,14 @@ def test_crashes_between_report_and_advance_change_nothing(
         with service.client:
             if crash == 0:
                 service.submit()
+            if crash == CRASHES:
+                ran += _essence(service.work(len(uninterrupted) - CRASHES - LAST))
             lease = service.claim()
             if lease is None:
                 break
             ran += _essence([lease])
             _crash_after_commit(service)
+    assert crash == CRASHES + LAST
     assert ran == uninterrupted
 
 
