@@ -12,7 +12,6 @@ from sqlalchemy import func, select
 
 from rankspace import RankVector
 from rankspace.lease import PROTOCOL, Claim, Report
-from rankspace.study import StudyState
 from rankspace.wire import decode
 from service.housekeeping import Housekeeping
 from service.planning import planner, queue
@@ -106,9 +105,9 @@ def test_a_report_is_answered_before_the_study_goes_on(
     slow.set()
     service.sweep()
     assert _watermarks(service, identity) == [0, 1]
-    service.work()
+    service.work(1)
     service.sweep()
-    assert service.get(f"/v1/studies/{identity}")["state"] == StudyState.DONE
+    assert _watermarks(service, identity) == [0, 1, 2]
 
 
 def _watermarks(service: Service, study: str) -> list[int]:

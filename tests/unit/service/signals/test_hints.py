@@ -76,7 +76,7 @@ def test_the_board_follows_the_queue(ringing: Service, redis: Redis) -> None:
     wait_for(lambda: _shows_the_queue(ringing, redis, identity))
     lease = ringing.claim()
     wait_for(lambda: lease["trial_id"] not in _board(redis))
-    ringing.work()
+    ringing.work(measure=lambda _: None)  # until the study fails
     wait_for(lambda: _board(redis) == [])
 
 
@@ -106,8 +106,8 @@ def test_a_wiped_redis_is_full_again_by_itself(exposed: Service, own_redis: Redi
 def test_the_study_goes_on_while_redis_is_dead(exposed: Service, own_redis: Redis) -> None:
     identity = exposed.submit()
     own_redis.stop()
-    exposed.work()
-    assert exposed.get(f"/v1/studies/{identity}")["state"] == "done"
+    exposed.work(8)
+    assert exposed.get(f"/v1/studies/{identity}")["state"] == "verifying"
     wait_for(lambda: exposed.app.state.runtime.hints.is_up is False)
 
 
