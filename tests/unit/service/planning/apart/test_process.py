@@ -335,24 +335,6 @@ def test_it_ends_with_a_parent_that_is_killed(directory: Path) -> None:
         wait_for(lambda: not Path(f"/proc/{pid}/cmdline").exists())
 
 
-@ON_SQLITE
-def test_stopping_ends_it_whatever_it_computes(
-    directory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for_ever = "import time; from service.planning import planner; "
-    for_ever += "from service.planning.apart import child\n"
-    for_ever += "planner.StudyPlanner.advance = lambda *_: time.sleep(1e6)\nchild.main()"
-    monkeypatch.setattr(life, "PROGRAM", ("-P", "-c", for_ever))
-    monkeypatch.setattr("service.planning.queue.PATIENCE_SECONDS", 0.1)
-    monkeypatch.setattr("service.housekeeping.PATIENCE_SECONDS", 0.1)
-    with _apart(directory) as service:
-        asked = service.app.state.runtime.planning.ask("st_any")
-        pid = _pid(service)
-        assert not asked.done()
-    assert asked.result(60) is None
-    assert not Path(f"/proc/{pid}/cmdline").exists()
-
-
 def test_what_a_look_raises_is_raised_here(apart: Service, unscored: str) -> None:
     with pytest.raises(NotFound, match="st_none"):
         _planning(apart).look("front", "st_none")
@@ -420,3 +402,17 @@ def test_heartbeats_go_before_planning_where_processors_are_short(apart: Service
     _submitted(apart)
     own = os.getpriority(os.PRIO_PROCESS, 0)
     wait_for(lambda: os.getpriority(os.PRIO_PROCESS, _pid(apart)) == min(own + NICE, 19))
+
+
+def test_stopping_ends_it_whatever_it_computes(
+    apart: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last one here: nothing is planned for those who share the process after it."""
+    monkeypatch.setattr("service.planning.queue.PATIENCE_SECONDS", 0.1)
+    identity = apart.submit("endless", name="endless")
+    planning = apart.app.state.runtime.planning
+    asked, pid = planning.ask(identity), _pid(apart)
+    assert not asked.done()
+    planning.close(0.1)
+    assert asked.result(60) is None
+    assert not Path(f"/proc/{pid}/cmdline").exists()
