@@ -61,6 +61,8 @@ def test_a_ledger_that_grew_equals_one_that_is_opened_late(service: Service) -> 
         ran.append(lease)
         service.report(lease, None if lease is _failing(ran) else score(lease))
         _catch_up(service, grown)
+        if len(ran) % 3:
+            continue  # to read all of them again takes long
         late = _open(service, identity)
         late.study = grown.study  # the first result says what a study's inputs are, for workers
         assert grown == late
