@@ -43,11 +43,12 @@ lock: $(STAMP)   ## Write the locks of what is installed anew (UPGRADE=--upgrade
 demo: $(STAMP)   ## Run the whole product on real input, in minutes
 	@$(BIN)/rankadaptor demo
 
-PARALLEL = PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -q --dist loadscope \
-	-n "$$($(PYTHON) -c 'import os; print(os.cpu_count() + 1)')"
+# Bytecode is kept whatever the environment says: pytest rewrites every module of tests for its
+# assertions, ten seconds a process, and the tests start hundreds of Python processes.
+PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -q --dist loadscope
+PARALLEL = $(PYTEST) -n "$$($(PYTHON) -c 'import os; print(os.cpu_count() + 1)')"
 
 # One process more than cores: the tests of real servers wait much of their time.
-# Bytecode is kept whatever the environment says: the tests start hundreds of Python processes.
 test: $(STAMP)   ## Run every test but the long runs, on all cores
 	@$(PARALLEL) -m "not soak"
 
@@ -68,7 +69,7 @@ layers: $(STAMP)
 	@$(BIN)/lint-imports --no-cache > /tmp/rankadaptor-lint-imports.$$$$ || { cat /tmp/rankadaptor-lint-imports.$$$$; exit 1; }
 
 quick: $(STAMP)
-	@$(BIN)/pytest -q -n logical --dist loadscope -m "not slow and not postgresql and not soak" \
+	@$(PYTEST) -n logical -m "not slow and not postgresql and not soak and not whole" \
 		--durations=5 --durations-min=1 tests/unit tests/contract
 
 bench: $(STAMP)  ## Run the measured comparisons in their short form

@@ -27,6 +27,17 @@ INTEGRATION = "tests/integration"
 WEIGHTS = {"integration": 1_000, "slow": 10, "postgresql": 3}
 """About what a test takes, a quick one 1: modules are begun with those that take longest."""
 
+WHOLE = {
+    *("directory", "migrated", "migrated_postgres", "postgres", "redis_of_all", "own_redis"),
+    *("service", "client", "connect"),
+    *("model_directory", "any_model", "prunable", "llama", "tied", "tokenizer", "stories"),
+    *("evaluator", "lessons"),
+}
+"""Fixtures of a database, a service, a model or something trained: most of the processor time."""
+
+LEFT_OUT = ("slow", "postgresql", "soak")
+"""Marks of what `make check` does not run, beside `whole`."""
+
 EXIT_SECONDS = 60
 """What Python is given to end once the tests have: a thread of a failed test may wait for ever."""
 
@@ -36,10 +47,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "postgresql" in _parameters(item) or "postgres" in getattr(item, "fixturenames", ()):
             item.add_marker("postgresql")
+    mark_whole(items)
     weights: Counter[str] = Counter()
     for item in items:
         weights[_module(item.nodeid)] += _weight(item)
     items.sort(key=lambda item: -weights[_module(item.nodeid)])
+
+
+def mark_whole(items: Iterable[pytest.Item]) -> None:
+    """Mark what uses something whole, but for the first of each module that `make check` runs."""
+    begun = set[str]()
+    for item in items:
+        is_left_out = any(item.get_closest_marker(mark) for mark in LEFT_OUT)
+        if is_left_out or WHOLE.isdisjoint(getattr(item, "fixturenames", ())):
+            continue
+        module = item.nodeid.partition("::")[0]
+        if module in begun:
+            item.add_marker("whole")
+        begun.add(module)
 
 
 def pytest_collection_finish() -> None:
