@@ -59,7 +59,7 @@ def correlation(posterior: Posterior, truth: int = 100) -> float:
 @pytest.mark.slow
 def test_predictions_of_new_vectors_are_good_and_their_intervals_honest(noise: float) -> None:
     inside = []
-    for truth in range(100, 104):
+    for truth in (100, 101):
         posterior = learned(60, noise, truth=truth)
         mean, std = posterior.predict(FRESH)
         assert correlation(posterior, truth) > 0.7
@@ -70,9 +70,9 @@ def test_predictions_of_new_vectors_are_good_and_their_intervals_honest(noise: f
 @pytest.mark.parametrize("noise", [0.2, 1.0])
 @pytest.mark.slow
 def test_noise_is_learned_with_an_interval_that_holds(noise: float) -> None:
-    found = [Posterior.of(BASIS, seen(30, noise, seed=s, truth=100 + s)).noise for s in range(8)]
+    found = [Posterior.of(BASIS, seen(30, noise, seed=s, truth=100 + s)).noise for s in range(5)]
     assert all(one.low < one.sd < one.high for one in found)
-    assert sum(one.low < noise < one.high for one in found) >= 5
+    assert sum(one.low < noise < one.high for one in found) >= 3
     assert np.median([one.sd for one in found]) == pytest.approx(noise, rel=0.3)
 
 
@@ -169,7 +169,7 @@ def test_a_tenth_of_diverged_trials_costs_little_wherever_they_end() -> None:
     """Too near the others to be told from them by a gap, too far to be averaged."""
     rng = np.random.default_rng(3)
     whole, found = [], []
-    for truth in range(100, 104):
+    for truth in (100, 101):
         trials = list(seen(60, 0.2, truth=truth))
         whole.append(correlation(learned(60, 0.2, truth=truth), truth))
         for at in rng.choice(60, 6, replace=False).tolist():
@@ -217,11 +217,11 @@ def test_nothing_asked_nothing_answered() -> None:
 
 def test_a_long_history_is_learned_alike_in_any_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("perfmodel.additive.posterior.BLOCK", BLOCK)
-    history = seen(300, 0.3)
+    history = seen(168, 0.3)
     at_once = Posterior.of(BASIS, history)
     assert len(at_once.fit.measurements.seen) < len(history) - BLOCK  # blocks and single scores
-    bit_by_bit = Posterior.of(BASIS, history[:270])
-    for end in (271, 280, 289, 299, 300):
+    bit_by_bit = Posterior.of(BASIS, history[:138])
+    for end in (139, 148, 157, 167, 168):
         bit_by_bit = bit_by_bit.advanced(history[:end])
     assert np.array_equal(at_once.gaussian.mean, bit_by_bit.gaussian.mean)
     assert np.array_equal(at_once.gaussian.factor, bit_by_bit.gaussian.factor)
@@ -229,7 +229,7 @@ def test_a_long_history_is_learned_alike_in_any_batches(monkeypatch: pytest.Monk
 
 
 def test_rows_in_parts_say_what_they_say_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    history = seen(250, 0.3)
+    history = seen(140, 0.3)
     together = Posterior.of(BASIS, history)
     monkeypatch.setattr("perfmodel.additive.measurements.PART", 60)
     in_parts = Posterior.of(BASIS, history)
@@ -299,7 +299,7 @@ def test_a_seed_of_its_own_for_every_trial_calls_for_no_refits(
         return refit(basis, seen, before, home)
 
     monkeypatch.setattr("perfmodel.additive.posterior.refit", counted)
-    Posterior.of(BASIS, _each_on_its_own(seen(150, 0.2), 1.0))
+    Posterior.of(BASIS, _each_on_its_own(seen(100, 0.2), 1.0))
     assert len(counts) < EAGER + 12
 
 

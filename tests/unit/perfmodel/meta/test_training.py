@@ -1,20 +1,33 @@
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from perfmodel.meta.evaluation import HoldOut, leave_out, possible, spread_of
+from perfmodel.meta.evaluation import Held, HoldOut, leave_out, possible, spread_of
 from perfmodel.meta.lesson import Lesson, lessons_of
 from perfmodel.meta.methods import METHODS
 from perfmodel.meta.prior import MetaPrior
-from perfmodel.meta.scorecard import MEAN, scorecards
+from perfmodel.meta.scorecard import MEAN, Scorecard, scorecards
 from perfmodel.meta.training import train, train_on
 from rankspace import Context
 from rankspace.errors import InvalidInput
 from tests.unit.perfmodel.meta.worlds import world
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def held(lessons: tuple[Lesson, ...]) -> Sequence[Held]:
+    """What the others say of each study."""
+    return leave_out(lessons, HoldOut.STUDY)
+
+
+@pytest.fixture(scope="module")
+def means(lessons: tuple[Lesson, ...]) -> dict[str, Scorecard]:
+    """How well each method foretells, on average."""
+    return {method: scorecards(lessons, HoldOut.STUDY, method)[-1] for method in METHODS}
 
 
 def test_the_prior_learns_what_determines_worth(prior: MetaPrior) -> None:
@@ -81,17 +94,17 @@ def test_base_models_are_held_out_where_there_are_two(lessons: tuple[Lesson, ...
     assert train_on(one).provenance.held_out == "study"
 
 
-def test_a_held_out_study_does_not_teach(lessons: tuple[Lesson, ...]) -> None:
+def test_a_held_out_study_does_not_teach(lessons: tuple[Lesson, ...], held: Sequence[Held]) -> None:
     """Labels of the one held out may be anything: what is said of it stays the same."""
-    honest = leave_out(lessons, HoldOut.STUDY)[2].log_worth
     liar = (*lessons[:2], lessons[2].inverted(), *lessons[3:])
-    assert np.array_equal(leave_out(liar, HoldOut.STUDY)[2].log_worth, honest)
-    assert not np.array_equal(leave_out(liar, HoldOut.STUDY)[0].log_worth, honest)
+    misled = leave_out(liar, HoldOut.STUDY)
+    assert np.array_equal(misled[2].log_worth, held[2].log_worth)
+    assert not np.array_equal(misled[0].log_worth, held[0].log_worth)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_foretells_a_part(method: str, lessons: tuple[Lesson, ...]) -> None:
-    mean = scorecards(lessons, HoldOut.STUDY, method)[-1]
+def test_every_method_foretells_a_part(method: str, means: dict[str, Scorecard]) -> None:
+    mean = means[method]
     assert mean.study == MEAN
     assert mean.rank_correlation > 0.5
     assert mean.explained > 0.2
@@ -99,16 +112,12 @@ def test_every_method_foretells_a_part(method: str, lessons: tuple[Lesson, ...])
     assert mean.rank_correlation < mean.ceiling <= 1.0
 
 
-def test_profiles_are_worth_something_beyond_the_kind(lessons: tuple[Lesson, ...]) -> None:
-    trees, kinds = (
-        scorecards(lessons, HoldOut.STUDY, method)[-1] for method in ("xgboost", "kind means")
-    )
-    assert trees.explained > kinds.explained + 0.1
+def test_profiles_are_worth_something_beyond_the_kind(means: dict[str, Scorecard]) -> None:
+    assert means["xgboost"].explained > means["kind means"].explained + 0.1
 
 
 @pytest.mark.slow
-def test_the_better_the_prediction_the_smaller_the_spread(lessons: tuple[Lesson, ...]) -> None:
-    held = leave_out(lessons, HoldOut.STUDY)
+def test_the_better_the_prediction_the_smaller_the_spread(held: Sequence[Held]) -> None:
     perfect = [replace(one, log_worth=one.lesson.labels.log_worth) for one in held]
     wrong = [replace(one, log_worth=-one.log_worth) for one in held]
     assert spread_of(perfect) < 0.7 * spread_of(held)
