@@ -3,7 +3,7 @@
 import ast
 import statistics
 from collections import Counter
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -12,15 +12,18 @@ ROOMS = [*PRODUCT, "bench", "docs", "tests"]
 FILES = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
 
 
-def functions(path: Path) -> Iterator[tuple[str, int]]:
-    """Yield each function's place and its lines from ``def`` to the end, docstring excluded."""
+@cache
+def functions(path: Path) -> tuple[tuple[str, int], ...]:
+    """Each function's place and its lines from ``def`` to the end, docstring excluded."""
+    found = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = (node.end_lineno or node.lineno) - node.lineno + 1
             if ast.get_docstring(node):
                 first = node.body[0]
                 lines -= (first.end_lineno or first.lineno) - first.lineno + 1
-            yield f"{path.relative_to(ROOT)}:{node.lineno} {node.name}", lines
+            found.append((f"{path.relative_to(ROOT)}:{node.lineno} {node.name}", lines))
+    return tuple(found)
 
 
 def test_no_file_is_longer_than_500_lines() -> None:

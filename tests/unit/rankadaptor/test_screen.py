@@ -173,17 +173,10 @@ def test_a_closed_stream_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("encoding", "arguments"),
-    [
-        ("ascii", ["db", "--help"]),
-        ("ascii", ["worker", "--help"]),
-        ("ascii", ["meta", "show"]),
-        ("cp1252", ["meta", "show"]),
-    ],
-)
-def test_the_program_itself_writes_in_any_encoding(encoding: str, arguments: list[str]) -> None:
-    environment = os.environ | {"PYTHONIOENCODING": encoding, "LC_ALL": "C", "PYTHONUTF8": "0"}
+@pytest.mark.parametrize("arguments", [["db", "--help"], ["meta", "show"]], ids=" ".join)
+def test_the_program_itself_writes_in_any_encoding(arguments: list[str]) -> None:
+    """In the narrowest: what the framework prints, and what a command does."""
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0"}
     command = [sys.executable, "-m", "rankadaptor.cli", *arguments]
     ended = subprocess.run(command, env=environment, capture_output=True, check=False, timeout=60)
     assert (ended.returncode, ended.stderr) == (0, b"")

@@ -91,13 +91,16 @@ def container(
     ("data", "form", "rows"),
     [
         ("stories260k/sample.txt", "text", "windows of plain text"),
-        ("instructions/gpteacher-roleplay.jsonl", "instruction", "3,146 rows of instruction"),
+        ("instructions/gpteacher-roleplay.jsonl", "instruction", "400 rows of instruction"),
     ],
 )
 def test_a_real_model_and_real_data_make_a_study_that_is_taken(
     init: Init, checked: Callable[[], int], tmp_path: Path, data: str, form: str, rows: str
 ) -> None:
-    code, said, _ = init(SHARED / "stories260k", SHARED / data)
+    """On the beginning of the data, whose rows are all read and counted alike."""
+    kept = tmp_path / data.rpartition("/")[2]
+    kept.write_text("".join((SHARED / data).read_text().splitlines(keepends=True)[:400]))
+    code, said, _ = init(SHARED / "stories260k", kept)
     assert code == ExitCode.OK
     assert rows in " ".join(said.split())
     text = (tmp_path / "study.yaml").read_text()
@@ -107,7 +110,7 @@ def test_a_real_model_and_real_data_make_a_study_that_is_taken(
     assert study.recipe.data.format == form
     assert (study.model, study.recipe.data.train) == (
         str(SHARED / "stories260k"),
-        str(SHARED / data),
+        str(kept),
     )
     assert study.search.budget.trials == 30  # of 35 matrices
     assert checked() == ExitCode.OK
