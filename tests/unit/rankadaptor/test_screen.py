@@ -173,14 +173,13 @@ def test_a_closed_stream_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arguments", [["db", "--help"], ["meta", "show"]], ids=" ".join)
-def test_the_program_itself_writes_in_any_encoding(arguments: list[str]) -> None:
-    """In the narrowest: what the framework prints, and what a command does."""
+def test_the_program_itself_writes_in_any_encoding() -> None:
+    """In the narrowest, a page of help that it lacks characters of."""
     environment = os.environ | {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0"}
-    command = [sys.executable, "-m", "rankadaptor.cli", *arguments]
+    command = [sys.executable, "-m", "rankadaptor.cli", "db", "upgrade", "--help"]
     ended = subprocess.run(command, env=environment, capture_output=True, check=False, timeout=60)
     assert (ended.returncode, ended.stderr) == (0, b"")
-    assert len(ended.stdout) > 200
+    assert b"sqlite:///FILE or postgresql://..." in ended.stdout
 
 
 SERVICE = Path(cli.__file__).parents[1] / "service"
