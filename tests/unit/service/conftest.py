@@ -10,6 +10,7 @@ import pytest
 from service.storage import db, schema
 from service.storage.db import Database
 from tests.services import Missing, Postgres, Redis, skip_or_fail
+from tests.unit.service import fitted
 from tests.unit.service.beginnings import BEGINNINGS
 from tests.unit.service.driver import DATABASE_URL, Service, start
 
@@ -31,6 +32,12 @@ def _unsynced(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     """Have SQLite wait for no disk: the machine does not stop in the middle of a test."""
     if request.node.get_closest_marker("synced") is None:
         monkeypatch.setitem(db.PRAGMAS, "synchronous", "OFF")
+
+
+@pytest.fixture(autouse=True)
+def _fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the performance model compute the same but once."""
+    fitted.share(monkeypatch)
 
 
 @pytest.fixture(scope="session")
