@@ -150,14 +150,17 @@ def test_what_extends_nothing_is_refused_and_changes_nothing(
 
 
 @DONE
-def test_a_study_is_not_extended_for_ever(
+def test_a_study_is_not_extended_for_ever_nor_cancelled_once_it_is_done(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.studies.extension.MOST", 2)
     identity = service.only_study()
+    cancel = f"/v1/studies/{identity}/cancel"
+    assert service.post(cancel).status_code == 409
     for _ in range(2):
         assert _extend(service, identity, {"seeds": 3}).status_code == 200
         service.work()
+        assert service.post(cancel).status_code == 409
     answer = _extend(service, identity, {"seeds": 3})
     assert answer.status_code == 409
     assert "extended 2 times" in answer.json()["detail"]
@@ -267,15 +270,6 @@ def test_an_extension_that_failed_can_be_cancelled(service: Service) -> None:
     assert service.get(f"/v1/studies/{identity}")["state"] == "failed"
     view = _cancel(service, identity)
     assert (view["state"], view["error"], view["verdict"]) == ("done", None, before)
-
-
-@DONE
-def test_only_a_study_that_was_never_extended_is_cancelled_for_good(service: Service) -> None:
-    identity = service.only_study()
-    assert service.post(f"/v1/studies/{identity}/cancel").status_code == 409
-    _extend(service, identity, {"seeds": 3})
-    service.work()
-    assert service.post(f"/v1/studies/{identity}/cancel").status_code == 409
 
 
 @pytest.mark.parametrize(
