@@ -11,6 +11,7 @@ from urllib.parse import quote
 import httpx
 
 from rankadaptor.adapter_download import Adapter, listed, model_of, placed, receive, vector_of
+from rankadaptor.rest.tls import tls_of
 from rankspace import PrunedModel, RankVector, SearchSpace, Study, Verdict
 from rankspace.calibration import Calibration, Noise
 from rankspace.errors import RankspaceError, Unreachable, revive
@@ -40,6 +41,7 @@ class RestClient:
             # Nothing is unpacked: a kilobyte that was packed three times is a gigabyte.
             headers={"Authorization": f"Bearer {key}", "Accept-Encoding": "identity"},
             timeout=timeout_seconds,
+            verify=tls_of(self.url),
             trust_env=False,
         )
 

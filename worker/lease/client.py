@@ -42,6 +42,7 @@ from rankspace.wire import encode, only
 from worker.errors import Busy, NoAnswer
 from worker.lease.answers import SAME_VERSION, error_of, json_of, read
 from worker.lease.report import SpooledReport
+from worker.lease.tls import tls_of
 
 CHUNK_BYTES = 1 << 20
 TIMEOUT_SECONDS = 10.0
@@ -66,7 +67,11 @@ class LeaseClient:
     def __init__(self, url: str, key: str | None, worker: str, *, attempts: int = 3) -> None:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._http = httpx.Client(
-            base_url=url, headers=headers, timeout=TIMEOUT_SECONDS, trust_env=False
+            base_url=url,
+            headers=headers,
+            timeout=TIMEOUT_SECONDS,
+            verify=tls_of(url),
+            trust_env=False,
         )
         self._worker = worker
         self._process = secrets.token_hex(8)

@@ -1,5 +1,6 @@
 """A key of this machine goes to the service of this machine; one that was given goes anywhere."""
 
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from rankadaptor.commands.serve import _next_steps
 from rankadaptor.connection import Connection
 from rankadaptor.local_service import is_local
 from rankadaptor.rest.client import RestClient
+from rankadaptor.rest.tls import tls_of
 from rankspace.errors import InvalidInput, Unauthenticated, Unreachable
 from service.settings import Settings
 from tests.unit.rankadaptor.listener import Stranger, stranger
@@ -172,6 +174,12 @@ def test_neither_a_proxy_nor_a_netrc_of_the_environment_counts(
             assert list(client.studies()) == []
         assert proxy.sent == []
     assert other.sent == [("/v1/studies", "Bearer rka_secret")]
+
+
+def test_over_plain_http_no_certificate_is_read_and_none_trusted() -> None:
+    assert tls_of("HTTPS://service").get_ca_certs()
+    plain = tls_of("http://https:1")
+    assert (plain.get_ca_certs(), plain.verify_mode) == ([], ssl.CERT_REQUIRED)
 
 
 @pytest.mark.parametrize("empty", ["KEY", "URL", "DATA_DIRECTORY"])

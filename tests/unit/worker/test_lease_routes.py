@@ -1,5 +1,6 @@
 """The client and the heartbeat against a real HTTP server with scripted answers."""
 
+import ssl
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -28,6 +29,7 @@ from worker.lease.answers import error_of
 from worker.lease.client import LeaseClient
 from worker.lease.heartbeat import HeartbeatThread
 from worker.lease.report import done
+from worker.lease.tls import tls_of
 
 Assign = Callable[..., Assignment]
 Answer = tuple[int, Any]
@@ -213,6 +215,12 @@ def test_no_proxy_stands_between_worker_and_service(
     monkeypatch.delenv("no_proxy", raising=False)
     with LeaseClient(service.url, "k", "w", attempts=1) as direct:
         assert direct.claim(0) is None
+
+
+def test_over_plain_http_no_certificate_is_read_and_none_trusted() -> None:
+    assert tls_of("HTTPS://service").get_ca_certs()
+    plain = tls_of("http://https:1")
+    assert (plain.get_ca_certs(), plain.verify_mode) == ([], ssl.CERT_REQUIRED)
 
 
 # The heartbeat
