@@ -27,13 +27,13 @@ def long_text(tmp_path: Path) -> Path:
 @pytest.mark.slow
 def test_every_pruner_at_every_setting_is_in_the_last_line(
     plain: Path,
-    long_text: Path,
+    text: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(pruners, "WINDOWS", 20)
-    run(monkeypatch, plain, long_text, "--blocks", "1-2", "--json", tmp_path / "out.json")
+    run(monkeypatch, plain, text, "--blocks", "1-2", "--json", tmp_path / "out.json")
     last = capsys.readouterr().out.strip().splitlines()[-1]
     figures = {name: float(value) for name, value in (pair.split("=") for pair in last.split())}
     settings = [f"@{ratio}:{ranking}" for ratio in (25, 50) for ranking in ("local", "global")]

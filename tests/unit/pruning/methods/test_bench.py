@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import pruners
 from bench.methods import __main__ as command
 from bench.methods.arms import ARMS, ORDERINGS
 from bench.methods.measuring import RATIOS, Found
@@ -21,12 +22,14 @@ def test_every_method_is_an_arm_and_orderings_are_of_arms() -> None:
 @pytest.mark.slow
 def test_every_arm_is_measured_at_every_ratio(
     plain: Path,
+    text: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    text, out = tmp_path / "long.txt", tmp_path / "out.json"
-    text.write_text("".join(f"{i} times {i} is {i * i}.\n" for i in range(4000)), encoding="utf-8")
+    out = tmp_path / "out.json"
+    monkeypatch.setattr(command, "SAMPLES", 6)
+    monkeypatch.setattr(pruners, "WINDOW_LENGTH", 32)
     monkeypatch.setattr(
         sys, "argv", ["methods", str(plain), str(text), "--quick", "--json", str(out)]
     )
