@@ -1,6 +1,7 @@
 """An unevenly cut stories260k with an adapter of mixed ranks, and what both answer together."""
 
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -55,24 +56,45 @@ def recovered(source: Path, directory: Path) -> Recovered:
     return Recovered(source, directory, origin, logits)
 
 
-@pytest.fixture
-def uneven(stories: Path, tmp_path: Path) -> Recovered:
+@pytest.fixture(scope="session")
+def made_uneven(stories: Path, tmp_path_factory: pytest.TempPathFactory) -> Recovered:
+    directory = tmp_path_factory.mktemp("uneven")
     dense = container.load(stories)
     for index, kept in UNEVEN.items():
         shrink(dense.model, index, kept)
-    container.write(dense.model, dense.tokenizer, tmp_path / "pruned", provenance={})
-    return recovered(tmp_path / "pruned", tmp_path / "adapter")
+    container.write(dense.model, dense.tokenizer, directory / "pruned", provenance={})
+    return recovered(directory / "pruned", directory / "adapter")
 
 
-@pytest.fixture
-def even(stories: Path, tmp_path: Path) -> Recovered:
-    """All blocks cut alike, one of them dropped."""
+@pytest.fixture(scope="session")
+def made_even(stories: Path, tmp_path_factory: pytest.TempPathFactory) -> Recovered:
+    directory = tmp_path_factory.mktemp("even")
     dense = container.load(stories)
     del dense.model.model.layers[2]
     dense.model.config.num_hidden_layers = 4
     for index in range(4):
         shrink(dense.model, index, UNEVEN[1])
     container.write(
-        dense.model, dense.tokenizer, tmp_path / "even", provenance={}, original=(0, 1, 3, 4)
+        dense.model, dense.tokenizer, directory / "even", provenance={}, original=(0, 1, 3, 4)
     )
-    return recovered(tmp_path / "even", tmp_path / "even-adapter")
+    return recovered(directory / "even", directory / "even-adapter")
+
+
+def copied(made: Recovered, directory: Path) -> Recovered:
+    """Copy what was ``made`` once, for a test that may change it."""
+    source, adapter = (
+        Path(shutil.copytree(one, directory / one.name)) for one in (made.source, made.adapter)
+    )
+    origin = replace(made.origin, base=str(source))
+    return replace(made, source=source, adapter=adapter, origin=origin)
+
+
+@pytest.fixture
+def uneven(made_uneven: Recovered, tmp_path: Path) -> Recovered:
+    return copied(made_uneven, tmp_path)
+
+
+@pytest.fixture
+def even(made_even: Recovered, tmp_path: Path) -> Recovered:
+    """All blocks cut alike, one of them dropped."""
+    return copied(made_even, tmp_path)
