@@ -22,11 +22,11 @@ def directory(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def recovery(assign: Assign) -> Assignment:
-    """20 steps of four passes each, in a warm-up for two."""
+    """10 steps of two passes each, half of them in the warm-up."""
     recipe = replace(
         assign().recipe,
-        batch=Batch(examples=8, micro=2),
+        batch=Batch(examples=8, micro=4),
         optimizer=Optimizer(learning_rate=1e-2, warmup_steps=5, weight_decay=0.1),
     )
-    long = assign(purpose=Purpose.RECOVER, recipe=recipe, steps=20, split=Split.FINAL)
+    long = assign(purpose=Purpose.RECOVER, recipe=recipe, steps=10, split=Split.FINAL)
     return replace(long, keep_adapter=True)
