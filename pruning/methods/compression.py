@@ -24,7 +24,7 @@ from pruning.methods.settings import PruningSettings
 from pruning.profiling.calibration_text import CalibrationText, draw_windows, hash_windows
 from pruning.progress import OnProgress
 from pruning.rates.rates import sizes_of
-from pruning.rates.rules import UNIFORM
+from pruning.rates.rules import UNIFORM, Given
 from rankspace import wire
 from rankspace.errors import InvalidInput
 from rankspace.pruned_model import PrunedModel
@@ -167,7 +167,7 @@ def _provenance(
 ) -> Mapping[str, Any]:
     return {
         **wire.encode(settings),
-        "rates": {"rule": settings.rates.label, "by_block": wire.encode(plan.rates)},
+        "rates": _rates(settings, plan),
         "dropped": list(change.blocks) if isinstance(change, Drop) else [],
         "dtype": str(loaded.model.dtype).removeprefix("torch."),
         "calibration": {
@@ -185,6 +185,14 @@ def _provenance(
         },
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
     }
+
+
+def _rates(settings: PruningSettings, plan: Plan) -> Mapping[str, Any]:
+    rule = settings.rates
+    written = {"rule": rule.label, "by_block": wire.encode(plan.rates)}
+    if isinstance(rule, Given) and rule.origin:
+        written["search"] = dict(rule.origin)
+    return written
 
 
 def _earlier(source: Path) -> Mapping[str, Any]:

@@ -1,12 +1,41 @@
-"""Rates that a person wrote down: a document of block and rate."""
+"""Rates that were written down, by a person or a search: a document of block and rate."""
 
+import json
 import re
 from typing import Any
 
+from pruning.rates.rules import Given
 from rankspace.errors import InvalidInput
 
 FIELD = "rates"
+ORIGIN = "search"
 _INDEX = re.compile(r"0|[1-9][0-9]{0,4}")
+
+
+def given_from(document: Any) -> Given:
+    """Read ``{block: rate}``, or what a search wrote: that as ``rates``, with ``search`` beside it.
+
+    Raises:
+        InvalidInput: Naming the key, its value and the fix.
+    """
+    if not isinstance(document, dict) or FIELD not in document:
+        return Given(rates_from(document))
+    for name in set(document) - {FIELD, ORIGIN}:
+        fix = f"write {FIELD} and {ORIGIN}, or blocks and rates alone"
+        raise InvalidInput(f"{FIELD} file", name, "is not known beside rates", fix=fix)
+    return Given(rates_from(document[FIELD]), _origin(document.get(ORIGIN, {})))
+
+
+def _origin(found: Any) -> dict[str, Any]:
+    """What is said of a search goes on into containers, so JSON has to hold it."""
+    try:
+        if isinstance(found, dict):
+            again: dict[str, Any] = json.loads(json.dumps(found, allow_nan=False))
+            return again
+        problem = "is no mapping"
+    except (TypeError, ValueError, RecursionError) as error:
+        problem = f"is not JSON: {error}"
+    raise InvalidInput(ORIGIN, found, problem, fix="leave it out, or search again")
 
 
 def rates_from(document: Any) -> dict[int, float]:

@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from pruning.rates.exponent_mapping import by_exponent
 from pruning.rates.progression import arithmetic, linear
@@ -104,13 +104,19 @@ class Rmi:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Rates from a file, or from a program; the overall ratio follows from them."""
+    """Rates from a file, or from a program; the overall ratio follows from them.
+
+    Attributes:
+        given: The rates.
+        origin: What the search says of itself that found them; empty if none did.
+    """
 
     given: Rates
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
-        return "given"
+        return "search" if self.origin else "given"
 
     def rates(self, ratio: float, sizes: Sizes) -> Rates:
         """Hold the rates against blocks and ratio.

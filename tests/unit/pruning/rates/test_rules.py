@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pruning.rates.document import rates_from
+from pruning.rates.document import given_from, rates_from
 from pruning.rates.rates import within
 from pruning.rates.rules import (
     RULES,
@@ -87,6 +87,29 @@ def test_what_are_no_rates_is_refused_by_its_field(document: Any, field: str) ->
     with pytest.raises(InvalidInput) as caught:
         rates_from(document)
     assert caught.value.field == field
+
+
+def test_what_a_search_wrote_says_where_it_comes_from() -> None:
+    found = given_from({"rates": {"1": 0.5}, "search": {"method": "flap", "loss": 5e-05}})
+    assert found == Given({1: 0.5}, {"method": "flap", "loss": 5e-05})
+    assert (found.label, given_from({1: 0.5}).label) == ("search", "given")
+    assert given_from({"rates": {1: 0.5}}) == given_from({1: 0.5}) == Given({1: 0.5})
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({"rates": {1: 0.5}, "serach": {}}, "'serach': is not known beside rates"),
+        ({"rates": {1: 0.5}, "search": [1]}, "search = .*is no mapping"),
+        ({"rates": {1: 0.5}, "search": {"loss": float("nan")}}, "search = .*is not JSON"),
+        ({"rates": {1: 0.5}, "search": {"when": {1, 2}}}, "search = .*is not JSON"),
+        ({"rates": {1: 1.5}}, "rates.1 = 1.5"),
+        ({"rates": 0.5}, "rates = 0.5"),
+    ],
+)
+def test_half_of_what_a_search_writes_is_refused(document: Any, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        given_from(document)
 
 
 def test_given_rates_are_held_against_blocks_and_ratio() -> None:

@@ -1,0 +1,1 @@
+"""Searching rates: what each block loses, judged by the loss on held-out text."""
