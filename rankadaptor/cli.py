@@ -24,11 +24,13 @@ from rankadaptor.commands.worker import worker
 from rankadaptor.doctor.command import doctor
 from rankadaptor.exit_codes import ExitCode
 from rankadaptor.invalid_setting import invalid_setting, unusable_path
+from rankadaptor.rate_search.command import rates
 from rankadaptor.screen import complain, write_in_any_encoding
 from rankspace.errors import RankspaceError
 
 COMMANDS = (
     demo,
+    rates,
     compress,
     adopt,
     profile,

@@ -49,11 +49,11 @@ def compress(
     from pruning.methods.settings import PruningSettings
     from pruning.profiling.calibration_text import CalibrationText, check_text
     from pruning.rates.rules import UNIFORM
-    from rankadaptor.compression.rates import chosen_blocks, overall_ratio, rule_of
+    from rankadaptor.compression.rates import chosen_blocks, other_method, overall_ratio, rule_of
     from tuning.device import device_named
     from tuning.memory_plan.plan import gib
 
-    kind, order, place = _method(method), _ranking(ranking), device_named(device)
+    kind, order, place = pruner_named(method), _ranking(ranking), device_named(device)
     rule = rule_of(rates)
     weights = getattr(torch, check_dtype(dtype)) if dtype else None
     calibration = CalibrationText(text, samples, length, seed)
@@ -72,11 +72,18 @@ def compress(
     for sentence in METHODS[kind].left_whole(contents.structure, done.plan):
         err.print(Text(f"at {asked} {sentence}", style="yellow"))
     dense = outline_of(contents)
+    if warning := other_method(rule, kind):
+        err.print(Text(warning, style="yellow"))
     err.print(Text(removed_sentence(dense, done.pruned, chosen, share, rule.label)))
     emit(json_, done.pruned, lambda: pruning_table(dense, done.pruned, done.left))
 
 
-def _method(name: str) -> "PrunerName":
+def pruner_named(name: str) -> "PrunerName":
+    """Return the method of that name.
+
+    Raises:
+        InvalidInput: There is none.
+    """
     from pruning.methods.settings import PrunerName
 
     if name not in set(PrunerName):

@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from pruning.container.contents import Contents
-from pruning.rates.document import rates_from
+from pruning.container.document import parse_document
+from pruning.rates.document import given_from
 from pruning.rates.rates import overall, sizes_of
 from pruning.rates.rules import RULES, Given, RateRule, parse_rule
 from rankadaptor.blocks import parse_blocks
 from rankadaptor.strict_yaml import UnreadableYaml, read_yaml
-from rankspace.errors import InvalidInput, UnreadableInput
+from rankspace.errors import InvalidContainer, InvalidInput, UnreadableInput, glimpse
 
 RATIO = 0.5
 MAX_BYTES = 1_000_000
@@ -22,7 +23,7 @@ def rule_of(text: str) -> RateRule:
         InvalidInput: It is neither, or the file holds no rates.
     """
     rule = parse_rule(text)
-    return Given(rates_from(_document(text))) if rule is None else rule
+    return given_from(_document(text)) if rule is None else rule
 
 
 def chosen_blocks(text: str | None, rule: RateRule, count: int) -> tuple[int, ...]:
@@ -66,7 +67,7 @@ def _document(text: str) -> Any:
             content = stream.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise UnreadableInput("rates", text, "is too large for rates", fix="give another file")
-        return read_yaml(content.decode())
+        return _parsed(content)
     except OSError as error:
         problem = f"is no rule, and no file that can be read: {error.strerror}"
         fix = f"use one of {', '.join(RULES)}, or a YAML or JSON file"
@@ -75,3 +76,19 @@ def _document(text: str) -> Any:
         raise UnreadableInput("rates", text, "is not UTF-8 text", fix="save as UTF-8") from None
     except UnreadableYaml as error:
         raise UnreadableInput("rates", text, str(error), fix="mend the YAML") from None
+
+
+def _parsed(content: bytes) -> Any:
+    """As JSON, whose small numbers (5e-05) YAML takes for text; as YAML what is no JSON."""
+    try:
+        return parse_document("rates", content)
+    except InvalidContainer:
+        return read_yaml(content.decode())
+
+
+def other_method(rule: RateRule, method: str) -> str | None:
+    """Say that rates were searched for another method; None where nothing says so."""
+    asked = rule.origin.get("method") if isinstance(rule, Given) else None
+    if asked in (None, method):
+        return None
+    return f"these rates were searched with {glimpse(asked)}, not {method}"

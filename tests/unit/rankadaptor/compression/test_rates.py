@@ -151,7 +151,7 @@ def test_json_is_read_as_well_and_no_file_is_said_to_be_none(
     capsys: Any,
 ) -> None:
     target, rates = tmp_path / "c", tmp_path / "rates.json"
-    rates.write_text(json.dumps({"1": 0.5}))
+    rates.write_text(json.dumps({"0": 5e-05, "1": 0.5}))  # YAML takes the former for a text
     assert compressed(monkeypatch, model_directory, target, text_file, "--rates", str(rates)) == 0
     assert widths(target)[1] == (1, 24)
     ended = compressed(monkeypatch, model_directory, target, text_file, "--rates", "atb:0.1")
