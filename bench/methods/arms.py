@@ -7,7 +7,7 @@ from types import MappingProxyType
 from pruning.methods.settings import PrunerName
 from pruning.rates.progression import steepest
 from pruning.rates.rates import Sizes
-from pruning.rates.rules import AlphaPruning, Arithmetic, DepthLinear, RateRule, Rmi
+from pruning.rates.rules import AlphaPruning, Arithmetic, Cfsp, DepthLinear, RateRule, Rmi
 
 Rule = Callable[[float, Sizes], RateRule]
 
@@ -37,6 +37,7 @@ ARMS: Mapping[str, Arm] = MappingProxyType(
         "taylor/falling": Arm(PrunerName.TAYLOR, lambda ratio, _: DepthLinear(1.5 * ratio)),
         "taylor/alpha-pruning": Arm(PrunerName.TAYLOR, lambda *_: AlphaPruning()),
         "taylor/rmi": Arm(PrunerName.TAYLOR, lambda ratio, _: Rmi(0.3 * ratio)),
+        "taylor/cfsp": Arm(PrunerName.TAYLOR, lambda *_: Cfsp()),
     }
 )
 
@@ -50,5 +51,6 @@ ORDERINGS = (
     ("taylor/atp", "taylor/falling", "ATP: rates that rise against rates that fall"),
     ("taylor/alpha-pruning", "taylor", "AlphaPruning: by tails against equal rates"),
     ("taylor/rmi", "taylor", "LoSA: by redundancy against equal rates"),
+    ("taylor/cfsp", "taylor", "CFSP: by angular distance against equal rates"),
 )
 """The better one, the other, and who says so."""

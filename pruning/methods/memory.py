@@ -11,7 +11,7 @@ from pruning.methods.dimensions import Dimensions
 from pruning.methods.methods import METHODS
 from pruning.methods.settings import PruningSettings
 from pruning.profiling.calibration_text import CalibrationText
-from pruning.rates.rules import AlphaPruning, RateRule, Rmi
+from pruning.rates.rules import AlphaPruning, Cfsp, RateRule, Rmi
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,4 +54,6 @@ def _of_rule(rule: RateRule, dimensions: Dimensions) -> int:
     """What it takes to share the ratio out, before the method begins."""
     if isinstance(rule, AlphaPruning):  # a matrix in float64, and its Gram matrix
         return 16 * dimensions.largest_matrix
-    return dimensions.hidden_bytes + dimensions.block_bytes if isinstance(rule, Rmi) else 0
+    if isinstance(rule, Rmi | Cfsp):
+        return dimensions.hidden_bytes + dimensions.block_bytes
+    return 0

@@ -10,8 +10,9 @@ from pruning.methods.plan import Plan
 from pruning.methods.settings import PruningSettings
 from pruning.progress import OnProgress, Steps
 from pruning.rates.rates import Rates, Sizes
-from pruning.rates.rules import AlphaPruning, Rmi
+from pruning.rates.rules import AlphaPruning, Cfsp, Rmi
 from pruning.rates.tail_exponent import block_exponent
+from pruning.statistics.angular_distance import angular_distances
 from pruning.statistics.redundancy import redundancies
 
 
@@ -21,7 +22,7 @@ def early_plan(settings: PruningSettings, sizes: Sizes) -> Plan | None:
     Raises:
         InvalidInput: The rates cannot be had at this ratio.
     """
-    if isinstance(settings.rates, AlphaPruning | Rmi):
+    if isinstance(settings.rates, AlphaPruning | Rmi | Cfsp):
         return None
     return _plan(settings, settings.rates.rates(settings.ratio, sizes))
 
@@ -47,6 +48,9 @@ def plan_for(
     if isinstance(rule, Rmi):
         found = redundancies(model, windows, blocks, Steps(blocks[-1] + 1, on_progress))
         return _plan(settings, rule.rates(settings.ratio, sizes, found))
+    if isinstance(rule, Cfsp):
+        turned = angular_distances(model, windows, blocks, Steps(blocks[-1] + 1, on_progress))
+        return _plan(settings, rule.rates(settings.ratio, sizes, turned))
     return _plan(settings, rule.rates(settings.ratio, sizes))
 
 

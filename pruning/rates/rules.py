@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from pruning.rates.exponent_mapping import by_exponent
+from pruning.rates.importance_mapping import by_importance
 from pruning.rates.progression import arithmetic, linear
 from pruning.rates.rates import TOLERANCE, Rates, Sizes, overall
 from pruning.rates.redundancy_mapping import by_redundancy, published_delta
@@ -14,6 +15,11 @@ from rankspace.errors import InvalidInput
 
 SPREAD = 0.3
 """AlphaPruning's epsilon in its authors' example."""
+
+SLOPE = 1.0
+"""CFSP's ``a`` in its authors' code."""
+MOST_SLOPE = 50.0
+"""Exponents beyond some hundred are no numbers; at this one shares are 0 and 1 long since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,30 @@ class Rmi:
 
 
 @dataclass(frozen=True, slots=True)
+class Cfsp:
+    """CFSP: less of the blocks that turn most what they are fed.
+
+    Attributes:
+        slope: Of its sigmoid: the larger, the farther apart are the rates.
+    """
+
+    slope: float = SLOPE
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.slope <= MOST_SLOPE:
+            problem = f"must lie between 0 and {MOST_SLOPE:g}"
+            fix = f"use {SLOPE:g}, as its authors do"
+            raise InvalidInput("rates", self.label, problem, fix=fix)
+
+    @property
+    def label(self) -> str:
+        return f"cfsp:{self.slope:g}"
+
+    def rates(self, ratio: float, sizes: Sizes, distances: Mapping[int, float]) -> Rates:
+        return by_importance(ratio, sizes, distances, self.slope)
+
+
+@dataclass(frozen=True, slots=True)
 class Given:
     """Rates from a file, or from a program; the overall ratio follows from them.
 
@@ -139,7 +169,7 @@ class Given:
         return dict(sorted(self.given.items()))
 
 
-RateRule: TypeAlias = Uniform | Arithmetic | DepthLinear | AlphaPruning | Rmi | Given
+RateRule: TypeAlias = Uniform | Arithmetic | DepthLinear | AlphaPruning | Rmi | Cfsp | Given
 
 
 def _uniform(value: float | None) -> RateRule:
@@ -166,6 +196,10 @@ def _alpha_pruning(value: float | None) -> RateRule:
     return AlphaPruning(SPREAD if value is None else value)
 
 
+def _cfsp(value: float | None) -> RateRule:
+    return Cfsp(SLOPE if value is None else value)
+
+
 RULES: Mapping[str, Callable[[float | None], RateRule]] = MappingProxyType(
     {
         "uniform": _uniform,
@@ -173,6 +207,7 @@ RULES: Mapping[str, Callable[[float | None], RateRule]] = MappingProxyType(
         "depth-linear": _depth_linear,
         "alpha-pruning": _alpha_pruning,
         "rmi": Rmi,
+        "cfsp": _cfsp,
     }
 )
 """All rules that a name, or a name and a number, stands for."""

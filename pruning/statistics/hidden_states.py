@@ -1,6 +1,6 @@
 """HiddenStates: calibration windows on their way through the decoder, block by block."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -43,6 +43,11 @@ class HiddenStates:
             self._layers[index](part.to(self._device), **self._arguments[len(part)][index]).cpu()
             for part in self._parts
         ]
+
+    @property
+    def parts(self) -> Sequence[torch.Tensor]:
+        """What the next block is fed, parts of ``(n, length, hidden)``."""
+        return self._parts
 
     def gram(self) -> torch.Tensor:
         """Inner products of the windows' hidden states, each flattened, ``(samples, samples)``.

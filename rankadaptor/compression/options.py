@@ -20,8 +20,8 @@ Rates = Annotated[
     str,
     typer.Option(
         help="How blocks share the ratio: uniform, atp:STEP, depth-linear:FIRST, "
-        "alpha-pruning[:SPREAD], rmi[:DELTA], or a file: of the command rates, or with a line "
-        "like 4: 0.25 for each block."
+        "alpha-pruning[:SPREAD], rmi[:DELTA], cfsp[:SLOPE], or a file: of the command rates, "
+        "or with a line like 4: 0.25 for each block."
     ),
 ]
 Blocks = Annotated[

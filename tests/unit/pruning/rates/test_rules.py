@@ -10,6 +10,7 @@ from pruning.rates.rules import (
     RULES,
     AlphaPruning,
     Arithmetic,
+    Cfsp,
     DepthLinear,
     Given,
     RateRule,
@@ -27,6 +28,8 @@ WRITTEN: dict[str, RateRule] = {
     "alpha-pruning:0.1": AlphaPruning(0.1),
     "rmi": Rmi(),
     "rmi:0.05": Rmi(0.05),
+    "cfsp": Cfsp(1.0),
+    "cfsp:0.5": Cfsp(0.5),
 }
 
 
@@ -52,6 +55,8 @@ def test_every_rule_is_written_above() -> None:
         ("depth-linear:a", "ends in no number"),
         ("alpha-pruning:1", "must lie between 0 and 1"),
         ("rmi:0", "must lie between 0 and 1"),
+        ("cfsp:0", "must lie between 0 and 50"),
+        ("cfsp:51", "must lie between 0 and 50"),
     ],
 )
 def test_half_a_rule_is_refused(text: str, problem: str) -> None:

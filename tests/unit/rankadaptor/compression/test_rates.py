@@ -50,7 +50,9 @@ def test_a_file_says_what_each_block_loses(
     assert "magnitude: 25% of heads and channels of blocks 0, 2, by given: 0%, 50%" in card
 
 
-@pytest.mark.parametrize("rule", ["atp:0.1", "depth-linear:0.3", "alpha-pruning", "rmi:0.1"])
+@pytest.mark.parametrize(
+    "rule", ["atp:0.1", "depth-linear:0.3", "alpha-pruning", "rmi:0.1", "cfsp"]
+)
 def test_a_rule_keeps_the_ratio_but_for_whole_heads_and_channels(
     rule: str,
     model_directory: Path,
