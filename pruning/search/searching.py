@@ -89,6 +89,11 @@ class Searched:
     torn: bool
 
     @property
+    def larger(self) -> float:
+        """Share of the blocks' weights that the best rates leave beyond what equal rates leave."""
+        return self.removed_uniform - self.removed
+
+    @property
     def document(self) -> dict[str, Any]:
         """What ``compress --rates`` reads, with where it comes from."""
         best, uniform = self.found.best, self.found.uniform

@@ -32,8 +32,8 @@ class RateSpace:
 
     Whole heads are rounded to, four in a block of a small model. Left alone, a search finds the
     rates just below where a head would go, and wins by removing less than was asked for. So a
-    vector is fair only if it really removes what equal rates do, or the ratio, but for half a head
-    of one block.
+    vector is fair only if it really removes the ratio, or what equal rates do where that is less,
+    but for half a head of one block. Equal rates may remove more, as all blocks round alike.
 
     Attributes:
         structure: Of the model before.

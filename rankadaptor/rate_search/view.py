@@ -12,6 +12,9 @@ from rankadaptor.rate_search.asking import Asking
 from rankadaptor.screen import err
 from tuning.memory_plan.plan import gib
 
+NOTICED = 0.001
+"""Of the blocks' weights: a difference in size that is said."""
+
 
 def memory_sentence(need: Memory) -> str:
     """Say what the search takes, before a model is loaded."""
@@ -28,6 +31,8 @@ def tell(searched: Searched, asking: Asking) -> None:
     if asking.sentence:
         _say(asking.sentence, is_warning=not asking.is_the_models)
     _say(found_sentence(searched))
+    if searched.larger > NOTICED:
+        _say(larger_sentence(searched), is_warning=True)
     if searched.confirmation:
         said, is_warning = confirmed_sentence(searched.confirmation)
         _say(said, is_warning=is_warning)
@@ -71,6 +76,14 @@ def found_sentence(searched: Searched) -> str:
         f"on the text searched on: loss {best.loss:.4f}, equal rates {uniform.loss:.4f} "
         f"({best.loss - uniform.loss:+.4f}), the best of {searched.found.scored}, which flatters "
         f"itself; it removes {searched.removed:.2%}, equal rates {searched.removed_uniform:.2%}"
+    )
+
+
+def larger_sentence(searched: Searched) -> str:
+    """Say that equal rates are compared at another size."""
+    return (
+        f"it keeps {100 * searched.larger:.2f} points more of the blocks than equal rates, whose "
+        "heads all round alike: part of the difference is its size"
     )
 
 

@@ -52,7 +52,7 @@ def removed_by_hand(space: RateSpace, rates: dict[int, float]) -> float:
 
 
 @pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
-def test_what_is_scored_removes_what_equal_rates_do_but_for_half_a_head(space: RateSpace) -> None:
+def test_what_is_scored_removes_what_was_asked_but_for_half_a_head(space: RateSpace) -> None:
     """Rates of .374 of four heads remove one in each block, a quarter: that is not a gain."""
     rng = Random(1)
     head = 4 * 32 * (2 * 2 + 2)  # a group: two query heads of q and o, one head of k and v
