@@ -17,7 +17,7 @@ SIZE = 8
 ROUND = 2
 """Members in a tournament."""
 MUTATED = 2
-"""Rates that a mutation changes, on the average."""
+"""Rates that a mutation changes on the average, beside the one that it changes for certain."""
 WIDTH = 0.25
 """Deviation of such a change, of how far rates may be from the ratio."""
 
