@@ -10,6 +10,7 @@ from bench.mutants import (
     evaluations,
     memory,
     pruning,
+    rate_searches,
     training,
     trials,
 )
@@ -26,6 +27,7 @@ GROUPS = tuple(
         trials,
         evaluations,
         pruning,
+        rate_searches,
     )
 )
 
