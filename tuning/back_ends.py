@@ -21,6 +21,11 @@ class Attached(Protocol):
         """What to train: float32, on the model's device."""
         ...
 
+    @property
+    def matrices(self) -> Mapping[str, tuple[Parameter, Parameter]]:
+        """Full module name to A ``(r, d_in)`` and B ``(d_out, r)``: ``parameters``, by pairs."""
+        ...
+
     def save(self, directory: Path) -> None:
         """Write ``adapter_config.json`` and ``adapter_model.safetensors`` as peft reads them."""
         ...

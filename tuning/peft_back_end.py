@@ -56,6 +56,16 @@ class PeftAttached:
     def parameters(self) -> Sequence[Parameter]:
         return self._parameters
 
+    @property
+    def matrices(self) -> Mapping[str, tuple[Parameter, Parameter]]:
+        if self._wrapped is None:
+            return {}
+        layers = _layers(self._wrapped.get_base_model())
+        return {
+            name: (layer.lora_A[_ADAPTER].weight, layer.lora_B[_ADAPTER].weight)
+            for name, layer in layers.items()
+        }
+
     def save(self, directory: Path) -> None:
         """Write peft's two files; nothing where there is no adapter."""
         if self._wrapped is None:

@@ -40,6 +40,11 @@ Forms: TypeAlias = Callable[[int], Sequence[Callable[[], None]]]
 step is as many passes, and its loss is their mean. Asked twice for a step, it says the same."""
 
 
+BeforeUpdate: TypeAlias = Callable[[int], None]
+"""Looks at a step, counted from 1, whose gradients lie clipped in the parameters' ``grad``, before
+the optimiser takes them. What it does to the model holds from the next step on."""
+
+
 def _one_form(step: int) -> Sequence[Callable[[], None]]:
     return (lambda: None,)
 
@@ -78,6 +83,7 @@ def train(  # noqa: PLR0913  # the six things that define a run, each a value of
     passes: Passes,
     on_step: OnStep | None = None,
     forms: Forms = _one_form,
+    before_update: BeforeUpdate | None = None,
     keeper: Keeper | None = None,
 ) -> Training:
     """Train ``parameters`` of ``model`` in place, one update per item of ``batches``.
@@ -97,6 +103,8 @@ def train(  # noqa: PLR0913  # the six things that define a run, each a value of
         passes: How a step is cut into forward and backward passes.
         on_step: Called after every step.
         forms: The forms that the model takes at each step; without it, the one it has.
+        before_update: Called once in every step that is trained here, never for those before a
+            checkpoint.
         keeper: Where to go on from, and who keeps states to go on from. On a CPU the result is
             that of an undisturbed run of the same micro-batch, bit by bit; of the state's and
             that of ``passes`` the smaller is taken.
@@ -104,7 +112,7 @@ def train(  # noqa: PLR0913  # the six things that define a run, each a value of
     Raises:
         TrialFailed: The loss is not finite, or not even one example fits into memory.
     """
-    run = _Run(model, parameters, optimizer, steps, passes, forms)
+    run = _Run(model, parameters, optimizer, steps, passes, forms, before_update)
     _resume(run, keeper, on_step)
     for step, examples in enumerate(islice(batches, run.taken, None), run.taken + 1):
         loss = run.step(step, examples)
@@ -212,7 +220,7 @@ def too_large(step: int, problem: str) -> TrialFailed:
 
 
 class _Run:
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # as ``train``
         self,
         model: Any,
         parameters: Sequence[Parameter],
@@ -220,6 +228,7 @@ class _Run:
         steps: int,
         passes: Passes,
         forms: Forms,
+        before_update: BeforeUpdate | None,
     ) -> None:
         self._model = model
         self._parameters = list(parameters)
@@ -228,6 +237,7 @@ class _Run:
         self._adamw = new_adamw(self._parameters, optimizer)
         self._device = self._parameters[0].device
         self._forms = forms
+        self._before_update = before_update
         self.passes = passes
         self.losses: list[float] = []
         self.tokens = 0
@@ -284,6 +294,8 @@ class _Run:
         torch.nn.utils.clip_grad_norm_(self._parameters, self._settings.gradient_clip)
         for group in self._adamw.param_groups:
             group["lr"] = learning_rate(self._settings, step, self._steps)
+        if self._before_update is not None:
+            self._before_update(step)
         self._adamw.step()
         self._adamw.zero_grad()
 

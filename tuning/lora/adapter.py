@@ -51,6 +51,10 @@ class LoraAdapter:
         return self._masters.parameters
 
     @property
+    def matrices(self) -> Mapping[str, tuple[Parameter, Parameter]]:
+        return {name: (layer.down, layer.up) for name, layer in self._layers.items()}
+
+    @property
     def largest(self) -> Mapping[str, int]:
         """Full module name to its rank, or where that can change to its largest."""
         return {name: layer.largest for name, layer in self._layers.items()}
@@ -81,4 +85,4 @@ class LoraAdapter:
 
     def _stored(self) -> Mapping[str, Tensor]:
         """By the names that peft gives them in a file."""
-        return stored({name: (layer.down, layer.up) for name, layer in self._layers.items()})
+        return stored(self.matrices)

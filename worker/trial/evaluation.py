@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -256,7 +257,7 @@ class Evaluator:
         )
         if not attached.parameters or is_trained(assignment):
             return Training((), 0, prepared.passes)
-        more = {}
+        more: dict[str, Any] = {}
         if isinstance(attached, ElasticAdapter):
             more["forms"] = forms_of(assignment, attached, prepared.resident.modules)
         self._keeper = self._keeper_of(assignment, prepared, attached, steps)

@@ -98,6 +98,25 @@ def test_no_rank_at_all_is_no_adapter(back_end: AdapterBackEnd, model: Any) -> N
     attached.detach()
 
 
+def test_matrices_are_the_parameters_by_module_with_what_a_pass_adds_to_them(
+    back_end: AdapterBackEnd, model: Any, widths: dict[str, int]
+) -> None:
+    ranks = {name: rank for name, rank in uneven(widths).items() if "layers.2" in name}
+    attached = back_end.attach(model, ranks, alpha_per_rank=2.0, seed=0)
+    found = attached.matrices
+    assert {id(p) for pair in found.values() for p in pair} == {id(p) for p in attached.parameters}
+    model(input_ids=torch.arange(20)[None], labels=torch.arange(20)[None]).loss.backward()
+    for name, (down, up) in found.items():
+        assert len(down) == up.shape[1] == ranks[name]
+        assert down.shape[1] + len(up) == widths[name]
+        assert up.grad is not None
+        assert down.grad is not None
+        assert bool(up.grad.any())
+        assert not bool(down.grad.any())  # B is zero to begin with
+    attached.detach()
+    assert attached.matrices == {}
+
+
 def test_a_larger_start_begins_with_the_smaller_one() -> None:
     small, large = (first_matrix(7, "layers.1.q_proj", rank, 40) for rank in (3, 50))
     assert torch.equal(large[:3], small)

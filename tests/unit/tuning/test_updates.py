@@ -76,3 +76,29 @@ def test_updates_equal_those_written_by_hand(
     for name in TRAINED:
         found, expected = ours.get_parameter(name), theirs.get_parameter(name)
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=RATE / 100)
+
+
+def test_before_an_update_gradients_are_clipped_and_nothing_has_moved(
+    model_directory: Path,
+) -> None:
+    ours, theirs = load(model_directory).model, load(model_directory).model
+    parameters = trained(ours)
+    optimizer = Optimizer(learning_rate=RATE, warmup_steps=0, gradient_clip=0.5)
+    seen: list[tuple[int, list[Tensor], list[Tensor]]] = []
+
+    def look(step: int) -> None:
+        found = [parameter.grad for parameter in parameters]
+        assert all(gradient is not None for gradient in found)
+        gradients = [gradient.clone() for gradient in found if gradient is not None]
+        seen.append((step, gradients, [parameter.detach().clone() for parameter in parameters]))
+
+    train(ours, parameters, STEPS, optimizer, steps=3, passes=Passes(2), before_update=look)
+    assert [step for step, _, _ in seen] == [1, 2, 3]
+    _, first, values = seen[0]
+    trained(theirs)
+    for found, expected in zip(first, gradients(theirs, STEPS[0], 0.5), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-7)
+    assert all(
+        torch.equal(one, theirs.get_parameter(n)) for one, n in zip(values, TRAINED, strict=True)
+    )
+    assert not any(torch.equal(a, b) for a, b in zip(values, seen[1][2], strict=True))
