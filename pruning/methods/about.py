@@ -36,6 +36,10 @@ ABOUT: Mapping[PrunerName, str] = MappingProxyType(
             "Removes heads and channels whose outputs fluctuate least, standardised across blocks, "
             "and puts their mean into a bias. FLAP (arXiv 2312.11983), WIFV with AL-AM."
         ),
+        PrunerName.LORAPRUNE: (
+            "Trains an adapter on the text, by its gradients masks heads and channels meanwhile, "
+            "and in the end merges it and cuts what is masked. LoRAPrune (arXiv 2305.18403)."
+        ),
         PrunerName.DEPTH_TAYLOR: (
             "Drops whole blocks whose weights times their gradients sum to least, in one shot. "
             "Shortened LLaMA (arXiv 2402.02834), Taylor; sparing the ends, as --blocks does, is "

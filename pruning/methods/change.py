@@ -2,15 +2,31 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from transformers import PreTrainedModel
 
-from pruning.methods.surgery import Kept, add_to_bias, drop_blocks, shrink
+from pruning.methods.surgery import Kept, add_product, add_to_bias, drop_blocks, shrink
 
 Offsets: TypeAlias = Mapping[tuple[int, str], torch.Tensor]
 """By block and kind (``o_proj``, ``down_proj``): what its bias gains, ``(hidden,)``."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learned:
+    """What a method that trains found beside what is removed.
+
+    Attributes:
+        products: By block and kind, A ``(r, d_in)`` and B ``(d_out, r)``, in float32: each weight
+            gains ``scale * B A`` before anything is removed.
+        scale: Of the products.
+        account: How the training went, for a container to keep.
+    """
+
+    products: Mapping[tuple[int, str], tuple[torch.Tensor, torch.Tensor]]
+    scale: float
+    account: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,10 +36,12 @@ class Cut:
     Attributes:
         kept: What stays of each block that is cut.
         offsets: What the outputs of the rest come to on the average, for the biases to add.
+        learned: What the weights gain before, of methods that train.
     """
 
     kept: Mapping[int, Kept]
     offsets: Offsets = field(default_factory=dict)
+    learned: Learned | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +63,9 @@ def apply(model: PreTrainedModel, change: Change) -> None:
     if isinstance(change, Drop):
         drop_blocks(model, change.blocks)
         return
+    if change.learned is not None:
+        for (index, kind), (down, up) in change.learned.products.items():
+            add_product(model, index, kind, (down, up), change.learned.scale)
     for index, kept in change.kept.items():
         shrink(model, index, kept)
     for (index, kind), offset in change.offsets.items():

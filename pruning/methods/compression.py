@@ -16,7 +16,7 @@ from pruning.container.manifest import NAME, read_manifest
 from pruning.container.structure import Structure
 from pruning.container.target import check_apart, check_target
 from pruning.container.tokenizer import read_tokenizer
-from pruning.methods.change import Change, Drop, apply, blocks_left
+from pruning.methods.change import Change, Cut, Drop, apply, blocks_left
 from pruning.methods.methods import METHODS
 from pruning.methods.plan import Plan
 from pruning.methods.planning import early_plan, plan_for
@@ -138,10 +138,18 @@ def _how(settings: PruningSettings, plan: Plan, change: Change) -> str:
         return f"{settings.method}: without blocks {', '.join(map(str, change.blocks))}"
     blocks, share = ", ".join(map(str, settings.blocks)), f"{100 * settings.ratio:.4g}%"
     how = f"{settings.method}: {share} of heads and channels of blocks {blocks}"
+    how += _trained(settings, change)
     if settings.rates == UNIFORM:
         return how
     by_block = ", ".join(f"{100 * rate:.4g}%" for rate in plan.rates.values())
     return f"{how}, by {settings.rates.label}: {by_block}"
+
+
+def _trained(settings: PruningSettings, change: Cut) -> str:
+    if change.learned is None:
+        return ""
+    steps, batch = change.learned.account["steps"], settings.training.batch
+    return f", trained for {steps} steps of {batch} windows meanwhile"
 
 
 def _check_blocks(structure: Structure, settings: PruningSettings) -> None:
@@ -165,8 +173,12 @@ def _provenance(
     calibration: CalibrationText,
     windows: torch.Tensor,
 ) -> Mapping[str, Any]:
+    asked = wire.encode(settings)
+    training = asked.pop("training")
+    if isinstance(change, Cut) and change.learned is not None:
+        asked["training"] = {**training, **change.learned.account}
     return {
-        **wire.encode(settings),
+        **asked,
         "rates": _rates(settings, plan),
         "dropped": list(change.blocks) if isinstance(change, Drop) else [],
         "dtype": str(loaded.model.dtype).removeprefix("torch."),

@@ -21,6 +21,7 @@ class Dimensions:
         blocks: Those that are looked at.
         samples: Calibration windows.
         length: Tokens of each.
+        rank: Of adapters, where a method trains some.
     """
 
     structure: Structure
@@ -30,6 +31,7 @@ class Dimensions:
     blocks: tuple[int, ...]
     samples: int
     length: int
+    rank: int = 8
 
     @property
     def largest_matrix(self) -> int:

@@ -44,6 +44,7 @@ def memory_of(
         settings.blocks,
         calibration.samples,
         calibration.length,
+        settings.training.rank,
     )
     weights = outline_of(contents).parameters * size
     method = METHODS[settings.method].memory(dimensions)

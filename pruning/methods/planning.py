@@ -55,7 +55,7 @@ def plan_for(
 
 
 def _plan(settings: PruningSettings, rates: Rates) -> Plan:
-    return Plan(rates, settings.ranking or "local", settings.seed)
+    return Plan(rates, settings.ranking or "local", settings.seed, settings.training)
 
 
 def _exponents(

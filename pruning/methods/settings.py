@@ -1,9 +1,9 @@
 """What a pruning run is asked for; needs no torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from pruning.methods.plan import Ranking
+from pruning.methods.plan import Ranking, TrainingSettings
 from pruning.rates.rules import UNIFORM, RateRule
 from rankspace.errors import InvalidInput
 
@@ -18,6 +18,7 @@ class PrunerName(StrEnum):
     RANDOM = "random"
     WANDA_STRUCTURED = "wanda-structured"
     FLAP = "flap"
+    LORAPRUNE = "loraprune"
     DEPTH_TAYLOR = "depth-taylor"
     DEPTH_PERPLEXITY = "depth-perplexity"
 
@@ -34,8 +35,9 @@ class PruningSettings:
             ``global`` compares the blocks, heads with heads and channels with channels, and removes
             the ratio from all of them together. One of each stays in every block. None is the
             method's own: ``global`` of those that compare blocks (FLAP, depth), else ``local``.
-        seed: Of the method ``random``.
+        seed: Of the method ``random``, and of methods that train.
         rates: How the ratio is shared out among the blocks.
+        training: Of methods that train.
     """
 
     blocks: tuple[int, ...]
@@ -44,6 +46,7 @@ class PruningSettings:
     ranking: Ranking | None = None
     seed: int = 0
     rates: RateRule = UNIFORM
+    training: TrainingSettings = field(default_factory=TrainingSettings)
 
     def __post_init__(self) -> None:
         if not 0.0 < self.ratio < 1.0:

@@ -79,6 +79,29 @@ def add_to_bias(model: PreTrainedModel, index: int, kind: str, offset: torch.Ten
     replace_matrix(layer, kind, _linear(matrix.weight, bias.to(matrix.weight)))
 
 
+@torch.no_grad()
+def add_product(
+    model: PreTrainedModel,
+    index: int,
+    kind: str,
+    matrices: tuple[torch.Tensor, torch.Tensor],
+    scale: float,
+) -> None:
+    """Let the weight of matrix ``kind`` of block ``index`` gain ``scale * B A``, in place.
+
+    Added up in float32 and rounded once.
+
+    Args:
+        model: What it is a part of.
+        index: Of the block.
+        kind: Of the matrix.
+        matrices: A ``(r, d_in)`` and B ``(d_out, r)``, float32.
+        scale: Of their product.
+    """
+    weight, (down, up) = matrix_of(blocks_of(model)[index], kind).weight, matrices
+    weight.copy_(torch.addmm(weight.float(), up, down, alpha=scale))
+
+
 def drop_blocks(model: PreTrainedModel, indices: Collection[int]) -> None:
     """Take blocks out of ``model``, in place; the others are counted anew, in the cache, too.
 

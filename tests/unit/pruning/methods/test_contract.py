@@ -21,7 +21,7 @@ from pruning.methods.dimensions import Dimensions
 from pruning.methods.flap import Flap
 from pruning.methods.memory import memory_of
 from pruning.methods.methods import METHODS
-from pruning.methods.plan import Plan
+from pruning.methods.plan import Plan, TrainingSettings
 from pruning.methods.settings import PrunerName, PruningSettings
 from pruning.profiling.calibration_text import CalibrationText
 from pruning.rates.rates import matrix_weights
@@ -51,7 +51,8 @@ ALIKE = {
 
 
 def plan(name: PrunerName) -> Plan:
-    return Plan({0: 0.5, 2: 0.5}, METHODS[name].ranking)
+    training = TrainingSettings(epochs=4, batch=4, every=2)
+    return Plan({0: 0.5, 2: 0.5}, METHODS[name].ranking, training=training)
 
 
 def change_of(name: PrunerName, model: PreTrainedModel) -> Change:
@@ -181,6 +182,8 @@ def test_blocks_without_a_half_can_be_dropped(
         (PruningSettings((0, 1), 0.5, PrunerName.DEPTH_TAYLOR, "local"), "ranking"),
         (PruningSettings((0, 1), method=PrunerName.DEPTH_TAYLOR, rates=Arithmetic(0.1)), "rates"),
         (PruningSettings((0, 1), 0.5, PrunerName.WANDA_STRUCTURED, "global"), "ranking"),
+        (PruningSettings((0, 1), 0.5, PrunerName.LORAPRUNE, "global"), "ranking"),
+        (PruningSettings((0, 1), 0.5, PrunerName.LORAPRUNE), "samples"),
         (PruningSettings((0, 1), 0.001, PrunerName.FLAP), "ratio"),
         (PruningSettings((0, 1), 0.01, PrunerName.FLAP, "local"), "ratio"),
     ],
