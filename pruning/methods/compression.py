@@ -76,11 +76,13 @@ class Compressed:
         pruned: The model that was written.
         plan: Rates by block of the model before, some of which only its weights may have said.
         left: Indices, in the model before, of the blocks that are left.
+        trained: How a training went, of methods that train.
     """
 
     pruned: PrunedModel
     plan: Plan
     left: tuple[int, ...]
+    trained: Mapping[str, Any] | None = None
 
 
 def compress_contents(  # noqa: PLR0913 - as compress
@@ -119,7 +121,8 @@ def compress_contents(  # noqa: PLR0913 - as compress
         original=[loaded.structure.blocks[index].original_index for index in left],
         card=pruned_card(Path(loaded.description.path), _how(settings, plan, change)),
     )
-    return Compressed(pruned, plan, left)
+    learned = change.learned if isinstance(change, Cut) else None
+    return Compressed(pruned, plan, left, learned.account if learned else None)
 
 
 def settled(settings: PruningSettings) -> PruningSettings:

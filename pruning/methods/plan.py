@@ -53,6 +53,23 @@ class TrainingSettings:
         """Of the product of an adapter's matrices."""
         return self.alpha / self.rank
 
+    def steps(self, samples: int) -> int:
+        """Return the steps of a training on so many windows.
+
+        Raises:
+            InvalidInput: So few that masks could hardly grow before all are there.
+        """
+        steps, least = max(1, samples * self.epochs // self.batch), 2 * self.every
+        if steps >= least:
+            return steps
+        problem = (
+            f"make {steps} steps of {self.batch} in {self.epochs} passes over them, and masks grow "
+            f"every {self.every}"
+        )
+        enough = math.ceil(least * self.batch / self.epochs)
+        fix = f"use {enough} or more, a smaller --batch or more --epochs"
+        raise InvalidInput("samples", samples, problem, fix=fix)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

@@ -25,7 +25,11 @@ Rates = Annotated[
     ),
 ]
 Blocks = Annotated[
-    str | None, typer.Option(help="Blocks to prune, like 4-29 or 1,3,5 (all but the ends).")
+    str | None,
+    typer.Option(
+        help="Blocks to prune, like 4-29 or 1,3,5 (all but the ends; of loraprune all but the "
+        "first tenth and the last)."
+    ),
 ]
 Ranking = Annotated[
     str | None,
@@ -33,4 +37,15 @@ Ranking = Annotated[
         help="local: the share from each block; global: blocks compete (the method's own: global "
         "of flap and of those that drop blocks, else local)."
     ),
+]
+Samples = Annotated[
+    int | None,
+    typer.Option(help="Calibration sequences (10; of loraprune, which trains on them, 1024)."),
+]
+Length = Annotated[int | None, typer.Option(help="Tokens per sequence (64; of loraprune 256).")]
+Epochs = Annotated[int | None, typer.Option(help="Of loraprune: passes over the sequences (2).")]
+Batch = Annotated[int | None, typer.Option(help="Of loraprune: sequences of a step (16).")]
+LearningRate = Annotated[
+    float | None,
+    typer.Option(help="Of loraprune: at the first step, falling towards 0 (1e-4)."),
 ]

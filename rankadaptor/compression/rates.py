@@ -1,5 +1,6 @@
 """What ``--rates`` means: a rule by its name, or a file with a rate for each block."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,18 @@ def rule_of(text: str) -> RateRule:
     return given_from(_document(text)) if rule is None else rule
 
 
-def chosen_blocks(text: str | None, rule: RateRule, count: int) -> tuple[int, ...]:
-    """Return the blocks to prune of ``count``: those of ``text``, or that a file has rates for.
+def chosen_blocks(
+    text: str | None, rule: RateRule, count: int, usual: Callable[[int], tuple[int, ...]]
+) -> tuple[int, ...]:
+    """Return the blocks to prune of ``count``: of ``text``, those a file has rates for, or usual.
 
     Raises:
         InvalidInput: The model lacks one of them.
     """
-    if text is not None or not isinstance(rule, Given):
+    if text is not None:
         return parse_blocks(text, count)
+    if not isinstance(rule, Given):
+        return usual(count)
     beyond = [index for index in rule.given if index >= count]
     if beyond:
         index = beyond[0]

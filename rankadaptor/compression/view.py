@@ -1,6 +1,7 @@
 """What pruning left of each block."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from rich import box
 from rich.console import RenderableType
@@ -53,6 +54,14 @@ def removed_sentence(
     which = ", ".join(map(str, blocks))
     how = "" if rates == "uniform" else f" by {rates}"
     return f"removed {found:.2%} of blocks {which}, where {ratio:.4g} was asked for{how}"
+
+
+def trained_sentence(account: Mapping[str, Any]) -> str:
+    """Say how a training went that a method cut meanwhile; its adapter is in the weights."""
+    steps, skipped = account["steps"], account["steps_without_scores"]
+    went = f"from a loss of {account['first_loss']:.3f} to {account['final_loss']:.3f}"
+    without = f"; {skipped} of the steps had no score that is a number" if skipped else ""
+    return f"trained for {steps} steps, {went} as parts were masked; the adapter is merged{without}"
 
 
 def removed_share(dense: PrunedModel, pruned: PrunedModel, blocks: Collection[int]) -> float:

@@ -22,14 +22,14 @@ from pruning.methods.loraprune.masks import Masks
 from pruning.methods.loraprune.memory import training_memory
 from pruning.methods.loraprune.schedule import Schedule
 from pruning.methods.method import Cutting
-from pruning.methods.plan import Plan, TrainingSettings
+from pruning.methods.plan import Plan
 from pruning.methods.settings import PruningSettings
 from pruning.progress import OnProgress
 from rankspace.errors import InvalidInput, TrialFailed
 from rankspace.recipe import Optimizer
 from tuning import memory
 from tuning.back_ends import ADAPTER_BACK_ENDS, DEFAULT_BACK_END, AdapterBackEnd, Attached
-from tuning.batches import Passes, schedule, steps_of_epochs
+from tuning.batches import Passes, schedule
 from tuning.examples import windows as as_examples
 from tuning.training import Training, train
 
@@ -60,7 +60,7 @@ class LoraPrune(Cutting):
         windows: Tensor,
         on_progress: OnProgress | None = None,
     ) -> Cut:
-        settings, steps = plan.training, _steps(plan.training, windows)
+        settings, steps = plan.training, plan.training.steps(len(windows))
         weights, masks = _weights(model), Masks(model, plan.blocks)
         ranks = {matrix_name(*key): settings.rank for key in weights}
         attached = self.back_end.attach(model, ranks, alpha_per_rank=settings.scale, seed=plan.seed)
@@ -127,7 +127,7 @@ def _train(
     on_progress: OnProgress | None,
 ) -> Training:
     settings, length = plan.training, windows.shape[1]
-    steps = _steps(settings, windows)
+    steps = settings.steps(len(windows))
 
     def tell(step: int, loss: float) -> bool:
         if on_progress is not None:
@@ -145,25 +145,6 @@ def _train(
         on_step=tell,
         before_update=watch,
     )
-
-
-def _steps(settings: TrainingSettings, windows: Tensor) -> int:
-    """Return the steps of a training on ``windows``.
-
-    Raises:
-        InvalidInput: So few that masks could hardly grow before all are there.
-    """
-    count = len(windows)
-    steps, least = steps_of_epochs(count, settings.batch, settings.epochs), 2 * settings.every
-    if steps >= least:
-        return steps
-    problem = (
-        f"make {steps} steps of {settings.batch} in {settings.epochs} passes over them, and masks "
-        f"grow every {settings.every}"
-    )
-    enough = -(-least * settings.batch // settings.epochs)
-    fix = f"use {enough} or more, a smaller --batch or more --epochs"
-    raise InvalidInput("samples", count, problem, fix=fix)
 
 
 def _weights(model: PreTrainedModel) -> dict[tuple[int, str], Tensor]:
