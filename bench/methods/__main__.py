@@ -1,13 +1,16 @@
 """What every way to prune costs before any recovery, and whether published orderings hold.
 
-    python -m bench.methods MODEL_DIRECTORY TEXT [--quick] [--draws 5] [--blocks 0-4] [--json FILE]
+    python -m bench.methods MODEL_DIRECTORY TEXT [--quick] [--draws 5] [--blocks 0-4]
+        [--only ARM ...] [--json FILE]
 
 At 20 % and 50 % of all blocks, or of those asked for: parameters left, perplexity on windows of the
 second half of TEXT, processor seconds and peak memory of the method, beside what it says before it
 starts. Each method sees several draws of calibration windows of the first half; an interval is of
 95 % (Student's t over draws), of the draws alone: it knows nothing of other models or texts. Every
 arm runs in a process of its own, but with ``--quick``, where what a heap kept of those before makes
-peaks too small. ``flap-no-bias`` is flap without what it adds to biases;
+peaks too small. ``flap-no-bias`` is flap without what it adds to biases; ``loraprune`` trains on
+960 windows of a draw where others look at 32 and train on none, at its source's rate or, as
+``loraprune/fast``, at thirty times that, and ``loraprune-cut-only`` leaves its adapter out;
 ``taylor/…`` shares the ratio out by a rule, ``rmi`` with the spread of AlphaPruning, as that of its
 authors is less than a head. The last line repeats the losses for a machine. Set
 OMP_NUM_THREADS=1 for small models. ``--quick`` takes two draws and few windows: seconds.
@@ -33,6 +36,8 @@ from rankadaptor.blocks import parse_blocks
 from rankspace.errors import RankspaceError
 
 SAMPLES, LENGTH = 32, 64
+TRAINED, TRAINED_QUICKLY = 960, 160
+"""Windows of a method that trains: 120 steps of 16, or 20."""
 
 
 def apart(name: str) -> Found:
@@ -52,6 +57,7 @@ def main() -> None:
     parser.add_argument("--blocks", help="like 0-4 [all]")
     parser.add_argument("--draws", type=int, default=5, help="of calibration windows [5]")
     parser.add_argument("--quick", action="store_true", help="two draws, few windows")
+    parser.add_argument("--only", nargs="+", choices=ARMS, help="these arms [all]")
     parser.add_argument("--json", type=Path, help="also write every figure to this file")
     parser.add_argument("--measure", choices=ARMS, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -70,13 +76,15 @@ def run(options: argparse.Namespace) -> None:
         first, scored = halves(options.text, Path(folder))
         calibration = replace(first, samples=SAMPLES, length=LENGTH)
         scored = replace(scored, samples=40) if options.quick else scored
-        texts = Texts(calibration, scored, 2 if options.quick else options.draws)
+        trained = TRAINED_QUICKLY if options.quick else TRAINED
+        texts = Texts(calibration, trained, scored, 2 if options.quick else options.draws)
         if options.measure:
             found = measure(ARMS[options.measure], contents, blocks, texts)
             print(json.dumps(asdict(found)))
             return
         dense, arms = of_dense(contents, texts), {}
-        for name, arm in ARMS.items():
+        for name in options.only or ARMS:
+            arm = ARMS[name]
             here = options.quick
             arms[name] = measure(arm, contents, blocks, texts) if here else apart(name)
             print(f"{name}: done", file=sys.stderr, flush=True)

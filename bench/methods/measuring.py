@@ -15,6 +15,7 @@ from pruning.methods.change import Change, Cut, apply
 from pruning.methods.compression import settled
 from pruning.methods.memory import memory_of
 from pruning.methods.methods import METHODS
+from pruning.methods.plan import TrainingSettings
 from pruning.methods.planning import plan_for
 from pruning.methods.settings import PruningSettings
 from pruning.profiling.calibration_text import CalibrationText, draw_windows
@@ -46,9 +47,17 @@ class Found:
 
 @dataclass(frozen=True)
 class Texts:
-    """Where calibration windows come from, and those that are scored."""
+    """Where calibration windows come from, and those that are scored.
+
+    Attributes:
+        calibration: What methods look at.
+        trained: Windows that those train on that train.
+        scored: Others.
+        draws: Of what methods look at or train on.
+    """
 
     calibration: CalibrationText
+    trained: int
     scored: CalibrationText
     draws: int
 
@@ -58,14 +67,18 @@ def measure(arm: Arm, contents: Contents, blocks: tuple[int, ...], texts: Texts)
     loaded = load_contents(contents)
     windows = draw_windows(texts.scored, loaded.tokenizer)
     sizes = sizes_of(contents.structure, contents.architecture.hidden, blocks)
+    training = arm.training or TrainingSettings()
     losses: dict[str, list[float]] = {}
     kept: dict[str, float] = {}
     seconds, most, stated = [], 0, 0
     for ratio in RATIOS:
         rule = arm.rule(ratio, sizes) if arm.rule else UNIFORM
         for seed in range(texts.draws):
-            settings = settled(PruningSettings(blocks, ratio, arm.method, None, seed, rule))
+            asked = PruningSettings(blocks, ratio, arm.method, None, seed, rule, training)
+            settings = settled(asked)
             calibration = replace(texts.calibration, seed=seed)
+            if arm.training is not None:
+                calibration = replace(calibration, samples=texts.trained)
             looked = draw_windows(calibration, loaded.tokenizer)
             before, began = _begin()
             plan = plan_for(settings, sizes, loaded.model, looked)

@@ -37,6 +37,8 @@ def _cells(found: Found, ratio: str) -> tuple[str, str, str]:
 def show_orderings(found: Mapping[str, Found]) -> None:
     table = Table("ordering", *(f"difference at {percent(ratio)} %" for ratio in RATIOS))
     for better, worse, who in ORDERINGS:
+        if not {better, worse} <= set(found):
+            continue
         differences = [difference(found, better, worse, percent(ratio)) for ratio in RATIOS]
         table.add_row(f"{who}: {better} - {worse}", *map(verdict, differences))
     Console(width=150).print(table)

@@ -11,6 +11,9 @@ PROGRESSION = "tests/unit/pruning/rates/test_progression.py"
 EXPONENTS = "tests/unit/pruning/rates/test_tail_exponent.py"
 FIDELITY = "tests/unit/pruning/methods/test_fidelity.py"
 CONTRACT = "tests/unit/pruning/methods/test_contract.py"
+LORAPRUNE = "tests/unit/pruning/methods/loraprune"
+SCORES = f"{LORAPRUNE}/test_importance.py"
+TRAINED = f"{LORAPRUNE}/test_method.py"
 
 MUTANTS: Mapping[str, Mutant] = MappingProxyType(
     {
@@ -146,6 +149,54 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
             "key=lambda index: scores[index])",
             "key=lambda index: -scores[index])",
             FIDELITY,
+        ),
+        "loraprune adds the product of both gradients": Mutant(
+            "pruning/methods/loraprune/importance.py",
+            "(down - of_down)",
+            "(down + of_down)",
+            SCORES,
+        ),
+        "loraprune forgets the adapter's scale": Mutant(
+            "pruning/methods/loraprune/importance.py", "alpha=scale", "alpha=1.0", SCORES
+        ),
+        "loraprune does not normalise a matrix": Mutant(
+            "pruning/methods/loraprune/importance.py",
+            "groups / (groups.norm() + EPSILON)",
+            "groups",
+            SCORES,
+        ),
+        "loraprune deals heads out to groups one by one": Mutant(
+            "pruning/methods/loraprune/importance.py",
+            "features.view(kv_heads, -1).sum(dim=1)",
+            "features.view(-1, kv_heads).sum(dim=0)",
+            SCORES,
+        ),
+        "loraprune adds scores up and forgets none": Mutant(
+            "pruning/methods/loraprune/average.py",
+            "self._decay * old",
+            "old",
+            f"{LORAPRUNE}/test_average.py",
+        ),
+        "loraprune lets what is masked come back": Mutant(
+            "pruning/methods/loraprune/masks.py",
+            ".masked_fill(~stays, -torch.inf)",
+            "",
+            f"{LORAPRUNE}/test_masks.py",
+        ),
+        "loraprune masks nothing while it trains": Mutant(
+            "pruning/methods/loraprune/masks.py",
+            "written if rows is None else written * rows",
+            "written",
+            TRAINED,
+        ),
+        "loraprune stops masking before the end of the rise": Mutant(
+            "pruning/methods/loraprune/schedule.py",
+            "step == self.last or ",
+            "",
+            f"{LORAPRUNE}/test_schedule.py",
+        ),
+        "what was learned is left out of the weights": Mutant(
+            "pruning/methods/change.py", "if change.learned is not None:", "if False:", TRAINED
         ),
         "blocks that stay keep their places in the cache": Mutant(
             "pruning/methods/surgery.py", "part.layer_idx = place", "pass", CONTRACT

@@ -22,6 +22,14 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
             "weight_decay=0.0",
             UPDATES,
         ),
+        "an update is looked at when it is made": Mutant(
+            "tuning/training.py",
+            "        if self._before_update is not None:\n            self._before_update(step)\n"
+            "        self._adamw.step()\n",
+            "        self._adamw.step()\n        if self._before_update is not None:\n"
+            "            self._before_update(step)\n",
+            UPDATES,
+        ),
         "the learning rate stays at its peak": Mutant(
             "tuning/training.py",
             'group["lr"] = learning_rate(self._settings, step, self._steps)',

@@ -28,6 +28,6 @@ def training_memory(dimensions: Dimensions) -> int:
         dimensions.length,
         min(FLOAT, dimensions.number_bytes),
     )
-    use = MemoryPlan.of(training, "cuda").use(dimensions.batch_tokens // dimensions.length)
+    use = MemoryPlan.of(training, "cpu").use(dimensions.batch_tokens // dimensions.length)
     scoring = SCORING * min(AT_ONCE, dimensions.largest_matrix)
     return use.adapters + max(scoring, use.beside_weights - use.adapters)
