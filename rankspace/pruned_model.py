@@ -1,8 +1,9 @@
 """PrunedModel: the description of a model's files, which is all the service ever sees of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rankspace.layer_profile import LayerProfile
+from rankspace.wire import LATER
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,7 @@ class Matrix:
         module: Kind of matrix, the last part of the name (``q_proj``).
         d_in: Input width (columns of the weight).
         d_out: Output width (rows of the weight).
+        factor_rank: Inner width where the weight is kept as two thin matrices; 0 where it is whole.
     """
 
     name: str
@@ -22,10 +24,19 @@ class Matrix:
     module: str
     d_in: int
     d_out: int
+    factor_rank: int = field(default=0, metadata=LATER)
 
     @property
     def parameters_per_rank(self) -> int:
+        """Of an adapter, which stands beside the product where the weight is kept as factors."""
         return self.d_in + self.d_out
+
+    @property
+    def weights(self) -> int:
+        """How many numbers the weight is kept as, without its bias."""
+        if self.factor_rank:
+            return self.factor_rank * (self.d_in + self.d_out)
+        return self.d_in * self.d_out
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,9 @@ from transformers import (
 
 from pruning.absent import AbsentAttention, AbsentMlp
 from pruning.container.architecture import FAMILIES, Architecture
-from pruning.container.structure import ATTENTION, MLP, BlockStructure, Structure
+from pruning.container.structure import ATTENTION, MLP, BlockStructure, Factors, Structure
 from rankspace.errors import InvalidContainer
+from tuning.factored.linear import FactoredLinear
 
 CLASSES: Mapping[str, type[PreTrainedModel]] = MappingProxyType(
     {
@@ -157,14 +158,20 @@ def read_block(block: nn.Module, original_index: int) -> BlockStructure:
     """Read the structure of one block in memory."""
     head_dim = int(getattr(block.self_attn, "head_dim"))  # noqa: B009
     kinds = kinds_of(block)
-    rows = {kind: matrix_of(block, kind).out_features for kind in kinds}
+    matrices = {kind: matrix_of(block, kind) for kind in kinds}
+    rows = {kind: matrix.out_features for kind, matrix in matrices.items()}
     return BlockStructure(
         heads=rows.get("q_proj", 0) // head_dim,
         kv_heads=rows.get("k_proj", 0) // head_dim,
         head_dim=head_dim,
         ffn=rows.get("gate_proj", 0),
-        biases=tuple(kind for kind in kinds if matrix_of(block, kind).bias is not None),
+        biases=tuple(kind for kind, matrix in matrices.items() if matrix.bias is not None),
         original_index=original_index,
+        factors=tuple(
+            Factors(kind, matrix.rank)
+            for kind, matrix in matrices.items()
+            if isinstance(matrix, FactoredLinear)
+        ),
     )
 
 
@@ -199,6 +206,11 @@ def _build_block(
             # FLAP-like pruning adds biases to o_proj and down_proj alone; no config says that.
             bare = nn.Linear(matrix.in_features, matrix.out_features, bias=declared)
             replace_matrix(layer, name, bare)
+    for one in block.factors:
+        matrix = matrix_of(layer, one.kind)
+        left = torch.empty(matrix.out_features, one.rank)
+        right = torch.empty(one.rank, matrix.in_features)
+        replace_matrix(layer, one.kind, FactoredLinear(left, right, matrix.bias))
     return layer
 
 

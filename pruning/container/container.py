@@ -14,7 +14,7 @@ from pruning.container.contents import GENERATION, Contents, hashed, read_conten
 from pruning.container.description import description_of
 from pruning.container.document import read_document
 from pruning.container.logits import check_logits
-from pruning.container.manifest import SCHEMA, Manifest, write_manifest
+from pruning.container.manifest import Manifest, schema_of, write_manifest
 from pruning.container.shapes import EMBEDDING, OUTPUT, ROTARY_BUFFER
 from pruning.container.structure import BlockStructure, Structure
 from pruning.container.tokenizer import read_tokenizer
@@ -117,7 +117,8 @@ def write_profiles(directory: Path, profiles: Sequence[LayerProfile]) -> PrunedM
             raise InvalidContainer(
                 "profiles", profile.name, "the model has no such matrix", fix="measure this model"
             )
-    manifest = contents.manifest or Manifest(SCHEMA, contents.structure, contents.hashes)
+    structure = contents.structure
+    manifest = contents.manifest or Manifest(schema_of(structure), structure, contents.hashes)
     manifest = replace(manifest, profiles=tuple(profiles))
     write_manifest(contents.directory, manifest)
     return description_of(replace(contents, manifest=manifest))

@@ -281,6 +281,15 @@ def _check_blocks(architecture: Architecture, structure: Structure, source: str)
                 f"differs from the {architecture.dense.head_dim} of config.json",
                 fix="prune whole heads",
             )
+        for one in block.factors:
+            most = min(block.shape(one.kind, architecture.hidden))
+            if one.rank > most:
+                raise InvalidContainer(
+                    f"{source}.structure.blocks[{index}].factors",
+                    one.rank,
+                    f"is more than the {most} that {one.kind} can have",
+                    fix="write the container anew",
+                )
 
 
 def _check_listed(manifest: Manifest, names: Collection[str]) -> None:

@@ -44,7 +44,13 @@ def shape_of(contents: Contents) -> ModelShape:
         vocabulary=architecture.vocabulary,
         parameters=_parameters(contents),
         blocks=tuple(
-            BlockShape(block.heads, block.kv_heads, block.head_dim, block.ffn)
+            BlockShape(
+                block.heads,
+                block.kv_heads,
+                block.head_dim,
+                block.ffn,
+                widest_factor=max((one.rank for one in block.factors), default=0),
+            )
             for block in contents.structure.blocks
         ),
         norms=len(family.norms),
@@ -60,7 +66,8 @@ def _matrices(contents: Contents) -> tuple[Matrix, ...]:
     for index, block in enumerate(contents.structure.blocks):
         for kind in block.modules:
             d_out, d_in = block.shape(kind, hidden)
-            matrices.append(Matrix(matrix_name(index, kind), index, kind, d_in, d_out))
+            name, rank = matrix_name(index, kind), block.rank(kind) or 0
+            matrices.append(Matrix(name, index, kind, d_in, d_out, factor_rank=rank))
     return tuple(matrices)
 
 

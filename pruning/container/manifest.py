@@ -17,8 +17,8 @@ from rankspace.layer_profile import LayerProfile
 NAME = "pruned.json"
 CARD = "README.md"
 """The model card: a container's own, but for people to edit, and therefore not listed."""
-SCHEMA = 1
-"""Version of the format; raised when an older program could misread it."""
+SCHEMA, FACTORED = 1, 2
+"""Versions of the format: of whole matrices, which every program so far reads, and of factors."""
 MAX_TOKENS = 1024
 """Longest input of a check, which is run through the model at every load."""
 
@@ -84,17 +84,30 @@ def read_manifest(path: Path) -> Manifest:
         InvalidContainer: Another schema version, or a field that is missing, unknown or wrong.
     """
     document = read_document(path)
-    if document.get("schema") != SCHEMA:
+    if document.get("schema") not in (SCHEMA, FACTORED):
         raise InvalidContainer(
             f"{NAME}.schema",
             document.get("schema"),
-            f"this program reads version {SCHEMA}",
+            f"this program reads the versions {SCHEMA} and {FACTORED}",
             fix="upgrade rankadaptor, or write the container anew with this version",
         )
     try:
-        return wire.decode(Manifest, document, NAME)
+        manifest = wire.decode(Manifest, document, NAME)
     except InvalidInput as error:
         raise InvalidContainer(error.field, error.value, error.problem, fix=error.hint) from None
+    if manifest.schema < schema_of(manifest.structure):
+        raise InvalidContainer(
+            f"{NAME}.schema",
+            manifest.schema,
+            f"has no factors, which its structure names; they came with version {FACTORED}",
+            fix="write the container anew from its source",
+        )
+    return manifest
+
+
+def schema_of(structure: Structure) -> int:
+    """Return the earliest version of the format that has words for ``structure``."""
+    return FACTORED if structure.is_factored else SCHEMA
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:

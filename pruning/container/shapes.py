@@ -19,7 +19,7 @@ ROTARY_BUFFER = ".rotary_emb.inv_freq"
 
 BLOCK = re.compile(r"model\.layers\.(\d+)\.")
 
-_SIZED = re.compile(r"model\.layers\.\d+\.(self_attn|mlp)\.\w+_proj\.(weight|bias)")
+_SIZED = re.compile(r"model\.layers\.\d+\.(self_attn|mlp)\.\w+_proj\.(weight|bias|left|right)")
 """What pruning changes the size of."""
 
 _ANEW = "write the container anew from the model it belongs to"
@@ -128,10 +128,14 @@ def _block_shapes(architecture: Architecture, structure: Structure, index: int) 
     norms = (norm for norm in family.norms if norm not in removed)
     shapes: Shapes = {f"{prefix}.{norm}.weight": (hidden,) for norm in norms}
     for kind in block.modules:
-        shape = block.shape(kind, hidden)
-        shapes[f"{matrix_name(index, kind)}.weight"] = shape
+        (d_out, d_in), name = block.shape(kind, hidden), matrix_name(index, kind)
+        rank = block.rank(kind)
+        if rank is None:
+            shapes[f"{name}.weight"] = (d_out, d_in)
+        else:
+            shapes |= {f"{name}.left": (d_out, rank), f"{name}.right": (rank, d_in)}
         if kind in block.biases:
-            shapes[f"{matrix_name(index, kind)}.bias"] = shape[:1]
+            shapes[f"{name}.bias"] = (d_out,)
     if family.head_norms and block.heads:
         shapes[f"{prefix}.self_attn.q_norm.weight"] = (block.head_dim,)
         shapes[f"{prefix}.self_attn.k_norm.weight"] = (block.head_dim,)

@@ -1,14 +1,31 @@
 """Structure: what each decoder block of a model still has."""
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from rankspace.errors import InvalidContainer
+from rankspace.wire import LATER
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 MLP = ("gate_proj", "up_proj", "down_proj")
 MODULES = (*ATTENTION, *MLP)
 """Kinds of matrices of a block, in the order of the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """A matrix ``(d_out, d_in)`` that is kept as ``left``, ``(d_out, rank)``, times ``right``.
+
+    Attributes:
+        kind: Of the matrix (``q_proj``, …).
+        rank: Columns of ``left``, rows of ``right``.
+    """
+
+    kind: str
+    rank: int
+
+    def __post_init__(self) -> None:
+        _positive("rank", self.rank)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +39,7 @@ class BlockStructure:
         ffn: Width of the feed-forward layer; 0 where the MLP was removed.
         biases: Kinds of matrices that carry a bias (``q_proj``, …), in the order of ``MODULES``.
         original_index: Index of the block in the dense model.
+        factors: The matrices that are kept as two thin ones, in the order of ``MODULES``.
     """
 
     heads: int
@@ -30,6 +48,7 @@ class BlockStructure:
     ffn: int
     biases: tuple[str, ...]
     original_index: int
+    factors: tuple[Factors, ...] = field(default=(), metadata=LATER)
 
     def __post_init__(self) -> None:
         _positive("head_dim", self.head_dim)
@@ -43,13 +62,8 @@ class BlockStructure:
                 f"does not divide the {self.heads} query heads",
                 fix="keep equally many query heads for every key/value head",
             )
-        if self.biases != tuple(kind for kind in self.modules if kind in self.biases):
-            raise InvalidContainer(
-                "biases",
-                list(self.biases),
-                "names an unknown matrix, or names one twice or out of order",
-                fix=f"use some of {list(self.modules)}, in this order",
-            )
+        self._check_kinds("biases", self.biases)
+        self._check_kinds("factors", tuple(one.kind for one in self.factors))
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -60,6 +74,16 @@ class BlockStructure:
     def lacks(self) -> str | None:
         """Which half was removed, in a word; None where both are there."""
         return None if self.heads and self.ffn else "attention" if self.ffn else "MLP"
+
+    def rank(self, kind: str) -> int | None:
+        """Return the rank of the factors of ``kind``; None where the matrix is whole."""
+        return next((one.rank for one in self.factors if one.kind == kind), None)
+
+    def weights(self, kind: str, hidden: int) -> int:
+        """Return how many weights the matrix ``kind`` has, without its bias."""
+        d_out, d_in = self.shape(kind, hidden)
+        rank = self.rank(kind)
+        return d_out * d_in if rank is None else rank * (d_out + d_in)
 
     def shape(self, kind: str, hidden: int) -> tuple[int, int]:
         """Return ``(d_out, d_in)`` of the weight of ``kind`` in a model of width ``hidden``."""
@@ -73,6 +97,15 @@ class BlockStructure:
             "up_proj": (self.ffn, hidden),
             "down_proj": (hidden, self.ffn),
         }[kind]
+
+    def _check_kinds(self, name: str, kinds: tuple[str, ...]) -> None:
+        if kinds != tuple(kind for kind in self.modules if kind in kinds):
+            raise InvalidContainer(
+                name,
+                list(kinds),
+                "names an unknown matrix, or names one twice or out of order",
+                fix=f"use some of {list(self.modules)}, in this order",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +124,16 @@ class Structure:
                 "the original indices do not rise",
                 fix="list the blocks in the order of the dense model",
             )
+
+    @property
+    def is_factored(self) -> bool:
+        """Whether any matrix is kept as two thin ones."""
+        return any(block.factors for block in self.blocks)
+
+    @property
+    def multiplied_out(self) -> "Structure":
+        """The structure of the same model with every matrix whole."""
+        return Structure(tuple(replace(block, factors=()) for block in self.blocks))
 
 
 def matrix_name(block: int, kind: str) -> str:

@@ -15,7 +15,7 @@ from pruning.container.assembly import blocks_of, read_structure
 from pruning.container.contents import GENERATION, hash_file, hashed, survey
 from pruning.container.description import description_of
 from pruning.container.logits import record_logits
-from pruning.container.manifest import CARD, SCHEMA, Manifest, write_manifest
+from pruning.container.manifest import CARD, Manifest, schema_of, write_manifest
 from pruning.container.shapes import CONFIG, OUTPUT
 from pruning.container.target import drafted
 from pruning.container.tokenizer import check_tokens
@@ -66,7 +66,9 @@ def write(  # noqa: PLR0913 - what a container consists of
         if card is not None:
             (draft / CARD).write_text(card, encoding="utf-8")
         check = record_logits(model)
-        manifest = Manifest(SCHEMA, structure, files, provenance, tuple(profiles), check)
+        manifest = Manifest(
+            schema_of(structure), structure, files, provenance, tuple(profiles), check
+        )
         write_manifest(draft, manifest)
         contents = hashed(survey(draft, known=files))
     return replace(description_of(contents), path=str(directory.resolve()))

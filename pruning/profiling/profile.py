@@ -12,6 +12,7 @@ from pruning.container.architecture import check_positions
 from pruning.container.assembly import blocks_of, matrix_of
 from pruning.container.container import LoadedModel
 from pruning.container.structure import BlockStructure, Structure
+from pruning.factors import multiplied_out
 from pruning.profiling.dense_outputs import DenseOutputs, Outline
 from pruning.profiling.gradients import count_runs, measure_gradients
 from pruning.profiling.input_spectrum import InputSpectra, components_for
@@ -44,6 +45,8 @@ def profile(
         on_progress: Called after each window of each pass, and after each matrix's effective
             rank, which takes longest in large models.
 
+    Factors are multiplied out meanwhile: what is measured is of the matrix that they make.
+
     Raises:
         InvalidInput: ``dense`` is another model, the loss is not finite, the windows are longer
             than the model is made for, or there are not so many ``components``.
@@ -51,6 +54,17 @@ def profile(
     check_positions("length", windows.shape[1], loaded.model.config.to_dict())
     if dense:
         Outline.loaded(loaded).partners(dense.outline)
+    with multiplied_out(loaded.model):
+        return _profile(loaded, windows, dense, components, on_progress)
+
+
+def _profile(
+    loaded: LoadedModel,
+    windows: torch.Tensor,
+    dense: DenseOutputs | None,
+    components: int | None,
+    on_progress: OnProgress | None,
+) -> tuple[LayerProfile, ...]:
     matrices = _matrices(loaded)
     spectra = InputSpectra(components_for(len(matrices), windows.numel(), components))
     passes = len(windows) * (2 if dense else 1) + count_runs(matrices, windows)
@@ -68,7 +82,7 @@ def profile(
         LayerProfile(
             name=matrix.name,
             depth=matrix.block / max(1, len(loaded.structure.blocks) - 1),
-            kept=matrix.d_in * matrix.d_out / dense_sizes[matrix.name],
+            kept=matrix.weights / dense_sizes[matrix.name],
             input_norm=norms[matrix.name][0],
             output_norm=norms[matrix.name][1],
             gradient_norm=gradient_norms[matrix.name],

@@ -23,7 +23,7 @@ def sizes_of(structure: Structure, hidden: int, blocks: tuple[int, ...]) -> dict
 
 def matrix_weights(block: BlockStructure, hidden: int) -> int:
     """Count the weights of the matrices of one block."""
-    return sum(math.prod(block.shape(kind, hidden)) for kind in block.modules)
+    return sum(block.weights(kind, hidden) for kind in block.modules)
 
 
 def overall(rates: Rates, sizes: Sizes) -> float:

@@ -69,6 +69,6 @@ def removed_share(dense: PrunedModel, pruned: PrunedModel, blocks: Collection[in
 
     All that is missing is missing from them; whole blocks may be.
     """
-    before, after = (sum(m.d_in * m.d_out for m in model.matrices) for model in (dense, pruned))
-    chosen = sum(m.d_in * m.d_out for m in dense.matrices if m.block in blocks)
+    before, after = (sum(m.weights for m in model.matrices) for model in (dense, pruned))
+    chosen = sum(m.weights for m in dense.matrices if m.block in blocks)
     return (before - after) / chosen

@@ -124,20 +124,20 @@ def whole_blocks(model: PrunedModel, modules: Sequence[str]) -> tuple[str, ...]:
     """Names of the blocks that pruning left whole, as far as the description tells.
 
     Where all matrices of a block have profiles, these alone decide: it was pruned if one was kept
-    in part. Else it also was if a matrix is smaller than the largest of its kind; where all blocks
-    were cut, the largest then counts as whole. A block that lacks matrices which others have was
-    pruned in any case. None where no block shows that it was pruned.
+    in part. Else it also was if a matrix is kept as factors, or smaller than the largest of its
+    kind; where all blocks were cut, the largest then counts as whole. A block that lacks matrices
+    which others have was pruned in any case. None where no block shows that it was pruned.
     """
     kept = {profile.name: profile.kept for profile in model.profiles}
     largest: dict[str, int] = {}
     for matrix in model.matrices:
-        largest[matrix.module] = max(largest.get(matrix.module, 0), _size(matrix))
+        largest[matrix.module] = max(largest.get(matrix.module, 0), matrix.weights)
     shapes_count = {block_name(matrix) for matrix in model.matrices if matrix.name not in kept}
     pruned = {
         block
         for block, matrix in ((block_name(matrix), matrix) for matrix in model.matrices)
         if kept.get(matrix.name, 1.0) < 1.0
-        or (block in shapes_count and _size(matrix) < largest[matrix.module])
+        or (block in shapes_count and _is_cut(matrix, largest[matrix.module]))
     }
     counts = Counter(map(block_name, model.matrices))
     pruned |= {block for block, count in counts.items() if count < len(largest)}
@@ -145,8 +145,8 @@ def whole_blocks(model: PrunedModel, modules: Sequence[str]) -> tuple[str, ...]:
     return tuple(block for block in searched if block not in pruned) if pruned else ()
 
 
-def _size(matrix: Matrix) -> int:
-    return matrix.d_in * matrix.d_out
+def _is_cut(matrix: Matrix, largest: int) -> bool:
+    return matrix.factor_rank > 0 or matrix.weights < largest
 
 
 def sentence(study: Study) -> str:

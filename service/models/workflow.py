@@ -121,6 +121,9 @@ def _check_matrix(field: str, matrix: Matrix) -> None:
         raise InvalidInput(field, shape, "has no weights", fix=fix)
     if max(shape) > MAX_WIDTH:
         raise InvalidInput(field, shape, "is too large", fix=f"at most {MAX_WIDTH} on a side")
+    if not 0 <= matrix.factor_rank <= min(shape):
+        fix = f"0 for a whole matrix, at most {min(shape)}"
+        raise InvalidInput(f"{field}.factor_rank", matrix.factor_rank, "cannot be", fix=fix)
     if matrix.block < 0:
         raise InvalidInput(f"{field}.block", matrix.block, "is negative", fix="count from 0")
 

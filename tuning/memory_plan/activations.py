@@ -63,7 +63,9 @@ def measuring_per_token(training: TrainingShape) -> int:
     write the output of ``up_proj`` once more; beside them the residual stream.
     """
     widest = max(block.ffn for block in training.model.blocks)
-    return training.width * 4 * widest + (FLOAT + 3 * training.width) * training.model.hidden
+    between = max(block.widest_factor for block in training.model.blocks)
+    passing = 4 * widest + between + 3 * training.model.hidden
+    return training.width * passing + FLOAT * training.model.hidden
 
 
 def _kept_by_block(training: TrainingShape, block: BlockShape, ranks: Mapping[str, int]) -> int:
@@ -110,4 +112,5 @@ def _working(training: TrainingShape, block: BlockShape) -> int:
     attention = 2 * width * (block.queries + block.keys)
     if training.model.has_scores:
         attention += 3 * FLOAT * block.heads * training.tokens
-    return max(mlp, attention)
+    # A product with two thin matrices passes through what lies between them.
+    return max(mlp, attention) + width * block.widest_factor

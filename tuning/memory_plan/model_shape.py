@@ -12,12 +12,14 @@ class BlockShape:
         kv_heads: Key/value heads.
         head_dim: Width of one head.
         ffn: Width of the feed-forward layer; 0 without one.
+        widest_factor: Largest inner width of a matrix that is kept as two thin ones; 0 without one.
     """
 
     heads: int
     kv_heads: int
     head_dim: int
     ffn: int
+    widest_factor: int = 0
 
     @property
     def queries(self) -> int:

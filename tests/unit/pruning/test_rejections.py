@@ -171,7 +171,9 @@ CASES = {
         "never run",
     ),
     "schema": Case(
-        edited("pruned.json", lambda d: d.update(schema=2)), "pruned.json.schema", "version 1"
+        edited("pruned.json", lambda d: d.update(schema=3)),
+        "pruned.json.schema",
+        "versions 1 and 2",
     ),
     "unknown field": Case(
         edited("pruned.json", lambda d: d.update(extra=1)), "pruned.json.extra", "unknown field"

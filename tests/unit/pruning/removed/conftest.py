@@ -3,7 +3,7 @@
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 import torch
@@ -37,11 +37,11 @@ def silence(model: PreTrainedModel, index: int, kind: str) -> None:
 
 def remove(model: PreTrainedModel, index: int, **sizes: int) -> None:
     """Take out the half of block ``index`` whose ``sizes`` are 0."""
-    block = read_block(blocks_of(model)[index], index)
+    block, changes = read_block(blocks_of(model)[index], index), dict[str, Any](sizes)
     biases = tuple(
-        kind for kind in block.biases if kind in replace(block, biases=(), **sizes).modules
+        kind for kind in block.biases if kind in replace(block, biases=(), **changes).modules
     )
-    remove_absent(model, index, replace(block, biases=biases, **sizes))
+    remove_absent(model, index, replace(block, biases=biases, **changes))
 
 
 class Halve(Protocol):

@@ -1,0 +1,1 @@
+"""Matrices that are kept as the product of two thin ones."""
