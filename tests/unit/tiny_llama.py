@@ -13,10 +13,12 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from pruning.container.container import load
+from pruning.container.container import load, write
 from rankspace import Assignment, Layer, PrunedModel, Purpose, RankVector
 from rankspace.recipe import Batch, Data, Optimizer, Recipe
 from rankspace.trial import Split
+from tuning.factored.linear import FactoredLinear
+from tuning.lora.places import put
 
 WORDS = ["the", "a", "cat", "dog", "sat", "ran", "on", "under", "mat", "tree", "and", "then"]
 
@@ -58,6 +60,28 @@ def model_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     LlamaForCausalLM(config).save_pretrained(str(directory))
     return directory
+
+
+FACTORS = {
+    "model.layers.0.self_attn.q_proj": 5,
+    "model.layers.0.self_attn.k_proj": 3,
+    "model.layers.1.self_attn.o_proj": 7,
+    "model.layers.1.mlp.down_proj": 9,
+    "model.layers.2.self_attn.v_proj": 16,
+}
+"""Ranks of what ``factored`` keeps as two thin matrices: square and not, one of full rank."""
+
+
+def factored(directory: Path, to: Path) -> Path:
+    """Write to ``to`` a container of the model in ``directory`` with some matrices as factors."""
+    loaded = load(directory)
+    for name, rank in FACTORS.items():
+        weight = loaded.model.get_submodule(name).weight
+        assert isinstance(weight, torch.Tensor)
+        u, s, v = torch.linalg.svd(weight, full_matrices=False)
+        put(loaded.model, name, FactoredLinear(u[:, :rank] * s[:rank], v[:rank]))
+    write(loaded.model, loaded.tokenizer, to, provenance={})
+    return to
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,8 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import linear
 
+from tuning.factored.linear import input_gradient
+
 
 def low_rank_product(
     x: Tensor,
@@ -47,9 +49,9 @@ class _LowRankProduct(Function):
         scale: float | Tensor,
     ) -> Tensor:
         first, second = copies
-        rows = x.reshape(-1, x.shape[-1]).to(base.weight.dtype)
+        rows = x.reshape(-1, x.shape[-1]).to(first.dtype)
         inner = linear(rows, first).mul_(scale)
-        product = linear(rows, base.weight, base.bias).addmm_(inner, second.t())
+        product: Tensor = base.forward(rows).addmm_(inner, second.t())
         ctx.save_for_backward(rows, inner, first, second)
         ctx.base, ctx.scale, ctx.shape = base, scale, x.shape
         ctx.types = x.dtype, down.dtype
@@ -65,6 +67,6 @@ class _LowRankProduct(Function):
         of_down, of_up = between.t().mm(rows), inner.t().mm(above).t()
         of_x = None
         if ctx.needs_input_grad[0]:  # no gradient has to reach what the first adapter reads
-            of_x = above.mm(ctx.base.weight).addmm_(between, first)
+            of_x = input_gradient(ctx.base, above).addmm_(between, first)
             of_x = of_x.view(ctx.shape).to(reads)
         return of_x, of_down.to(trained), of_up.to(trained), None, None, None

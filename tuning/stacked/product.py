@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
-from torch.nn.functional import linear
+
+from tuning.factored.linear import input_gradient
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,9 @@ class _StackedProduct(Function):
         ctx: Any, x: Tensor, asks: Tensor, pair: StackedPair, base: Any, scale: float
     ) -> Tensor:
         first, second = pair.copies
-        rows = x.reshape(-1, x.shape[-1]).to(base.weight.dtype)
+        rows = x.reshape(-1, x.shape[-1]).to(first.dtype)
         inner = torch.bmm(_by_lane(rows, len(first)), first.mT).mul_(scale)
-        product = linear(rows, base.weight, base.bias)
+        product: Tensor = base.forward(rows)
         _by_lane(product, len(first)).baddbmm_(inner, second.mT)
         ctx.save_for_backward(rows, inner, first, second)
         ctx.gradients, ctx.base, ctx.scale = pair.gradients, base, scale
@@ -74,7 +75,7 @@ class _StackedProduct(Function):
         _add_product(of_up.mT, inner.mT, by_lane)
         if not ctx.needs_input_grad[0]:  # none has to reach what the first adapter reads
             return None, None, None, None, None
-        of_x = above.mm(ctx.base.weight)
+        of_x = input_gradient(ctx.base, above)
         _by_lane(of_x, len(first)).baddbmm_(between, first)
         return of_x.view(ctx.shape).to(ctx.reads), None, None, None, None
 

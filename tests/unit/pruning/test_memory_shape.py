@@ -9,17 +9,22 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from pruning.container.architecture import parse_architecture
-from pruning.container.container import load
+from pruning.container.container import load, write
 from pruning.container.contents import survey
 from pruning.container.description import shape_of
 from pruning.container.structure import MODULES, matrix_name
 from pruning.importing.adoption import adopt
 from pruning.methods.surgery import Kept, shrink
 from tests.unit.pruning.conftest import MODELS
+from tests.unit.pruning.factored.factoring import factor
 from tuning.back_ends import ADAPTER_BACK_ENDS, DEFAULT_BACK_END
 from tuning.batches import Batch
 from tuning.losses import summed_loss
-from tuning.memory_plan.activations import kept_per_example
+from tuning.memory_plan.activations import (
+    kept_per_example,
+    measuring_per_token,
+    working_per_example,
+)
 from tuning.memory_plan.model_shape import ModelShape
 from tuning.memory_plan.training_shape import TrainingShape
 from tuning.training import autocast
@@ -93,6 +98,28 @@ def test_of_llama_the_plan_is_exact_but_for_the_first_norm(
     ahead_of_any_adapter = EXAMPLES * TOKENS * 4 * (32 + 1)
     rotary = 2 * TOKENS * 4 * dtype.itemsize
     assert plan - ahead_of_any_adapter + rotary == kept(model) - returned(model)
+
+
+@pytest.mark.parametrize("adapted", [ALL, FEW], ids=["all", "few"])
+def test_factors_keep_no_more_than_whole_matrices_and_take_what_lies_between_them(
+    llama: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    tmp_path: Path,
+    adapted: tuple[tuple[int, str], ...],
+) -> None:
+    whole = adopted(llama, tokenizer, tmp_path)
+    loaded = load(whole)
+    factor(loaded.model)
+    write(loaded.model, loaded.tokenizer, tmp_path / "f", provenance={})
+    model, shape = load(tmp_path / "f").model, shape_of(survey(tmp_path / "f"))
+    plan = planned(model, shape, adapted, torch.float32)
+    before_any = EXAMPLES * TOKENS * 4 * (32 + 1)
+    assert plan - before_any + 2 * TOKENS * 4 * 4 == kept(model) - returned(model)
+    dense = shape_of(survey(whole))
+    training, other = (TrainingShape(one, {}, TOKENS, TOKENS, 4) for one in (shape, dense))
+    assert shape.parameters < dense.parameters
+    assert working_per_example(training) - working_per_example(other) == TOKENS * 4 * 16
+    assert measuring_per_token(training) - measuring_per_token(other) == 4 * 16
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from peft import get_peft_model
 from pruning.container.container import load
 from rankspace import Assignment, Layer, RankVector
 from rankspace.errors import InvalidInput, TrialFailed
+from tests.unit.tiny_llama import factored
 from tuning.back_ends import ADAPTER_BACK_ENDS, AdapterBackEnd, assigned_ranks
 from tuning.initialisation import first_matrix
 from tuning.peft_back_end import lora_config
@@ -21,14 +22,24 @@ def back_end(request: pytest.FixtureRequest) -> AdapterBackEnd:
     return chosen
 
 
+@pytest.fixture(scope="module", params=["whole", "factored"])
+def directory(
+    request: pytest.FixtureRequest, model_directory: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Of a model whose matrices are whole, and of one of which some are kept as factors."""
+    if request.param == "whole":
+        return model_directory
+    return factored(model_directory, tmp_path_factory.mktemp("factored") / "c")
+
+
 @pytest.fixture
-def model(model_directory: Path) -> Any:
-    return load(model_directory).model
+def model(directory: Path) -> Any:
+    return load(directory).model
 
 
 @pytest.fixture(scope="module")
-def widths(model_directory: Path) -> dict[str, int]:
-    matrices = load(model_directory).description.matrices
+def widths(directory: Path) -> dict[str, int]:
+    matrices = load(directory).description.matrices
     return {matrix.name: matrix.parameters_per_rank for matrix in matrices}
 
 

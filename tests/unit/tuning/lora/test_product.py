@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tuning.factored.linear import FactoredLinear
 from tuning.lora.product import low_rank_product
 
 ROW_SCALES = torch.tensor([2.0, 1.0, 0.5], dtype=torch.float64)
@@ -14,6 +15,12 @@ ROW_SCALES = torch.tensor([2.0, 1.0, 0.5], dtype=torch.float64)
 def layer(*, bias: bool) -> torch.nn.Linear:
     torch.manual_seed(0)
     return torch.nn.Linear(5, 4, bias=bias, dtype=torch.float64).requires_grad_(False)
+
+
+def factors() -> FactoredLinear:
+    torch.manual_seed(1)
+    left, right, bias = (torch.randn(s, dtype=torch.float64) for s in ((4, 2), (2, 5), (4,)))
+    return FactoredLinear(left, right, bias)
 
 
 def matrices() -> tuple[Tensor, Tensor]:
@@ -26,13 +33,14 @@ def product(base: Any, x: Tensor, down: Tensor, up: Tensor, scale: float | Tenso
 
 
 @pytest.mark.parametrize("scale", [1.5, ROW_SCALES], ids=["number", "by row"])
-@pytest.mark.parametrize("bias", [True, False])
-def test_values_and_gradients_are_those_of_the_formula(bias: bool, scale: float | Tensor) -> None:
-    base, (down, up) = layer(bias=bias), matrices()
+@pytest.mark.parametrize("base", [layer(bias=True), layer(bias=False), factors()])
+def test_values_and_gradients_are_those_of_the_formula(base: Any, scale: float | Tensor) -> None:
+    down, up = matrices()
     x = torch.randn(2, 3, 5, dtype=torch.float64, requires_grad=True)
     weights = torch.randn(2, 3, 4, dtype=torch.float64)
     found = product(base, x, down, up, scale)
-    expected = base(x) + (x @ down.t() * scale) @ up.t()
+    bias = 0.0 if base.bias is None else base.bias
+    expected = x @ base.weight.clone().t() + bias + (x @ down.t() * scale) @ up.t()
     assert torch.allclose(found, expected)
     ours = torch.autograd.grad((found * weights).sum(), (x, down, up))
     theirs = torch.autograd.grad((expected * weights).sum(), (x, down, up))

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tuning.factored.linear import FactoredLinear
 from tuning.stacked.product import StackedPair, stacked_product
 
 LANES, ROWS, RANK, WIDE, HIGH = 3, 4, 2, 5, 6
@@ -48,6 +49,21 @@ def test_values_and_gradients_are_those_of_the_formula(bias: bool) -> None:
     their_x, *theirs = torch.autograd.grad((expected * weights).sum(), (x, *leaves))
     assert torch.allclose(of_x, their_x)
     assert all(torch.allclose(a, b) for a, b in zip(pair.gradients, theirs, strict=True))
+
+
+def test_a_base_of_two_thin_matrices_is_the_product_of_them() -> None:
+    torch.manual_seed(1)
+    left, right = torch.randn(HIGH, 2).double(), torch.randn(2, WIDE).double()
+    thin, whole = FactoredLinear(left, right), layer(bias=False)
+    whole.weight.copy_(left @ right)
+    down, up = matrices()
+    x = torch.randn(LANES, ROWS, WIDE, dtype=torch.float64, requires_grad=True)
+    found = []
+    for base in (thin, whole):
+        pair = empty(down, up)
+        product = stacked_product(x, pair, base, 1.5)
+        found.append((product, *torch.autograd.grad(product.square().sum(), (x,)), *pair.gradients))
+    assert all(torch.allclose(one, other) for one, other in zip(*found, strict=True))
 
 
 def test_gradients_of_passes_are_added_up_and_the_first_matrix_needs_no_input_gradient() -> None:
