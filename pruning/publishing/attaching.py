@@ -9,8 +9,9 @@ from torch.nn.functional import linear
 from transformers import PreTrainedModel
 
 from pruning.container.contents import Contents
+from pruning.container.description import outline_of
 from pruning.publishing.adapter import Adapter, LowRank
-from pruning.publishing.merging import check_fits, weight_of
+from pruning.publishing.merging import check_fits, matrices_of
 
 
 @contextmanager
@@ -23,11 +24,9 @@ def attached(model: PreTrainedModel, adapter: Adapter) -> Iterator[None]:
     Raises:
         InvalidInput: The adapter is of another model.
     """
-    for name, low in adapter.items():
-        weight_of(model, name, low)
     hooks = [
-        model.get_submodule(name).register_forward_hook(_adding(low, model.device))
-        for name, low in adapter.items()
+        matrix.register_forward_hook(_adding(adapter[name], model.device))
+        for name, matrix in matrices_of(model, adapter).items()
     ]
     try:
         yield
@@ -42,9 +41,9 @@ def check_adapter(contents: Contents, adapter: Adapter) -> None:
     Raises:
         InvalidInput: The adapter is of another model.
     """
+    shapes = {matrix.name: (matrix.d_out, matrix.d_in) for matrix in outline_of(contents).matrices}
     for name, low in adapter.items():
-        header = contents.tensors.get(f"{name}.weight")
-        check_fits(name, low, None if header is None else header.shape)
+        check_fits(name, low, shapes.get(name))
 
 
 def _adding(low: LowRank, device: torch.device) -> Callable[..., torch.Tensor]:

@@ -17,8 +17,9 @@ def check_plain(structure: Structure, dense: BlockStructure) -> None:
     """Check that one config describes every block.
 
     Raises:
-        InvalidInput: Naming two blocks that differ, or biases that no config announces.
+        InvalidInput: Naming two blocks that differ, biases that no config announces, or factors.
     """
+    check_whole(structure, Form.MERGED)
     first = replace(structure.blocks[0], original_index=0)
     for index, block in enumerate(structure.blocks):
         if block.lacks is not None:
@@ -29,6 +30,19 @@ def check_plain(structure: Structure, dense: BlockStructure) -> None:
             raise _other_form(problem)
     if first.biases != dense.biases:
         raise _other_form(f"the biases of {', '.join(first.biases)} have no place in config.json")
+
+
+def check_whole(structure: Structure, form: Form) -> None:
+    """Check that no matrix is kept as factors, which only a container has words for.
+
+    Raises:
+        InvalidInput: One is, with what it takes to write it whole.
+    """
+    for index, block in enumerate(structure.blocks):
+        for one in block.factors:
+            problem = f"block {index} keeps {one.kind} as factors of rank {one.rank}"
+            fix = "add --multiply-out, which makes the model larger, or use --format container"
+            raise InvalidInput("format", form.value, problem, fix=fix)
 
 
 def write_plain(

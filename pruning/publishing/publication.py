@@ -1,7 +1,7 @@
 """Publication: a pruned model and its adapter become one model, in the form that is asked for."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,14 +11,16 @@ from pruning.container import writing
 from pruning.container.container import LoadedModel, load_contents
 from pruning.container.contents import Contents, survey
 from pruning.container.manifest import CARD
+from pruning.container.structure import Structure
 from pruning.container.target import check_apart, check_new, check_target, drafted
+from pruning.factors import multiply_out
 from pruning.publishing.adapter import read_adapter
 from pruning.publishing.card import Origin, card_of
 from pruning.publishing.form import Form
 from pruning.publishing.gguf.file import FILE, gguf_library, write_gguf
 from pruning.publishing.gguf.layout import check_halves
 from pruning.publishing.merging import merge
-from pruning.publishing.plain import check_plain, write_plain
+from pruning.publishing.plain import check_plain, check_whole, write_plain
 from rankspace.errors import InvalidInput
 from rankspace.redaction import visible
 
@@ -36,7 +38,7 @@ class Published:
     differs: str
 
 
-def publish(
+def publish(  # noqa: PLR0913 - what of, and how it is written
     source: Path,
     adapter: Path,
     target: Path,
@@ -44,6 +46,7 @@ def publish(
     origin: Origin,
     *,
     dtype: torch.dtype | None = None,
+    whole: bool = False,
 ) -> Published:
     """Merge the adapter in the directory ``adapter`` into the model ``source``, write ``target``.
 
@@ -57,6 +60,7 @@ def publish(
         form: Any but ``ADAPTER``.
         origin: For the card; its fingerprint is held against the model.
         dtype: Type of the weights that are written; None keeps the model's.
+        whole: Whether matrices that are kept as factors are multiplied out.
 
     Raises:
         InvalidInput: Another model, an adapter of another kind, a form that cannot hold it.
@@ -66,10 +70,14 @@ def publish(
     check_apart(source, target)
     (check_target if form is Form.CONTAINER else check_new)(target)
     contents = survey(source)
-    _CHECKS[form](contents)
+    structure = contents.structure.multiplied_out if whole else contents.structure
+    _CHECKS[form](contents, structure)
     changes = read_adapter(adapter)
     loaded = load_contents(contents)
     _check_same(loaded, origin, source)
+    if whole:
+        multiply_out(loaded.model)
+        loaded = replace(loaded, structure=structure)
     merge(loaded.model, changes, dtype)
     if form is Form.CONTAINER:
         differs = _write_container(loaded, origin, target)
@@ -109,15 +117,20 @@ def _write_gguf(loaded: LoadedModel, origin: Origin, directory: Path) -> str:
     return write_gguf(model, tokenizer, structure, path, title=visible(origin.title))
 
 
-def _check_gguf(contents: Contents) -> None:
+def _check_merged(contents: Contents, structure: Structure) -> None:
+    check_plain(structure, contents.architecture.dense)
+
+
+def _check_gguf(_contents: Contents, structure: Structure) -> None:
     gguf_library()
-    check_halves(contents.structure)
+    check_whole(structure, Form.GGUF)
+    check_halves(structure)
 
 
-_CHECKS: Mapping[Form, Callable[[Contents], object]] = MappingProxyType(
+_CHECKS: Mapping[Form, Callable[[Contents, Structure], object]] = MappingProxyType(
     {
-        Form.MERGED: lambda contents: check_plain(contents.structure, contents.architecture.dense),
-        Form.CONTAINER: lambda contents: None,
+        Form.MERGED: _check_merged,
+        Form.CONTAINER: lambda *_: None,
         Form.GGUF: _check_gguf,
     }
 )

@@ -1,6 +1,7 @@
 """``rankadaptor export``: the recovered model, as an adapter or in a form that others read."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -48,25 +49,47 @@ def export(
             "PEFT reads it, too; vLLM needs the one without.",
         ),
     ] = False,
+    multiply_out: Annotated[
+        bool,
+        typer.Option(
+            "--multiply-out",
+            help="Of a model whose matrices are kept as factors: make them whole, which takes more "
+            "weights. Ordinary directories and GGUF have no words for factors; containers do.",
+        ),
+    ] = False,
     url: Url = None,
     json_: Json = False,
 ) -> None:
     """Download what was recovered: the adapter, ready for PeftModel, or a model of its own."""
-    _check(form, model, dtype, flat_scale)
+    _check(form, model, dtype, flat_scale, multiply_out)
     with connect(url) as client:
         view, verdict = client.study(study), client.verdict(study)
         if form is Form.ADAPTER:
             files = _adapter(client, view, verdict, to, flat_scale)
         else:
-            files = _merged(client, view, verdict, to, form, model, dtype)
+            written = _Written(form, model, dtype, multiply_out)
+            files = _merged(client, view, verdict, to, written)
     if view["state"] not in OVER:
         err.print(Text("the study goes on: another adapter may take the place of this one"))
     emit(json_, [str(file) for file in files], lambda: "\n".join(map(str, files)))
 
 
-def _check(form: Form, model: Path | None, dtype: str | None, flat_scale: bool) -> None:
+@dataclass(frozen=True)
+class _Written:
+    """How a model is written that the adapter is merged into, as the options say."""
+
+    form: Form
+    model: Path | None
+    dtype: str | None
+    whole: bool
+
+
+def _check(
+    form: Form, model: Path | None, dtype: str | None, flat_scale: bool, multiply_out: bool
+) -> None:
     is_adapter = form is Form.ADAPTER
-    for name, given in (("--model", model), ("--dtype", dtype)):
+    options = (("--model", model), ("--dtype", dtype), ("--multiply-out", multiply_out or None))
+    for name, given in options:
         if given is not None and is_adapter:
             problem = "is of merged weights, and an adapter has none"
             raise InvalidInput(
@@ -97,9 +120,7 @@ def _merged(
     view: dict[str, Any],
     verdict: Verdict,
     to: Path,
-    form: Form,
-    model: Path | None,
-    dtype: str | None,
+    how: _Written,
 ) -> list[Path]:
     import torch
 
@@ -108,7 +129,7 @@ def _merged(
     from pruning.publishing.publication import publish
 
     base, recipe = _trained(view)
-    source = model or Path(base)
+    source = how.model or Path(base)
     with TemporaryDirectory(prefix="rankadaptor-") as folder:
         adapter = client.export(view["id"], Path(folder))
         origin = Origin(
@@ -121,8 +142,10 @@ def _merged(
             licence=licence_of(source),
         )
         with err.status("merging and writing"):
-            kind = getattr(torch, dtype) if dtype else None
-            published = publish(source, Path(folder), to, form, origin, dtype=kind)
+            kind = getattr(torch, how.dtype) if how.dtype else None
+            published = publish(
+                source, Path(folder), to, how.form, origin, dtype=kind, whole=how.whole
+            )
     if published.differs:
         err.print(Text(f"mind that {published.differs}"))
     return list(published.files)

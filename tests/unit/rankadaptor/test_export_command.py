@@ -18,6 +18,7 @@ from rankspace.errors import InvalidInput, RankspaceError, UnsupportedVersion
 from rankspace.lease import ADAPTER_FILES, CONFIG, NOTE
 from rankspace.wire import encode
 from tests.unit.rankadaptor.listener import Stranger, in_json
+from tests.unit.tiny_llama import factored
 from tests.verdicts import VERDICT
 from tuning.peft_back_end import PeftBackEnd
 
@@ -28,9 +29,16 @@ Export = Callable[..., Result]
 
 
 @pytest.fixture
-def answers(other: Stranger, model_directory: Path, tmp_path: Path) -> dict[str, Any]:
+def base(request: pytest.FixtureRequest, model_directory: Path, tmp_path: Path) -> Path:
+    """The model of the study: whole, or with factored matrices where a test asks for them."""
+    is_whole = getattr(request, "param", "whole") == "whole"
+    return model_directory if is_whole else factored(model_directory, tmp_path / "factored")
+
+
+@pytest.fixture
+def answers(other: Stranger, base: Path, tmp_path: Path) -> dict[str, Any]:
     """The list of the export, of a study whose adapter is on disk; changes are served, too."""
-    loaded = container.load(model_directory)
+    loaded = container.load(base)
     ranks = {"model.layers.0.self_attn.q_proj": 2, "model.layers.1.mlp.up_proj": 4}
     attached = PeftBackEnd().attach(loaded.model, ranks, alpha_per_rank=2.0, seed=1)
     with torch.no_grad():
@@ -44,7 +52,7 @@ def answers(other: Stranger, model_directory: Path, tmp_path: Path) -> dict[str,
         digest = hashlib.sha256(content).hexdigest()
         listing["files"].append({"name": name, "bytes": len(content), "sha256": digest})
         other.answers[f"{ROUTE}/export/{name}"] = 200, {}, content
-    study = {"model": str(model_directory), "recipe": {"steps": 3}, "verify": {"at": "trial"}}
+    study = {"model": str(base), "recipe": {"steps": 3}, "verify": {"at": "trial"}}
     view = {"id": "st_1", "name": "tiny", "state": "done", "study": study, "extensions": 0}
     view["base_dtype"] = "bfloat16"
     other.answers[ROUTE] = in_json({**view, "verdict": encode(VERDICT)})
@@ -155,6 +163,7 @@ def test_a_name_of_any_letters_is_shown(export: Export, other: Stranger, tmp_pat
     [
         ("--dtype", "float32"),
         ("--model", "somewhere"),
+        ("--multiply-out",),
         ("--format", "merged", "--flat-scale"),
         ("--format", "gguf", "--dtype", "int8"),
     ],
@@ -167,3 +176,14 @@ def test_what_does_not_go_together_is_said_before_anything_is_asked(
     assert isinstance(error, RankspaceError)
     assert exit_code(error) is ExitCode.INVALID_INPUT
     assert other.sent == []
+
+
+@pytest.mark.parametrize("base", ["factored"], indirect=True)
+def test_factors_are_multiplied_out_when_asked_for(export: Export, tmp_path: Path) -> None:
+    refused = export("--format", "merged").exception
+    assert isinstance(refused, InvalidInput)
+    assert "--multiply-out" in refused.hint
+    assert not (tmp_path / "out").exists()
+    done = export("--format", "merged", "--multiply-out")
+    assert done.exit_code == 0, done.output
+    assert not container.load(tmp_path / "out").structure.is_factored
