@@ -40,6 +40,15 @@ ABOUT: Mapping[PrunerName, str] = MappingProxyType(
             "Trains an adapter on the text, by its gradients masks heads and channels meanwhile, "
             "and in the end merges it and cuts what is masked. LoRAPrune (arXiv 2305.18403)."
         ),
+        PrunerName.LORAP: (
+            "Keeps attention matrices as low-rank factors, weighted by what they are fed, and "
+            "removes FFN channels by weights times inputs, each block fed by those already cut. "
+            "LoRAP (arXiv 2404.09695), AWSVD with the ratio of 3 for V and O."
+        ),
+        PrunerName.LORAP_PLAIN: (
+            "As lorap, with factors of the plain singular value decomposition, whatever the "
+            "matrices are fed: its control. LoRAP (arXiv 2404.09695), SVD."
+        ),
         PrunerName.DEPTH_TAYLOR: (
             "Drops whole blocks whose weights times their gradients sum to least, in one shot. "
             "Shortened LLaMA (arXiv 2402.02834), Taylor; sparing the ends, as --blocks does, is "

@@ -7,10 +7,20 @@ from typing import Any, TypeAlias
 import torch
 from transformers import PreTrainedModel
 
-from pruning.methods.surgery import Kept, add_product, add_to_bias, drop_blocks, shrink
+from pruning.methods.surgery import (
+    Kept,
+    add_product,
+    add_to_bias,
+    drop_blocks,
+    put_factors,
+    shrink,
+)
 
 Offsets: TypeAlias = Mapping[tuple[int, str], torch.Tensor]
 """By block and kind (``o_proj``, ``down_proj``): what its bias gains, ``(hidden,)``."""
+
+Pair: TypeAlias = tuple[torch.Tensor, torch.Tensor]
+"""Left ``(d_out, rank)`` and right ``(rank, d_in)``, whose product takes a matrix's place."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,17 +41,19 @@ class Learned:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cut:
-    """Heads and channels removed from blocks that stay.
+    """Heads and channels removed from blocks that stay, and what matrices are factored.
 
     Attributes:
         kept: What stays of each block that is cut.
         offsets: What the outputs of the rest come to on the average, for the biases to add.
         learned: What the weights gain before, of methods that train.
+        factors: By block and kind, of matrices that lose no rows or columns.
     """
 
     kept: Mapping[int, Kept]
     offsets: Offsets = field(default_factory=dict)
     learned: Learned | None = None
+    factors: Mapping[tuple[int, str], Pair] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +82,8 @@ def apply(model: PreTrainedModel, change: Change) -> None:
         shrink(model, index, kept)
     for (index, kind), offset in change.offsets.items():
         add_to_bias(model, index, kind, offset)
+    for (index, kind), pair in change.factors.items():
+        put_factors(model, index, kind, *pair)
 
 
 def blocks_left(change: Change, count: int) -> tuple[int, ...]:

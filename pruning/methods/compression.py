@@ -140,7 +140,8 @@ def _how(settings: PruningSettings, plan: Plan, change: Change) -> str:
     if isinstance(change, Drop):
         return f"{settings.method}: without blocks {', '.join(map(str, change.blocks))}"
     blocks, share = ", ".join(map(str, settings.blocks)), f"{100 * settings.ratio:.4g}%"
-    how = f"{settings.method}: {share} of heads and channels of blocks {blocks}"
+    what = "weights, attention as factors," if change.factors else "heads and channels"
+    how = f"{settings.method}: {share} of {what} of blocks {blocks}"
     how += _trained(settings, change)
     if settings.rates == UNIFORM:
         return how
@@ -159,13 +160,18 @@ def _check_blocks(structure: Structure, settings: PruningSettings) -> None:
     """Check that the model has the blocks that are to be pruned.
 
     Raises:
-        InvalidInput: It lacks one.
+        InvalidInput: It lacks one, or has factored one, which no method cuts further.
     """
     last = len(structure.blocks) - 1
     if settings.blocks[-1] > last:
         raise InvalidInput(
             "blocks", settings.blocks, "names a block the model lacks", fix=f"use 0 to {last}"
         )
+    for index in settings.blocks:
+        for one in structure.blocks[index].factors:
+            problem = f"names block {index}, whose {one.kind} is kept as factors of rank {one.rank}"
+            fix = "prune the model that it was made of, or other blocks"
+            raise InvalidInput("blocks", settings.blocks, problem, fix=fix)
 
 
 def _provenance(

@@ -22,7 +22,15 @@ def check_cut(contents: Contents, blocks: tuple[int, ...]) -> None:
             fix="prune another family, or drop whole blocks (depth-taylor, depth-perplexity); a "
             "model whose channels were pruned elsewhere is accepted",
         )
-    structure = contents.structure
+    check_halves(contents.structure, blocks)
+
+
+def check_halves(structure: Structure, blocks: tuple[int, ...]) -> None:
+    """Check that these blocks have both attention and MLP.
+
+    Raises:
+        InvalidInput: One lacks a half.
+    """
     for index in blocks:
         lacks = structure.blocks[index].lacks
         if lacks is not None:

@@ -18,6 +18,8 @@ class PrunerName(StrEnum):
     RANDOM = "random"
     WANDA_STRUCTURED = "wanda-structured"
     FLAP = "flap"
+    LORAP = "lorap"
+    LORAP_PLAIN = "lorap-plain"
     LORAPRUNE = "loraprune"
     DEPTH_TAYLOR = "depth-taylor"
     DEPTH_PERPLEXITY = "depth-perplexity"

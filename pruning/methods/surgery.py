@@ -18,6 +18,7 @@ from pruning.container.assembly import (
 )
 from pruning.container.structure import BlockStructure
 from rankspace.errors import InvalidInput
+from tuning.factored.linear import FactoredLinear
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,14 @@ def add_product(
     """
     weight, (down, up) = matrix_of(blocks_of(model)[index], kind).weight, matrices
     weight.copy_(torch.addmm(weight.float(), up, down, alpha=scale))
+
+
+def put_factors(
+    model: PreTrainedModel, index: int, kind: str, left: torch.Tensor, right: torch.Tensor
+) -> None:
+    """Let ``left right`` take the place of matrix ``kind`` of block ``index``; a bias stays."""
+    layer = blocks_of(model)[index]
+    replace_matrix(layer, kind, FactoredLinear(left, right, matrix_of(layer, kind).bias))
 
 
 def drop_blocks(model: PreTrainedModel, indices: Collection[int]) -> None:

@@ -71,7 +71,7 @@ def importance(block: nn.Module, statistics: BlockStatistics) -> Importance:
     return Importance(scores["o_proj"].view(kv_heads, -1).sum(dim=1), scores["down_proj"])
 
 
-def left_features(block: nn.Module, kept: Kept) -> Left:
+def left_features(block: nn.Module, kept: Kept) -> dict[str, torch.Tensor]:
     """Return which features of the output matrices' inputs are left, by kind."""
     head_dim = read_block(block, 0).head_dim
     heads = torch.zeros(matrix_of(block, "o_proj").in_features // head_dim, dtype=torch.bool)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from pruning.container.assembly import blocks_of, kinds_of, matrix_of
+from pruning.container.assembly import blocks_of, kinds_of, matrix_of, replace_matrix
 from pruning.statistics.hidden_states import HiddenStates
 from pruning.statistics.input_statistics import InputStatistics
 
@@ -21,8 +21,9 @@ LEADERS: Mapping[str, str] = MappingProxyType(
 BlockStatistics: TypeAlias = Mapping[str, InputStatistics]
 """Of the matrices of one block by kind; those that are fed the same share one."""
 
-Left: TypeAlias = Mapping[str, torch.Tensor]
-"""By kind, ``o_proj`` or ``down_proj``: which of its input features are left, ``(d_in,)`` bool."""
+Left: TypeAlias = Mapping[str, torch.Tensor | nn.Linear]
+"""By kind: of ``o_proj`` and ``down_proj`` which of the input features are left, ``(d_in,)`` bool;
+or what takes the matrix's place."""
 
 Visit: TypeAlias = Callable[[int, BlockStatistics], Left | None]
 """Told a block's index and statistics; answers what is left of it for the blocks behind, or None to
@@ -42,8 +43,9 @@ def visit_blocks(  # noqa: PLR0913 - what is looked at, where, and who is told
     """Show ``visit`` each of ``blocks``, rising, with what its matrices are fed.
 
     The model stays as it was: what is not left of a block is silenced for a second run of it, which
-    its removal would equal. Held are the windows' hidden states twice, on the host, and the
-    statistics of one block, which are gone with it if ``visit`` keeps none.
+    its removal would equal, and what takes the place of a matrix is there for as long. Held are the
+    windows' hidden states twice, on the host, and the statistics of one block, which are gone with
+    it if ``visit`` keeps none.
 
     Args:
         model: Of any supported family; a block may lack attention or MLP.
@@ -65,7 +67,7 @@ def visit_blocks(  # noqa: PLR0913 - what is looked at, where, and who is told
             left = visit(index, statistics)
             if left is not None:
                 del outputs  # or the states would be held three times in the second run
-                with _silenced(block, left):
+                with _left(block, left):
                     outputs = states.through(index)
             states.move(outputs)
         if step:
@@ -101,14 +103,21 @@ def _teller(statistics: InputStatistics) -> Callable[[nn.Module, Any], None]:
 
 
 @contextmanager
-def _silenced(block: nn.Module, left: Left) -> Iterator[None]:
+def _left(block: nn.Module, left: Left) -> Iterator[None]:
+    before = {kind: matrix_of(block, kind) for kind in left}
     handles = [
-        matrix_of(block, kind).register_forward_pre_hook(_silencer(features))
+        before[kind].register_forward_pre_hook(_silencer(features))
         for kind, features in left.items()
+        if isinstance(features, torch.Tensor)
     ]
+    for kind, matrix in left.items():
+        if isinstance(matrix, nn.Linear):
+            replace_matrix(block, kind, matrix)
     try:
         yield
     finally:
+        for kind, matrix in before.items():
+            replace_matrix(block, kind, matrix)
         for handle in handles:
             handle.remove()
 

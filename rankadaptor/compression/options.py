@@ -13,7 +13,8 @@ Method = Annotated[
 Ratio = Annotated[
     float | None,
     typer.Option(
-        help="Share of heads and channels, or of blocks, to remove (0.5, or what --rates says)."
+        help="Share of heads and channels, of weights (lorap) or of blocks to remove (0.5, or what "
+        "--rates says)."
     ),
 ]
 Rates = Annotated[

@@ -33,7 +33,8 @@ def pruning_table(
     for block, (dense_attention, dense_ffn) in before.items():
         if block in places:
             attention, ffn = after[places[block]]
-            table.add_row(str(block), f"{attention} of {dense_attention}", f"{ffn} of {dense_ffn}")
+            heads = f"{attention} of {dense_attention}{_factors(pruned, places[block])}"
+            table.add_row(str(block), heads, f"{ffn} of {dense_ffn}")
         else:
             table.add_row(str(block), "gone", "gone")
     return table
@@ -44,6 +45,13 @@ def _widths(model: PrunedModel) -> dict[int, tuple[int, int]]:
     blocks = sorted({matrix.block for matrix in model.matrices})
     # A block without attention, or without MLP, has one of them.
     return {b: (inner.get((b, "o_proj"), 0), inner.get((b, "down_proj"), 0)) for b in blocks}
+
+
+def _factors(model: PrunedModel, block: int) -> str:
+    """The ranks of what is kept as factors, by the letter of its kind."""
+    own = [m for m in model.matrices if m.block == block and m.factor_rank]
+    ranks = ", ".join(f"{m.module.removesuffix('_proj')} {m.factor_rank}" for m in own)
+    return f" (ranks {ranks})" if ranks else ""
 
 
 def removed_sentence(
