@@ -58,6 +58,7 @@ ORDERINGS = (
     ("loraprune", "taylor", "LoRAPrune, trained meanwhile, against LLM-Pruner, untrained"),
     ("loraprune/fast", "taylor", "the same at thirty times the rate"),
     ("loraprune-cut-only", "taylor", "LoRAPrune's choice alone: its adapter left out"),
+    ("lorap", "lorap-plain", "LoRAP: factors weighted by what is fed against plain ones"),
     ("taylor/atp", "taylor", "ATP: rates that rise against equal ones"),
     ("taylor/atp", "taylor/falling", "ATP: rates that rise against rates that fall"),
     ("taylor/alpha-pruning", "taylor", "AlphaPruning: by tails against equal rates"),

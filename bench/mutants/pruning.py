@@ -14,6 +14,8 @@ CONTRACT = "tests/unit/pruning/methods/test_contract.py"
 LORAPRUNE = "tests/unit/pruning/methods/loraprune"
 SCORES = f"{LORAPRUNE}/test_importance.py"
 TRAINED = f"{LORAPRUNE}/test_method.py"
+LORAP = "tests/unit/pruning/methods/lorap/test_fidelity.py"
+FACTORED = "tests/unit/pruning/factored/test_publication.py"
 
 MUTANTS: Mapping[str, Mutant] = MappingProxyType(
     {
@@ -197,6 +199,66 @@ MUTANTS: Mapping[str, Mutant] = MappingProxyType(
         ),
         "what was learned is left out of the weights": Mutant(
             "pruning/methods/change.py", "if change.learned is not None:", "if False:", TRAINED
+        ),
+        "lorap forgets to divide by what it has multiplied with": Mutant(
+            "pruning/methods/lorap/factoring.py", "right = right / scale", "pass", LORAP
+        ),
+        "lorap weighs outputs, not inputs": Mutant(
+            "pruning/methods/lorap/factoring.py",
+            "else wide * scale, full",
+            "else (wide.T * scale[0]).T, full",
+            LORAP,
+        ),
+        "lorap keeps the directions that matter least": Mutant(
+            "pruning/methods/lorap/factoring.py",
+            "u[:, :rank] * root, root[:, None] * v[:rank]",
+            "u[:, -rank:] * root, root[:, None] * v[-rank:]",
+            LORAP,
+        ),
+        "lorap has all of a singular value on one side": Mutant(
+            "pruning/methods/lorap/factoring.py",
+            "u[:, :rank] * root, root[:, None] * v[:rank]",
+            "u[:, :rank] * root.square(), v[:rank]",
+            LORAP,
+        ),
+        "lorap takes the sum over samples for the mean": Mutant(
+            "pruning/methods/lorap/factoring.py", " / samples**0.5", "", LORAP
+        ),
+        "lorap gives queries and keys what is for values and outputs": Mutant(
+            "pruning/methods/lorap/allocation.py",
+            'kind in ("v_proj", "o_proj")',
+            'kind in ("q_proj", "k_proj")',
+            LORAP,
+        ),
+        "lorap's attention loses what its whole matrices save": Mutant(
+            "pruning/methods/lorap/allocation.py",
+            "shares = (budget - of_second) / first",
+            "shares = budget / (1.0 + RATIO) / first",
+            LORAP,
+        ),
+        "lorap scores channels by weights alone": Mutant(
+            "pruning/methods/lorap/channels.py", ".square() * mean_square", ".square()", LORAP
+        ),
+        "lorap scores rows of down for its columns": Mutant(
+            "pruning/methods/lorap/channels.py",
+            "down.sum(dim=0)",
+            "down.T.reshape(down.shape).sum(dim=0)",
+            LORAP,
+        ),
+        "lorap drops the lowest hundredth": Mutant(
+            "pruning/methods/lorap/channels.py", "LEAST = 0.01", "LEAST = 0.0", LORAP
+        ),
+        "lorap is fed by whole attention": Mutant(
+            "pruning/methods/lorap/method.py",
+            'return {**left, "down_proj": stays}',
+            'return {"down_proj": stays}',
+            LORAP,
+        ),
+        "a merged adapter loses its scale in factors": Mutant(
+            "pruning/publishing/merging.py",
+            "low.scale * low.second.to(device, wide)",
+            "low.second.to(device, wide)",
+            FACTORED,
         ),
         "blocks that stay keep their places in the cache": Mutant(
             "pruning/methods/surgery.py", "part.layer_idx = place", "pass", CONTRACT
