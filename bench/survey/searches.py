@@ -1,6 +1,6 @@
 """Searches with a survey, without, and with one that misleads, at equal device seconds.
 
-    python -m bench.survey.searches [--quick] [--json FILE]
+    python -m bench.survey.searches [--quick] [--only NAME,NAME] [--json FILE]
 
 Each problem is a recorded surface with a truth drawn from its posterior (``bench.proposers``); the
 survey is the recorded one of 400 steps (``bench.survey.record``), its scores of the vectors on the
@@ -14,7 +14,7 @@ a problem where none is counts with its longest. The last line is for a machine.
 
 import argparse
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -26,10 +26,19 @@ from rich.table import Table
 import perfmodel
 from bench.proposers.intervals import Mean, mean_of
 from bench.proposers.problems.problem import Problem
-from bench.proposers.problems.surfaces import DRAWS, SURFACES, surfaces
+from bench.proposers.problems.surfaces import DRAWS, SURFACES, problem_of
 from bench.survey.record import DATA, vectors_of
 from rankspace import Observation, RankVector
 from rankspace.observation import Surveyed
+
+SURVEYED = (
+    *SURFACES,
+    "wikitext-half-middle",
+    "roleplay-half-late",
+    "ptb-hard-early-long",
+    "wikitext-random-most-long",
+)
+"""In an order that keeps their draws; trials of the last two have 200 steps, of the others 40."""
 
 LENGTHS = (3, 5, 10, 20, 40)
 QUICK = (5, 10, 20)
@@ -100,15 +109,17 @@ def regret(problem: Problem, told: Sequence[Surveyed], seed: int, trials: int) -
     return problem.regret(answer, problem.best_score())
 
 
-def compare(lengths: Sequence[int], draws: int, seeds: int) -> tuple[list[Result], list[float]]:
-    """Run all arms; return their results, and the share of each problem and length."""
+def compare(
+    lengths: Sequence[int], draws: int, seeds: int, only: Collection[str]
+) -> tuple[list[Result], list[float]]:
+    """Run all arms on those surfaces of ``only``; return the results, and each problem's share."""
     found: dict[tuple[str, int], list[float]] = {}
     prices: list[float] = []
-    for at, surface in enumerate(SURFACES):
-        if not (DATA / f"{surface}.jsonl").exists():
+    for at, surface in enumerate(SURVEYED):
+        if surface not in only or not (DATA / f"{surface}.jsonl").exists():
             continue
         for draw in range(draws):
-            problem = surfaces(0, DRAWS * at + draw)
+            problem = problem_of(surface, DRAWS * at + draw)
             survey = recorded(surface, problem)
             prices.append(survey.price)
             for arm, told_by in ARMS.items():
@@ -143,10 +154,11 @@ def _shares(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", default=",".join(SURVEYED), help="surfaces")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     lengths, draws, seeds = (QUICK, 1, 1) if options.quick else (LENGTHS, DRAWS, SEEDS)
-    results, shares = compare(lengths, draws, seeds)
+    results, shares = compare(lengths, draws, seeds, options.only.split(","))
     table = Table("arm", "trials", "device", "regret")
     for one in results:
         mean = f"{one.regret.value:.1f} ± {one.regret.margin:.1f}"

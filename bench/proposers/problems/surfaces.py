@@ -126,7 +126,12 @@ class Emulated:
 
 def surfaces(layers: int, seed: int) -> Problem:
     """Draw ``seed % DRAWS`` of surface ``seed // DRAWS``, which says itself how many layers."""
-    process = fitted(SURFACES[seed // DRAWS % len(SURFACES)])
+    return problem_of(SURFACES[seed // DRAWS % len(SURFACES)], seed)
+
+
+def problem_of(surface: str, seed: int) -> Problem:
+    """Draw a truth of ``surface``, which need not be one of ``SURFACES``."""
+    process = fitted(surface)
     return Problem(process.space, process.draw(seed), Gaussian(seed, process.noise))
 
 
