@@ -59,9 +59,15 @@ class Method(Protocol):
 
 
 class Cutting:
-    """What methods have in common that remove heads and channels."""
+    """What methods have in common that remove heads and channels.
+
+    Attributes:
+        ranking: Whether blocks compete.
+        changes_weights: Whether what stays is changed as well, as by a training.
+    """
 
     ranking: Ranking = "local"
+    changes_weights: bool = False
 
     def check(self, contents: Contents, settings: PruningSettings) -> None:
         check_cut(contents, settings.blocks)

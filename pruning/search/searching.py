@@ -182,6 +182,10 @@ def check_question(contents: Contents, question: Question) -> RateSpace:
         problem = "has no rates by block that a search could set"
         fix = "use a method that removes heads and channels"
         raise InvalidInput("method", settings.method, problem, fix=fix)
+    if method.changes_weights:
+        problem = "trains for each vector of rates anew, and changes the weights that all share"
+        fix = "search with taylor or flap, and compress by the file with this method"
+        raise InvalidInput("method", settings.method, problem, fix=fix)
     if settings.blocks[-1] >= len(structure.blocks):
         fix = f"use 0 to {len(structure.blocks) - 1}"
         raise InvalidInput("blocks", settings.blocks, "names a block the model lacks", fix=fix)

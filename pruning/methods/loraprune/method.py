@@ -44,6 +44,8 @@ class LoraPrune(Cutting):
 
     back_end: AdapterBackEnd = field(default=ADAPTER_BACK_ENDS[DEFAULT_BACK_END])
 
+    changes_weights = True
+
     def check(self, contents: Contents, settings: PruningSettings) -> None:
         Cutting.check(self, contents, settings)
         if settings.ranking == "global":

@@ -97,6 +97,8 @@ def test_text_that_the_method_looked_at_is_not_held_out(
     ("settings", "said"),
     [
         (PruningSettings(BLOCKS, 0.5, PrunerName.DEPTH_TAYLOR), "has no rates by block"),
+        (PruningSettings(BLOCKS, 0.5, PrunerName.LORAP), "has no rates by block"),
+        (PruningSettings(BLOCKS, 0.5, PrunerName.LORAPRUNE), "trains for each vector"),
         (PruningSettings((1, 3), 0.5, PrunerName.MAGNITUDE), "names a block the model lacks"),
         (PruningSettings(BLOCKS, 0.001, PrunerName.MAGNITUDE), "removes nothing"),
     ],
