@@ -56,7 +56,7 @@ ROUTERS = (
     health.router,
     metrics.router,
     openapi.router,
-    page_routes.router,
+    *page_routes.ROUTERS,
 )
 
 ROUTES = APIRouter()

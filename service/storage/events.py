@@ -70,11 +70,16 @@ class Events:
     def after(self, study: str, cursor: int, limit: int) -> list[Event]:
         """List a study's events, oldest first."""
         mine = select(EventRow).where(EventRow.study_id == study, EventRow.id > cursor)
-        rows = self._session.scalars(mine.order_by(EventRow.id).limit(limit))
         return [
-            Event(row.id, row.kind, row.trial_id, timestamp(row.created_at), row.content)
-            for row in rows
+            _event(row) for row in self._session.scalars(mine.order_by(EventRow.id).limit(limit))
         ]
+
+    def newest(self, study: str, before: int, limit: int) -> list[Event]:
+        """The last ``limit`` events before number ``before``, or of all where that is 0."""
+        mine = select(EventRow).where(EventRow.study_id == study)
+        mine = mine.where(EventRow.id < before) if before else mine
+        rows = self._session.scalars(mine.order_by(EventRow.id.desc()).limit(limit))
+        return [_event(row) for row in rows]
 
     def last(self, study: str | None = None) -> int:
         """The number of a study's last event, or of the last of all; 0 before the first."""
@@ -96,3 +101,7 @@ class Events:
         mine = select(*of, func.max(EventRow.id)).join(StudyRow, StudyRow.id == EventRow.study_id)
         recent = mine.where(EventRow.id > floor).group_by(*of)
         return [Latest(*row) for row in self._session.execute(recent)]
+
+
+def _event(row: EventRow) -> Event:
+    return Event(row.id, row.kind, row.trial_id, timestamp(row.created_at), row.content)

@@ -153,14 +153,6 @@ class Trials:
         running = AttemptRow.trial_id.in_(cancelled) & AttemptRow.outcome.is_(None)
         end_attempts(self._session, "cancelled", running)
 
-    def search_scores(self, study: str) -> list[float]:
-        """Scores of the search in the order of their acceptance."""
-        scores = select(ObservationRow.score).join(TrialRow, TrialRow.id == ObservationRow.trial_id)
-        mine = (TrialRow.study_id == study) & (TrialRow.purpose == Purpose.SEARCH)
-        known = scores.where(mine, ObservationRow.score.is_not(None))
-        found = self._session.scalars(known.order_by(ObservationRow.sequence))
-        return [score for score in found if score is not None]
-
     def first_score(self, study: str, vector: RankVector) -> float | None:
         """Score of the first search trial of ``vector``: on the seed all search trials share."""
         return self._session.scalar(_FIRST_SCORE, {"study": study, "vector": vector})

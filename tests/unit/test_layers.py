@@ -17,6 +17,7 @@ BESIDE = {"bench", "migrations", "tests"}
 UPWARDS = {
     "Packages form layers": ("tuning/seeds.py", "import pruning"),
     "Rooms of the service": ("service/storage/clock.py", "import service.web.errors"),
+    "Rooms of the pages": ("service/web/pages/words.py", "import service.web.pages.templating"),
     "Rooms of the worker": ("worker/trial/versions.py", "import worker.lease.loop"),
     "Rooms of the performance model": (
         "perfmodel/allocation/feasible.py",
@@ -26,7 +27,7 @@ UPWARDS = {
 }
 """Contract, file, and the import that is planted there."""
 
-CONTAINERS = ("service", "worker", "perfmodel", "pruning")
+CONTAINERS = ("service", "service/web/pages", "worker", "perfmodel", "pruning")
 
 
 @pytest.fixture

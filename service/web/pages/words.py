@@ -113,5 +113,18 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
+def moment(at: str | None) -> str:
+    """Write a time of the service, ISO 8601 in UTC, to the minute."""
+    return (at or "–")[:16].replace("T", " ")
+
+
+def gibibytes(size: int) -> str:
+    """Write a number of bytes with a unit that suits it."""
+    for unit, step in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if size >= step:
+            return f"{size / step:,.1f} {unit}"
+    return f"{size} bytes"
+
+
 def percent(share: float) -> str:
     return f"{100 * share:.0f} %"

@@ -69,6 +69,10 @@ TABLE: Mapping[str, Row] = {
     "POST /logout": same_for_all(303),
     "GET /": page(200),
     "GET /studies/{study}": page(200, 404),
+    **{
+        f"GET /studies/{{study}}/{tab}": page(200, 404)
+        for tab in ("ranks", "trials", "model", "budget", "events")
+    },
     "GET /v1/models": read(of_object=False),
     "POST /v1/models": Row(WRITE, 200, body=model()),  # registered before
     "GET /v1/models/{model}": read(),

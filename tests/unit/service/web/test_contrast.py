@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from service.web import pages
-from service.web.pages.charts import SHADES
+from service.web.pages.charts.matrix import SHADES
 
-CSS = (Path(pages.__file__).parent / "static" / "page.css").read_text(encoding="utf-8")
+STATIC = Path(pages.__file__).parent / "static"
+CSS = "".join((STATIC / name).read_text(encoding="utf-8") for name in ("page.css", "charts.css"))
 LEAST = 4.5
 THEMES = ("light", "dark")
 

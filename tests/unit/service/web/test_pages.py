@@ -6,7 +6,7 @@ from typing import Any
 
 from rankspace import Layer, RankVector, SearchSpace
 from rankspace.verdict import SENTENCES, Answer
-from service.web.pages.charts import Grid, grid
+from service.web.pages.charts.matrix import Grid, grid
 from tests.unit.service.beginnings import DONE
 from tests.unit.service.driver import Service, start
 
@@ -26,8 +26,8 @@ def test_a_finished_study_shows_its_verdict_and_trials(service: Service) -> None
     page = service.client.get(f"/studies/{identity}").text
     assert SENTENCES[Answer.BETTER] in page
     assert "95 % interval" in page
-    assert page.count('class="strip"') > 15
     assert '<polyline class="best"' in page
+    assert service.client.get(f"/studies/{identity}/trials").text.count('class="strip"') > 15
     assert f"studies/{identity}" in service.client.get("/").text
 
 
@@ -60,7 +60,9 @@ def test_markup_in_names_and_errors_is_only_text(service: Service) -> None:
     lease = service.claim(worker)
     service.report(lease, None, worker=worker, error=NASTY)
     _log_in(service)
-    for path in ("/", f"/studies/{identity}", f"/login?code={NASTY}"):
+    mine = f"/studies/{identity}"
+    tabs = [f"{mine}/{tab}" for tab in ("ranks", "trials", "model", "budget", "events")]
+    for path in ("/", mine, *tabs, f"/login?code={NASTY}"):
         page = service.client.get(path).text
         assert NASTY not in page
         assert worker not in page

@@ -7,8 +7,8 @@ import pytest
 from rankspace import RankVector
 from rankspace.calibration import Calibration, Predicted, Trust
 from rankspace.front import Front, FrontPoint, Spot
-from service.web.pages import agreement, price
-from service.web.pages.axis import Axis
+from service.web.pages.charts import agreement, price
+from service.web.pages.charts.axis import Axis
 from tests.unit.service.driver import SEARCH, Service
 from tests.waiting import wait_for
 
@@ -77,15 +77,15 @@ def test_the_front_is_drawn_within_its_frame() -> None:
     assert price.price(None) is None
 
 
-def test_the_study_page_shows_both_once_there_is_something_to_show(service: Service) -> None:
+def test_the_tabs_show_both_once_there_is_something_to_show(service: Service) -> None:
     study = service.submit(search=SEARCH)
     code = service.post("/v1/login-codes").json()["code"]
     service.client.post("/login", data={"code": code})
-    assert "Score against parameters" not in service.client.get(f"/studies/{study}").text
+    budget, model = f"/studies/{study}/budget", f"/studies/{study}/model"
+    assert 'class="baseline"' not in service.client.get(budget).text
     service.work(16)
-    wait_for(lambda: "Score against parameters" in service.client.get(f"/studies/{study}").text)
-    page = service.client.get(f"/studies/{study}").text
-    assert "Predicted and observed" in page
-    assert 'class="baseline"' in page
+    wait_for(lambda: 'class="baseline"' in service.client.get(budget).text)
+    wait_for(lambda: "Predicted and observed" in service.client.get(model).text)
+    page = service.client.get(model).text
     assert page.count('class="inside"') + page.count('class="outside"') >= 12
     assert " style=" not in page

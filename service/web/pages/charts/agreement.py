@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from rankspace.calibration import Calibration
-from service.web.pages.axis import Axis
+from service.web.pages.charts.axis import Axis
 
 WIDTH, HEIGHT = 460.0, 320.0
 LEFT, RIGHT, TOP, BOTTOM = 62.0, 12.0, 26.0, 38.0

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rankspace.calibration import Trust
 from rankspace.front import Front, FrontPoint
-from service.web.pages.axis import Axis
+from service.web.pages.charts.axis import Axis
 
 WIDTH, HEIGHT = 980.0, 340.0
 LEFT, RIGHT, TOP, BOTTOM = 62.0, 16.0, 26.0, 38.0

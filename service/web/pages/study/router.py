@@ -1,0 +1,95 @@
+"""Routes of a study's pages, all of them to read."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeAlias
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.responses import HTMLResponse
+
+from service.trials.listing import ORDERS
+from service.web.auth import Reader
+from service.web.pages.study.budget import BUDGET
+from service.web.pages.study.history import EVENTS
+from service.web.pages.study.model import MODEL
+from service.web.pages.study.overview import OVERVIEW
+from service.web.pages.study.page import tab_page
+from service.web.pages.study.ranks import RANKS
+from service.web.pages.study.trials import COLUMNS, PURPOSES, STATES, TRIALS
+from service.web.routers.shared import MAX_INTEGER, Service
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+StudyName: TypeAlias = Annotated[str, Path(max_length=20)]
+MOST_PAGES = 10_000_000
+MOST_COLUMNS = 20
+
+
+@router.get("/studies/{study}")
+async def overview_page(
+    request: Request,
+    runtime: Service,
+    caller: Reader,
+    study: StudyName,
+    by: Literal["trials", "hours"] = "trials",
+) -> Response:
+    return await tab_page(request, runtime, caller, study, OVERVIEW, {"by": by})
+
+
+@router.get("/studies/{study}/ranks")
+async def ranks_page(
+    request: Request, runtime: Service, caller: Reader, study: StudyName
+) -> Response:
+    return await tab_page(request, runtime, caller, study, RANKS)
+
+
+def _wanted(
+    state: Annotated[str, Query(max_length=20)] = "",
+    purpose: Annotated[str, Query(max_length=20)] = "",
+    order: Annotated[str, Query(max_length=20)] = "",
+    page: Annotated[int, Query(ge=1, le=MOST_PAGES)] = 1,
+    column: Annotated[tuple[str, ...], Query(max_length=MOST_COLUMNS)] = (),
+) -> Mapping[str, str]:
+    """What the address asks for; what nobody knows counts as not asked."""
+    return {
+        "state": state if state in STATES else "",
+        "purpose": purpose if purpose in PURPOSES else "",
+        "order": order if order in ORDERS else ORDERS[0],
+        "columns": ",".join(name for name in COLUMNS if name in column),
+        "page": str(page),
+    }
+
+
+@router.get("/studies/{study}/trials")
+async def trials_page(
+    request: Request,
+    runtime: Service,
+    caller: Reader,
+    study: StudyName,
+    wanted: Annotated[Mapping[str, str], Depends(_wanted)],
+) -> Response:
+    return await tab_page(request, runtime, caller, study, TRIALS, wanted)
+
+
+@router.get("/studies/{study}/model")
+async def model_page(
+    request: Request, runtime: Service, caller: Reader, study: StudyName
+) -> Response:
+    return await tab_page(request, runtime, caller, study, MODEL)
+
+
+@router.get("/studies/{study}/budget")
+async def budget_page(
+    request: Request, runtime: Service, caller: Reader, study: StudyName
+) -> Response:
+    return await tab_page(request, runtime, caller, study, BUDGET)
+
+
+@router.get("/studies/{study}/events")
+async def events_page(
+    request: Request,
+    runtime: Service,
+    caller: Reader,
+    study: StudyName,
+    before: Annotated[int, Query(ge=0, le=MAX_INTEGER)] = 0,
+) -> Response:
+    return await tab_page(request, runtime, caller, study, EVENTS, {"before": str(before)})
