@@ -1,12 +1,13 @@
 """Trials as people look through them: some of thousands, found and ordered by the database."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from rankspace import Purpose
+from rankspace import Purpose, RankVector
 from service.storage.tables import AttemptRow, ObservationRow, TrialRow
 
 OFFER = "offer"
@@ -138,3 +139,9 @@ def spent_on(session: Session, study: str) -> tuple[Spent, ...]:
         Spent(purpose, str(outcome), attempts, float(spent or 0.0))
         for purpose, outcome, attempts, spent in session.execute(found)
     )
+
+
+def vectors_of(session: Session, trials: Sequence[int]) -> Mapping[int, RankVector]:
+    """The rank vectors of ``trials``."""
+    found = select(TrialRow.id, TrialRow.rank_vector).where(TrialRow.id.in_(trials))
+    return dict(session.execute(found).all())

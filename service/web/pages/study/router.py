@@ -4,22 +4,28 @@ from collections.abc import Mapping
 from typing import Annotated, Literal, TypeAlias
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, StreamingResponse
 
+from rankspace.errors import NotFound
 from service.trials.listing import ORDERS
 from service.web.auth import Reader
+from service.web.pages.charts.spending import MEASURES
 from service.web.pages.study.budget import BUDGET
 from service.web.pages.study.history import EVENTS
 from service.web.pages.study.model import MODEL
 from service.web.pages.study.overview import OVERVIEW
 from service.web.pages.study.page import tab_page
 from service.web.pages.study.ranks import RANKS
+from service.web.pages.study.tables import table_file
 from service.web.pages.study.trials import COLUMNS, PURPOSES, STATES, TRIALS
+from service.web.pages.templating import base_of, not_found, to_login
 from service.web.routers.shared import MAX_INTEGER, Service
+from service.web.threads import in_thread
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 StudyName: TypeAlias = Annotated[str, Path(max_length=20)]
+TableName: TypeAlias = Annotated[str, Path(max_length=20)]
 MOST_PAGES = 10_000_000
 MOST_COLUMNS = 20
 
@@ -37,9 +43,32 @@ async def overview_page(
 
 @router.get("/studies/{study}/ranks")
 async def ranks_page(
-    request: Request, runtime: Service, caller: Reader, study: StudyName
+    request: Request,
+    runtime: Service,
+    caller: Reader,
+    study: StudyName,
+    by: Annotated[str, Query(max_length=20)] = "",
 ) -> Response:
-    return await tab_page(request, runtime, caller, study, RANKS)
+    return await tab_page(
+        request, runtime, caller, study, RANKS, {"by": by if by in MEASURES else ""}
+    )
+
+
+@router.get("/studies/{study}/tables/{table}.csv")
+async def read_table(
+    request: Request, runtime: Service, caller: Reader, study: StudyName, table: TableName
+) -> Response:
+    """The numbers behind a picture."""
+    base = base_of(request)
+    if caller is None:
+        return to_login(base)
+    with runtime.limits.looking(caller):
+        try:
+            file = await in_thread(table_file, runtime, caller.scope, study, table)
+        except NotFound as error:
+            return not_found(base, error.detail)
+    headers = {"Content-Disposition": f'attachment; filename="{study}-{table}.csv"'}
+    return StreamingResponse(file, media_type="text/csv; charset=utf-8", headers=headers)
 
 
 def _wanted(

@@ -71,7 +71,7 @@ TABLE: Mapping[str, Row] = {
     "GET /studies/{study}": page(200, 404),
     **{
         f"GET /studies/{{study}}/{tab}": page(200, 404)
-        for tab in ("ranks", "trials", "model", "budget", "events")
+        for tab in ("ranks", "trials", "model", "budget", "events", "tables/{table}.csv")
     },
     "GET /v1/models": read(of_object=False),
     "POST /v1/models": Row(WRITE, 200, body=model()),  # registered before
