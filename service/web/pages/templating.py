@@ -7,7 +7,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from service.web.pages.charts.matrix import grid, in_words, strip
-from service.web.pages.words import duration, gibibytes, moment, percent
+from service.web.pages.words import duration, gibibytes, moment, percent, when
 
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -23,6 +23,7 @@ _templates.globals.update(
     in_words=in_words,
     moment=moment,
     percent=percent,
+    when=when,
     strip=strip,
 )
 

@@ -3,6 +3,7 @@
 from rankspace import Comparison, Verdict
 from rankspace.study import MOST_NATS
 from rankspace.verdict import Controlled, RecipeVerdict
+from service.storage.clock import timestamp
 
 
 def verdict_words(verdict: Verdict, awaited: str = "") -> tuple[str, ...]:
@@ -116,6 +117,11 @@ def duration(seconds: float | None) -> str:
 def moment(at: str | None) -> str:
     """Write a time of the service, ISO 8601 in UTC, to the minute."""
     return (at or "–")[:16].replace("T", " ")
+
+
+def when(seconds: float | None) -> str:
+    """The same of a time of the database, to the second."""
+    return (timestamp(seconds) or "–")[:19].replace("T", " ")
 
 
 def gibibytes(size: int) -> str:

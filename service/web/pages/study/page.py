@@ -83,7 +83,7 @@ def part_of(request: Request, body: bytes) -> Response:
 async def _shared(runtime: Runtime, asked: Asked, scope: Scope) -> bytes:
     look = partial(_look_at, runtime, asked.study, scope)
     now = await in_thread(runtime.insights.asked, look)
-    of = (asked.study, asked.tab.path, asked.base, asked.may_write, asked.more)
+    of = (asked.study, asked.tab.template, asked.base, asked.may_write, asked.more)
     return await runtime.insights.shared(PAGE, of, now, partial(_made, runtime, asked))
 
 

@@ -17,6 +17,7 @@ from service.web.pages.study.overview import OVERVIEW
 from service.web.pages.study.page import tab_page
 from service.web.pages.study.ranks import RANKS
 from service.web.pages.study.tables import table_file
+from service.web.pages.study.trial import COMPARISON, TRIAL
 from service.web.pages.study.trials import COLUMNS, PURPOSES, STATES, TRIALS
 from service.web.pages.templating import base_of, not_found, to_login
 from service.web.routers.shared import MAX_INTEGER, Service
@@ -26,6 +27,7 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 StudyName: TypeAlias = Annotated[str, Path(max_length=20)]
 TableName: TypeAlias = Annotated[str, Path(max_length=20)]
+TrialNumber: TypeAlias = Annotated[int, Query(ge=1, le=MAX_INTEGER)]
 MOST_PAGES = 10_000_000
 MOST_COLUMNS = 20
 
@@ -97,6 +99,32 @@ async def trials_page(
     wanted: Annotated[Mapping[str, str], Depends(_wanted)],
 ) -> Response:
     return await tab_page(request, runtime, caller, study, TRIALS, wanted)
+
+
+@router.get("/studies/{study}/trials/{number}")
+async def trial_page(
+    request: Request,
+    runtime: Service,
+    caller: Reader,
+    study: StudyName,
+    number: Annotated[int, Path(ge=1, le=MAX_INTEGER)],
+) -> Response:
+    return await tab_page(request, runtime, caller, study, TRIAL, {"trial": str(number)})
+
+
+@router.get("/studies/{study}/compare")
+async def comparison_page(
+    request: Request,
+    runtime: Service,
+    caller: Reader,
+    study: StudyName,
+    trial: Annotated[
+        tuple[Annotated[int, Query(ge=1, le=MAX_INTEGER)], ...], Query(max_length=50)
+    ] = (),
+) -> Response:
+    """Of two trials what differs; of another number how to choose two."""
+    trials = ",".join(map(str, trial))
+    return await tab_page(request, runtime, caller, study, COMPARISON, {"trials": trials})
 
 
 @router.get("/studies/{study}/model")

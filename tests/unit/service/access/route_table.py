@@ -73,6 +73,8 @@ TABLE: Mapping[str, Row] = {
         f"GET /studies/{{study}}/{tab}": page(200, 404)
         for tab in ("ranks", "trials", "model", "budget", "events", "tables/{table}.csv")
     },
+    "GET /studies/{study}/compare": page(200, 404),
+    "GET /studies/{study}/trials/{number}": page(404, 404),
     "GET /v1/models": read(of_object=False),
     "POST /v1/models": Row(WRITE, 200, body=model()),  # registered before
     "GET /v1/models/{model}": read(),

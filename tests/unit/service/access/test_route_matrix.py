@@ -84,7 +84,7 @@ class Cast:
     def _prepare(self, route: str, project: str) -> Prepared:
         """Make a fresh object of ``project``, in a state that the route can change."""
         body = TABLE[route].body
-        names: dict[str, Any] = {"name": "README.md", "table": "curve"}
+        names: dict[str, Any] = {"name": "README.md", "table": "curve", "number": 1 << 60}
         if "{trial}" in route:
             return self._lease(names, project, body)
         if "{study}" in route or route == "POST /v1/leases":
