@@ -1,4 +1,4 @@
-"""Browser sessions: a one-time code becomes a cookie that may read, never write.
+"""Browser sessions: a one-time code becomes a cookie that may read, and press the pages' buttons.
 
 A session reaches as far as the key that asked for its code, and ends with it.
 """

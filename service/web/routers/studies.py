@@ -1,8 +1,7 @@
 """Routes of studies."""
 
-from collections.abc import Callable
 from functools import partial
-from typing import Annotated, TypeAlias
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.concurrency import run_in_threadpool
@@ -16,15 +15,11 @@ from rankspace.study import MAX_GIB, Extension
 from service.access.caller import READERS, WRITERS
 from service.insights.cache import DOCUMENT, LIST
 from service.insights.found import Made
-from service.planning.queue import settle
 from service.runtime import Runtime
-from service.storage.db import Database
 from service.storage.documents import space_of, verdict_of
 from service.storage.events import Event, Events
-from service.storage.scope import EVERYTHING
-from service.storage.tables import StudyRow
 from service.studies import workflow
-from service.studies.clone import Clone, Cloned, known_clone, original
+from service.studies.clone import Clone, Cloned
 from service.studies.extension import extend
 from service.studies.recovered import recovered
 from service.studies.repository import Studies
@@ -33,6 +28,14 @@ from service.studies.submission import Beside, submit
 from service.studies.view import StudyView, view, views
 from service.web.auth import Identified, Target, require
 from service.web.bodies import body_of, refusals, reply, route, sent
+from service.web.changing import (
+    Change,
+    Start,
+    change_study,
+    delete_study,
+    start_clone,
+    start_study,
+)
 from service.web.routers.shared import (
     After,
     AfterName,
@@ -192,52 +195,24 @@ async def clone_study(
 ) -> JSONResponse:
     """Start the study once more; 200 when this Idempotency-Key did so before."""
     asked = Cloned(study, clone)
-    return await _start(runtime, partial(_clone, asked=asked, key=idempotency_key))
+    return await _start(runtime, partial(start_clone, asked=asked, key=idempotency_key))
 
 
 @router.delete("/{study}", **route(None, status=204))
-def delete_study(runtime: Service, study: StudyId) -> Response:
+def forget_study(runtime: Service, study: StudyId) -> Response:
     """Forget a study that is over, with its trials, events and files."""
-    with runtime.database.writing() as session:
-        workflow.delete(session, study)
-    runtime.artifacts.forget(study)
+    delete_study(runtime, study)
     return Response(status_code=204)
 
 
-async def _start(
-    runtime: Runtime, start: Callable[[Database], tuple[StudyRow, bool]]
-) -> JSONResponse:
-    row, is_new = await run_in_threadpool(start, runtime.database)
-    await settle([runtime.planning.ask(row.id)])
-    return await run_in_threadpool(_show, runtime, row.id, 201 if is_new else 200, True)
-
-
-def _clone(database: Database, asked: Cloned, key: str | None) -> tuple[StudyRow, bool]:
-    """The copy of a study, and whether it is new: ``key`` may have made it before."""
-    with database.reading() as session:
-        row = Studies(session).get(asked.study)
-        project = row.project
-        known = known_clone(session, asked, project, key)
-        if known is not None:
-            return known, False
-        copy, need = asked.by.of(original(session, row)), row.gpu_need_gib
-    origin = (asked.study, EVERYTHING) if asked.by.results else None
-    return submit(database, copy, key, project, Beside(origin, asked, need))
-
-
-Change: TypeAlias = Callable[[Session, str], StudyRow]
+async def _start(runtime: Runtime, start: Start) -> JSONResponse:
+    study, is_new = await start_study(runtime, start)
+    return await run_in_threadpool(_show, runtime, study, 201 if is_new else 200, True)
 
 
 async def _change(runtime: Runtime, study: str, change: Change) -> JSONResponse:
-    await run_in_threadpool(_write, runtime, study, change)
-    runtime.doorbell.ring()
-    await settle([runtime.planning.ask(study)])
+    await change_study(runtime, study, change)
     return await run_in_threadpool(_show, runtime, study)
-
-
-def _write(runtime: Runtime, study: str, change: Change) -> None:
-    with runtime.database.writing() as session:
-        change(session, study)
 
 
 def _show(runtime: Runtime, study: str, status: int = 200, is_made: bool = False) -> JSONResponse:

@@ -4,14 +4,13 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session
 
 from rankspace.errors import NotFound
-from rankspace.study import OVER
+from rankspace.study import OVER, RESUMABLE, StudyState
 from service.access.caller import WRITERS, Caller
 from service.insights.cache import PAGE
 from service.insights.found import Made
@@ -46,6 +45,15 @@ class Asked:
     tab: Tab
     may_write: bool
     more: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a button did nothing: what is wrong, with the field and its value, and the fix."""
+
+    detail: str
+    hint: str
+    field: str
 
 
 async def tab_page(
@@ -99,7 +107,7 @@ def _made(runtime: Runtime, asked: Asked, session: Session) -> Made[None]:
 
 
 def draw(
-    runtime: Runtime, asked: Asked, session: Session, refusal: Mapping[str, Any] | None = None
+    runtime: Runtime, asked: Asked, session: Session, refusal: Refusal | None = None
 ) -> tuple[str, bool]:
     """Draw the tab, under what was refused just now if something was; and whether it is whole."""
     row = Studies(session).get(asked.study)
@@ -112,6 +120,8 @@ def draw(
         tab=asked.tab,
         may_write=asked.may_write,
         is_over=shown.state in OVER,
+        is_done=shown.state is StudyState.DONE,
+        can_resume=shown.state in RESUMABLE,
         last_event=Events(session).last(row.id),
         refusal=refusal,
         **found.values,

@@ -53,6 +53,11 @@ def page(status: int, foreign: int | None = None) -> Row:
     return Row(tuple(Role), 303, foreign, stranger=303, session=status)
 
 
+def button() -> Row:
+    """A form of a page: asks for a session as that does, and for one that may write."""
+    return Row(tuple(Role), 303, stranger=303, session=403)
+
+
 CLAIM = {"worker": "matrix", "protocol": 1}
 JOIN = {"token": "a fresh one", "worker": "a new one"}
 ORDER = {"role": "viewer", "name": "x"}
@@ -75,6 +80,10 @@ TABLE: Mapping[str, Row] = {
     },
     "GET /studies/{study}/compare": page(200, 404),
     "GET /studies/{study}/trials/{number}": page(404, 404),
+    **{
+        f"POST /studies/{{study}}/{action}": button()
+        for action in ("pause", "resume", "cancel", "extend", "clone", "delete")
+    },
     "GET /v1/models": read(of_object=False),
     "POST /v1/models": Row(WRITE, 200, body=model()),  # registered before
     "GET /v1/models/{model}": read(),
