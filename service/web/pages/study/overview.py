@@ -6,12 +6,15 @@ from typing import Any
 
 from rankspace.presets.paper import sentence
 from rankspace.study import OVER
+from service.artifacts.repository import Artifacts
+from service.leases.uploads import ArtifactFile
 from service.storage.documents import space_of
 from service.studies.recovered import recovered
 from service.studies.view import StudyView
 from service.trials.listing import search_history
-from service.web.pages.charts import curve
+from service.web.pages.charts import curve, pairs
 from service.web.pages.charts.curve import Tried
+from service.web.pages.study.judged import judged_strips
 from service.web.pages.study.tab import Look, Sketch, Tab
 from service.web.pages.words import recovered_losses, verdict_words
 
@@ -35,9 +38,21 @@ def _sketch(look: Look) -> Sketch:
         "noise": noise,
         "tried": tried,
         "evaluated": recovered(look.session, look.row),
+        "files": _files(look),
+        "strips": judged_strips(look.session, look.row, study.verdict) if study.verdict else (),
+        "strip_frame": pairs,
         **_judged(study),
     }
     return Sketch(values, calibration.is_whole)
+
+
+def _files(look: Look) -> Sequence[ArtifactFile]:
+    """Of the adapter, if there is one."""
+    if not look.study.export_ready:
+        return ()
+    is_paired = look.study.study.verify.at == "recipe"
+    rows = Artifacts(look.session).export(look.row.id, look.study.verdict, is_paired=is_paired)
+    return [ArtifactFile(row.name, row.bytes, row.sha256) for row in rows]
 
 
 def tried_of(look: Look) -> Sequence[Tried]:
