@@ -93,9 +93,12 @@ class Studies:
         mine = (StudyRow.project == project) & (StudyRow.idempotency_key == key)
         return self._session.scalar(select(StudyRow).where(mine))
 
-    def page(self, cursor: str | None, limit: int, scope: Scope = EVERYTHING) -> Sequence[StudyRow]:
-        """List studies, newest first, from after ``cursor`` on."""
-        return self._session.scalars(self.paged(select(StudyRow), cursor, limit, scope)).all()
+    def page(
+        self, cursor: str | None, limit: int, scope: Scope = EVERYTHING, only: Sequence[Any] = ()
+    ) -> Sequence[StudyRow]:
+        """List studies, newest first, from after ``cursor`` on, those where ``only`` holds."""
+        found = select(StudyRow).where(*only)
+        return self._session.scalars(self.paged(found, cursor, limit, scope)).all()
 
     def paged(
         self, found: Select[*Ts], cursor: str | None, limit: int, scope: Scope = EVERYTHING

@@ -67,11 +67,17 @@ def revision_of(
     return _shown(session, [found], active_seconds)
 
 
-def revision_of_page(
-    session: Session, cursor: str | None, limit: int, scope: Scope, active_seconds: float
+def revision_of_page(  # what the page is asked for by
+    session: Session,
+    cursor: str | None,
+    limit: int,
+    scope: Scope,
+    active_seconds: float,
+    only: Sequence[Any] = (),
 ) -> Revision:
-    """That of a page of studies."""
-    found = session.execute(Studies(session).paged(_SHOWN, cursor, limit, scope)).all()
+    """That of a page of studies, those where ``only`` holds."""
+    shown = _SHOWN.where(*only)
+    found = session.execute(Studies(session).paged(shown, cursor, limit, scope)).all()
     return _shown(session, found, active_seconds)
 
 

@@ -73,6 +73,7 @@ TABLE: Mapping[str, Row] = {
     "POST /login": same_for_all(401, {"code": "never given out"}),
     "POST /logout": same_for_all(303),
     "GET /": page(200),
+    "GET /fleet": page(200),
     "GET /studies/{study}": page(200, 404),
     **{
         f"GET /studies/{{study}}/{tab}": page(200, 404)
