@@ -48,7 +48,12 @@ HERE = Path(__file__).resolve().parents[2]
 KINDS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 WIDTHS = {"gate_proj": (64, 176), "up_proj": (64, 176), "down_proj": (176, 64)}
 LAYERS = 128
-COSTS = tuple(sum(WIDTHS.get(KINDS[at % len(KINDS)], (64, 64))) for at in range(LAYERS))
+
+
+def _costs(layers: int) -> tuple[int, ...]:
+    return tuple(sum(WIDTHS.get(KINDS[at % len(KINDS)], (64, 64))) for at in range(layers))
+
+
 HISTORIES, QUICK = (10, 1_000, 10_000), (10, 200)
 CYCLES, QUICK_CYCLES = 60, 12
 CREWS = (1, 4)
@@ -204,7 +209,10 @@ def key_of(home: Path, role: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {secret}"}
 
 
-def submit(url: str, key: Mapping[str, str], trials: int, strategy: str) -> str:
+def submit(
+    url: str, key: Mapping[str, str], trials: int, strategy: str, layers: int = LAYERS
+) -> str:
+    """Start a study of a model of ``layers`` matrices; its identity."""
     search = {
         "budget": {"parameters": "uniform:8", "trials": trials},
         "trial": {"steps": STEPS},
@@ -213,13 +221,13 @@ def submit(url: str, key: Mapping[str, str], trials: int, strategy: str) -> str:
     recipe = {"data": {"train": "train.jsonl"}, "modules": list(KINDS)}
     study = {"name": "latency", "model": "/models/wide", "recipe": recipe, "search": search}
     with httpx.Client(base_url=url, headers=key, timeout=60) as client:
-        client.post("/v1/models", json=_model()).raise_for_status()
+        client.post("/v1/models", json=_model(layers)).raise_for_status()
         answer = client.post("/v1/studies", json=study).raise_for_status()
         return str(answer.json()["id"])
 
 
-def _model() -> dict[str, Any]:
-    sites = [(at // len(KINDS), KINDS[at % len(KINDS)]) for at in range(LAYERS)]
+def _model(layers: int) -> dict[str, Any]:
+    sites = [(at // len(KINDS), KINDS[at % len(KINDS)]) for at in range(layers)]
     matrices = [
         {
             "name": f"model.layers.{block}.{kind}",
@@ -331,7 +339,7 @@ class _Finished:
 
 
 def _measurement(score: float, ranks: Sequence[int]) -> Measurement:
-    price = RankVector(tuple(ranks)).parameters(COSTS)
+    price = RankVector(tuple(ranks)).parameters(_costs(len(ranks)))
     return Measurement(score, -score, 1.0, STEPS, 100, price, SECONDS)
 
 

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from rankspace.errors import InvalidInput, NotFound, RankspaceError
+from rankspace.errors import NotFound, RankspaceError
 from rankspace.study import Extension
 from service.access.caller import WRITERS, Caller
 from service.runtime import Runtime
@@ -114,13 +114,18 @@ async def _do(
         text = f"A {caller.role} key may look, and change nothing."
         hint = "Log in with a member's or an admin's key."
         return html("message.html", base, status=403, title="Not allowed", text=text, hint=hint)
+    form = Form({})
     try:
         await run_in_threadpool(_check_scope, runtime, caller, study)
-        at = await action(runtime, study, Form.read(await request.body()))
+        form = Form.read(await request.body())
+        at = await action(runtime, study, form)
     except NotFound as error:
         return not_found(base, error.detail)
     except RankspaceError as error:
-        return await run_in_threadpool(_refused, runtime, Asked(base, study, OVERVIEW, True), error)
+        pressed = request.url.path.rpartition("/")[2]
+        refusal = Refusal(error.detail, error.hint, pressed, form.values)
+        asked = Asked(base, study, OVERVIEW, may_write=True)
+        return await run_in_threadpool(_refused, runtime, asked, refusal, status_of(error))
     return RedirectResponse(f"{base}{at}" or "./", status_code=303)
 
 
@@ -129,9 +134,7 @@ def _check_scope(runtime: Runtime, caller: Caller, study: str) -> None:
         Studies(session).get(study, caller.scope)
 
 
-def _refused(runtime: Runtime, asked: Asked, error: RankspaceError) -> Response:
-    field = error.field if isinstance(error, InvalidInput) else ""
-    refusal = Refusal(error.detail, error.hint, field)
+def _refused(runtime: Runtime, asked: Asked, refusal: Refusal, status: int) -> Response:
     with runtime.database.reading() as session:
         text, _ = draw(runtime, asked, session, refusal)
-    return HTMLResponse(text, status_of(error))
+    return HTMLResponse(text, status)

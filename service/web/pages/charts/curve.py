@@ -65,13 +65,10 @@ def curve(
     y = Axis.around([*(one.score for one in tried), *level], HEIGHT - BOTTOM, TOP)
     places = [one.hours if by_hours else float(at) for at, one in enumerate(tried, 1)]
     x = Axis(0.0, max(places[-1], 1e-9), LEFT, WIDTH - RIGHT)
-    dots = tuple(
-        Dot(x.position(place), y.position(one.score), f"trial {one.trial}: {one.score:.4f}")
-        for place, one in zip(places, tried, strict=True)
-    )
+    shown = range(0, len(tried), len(tried) // DOTS + 1)
     return Curve(
-        dots=dots[:: len(dots) // DOTS + 1],
-        best=_steps(dots),
+        dots=tuple(_dot(tried[at], places[at], x, y) for at in shown),
+        best=_steps(tried, places, x, y),
         uniform=None if uniform is None else y.position(uniform),
         band=_band(y, uniform, noise),
         across=x.ticks(6),
@@ -87,13 +84,19 @@ def _band(y: Axis, uniform: float | None, noise: float | None) -> tuple[float, f
     return top, round(y.position(uniform - noise) - top, 1)
 
 
-def _steps(dots: Sequence[Dot]) -> str:
-    """The running best as points of a polyline; smaller y is higher up."""
-    best = dots[0].y
-    points: list[str] = []
-    for dot in dots:
-        if dot.y < best or dot.x in (dots[0].x, dots[-1].x):
-            points.append(f"{dot.x},{best}")
-            best = min(best, dot.y)
-            points.append(f"{dot.x},{best}")
-    return " ".join(points)
+def _dot(one: Tried, place: float, x: Axis, y: Axis) -> Dot:
+    label = f"trial {one.trial}: {one.score:.4f}"
+    return Dot(x.position(place), y.position(one.score), label)
+
+
+def _steps(tried: Sequence[Tried], places: Sequence[float], x: Axis, y: Axis) -> str:
+    """The running best as points of a polyline, two for each trial that raised it."""
+    best = tried[0].score
+    points = [f"{x.position(places[0])},{y.position(best)}"]
+    for one, place in zip(tried, places, strict=True):
+        if one.score > best:
+            across = x.position(place)
+            points.append(f"{across},{y.position(best)}")
+            best = one.score
+            points.append(f"{across},{y.position(best)}")
+    return " ".join([*points, f"{x.position(places[-1])},{y.position(best)}"])

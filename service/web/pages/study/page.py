@@ -49,11 +49,19 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a button did nothing: what is wrong, with the field and its value, and the fix."""
+    """Why a button did nothing: what is wrong, with the field and its value, and the fix.
+
+    Attributes:
+        detail: What is wrong.
+        hint: The fix; may be empty.
+        action: Last part of the form's address.
+        values: What was written into it, to be mended.
+    """
 
     detail: str
     hint: str
-    field: str
+    action: str
+    values: Mapping[str, str]
 
 
 async def tab_page(

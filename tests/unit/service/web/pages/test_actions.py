@@ -89,6 +89,8 @@ def test_what_is_refused_comes_back_on_the_page_with_the_fix(
     answer = _press(shown, shown.done, action, data=data)
     assert (answer.status_code, said in answer.text) == (status, True)
     assert "Nothing was changed." in answer.text
+    written = data.get("trials")
+    assert not written or written == NASTY or f'value="{written}"' in answer.text
     assert "data-stream" not in answer.text  # what was refused is not drawn over
     assert NASTY not in answer.text
     assert _state(shown, shown.done) == "done"
