@@ -36,6 +36,7 @@ function tend() {
 
 function patience() {
   if (stream?.readyState !== EventSource.OPEN) return LEAST;
+  if (main().querySelector("[data-coming]")) return LEAST; // no event says that it is there
   return wanted > Number(main().dataset.event) ? LEAST : SELDOM;
 }
 
