@@ -29,6 +29,7 @@ def test_every_arm_is_measured_at_every_ratio(
 ) -> None:
     out = tmp_path / "out.json"
     monkeypatch.setattr(command, "SAMPLES", 6)
+    monkeypatch.setattr(command, "LENGTH", 24)
     monkeypatch.setattr(pruners, "WINDOW_LENGTH", 32)
     monkeypatch.setattr(
         sys, "argv", ["methods", str(plain), str(text), "--quick", "--json", str(out)]
