@@ -96,7 +96,7 @@ def test_the_page_says_which_trials_were_stopped(service: Service) -> None:
     run(service, service.claim(), steps=12)
     code = service.post("/v1/login-codes").json()["code"]
     service.client.post("/login", data={"code": code})
-    page = service.client.get(f"/studies/{study}").text
+    page = service.client.get(f"/studies/{study}/trials").text
     assert page.count("Stopped after 12 of 40 steps.") == 1
     assert page.count("Stopped after") == 1
 

@@ -60,4 +60,4 @@ def test_the_page_says_it_in_words_and_marks_what_is_worrying(service: Service) 
     assert "held out to choose by" not in service.client.get(f"/studies/{study}").text
     _report(service, service.claim(), COUNTS)
     page = service.client.get(f"/studies/{study}").text
-    assert f'<p class="problem">Data: {COUNTS.sentence}.</p>' in page
+    assert f'<dt>Data</dt><dd class="problem">{COUNTS.sentence}.</dd>' in page
