@@ -5,9 +5,10 @@
 Every recorded surface (``bench/surfaces``) is emulated, and searched by ``additive`` with
 
 * no prior,
-* a prior learned from the other surfaces: those of other pruned models (``study``), or of other
-  base models only (``family``),
-* the ``study`` prior with its labels inverted (``inverted``).
+* a prior learned from the other surfaces: those of other pruned models (``study``), of other
+  base models only (``family``), or of models trained on other texts only (``corpus``),
+* the ``corpus`` prior learned from labels that are shuffled among each surface's layers
+  (``permuted``): what is left of its worth is not in the labels.
 
 A search's choice after t trials is its first leader; its regret is measured on the emulator without
 noise, 100 for the uniform vector and 0 for the optimum. All arms of one surface and seed meet the
@@ -23,7 +24,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from rich.console import Console
 from rich.table import Table
 
 import perfmodel
+from bench.surfaces.catalogue import TRAINED
 from bench.surfaces.emulator import Emulator, emulate
 from bench.surfaces.record import DATA
 from perfmodel.arrays import Floats
@@ -41,7 +43,7 @@ from perfmodel.meta.training import train_on
 from rankadaptor.meta.surfaces import recorded_studies
 from rankspace import Observation
 
-ARMS = ("none", "study", "family", "inverted")
+ARMS = ("none", "study", "family", "corpus", "permuted")
 LEAST_GAP = 2.0
 """Noise deviations between uniform and the optimum."""
 
@@ -94,14 +96,30 @@ def problem(lessons: Sequence[Lesson], lesson: Lesson) -> Problem | None:
     emulator = emulate(lesson.study)
     if emulator is None or emulator.optimum - emulator.uniform < LEAST_GAP * emulator.noise:
         return None
-    study = others(lessons, lesson, HoldOut.STUDY)
+    foreign = tuple(one for one in lessons if _corpus(one) != _corpus(lesson))
+    rng = np.random.default_rng(0)
     priors = {
         "none": None,
-        "study": train_on(study).to_bytes(),
+        "study": train_on(others(lessons, lesson, HoldOut.STUDY)).to_bytes(),
         "family": train_on(others(lessons, lesson, HoldOut.FAMILY)).to_bytes(),
-        "inverted": train_on(tuple(one.inverted() for one in study)).to_bytes(),
+        "corpus": train_on(foreign).to_bytes(),
+        "permuted": train_on(tuple(_permuted(one, rng) for one in foreign)).to_bytes(),
     }
     return Problem(lesson, emulator, priors)
+
+
+def _corpus(lesson: Lesson) -> str:
+    """What the lesson's base model was trained on."""
+    base = lesson.study.family
+    return TRAINED[base].corpus if base in TRAINED else base
+
+
+def _permuted(lesson: Lesson, rng: np.random.Generator) -> Lesson:
+    """The same with labels of its layers dealt out anew, each with its precision."""
+    labels = lesson.labels
+    order = rng.permutation(len(labels.log_worth))
+    dealt = replace(labels, log_worth=labels.log_worth[order], precision=labels.precision[order])
+    return replace(lesson, labels=dealt)
 
 
 def search(one: Problem, arm: str, seed: int, trials: int) -> Floats:
