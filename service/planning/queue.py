@@ -88,6 +88,7 @@ class PlanningQueue:
         self._projects: dict[str, str] = {}
         self._turns = Turns()
         self._asked: OrderedDict[str, dict[str, Future[None]]] = OrderedDict()
+        self._inherited: Mapping[str, Future[None]] = {}
         self._bringers: dict[str, tuple[str, ...]] = {}
         self._threads: list[threading.Thread] = []
         self._closed = False
@@ -115,9 +116,12 @@ class PlanningQueue:
             self._awaited.add(study)
 
     def asked_by(self, worker: str) -> Mapping[str, Future[None]]:
-        """What the worker's results asked for and is not done, by study, the first one first."""
+        """What the worker's results asked for and is not done, by study, the first one first.
+
+        What the start of the service asked for counts as every worker's.
+        """
         with self._changed:
-            asked = self._asked.get(worker, {})
+            asked = {**self._inherited, **self._asked.get(worker, {})}
             return {study: future for study, future in asked.items() if not future.done()}
 
     def is_shared(self, studies: Iterable[str]) -> bool:
@@ -141,8 +145,14 @@ class PlanningQueue:
         self._bringers[study] = (*self._bringers.get(study, ()), worker)[-LAST:]
 
     def ask_all(self) -> tuple[Future[None], ...]:
-        """Have every study carried on that goes on by itself."""
-        return tuple(self.ask(study) for study in self._agenda.active())
+        """Have every study carried on that goes on by itself, and every worker's claim wait for it.
+
+        So the service starts: whose results it had not planned for when it died, nobody remembers.
+        """
+        asked = {study: self.ask(study) for study in self._agenda.active()}
+        with self._changed:
+            self._inherited = asked
+        return tuple(asked.values())
 
     def ask_news(self) -> tuple[Future[None], ...]:
         """Have every study carried on for which something happened since this was last asked.

@@ -26,13 +26,14 @@ class Scripted:
         self.held: dict[str, threading.Event] = {}
         self.broken: set[str] = set()
         self.stopped = False
+        self.active_now: list[str] = []
         self.forgotten: list[str] = []
 
     def projects(self, studies: Any) -> dict[str, str]:
         return {study: study.partition("/")[0] for study in studies if "/" in study}
 
     def active(self) -> list[str]:
-        return []
+        return self.active_now
 
     def forget(self, study: str) -> None:
         self.forgotten.append(study)
@@ -125,6 +126,22 @@ def test_what_results_ask_for_is_planned_in_their_order(
         future.result(SECONDS)
     assert planner.slices == ["a/first", *["a/second"] * 3, "a/news", "a/third"]
     assert queue.asked_by("w1") == {}
+
+
+def test_what_the_start_asks_for_every_worker_s_claim_waits_for(
+    planner: Scripted, queue: PlanningQueue
+) -> None:
+    """The service before died after a result and before its plan: an old offer must not go out."""
+    planner.active_now = ["a/one", "b/two"]
+    planner.held["a/one"] = threading.Event()
+    (one, two) = queue.ask_all()
+    two.result(SECONDS)
+    later = queue.ask("a/one", "w1")
+    assert queue.asked_by("w1") == {"a/one": later}
+    assert queue.asked_by("w2") == {"a/one": one}
+    planner.held["a/one"].set()
+    later.result(SECONDS)
+    assert queue.asked_by("w2") == {}
 
 
 def test_a_place_of_before_its_result_is_no_result_s(
