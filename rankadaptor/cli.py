@@ -1,5 +1,6 @@
 """The command line: one table of commands, one place where errors become exit codes."""
 
+import os
 import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -58,6 +59,11 @@ COMMANDS = (
     studies.dashboard,
 )
 
+WAIT_POLICY = "PASSIVE"
+"""Of OpenMP's threads, read once when torch is first imported: by default they spin for a partner
+that a busy machine has not let run, and a step on a CPU takes many times as long
+(``python -m bench.trials.spinning``)."""
+
 
 def name_of(command: Callable[..., None]) -> str:
     """What a command is called; a word of Python's own has an underscore behind it there."""
@@ -104,6 +110,7 @@ def _before_any_command(
 def main() -> None:
     """Run the command line; errors of our own end in a message and an exit code, not a trace."""
     write_in_any_encoding()
+    os.environ.setdefault("OMP_WAIT_POLICY", WAIT_POLICY)
     try:
         app()
     except RankspaceError as error:

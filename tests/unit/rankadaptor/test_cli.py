@@ -1,5 +1,8 @@
 import io
 import json
+import os
+import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -227,3 +230,16 @@ def test_a_study_without_an_end_that_can_be_told_says_how_far_it_can() -> None:
     assert "0:01:01 + recovery" in said
     assert "1 active worker, 0:01:01 left before the recovery" in said
     assert "base weights in bfloat16" in said
+
+
+@pytest.mark.parametrize(("said", "policy"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "X"}, "X")])
+def test_threads_are_told_to_sleep_before_torch_is_there(said: dict[str, str], policy: str) -> None:
+    """Spinning, a trial takes many times as long on a machine that does other work."""
+    child = (
+        "import os, sys; from rankadaptor import cli; sys.argv[1:] = ['--version']\n"
+        "try: cli.main()\n"
+        "except SystemExit: print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"} | said
+    told = subprocess.check_output([sys.executable, "-c", child], env=environment, text=True)
+    assert told.splitlines()[-1] == f"{policy} False"
