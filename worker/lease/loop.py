@@ -68,7 +68,8 @@ class Patience:
         wait_seconds: How long one claim may wait for work, 0 to 30.
         away_seconds: Pause after the service did not answer.
         max_trials: Leave after so many trials; None for never.
-        until_idle_seconds: Leave when there was no work for so long; None for never.
+        until_idle_seconds: Leave so long after the first of claims that all found no work; None for
+            never.
         grace_seconds: Once asked to leave, finish a trial whose training is over so soon.
         stuck_seconds: End the process when a trial has not moved for so long.
         quarantine_seconds: Pause between claims while the service gives this worker no trials.
@@ -119,7 +120,7 @@ class Worker:
         self._hints = hints or NoHints()
         self._kept_adapters = KeptAdapters(spool.kept_adapters)
         self._trials = 0
-        self._idle_since = time.monotonic()
+        self._idle_since: float | None = None
         self._broken: RankspaceError | None = None
         self._is_quarantined = False
 
@@ -150,28 +151,29 @@ class Worker:
         most, idle = self._patience.max_trials, self._patience.until_idle_seconds
         if most is not None and self._trials >= most:
             return True
-        return idle is not None and time.monotonic() - self._idle_since >= idle
+        if idle is None or self._idle_since is None:
+            return False
+        return time.monotonic() - self._idle_since >= idle
 
     def _turn(self) -> None:
         self._spool.deliver(self._service)
         self._spool.sweep_in_time()
         lease = self._claim()
         if lease is None:
+            self._idle_since = self._idle_since or time.monotonic()
             self._drain.sleep(PAUSE_SECONDS)
             return
         if self._spool.holds(lease):
             # Claiming while a report is under way brings the same lease: it has been run already.
             self._drain.sleep(self._patience.away_seconds)
             return
-        began = time.monotonic()
+        self._idle_since = None
         try:
             self._run(lease)
         except CannotOpen:  # given back: the service has other studies, or waits before this one
-            self._idle_since += time.monotonic() - began  # to look for the files was not to idle
             self._drain.sleep(PAUSE_SECONDS)  # or is of the release before, and brings it again
             return
         self._trials += 1
-        self._idle_since = time.monotonic()
 
     def _claim(self) -> Assignment | None:
         asked = False

@@ -77,7 +77,7 @@ def granted(assignment: Assignment) -> Answer:
 @pytest.fixture
 def worker(client: LeaseClient, evaluator: Evaluator, spool: Spool) -> Start:
     def start(drain: Drain | None = None, hook: Hook | None = None, **patience: Any) -> Worker:
-        quick = {"wait_seconds": 0.01, "away_seconds": 0.01, "until_idle_seconds": 0.3, **patience}
+        quick = {"wait_seconds": 0.01, "away_seconds": 0.01, "until_idle_seconds": 0.05, **patience}
         return Worker(
             "w1",
             client,

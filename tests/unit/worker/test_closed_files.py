@@ -52,13 +52,13 @@ def test_looking_long_for_files_is_not_idling(
 
     def searching(self: Hooked, assignment: Assignment, *rest: Any) -> Measurement:
         if assignment.trial_id == 1:
-            time.sleep(0.6)
+            time.sleep(0.06)
         return evaluate(self, assignment, *rest)
 
     monkeypatch.setattr(Hooked, "evaluate", searching)
     closed = elsewhere({"data": "/absent.txt"}, assign(trial_id=1))
     service.say("claim", granted(closed), granted(assign(trial_id=2)), NO_WORK)
-    assert worker(until_idle_seconds=0.5).run() == 1
+    assert worker(until_idle_seconds=0.05).run() == 1
 
 
 def test_data_that_no_worker_could_use_are_no_fault_of_the_trial(
