@@ -124,6 +124,12 @@ def searched(strategy: StrategyName, shape: str) -> tuple[SearchSpace, ModelStat
     return space, state, made
 
 
+@cache
+def trunk(strategy: StrategyName) -> tuple[ModelState, list[RankVector]]:
+    """Twelve trials of a search at home, one at a time: the same for every test."""
+    return run(start(home(strategy), strategy=strategy, seed=3, trials=30), 12)
+
+
 def explored(strategy: StrategyName) -> tuple[Observation, ...]:
     """What twelve trials of the default strategy found at home, which most have in common."""
     return _explored(strategy if strategy == StrategyName.GP_OPTUNA else StrategyName.ADDITIVE)

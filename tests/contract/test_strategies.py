@@ -37,6 +37,7 @@ from tests.contract.strategies import (
     searching,
     some,
     start,
+    trunk,
     worth,
 )
 
@@ -89,14 +90,12 @@ def test_nothing_learned_still_has_an_answer(strategy: StrategyName) -> None:
 
 @every
 def test_a_replay_of_the_events_gives_the_same_proposals(strategy: StrategyName) -> None:
-    space = home(strategy)
-    once, first = run(start(space, strategy=strategy, seed=3, trials=12), 12)
-    again, second = run(start(space, strategy=strategy, seed=3, trials=12), 12)
+    begun = start(home(strategy), strategy=strategy, seed=3, trials=30)
+    once, first = trunk(strategy)
+    again, second = run(begun, 12)
     assert first == second
     assert once.to_bytes() == again.to_bytes()
-    in_one_go = learn(
-        propose(start(space, strategy=strategy, seed=3, trials=12), count=12)[0], once.observations
-    )
+    in_one_go = learn(propose(begun, count=12)[0], once.observations)
     assert in_one_go == once
     assert propose(in_one_go, count=2)[1] == propose(once, count=2)[1]
 
@@ -201,11 +200,13 @@ def test_different_seeds_search_differently(strategy: StrategyName) -> None:
 @searching
 def test_seeds_differ_after_the_same_trials_too(strategy: StrategyName) -> None:
     space, seen = home(strategy), explored(strategy)
-    asked = [
-        propose(learn(start(space, strategy=strategy, seed=seed, trials=40), seen), count=2)[1]
-        for seed in range(3)
-    ]
-    assert len({tuple(one.rank_vector for one in pair) for pair in asked}) > 1
+
+    def asked(seed: int) -> list[RankVector]:
+        state = learn(start(space, strategy=strategy, seed=seed, trials=40), seen)
+        return [one.rank_vector for one in propose(state, count=2)[1]]
+
+    first = asked(0)
+    assert any(asked(seed) != first for seed in (1, 2))  # mostly the first of them
 
 
 @pytest.mark.parametrize(
@@ -321,11 +322,10 @@ def test_equal_scores_are_no_reason_to_stop(strategy: StrategyName) -> None:
 @every
 def test_a_branch_learns_nothing_from_the_other(strategy: StrategyName) -> None:
     """Whatever is kept from one proposal to the next belongs to the observations behind it."""
-    space = home(strategy)
-    trunk, _ = run(start(space, strategy=strategy, trials=30), 11)
-    left, _ = run(trunk, 4)
-    right = learn(trunk, [Observation(space.cheapest(), 50.0), Observation(space.uniform(), 40.0)])
-    for branch in (left, right, trunk):
+    space, (stem, _) = home(strategy), trunk(strategy)
+    left, _ = run(stem, 3)
+    right = learn(stem, [Observation(space.cheapest(), 50.0), Observation(space.uniform(), 40.0)])
+    for branch in (left, right, stem):
         assert propose(branch)[1] == propose(ModelState.from_bytes(branch.to_bytes()))[1]
 
 
