@@ -223,8 +223,11 @@ def test_a_study_whose_extension_is_cancelled_is_done_as_before(service: Service
 
 
 @DONE
-@pytest.mark.parametrize("change", ["pause", None])
-@ON_BOTH
+@pytest.mark.parametrize(
+    ("directory", "change"),
+    [("sqlite", "pause"), ("sqlite", None), ("postgresql", "pause")],  # nothing more is stored
+    indirect=["directory"],
+)
 def test_an_extension_after_a_cancelled_one_has_trials_and_seeds_of_its_own(
     service: Service, change: str | None
 ) -> None:
