@@ -1,6 +1,5 @@
 """Who breaks every trial, or reports what cannot be, gets no more of them."""
 
-import random
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,8 @@ from rankspace import Measurement
 from rankspace.errors import Quarantined
 from rankspace.lease import PROTOCOL, Claim
 from service.leases.plausibility import Bounds, ImplausibleMeasurement
+from service.workers.history import Record, chance
+from service.workers.quarantine import UNLIKELY
 from tests.unit.service.driver import (
     ANYBODY,
     ON_BOTH,
@@ -98,23 +99,11 @@ def test_among_many_healthy_workers_four_failures_are_too_many(service: Service)
     assert failures in (3, 4)
 
 
-@pytest.mark.parametrize(("rate", "is_by_vector", "seed"), [(0.5, False, 0), (0.35, True, 1)])
-def test_bad_luck_shuts_out_at_most_one_of_ten(
-    service: Service, rate: float, is_by_vector: bool, seed: int
-) -> None:
-    service.submit(search={**SEARCH, "budget": {"parameters": "uniform:2", "trials": 160}})
-    dice, names = random.Random(seed), [f"gpu {number}" for number in range(10)]
-    out: set[str] = set()
-    for _ in range(15):
-        held = {name: _ask(service, name) for name in names if name not in out}
-        out |= {name for name, answer in held.items() if answer.status_code == 403}
-        leases = [(name, a.json()) for name, a in held.items() if a.status_code == 201]
-        dice.shuffle(leases)
-        for name, lease in leases:
-            luck = random.Random(f"{seed} {lease['rank_vector']}") if is_by_vector else dice
-            value = None if luck.random() < rate else -2.0
-            service.report(lease, value, worker=name)
-    assert len(out) <= 1
+def test_bad_luck_is_what_others_have_too() -> None:
+    """Seven failures in a row are soon too many where others succeed, and none where they fail."""
+    assert chance([Record(7, failed=0, done=10)]) < UNLIKELY
+    assert chance([Record(7, failed=10, done=10)]) > UNLIKELY
+    assert chance([Record(2, 1, 3), Record(1, 0, 1)]) == pytest.approx(2 / 6 * 3 / 7 * 1 / 3)
 
 
 def test_half_of_the_workers_are_left(service: Service) -> None:
