@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Group
 from rich.text import Text
 
 from rankadaptor.commands.options import Json, StudyId, Url, connect
 from rankadaptor.ranks.vector_file import read_vectors
 from rankadaptor.rest.client import RestClient
-from rankadaptor.screen import emit, plain
+from rankadaptor.screen import emit, err, plain
 from rankadaptor.study_file import write_study
 from rankadaptor.study_view import study_details
 from rankspace import RankVector, Study
@@ -73,7 +72,7 @@ def clone(
     url: Url = None,
     json_: Json = False,
 ) -> None:
-    """Start a study once more, or write its file to change more of it."""
+    """Start a study once more, and print its id, or write its file to change more of it."""
     changes: dict[str, Any] = {"name": name, "trials": trials, "seed": seed}
     with connect(url) as client:
         if to is not None:
@@ -83,7 +82,9 @@ def clone(
             _write(client, study, to, json_)
             return
         view = client.clone(study, **changes, results=results, idempotency_key=idempotency_key)
-    emit(json_, view, lambda: Group(Text(f"study {view['id']}"), study_details(view)))
+    if not json_:
+        err.print(study_details(view))
+    emit(json_, view, lambda: Text(view["id"], style="bold"))
 
 
 def _write(client: RestClient, study: str, to: Path, json_: bool) -> None:

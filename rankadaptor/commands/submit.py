@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.text import Text
 
 from rankadaptor.commands.options import Json, Url, connect
@@ -52,7 +52,7 @@ def submit(
     url: Url = None,
     json_: Json = False,
 ) -> None:
-    """Start a study from a YAML file; prints its id."""
+    """Start a study from a YAML file; prints its id alone, for a script."""
     if schema:
         typer.echo(json.dumps(json_schema(Study), indent=2))
         return
@@ -67,7 +67,11 @@ def submit(
         view = client.submit(
             study, origin=origin, idempotency_key=idempotency_key, gpu_need_gib=need
         )
-    emit(json_, view, lambda: Group(_summary(study, space), _next_steps(view["id"])))
+    if not json_:
+        err.print(_summary(study, space))
+    emit(json_, view, lambda: Text(view["id"], style="bold"))
+    if not json_:
+        err.print(_next_steps(view["id"]))
     tell_of_need(need, view)
 
 
@@ -265,11 +269,9 @@ def _full(space: SearchSpace) -> str:
 
 
 def _next_steps(study_id: str) -> Text:
-    return Text.assemble(
-        "study ",
-        (study_id, "bold"),
-        " is searching\n"
-        f"  rankadaptor worker              on every GPU machine\n"
+    return Text(
+        "is searching; next:\n"
+        "  rankadaptor worker              # on every GPU machine\n"
         f"  rankadaptor watch {study_id}\n"
-        f"  rankadaptor verdict {study_id}",
+        f"  rankadaptor verdict {study_id}"
     )

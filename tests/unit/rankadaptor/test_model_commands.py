@@ -292,8 +292,12 @@ def test_without_them_a_text_too_large_for_a_worker_is_refused_too(
     assert run(monkeypatch, "submit", "--check", str(file)) == ExitCode.OK
 
 
-def test_a_submission_names_what_is_compared(
-    model: Path, instruction_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_submission_names_what_is_compared_and_prints_the_id_alone(
+    model: Path,
+    instruction_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     sent: list[Study] = []
 
@@ -306,6 +310,9 @@ def test_a_submission_names_what_is_compared(
     monkeypatch.setenv("RANKADAPTOR_KEY", "rka_x")
     file = study_file(tmp_path, model, instruction_file)
     assert run(monkeypatch, "submit", file) == ExitCode.OK
+    printed = capsys.readouterr()
+    assert printed.out == "st_1\n"
+    assert "rankadaptor watch st_1" in printed.err
     (study,) = sent
     assert study.inputs.data == hashlib.sha256(instruction_file.read_bytes()).hexdigest()
     assert study.inputs.tokenizer

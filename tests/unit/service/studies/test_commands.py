@@ -164,6 +164,8 @@ def test_a_study_is_cloned_or_written_to_be_changed(
     original = service.post("/v1/studies", study(model=str(weights), recipe=recipe)).json()
     copy = _json(run("clone", original["id"], "--name", "again", "--seed", "3", "--json"))
     assert (copy["name"], copy["study"]["search"]["seed"]) == ("again", 3)
+    (alone,) = run("clone", original["id"]).stdout.split()
+    assert service.get(f"/v1/studies/{alone}").json()["name"] == original["name"]
     file = tmp_path / "copy.yaml"
     run("clone", original["id"], "--to", str(file))
     assert read_study(file).recipe.optimizer.learning_rate == 1e-5
