@@ -165,7 +165,7 @@ def test_a_study_is_cloned_or_written_to_be_changed(
     copy = _json(run("clone", original["id"], "--name", "again", "--seed", "3", "--json"))
     assert (copy["name"], copy["study"]["search"]["seed"]) == ("again", 3)
     (alone,) = run("clone", original["id"]).stdout.split()
-    assert service.get(f"/v1/studies/{alone}").json()["name"] == original["name"]
+    assert service.get(f"/v1/studies/{alone}")["name"] == original["name"]
     file = tmp_path / "copy.yaml"
     run("clone", original["id"], "--to", str(file))
     assert read_study(file).recipe.optimizer.learning_rate == 1e-5
