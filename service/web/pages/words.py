@@ -5,6 +5,9 @@ from rankspace.study import MOST_NATS
 from rankspace.verdict import Controlled, RecipeVerdict
 from service.storage.clock import timestamp
 
+LEAST_SHARE = 0.005
+"""Of parameters saved, which fewer than that would be 0 %."""
+
 
 def verdict_words(verdict: Verdict, awaited: str = "") -> tuple[str, ...]:
     """Say what the study may claim, one sentence each; what contradicts it first.
@@ -80,9 +83,10 @@ def _cheapest(verdict: Verdict) -> str:
     if saved <= 0:
         return "No cheaper vector was shown to be as good as uniform ranks."
     share = saved / verdict.uniform_parameters
+    fewer = f"{share:.0%}" if share >= LEAST_SHARE else f"{saved:,}"
     return (
         f"{verdict.cheapest_parameters:,} parameters are enough to be not worse than uniform "
-        f"ranks within {verdict.margin:.2g}: {share:.0%} fewer than its "
+        f"ranks within {verdict.margin:.2g}: {fewer} fewer than its "
         f"{verdict.uniform_parameters:,}."
     )
 

@@ -28,11 +28,12 @@ class Axis:
         share = (value - self.low) / (self.high - self.low)
         return round(self.start + share * (self.end - self.start), 1)
 
-    def ticks(self, about: int = 4) -> tuple[tuple[float, str], ...]:
-        """Round values within the axis, as position and label."""
-        rough = (self.high - self.low) / about
+    def ticks(self, about: int = 4, *, whole: bool = False) -> tuple[tuple[float, str], ...]:
+        """Round values within the axis, as position and label; ``whole``: of what is counted."""
+        rough = max((self.high - self.low) / about, float(whole))
         magnitude = 10.0 ** math.floor(math.log10(rough))
-        step = next(s * magnitude for s in STEPS if s * magnitude >= rough * (1 - 1e-9))
+        steps = [s * magnitude for s in STEPS if not whole or (s * magnitude).is_integer()]
+        step = next(step for step in steps if step >= rough * (1 - 1e-9))
         digits = max(0, -math.floor(math.log10(step) + 1e-9) + (step / magnitude == 2.5))
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)

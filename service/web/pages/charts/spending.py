@@ -114,7 +114,7 @@ def spending(
     )
     found = _correlation(damages, vector.ranks)
     return Spending(
-        layers, _kinds(layers), found, _summary(found, len(layers)), x.ticks(6), y.ticks()
+        layers, _kinds(layers), found, _summary(found, len(layers)), x.ticks(6), y.ticks(whole=True)
     )
 
 

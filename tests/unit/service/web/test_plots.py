@@ -24,6 +24,8 @@ def test_an_axis_marks_round_values_and_may_run_backwards() -> None:
         "12,500",
     ]
     assert axis.position(12_800.0) == 600.0
+    assert [label for _, label in Axis(-0.4, 8.4, 0.0, 100.0).ticks(whole=True)] == ["0", "5"]
+    assert [label for _, label in Axis(-0.1, 1.1, 0.0, 100.0).ticks(whole=True)] == ["0", "1"]
     upwards = Axis(-2.44, -2.29, 300.0, 10.0)
     assert [label for _, label in upwards.ticks(4)] == ["-2.40", "-2.35", "-2.30"]
     assert upwards.position(-2.44) > upwards.position(-2.29)

@@ -33,6 +33,12 @@ def test_what_one_random_vector_says_is_no_number() -> None:
     assert "1000000" not in said
 
 
+def test_few_parameters_saved_are_counted_and_many_are_a_share() -> None:
+    saving = replace(VERDICT, uniform_parameters=9_436, cheapest_parameters=9_432)
+    assert ": 4 fewer than its 9,436." in words(saving)
+    assert ": 25% fewer than its 9,436." in words(replace(saving, cheapest_parameters=7_077))
+
+
 SMALL = Comparison(1.0, 0.85, 1.15, 5, Answer.NO_DIFFERENCE_SHOWN, least_gain=1.2)
 
 
