@@ -76,9 +76,10 @@ bench: $(STAMP)  ## Run the measured comparisons in their short form
 	@$(BIN)/python -m bench.proposers --quick
 	@$(BIN)/python -m bench.latency --quick
 
-docs: $(STAMP)   ## Regenerate the reference pages that come from the code
+docs: $(STAMP)   ## Write what comes from the code anew, and build all pages into site/
 	@$(BIN)/python -m docs.generate
 	@$(BIN)/typer rankadaptor.cli utils docs --name rankadaptor --output docs/reference/commands.md
+	@$(BIN)/zensical build --strict --clean
 
 clean:           ## Remove the virtual environment and the demo's output
 	rm -rf $(VENV) demo-out
