@@ -30,7 +30,7 @@ from pruning.methods.settings import PruningSettings
 from pruning.profiling.calibration_text import CalibrationText
 from rankadaptor.demo.base_model import Size, cached_base_model
 from rankadaptor.demo.corpus import Corpus
-from rankadaptor.demo.processes import service
+from rankadaptor.private_service import service
 from rankadaptor.rest.client import RestClient
 from rankspace import Study
 from rankspace.wire import decode, encode

@@ -25,9 +25,9 @@ from rankadaptor.compression.view import pruning_table
 from rankadaptor.demo.base_model import cached_base_model
 from rankadaptor.demo.corpus import Corpus, standard_library
 from rankadaptor.demo.plan import DemoPlan
-from rankadaptor.demo.processes import service, workers
 from rankadaptor.demo.reload_check import held_out_loss, reloaded_loss
 from rankadaptor.following import follow
+from rankadaptor.private_service import service, workers
 from rankadaptor.progress import counted
 from rankadaptor.rest.client import RestClient
 from rankadaptor.screen import err
@@ -217,7 +217,9 @@ def _search(
         f"does so once more through the whole recipe of {plan.recover_steps} steps.",
         f"Watch it in a browser (the link works once): {client.login_url()}",
     )
-    with workers(plan.workers, client.url, output / "service", output / "logs") as processes:
+    one_thread = ("--cpu-threads", "1")
+    home, logs = output / "service", output / "logs"
+    with workers(plan.workers, client.url, home, logs, one_thread) as processes:
 
         def look_after() -> None:
             for process in processes:

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rankadaptor.cli import app
-from rankadaptor.demo.processes import service
+from rankadaptor.private_service import service
 from rankadaptor.rest.client import RestClient
 from rankspace.errors import Conflict, Forbidden, Unauthenticated
 

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rankadaptor.cli import app
-from rankadaptor.demo.processes import service
+from rankadaptor.private_service import service
 from tests.integration import forked
 from tests.waiting import PATIENCE_SECONDS
 

@@ -1,6 +1,8 @@
-"""The demo's server and workers: the same commands a person would type, as child processes."""
+"""A server and workers of one command's own: what a person would type, as child processes."""
 
+import ctypes
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from rankspace.errors import Unreachable
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @contextmanager
@@ -34,15 +37,16 @@ def service(
 
 
 @contextmanager
-def workers(count: int, url: str, home: Path, logs: Path) -> Iterator[Sequence["Process"]]:
-    """Run ``count`` times ``rankadaptor worker``, one CPU thread each."""
+def workers(
+    count: int, url: str, home: Path, logs: Path, options: Sequence[str] = ()
+) -> Iterator[Sequence["Process"]]:
+    """Run ``count`` times ``rankadaptor worker``, with ``options`` each."""
     with ExitStack() as stack:
         started = []
         for number in range(1, count + 1):
             command = ["worker", "--url", url, "--key-file", str(home / "worker.key")]
-            command += ["--name", f"demo-worker-{number}", "--cpu-threads", "1"]
+            command += ["--name", f"worker-{number}", *options]
             environment = {
-                "OMP_NUM_THREADS": "1",
                 "RANKADAPTOR_SPOOL_DIRECTORY": str(home / f"spool-{number}"),
                 "RANKADAPTOR_TOKEN_DIRECTORY": str(home / "tokens"),
             }
@@ -73,13 +77,14 @@ def _running(
     command: Sequence[str], log: Path, environment: Mapping[str, str]
 ) -> Iterator[Process]:
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as output:
+    with log.open("ab") as output:  # of a run that goes on, what the one before said stays
         child = subprocess.Popen(
             [sys.executable, "-m", "rankadaptor.cli", *command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             env={**_clean_environment(), **environment},
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
         )
         try:
             yield Process(child, log)
@@ -87,8 +92,17 @@ def _running(
             _stop(child)
 
 
+def _end_with_parent() -> None:
+    """Have Linux stop this child when its parent is gone, also one that was killed outright.
+
+    Else the next run would meet a service that has its database, and workers of nobody's.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 def _clean_environment() -> dict[str, str]:
-    """Leave out the caller's own RANKADAPTOR settings: the demo must not meet a real service."""
+    """Leave out the caller's own RANKADAPTOR settings: it must not meet a real service."""
     return {name: v for name, v in os.environ.items() if not name.startswith("RANKADAPTOR_")}
 
 
