@@ -27,10 +27,12 @@ from rankadaptor.exit_codes import ExitCode
 from rankadaptor.invalid_setting import invalid_setting, unusable_path
 from rankadaptor.rate_search.command import rates
 from rankadaptor.screen import complain, write_in_any_encoding
+from rankadaptor.shrinking.command import shrink
 from rankspace.errors import RankspaceError
 
 COMMANDS = (
     demo,
+    shrink,
     rates,
     compress,
     adopt,

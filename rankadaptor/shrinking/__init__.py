@@ -1,0 +1,1 @@
+"""``rankadaptor shrink``: from a dense model to a verified small one, step by step."""
