@@ -18,6 +18,7 @@ from rankspace.errors import Unreachable
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_LIBC = ctypes.CDLL(None)  # not first between fork and exec, where its lock may be held
 
 
 @contextmanager
@@ -97,8 +98,7 @@ def _end_with_parent() -> None:
 
     Else the next run would meet a service that has its database, and workers of nobody's.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _clean_environment() -> dict[str, str]:
