@@ -24,7 +24,7 @@ from pruning.methods.settings import PruningSettings
 from pruning.profiling.calibration_text import CalibrationText, draw_windows, hash_windows
 from pruning.progress import OnProgress
 from pruning.rates.rates import sizes_of
-from pruning.rates.rules import UNIFORM, Given
+from pruning.rates.rules import UNIFORM, Given, RateRule
 from rankspace import wire
 from rankspace.errors import InvalidInput
 from rankspace.pruned_model import PrunedModel
@@ -108,6 +108,7 @@ def compress_contents(  # noqa: PLR0913 - as compress
         method.check_plan(contents.structure, early, settings.ratio)
     windows = draw_windows(calibration, read_tokenizer(contents))
     loaded = load_contents(contents, dtype=dtype, device=device)
+    _check_searched(settings.rates, loaded.description.fingerprint)
     plan = early or plan_for(settings, sizes, loaded.model, windows, on_progress)
     method.check_plan(contents.structure, plan, settings.ratio)
     change = method(loaded.model, plan, windows, on_progress)
@@ -123,6 +124,15 @@ def compress_contents(  # noqa: PLR0913 - as compress
     )
     learned = change.learned if isinstance(change, Cut) else None
     return Compressed(pruned, plan, left, learned.account if learned else None)
+
+
+def _check_searched(rule: RateRule, fingerprint: str) -> None:
+    """Rates that a search found are of its model: what to spare of one says nothing of another."""
+    searched = rule.origin.get("model") if isinstance(rule, Given) else None
+    if searched not in (None, fingerprint):
+        problem = f"is the model these rates were searched on; this one is {fingerprint}"
+        fix = "search rates of this model, or take `search` out of the file to cut it with them"
+        raise InvalidInput("rates.search.model", searched, problem, fix=fix)
 
 
 def settled(settings: PruningSettings) -> PruningSettings:

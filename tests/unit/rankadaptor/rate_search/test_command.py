@@ -69,6 +69,13 @@ def test_what_is_found_is_compressed_and_the_container_says_how(  # noqa: PLR091
     assert run(monkeypatch, "compress", "random", *other) == 0
     said = " ".join(capsys.readouterr().err.split())
     assert "these rates were searched with 'magnitude', not random" in said
+    document["search"]["model"] = "0" * 64
+    target.write_text(json.dumps(document))
+    another = (str(model_directory), str(tmp_path / "e"), *texts, "--rates", str(target))
+    assert run(monkeypatch, "compress", "magnitude", *another) == ExitCode.INVALID_INPUT
+    said = " ".join(capsys.readouterr().err.split())
+    assert "is the model these rates were searched on" in said
+    assert not (tmp_path / "e").exists()
 
 
 def test_the_same_command_goes_on_and_no_file_of_others_is_lost(
