@@ -84,7 +84,7 @@ def _running(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**_clean_environment(), **environment},
+            env={**clean_environment(), **environment},
             preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
         )
         try:
@@ -101,7 +101,7 @@ def _end_with_parent() -> None:
     _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _clean_environment() -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
     """Leave out the caller's own RANKADAPTOR settings: it must not meet a real service."""
     return {name: v for name, v in os.environ.items() if not name.startswith("RANKADAPTOR_")}
 

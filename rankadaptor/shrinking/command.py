@@ -32,7 +32,10 @@ def shrink(
     ] = None,
     method: Annotated[str, typer.Option(help="One of `compress --help`.")] = "taylor",
     workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
-    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1; of pruning.")] = "cpu",
+    device: Annotated[
+        str | None,
+        typer.Option(help="cpu, cuda or cuda:1 (cpu to prune, a GPU to train where there is one)."),
+    ] = None,
     prepare: Annotated[
         bool,
         typer.Option("--prepare", help="Stop before the search: study.yaml can be changed then."),
@@ -67,7 +70,7 @@ def shrink(
     if prepare:
         err.print(f"\nprepared; change {home / 'study.yaml'} if you like, then leave --prepare out")
         return
-    outcome = run.search(plan, home, workers)
+    outcome = run.search(plan, home, device, workers)
     emit(json_, _document(outcome), lambda: _closing(outcome))
 
 

@@ -1,6 +1,5 @@
 """Running the steps that are not done yet, over a service that lives in the directory."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -14,7 +13,7 @@ from pruning.container.description import outline_of
 from rankadaptor.commands.compress import pruner_named
 from rankadaptor.compression.usual import usual_of
 from rankadaptor.following import follow
-from rankadaptor.private_service import service, workers
+from rankadaptor.private_service import clean_environment, service, workers
 from rankadaptor.rest.client import RestClient
 from rankadaptor.screen import err
 from rankadaptor.shrinking.plan import ShrinkPlan, ratio_for
@@ -77,7 +76,7 @@ def ratio_of(plan: ShrinkPlan) -> float:
     return ratio_for(plan.keep, dense.parameters, sum(sizes[block] for block in blocks))
 
 
-def prepare(plan: ShrinkPlan, ratio: float, home: Path, device: str) -> None:
+def prepare(plan: ShrinkPlan, ratio: float, home: Path, device: str | None) -> None:
     """Run what comes before the search, as far as ``home`` does not show it as done.
 
     Raises:
@@ -89,17 +88,18 @@ def prepare(plan: ShrinkPlan, ratio: float, home: Path, device: str) -> None:
         _do(step)
 
 
-def search(plan: ShrinkPlan, home: Path, count: int) -> Shrunk:
+def search(plan: ShrinkPlan, home: Path, device: str | None, count: int) -> Shrunk:
     """Run the rest of a prepared ``home`` with so many workers.
 
     Raises:
         ShrinkFailed: A command or the study failed.
     """
+    on = () if device is None else ("--device", device.partition(":")[0])
     with service(home / HOME, home / "logs") as client:
         there = {"RANKADAPTOR_URL": client.url, "RANKADAPTOR_DATA_DIRECTORY": str(home / HOME)}
         _do(submission(home), there)
         study = (home / STUDY_ID).read_text(encoding="utf-8").strip()
-        verdict, space = _searched(client, study, home, count), client.space(study)
+        verdict, space = _searched(client, study, home, count, on), client.space(study)
         has_adapter = any(verdict.recovered.ranks)
         if has_adapter:
             for step in ways_out(study, home):
@@ -109,7 +109,7 @@ def search(plan: ShrinkPlan, home: Path, count: int) -> Shrunk:
     return Shrunk(dense, pruned, study, verdict, space, home, has_adapter)
 
 
-def commands(plan: ShrinkPlan, ratio: float, home: Path, device: str) -> tuple[str, ...]:
+def commands(plan: ShrinkPlan, ratio: float, home: Path, device: str | None) -> tuple[str, ...]:
     """What to type instead, in order."""
     first = [step.line for step in pruning(plan, ratio, device, home)]
     words = submission(home).line
@@ -127,7 +127,7 @@ def _do(step: Step, there: dict[str, str] | None = None) -> None:
     err.print(Text(f"$ {step.line}", style="dim"), soft_wrap=True)
     done = subprocess.run(
         [sys.executable, "-m", "rankadaptor.cli", *step.command],
-        env={**os.environ, **(there or {})},
+        env={**clean_environment(), **(there or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
@@ -150,14 +150,16 @@ def _keep(text: str, file: Path) -> None:
     beside.replace(file)
 
 
-def _searched(client: RestClient, study: str, home: Path, count: int) -> Verdict:
+def _searched(
+    client: RestClient, study: str, home: Path, count: int, on: tuple[str, ...]
+) -> Verdict:
     state = client.study(study)["state"]
     if state == StudyState.DONE:
         return client.verdict(study)
     if state in STOPPED:
         client.resume(study)
     err.print(Text(f"watch it in a browser (the link works once): {client.login_url()}"))
-    with workers(count, client.url, home / HOME, home / "logs") as processes:
+    with workers(count, client.url, home / HOME, home / "logs", on) as processes:
 
         def look_after() -> None:
             for process in processes:
@@ -166,7 +168,9 @@ def _searched(client: RestClient, study: str, home: Path, count: int) -> Verdict
         view = follow(client, study, also=look_after)
     if view["state"] != StudyState.DONE:
         problem = f"the study ended as {view['state']}: {view['error'] or view['note']}"
-        raise ShrinkFailed(problem, hint="mend that; the same command then tries again")
+        again = "mend that; the same command then tries again"
+        is_final = view["state"] == StudyState.CANCELLED
+        raise ShrinkFailed(problem, hint="begin in another directory" if is_final else again)
     return client.verdict(study)
 
 

@@ -30,10 +30,10 @@ class Step:
         return shlex.join(("rankadaptor", *self.command))
 
 
-def pruning(plan: ShrinkPlan, ratio: float, device: str, home: Path) -> Iterator[Step]:
+def pruning(plan: ShrinkPlan, ratio: float, device: str | None, home: Path) -> Iterator[Step]:
     """What needs no service: cut, measure what that did, and say what to search."""
     target = str(home / PRUNED)
-    on = ("--device", device)
+    on = () if device is None else ("--device", device)
     cut = ("compress", plan.method, plan.model, target, "--text", plan.text)
     yield Step("Pruning", (*cut, "--ratio", f"{ratio:.6g}", *on), home / PRUNED / WHOLE)
     measure = ("profile", target, "--dense", plan.model, "--text", plan.text, *on)
