@@ -19,6 +19,8 @@ WORDS = PAGE.read_text(encoding="utf-8")
 SHELL = re.findall(r"^```bash\n(.*?)^```$", WORDS, re.M | re.S)
 PYTHON = re.findall(r"^```python\n(.*?)^```$", WORDS, re.M | re.S)
 OTHER = STORIES.parent / "text" / "ptb-valid.txt"
+CHARACTERS = 40_000
+"""Of the other text, as much as a command needs to work."""
 SECONDS = 1_500.0
 """Within which all of it is done, however busy the machine is."""
 
@@ -38,9 +40,11 @@ def environment(home: Path) -> dict[str, str]:
     }
 
 
-def typed() -> str:
-    """Every block but the installation, and this machine's model and text for the reader's."""
-    ours = f"export MODEL={STORIES} TEXT={STORIES / 'sample.txt'} OTHER={OTHER}\n"
+def typed(home: Path) -> str:
+    """Every block but the installation, and this machine's model and texts for the reader's."""
+    other = home / "other.txt"
+    other.write_text(OTHER.read_text(encoding="utf-8")[:CHARACTERS], encoding="utf-8")
+    ours = f"export MODEL={STORIES} TEXT={STORIES / 'sample.txt'} OTHER={other}\n"
     assert "make install" in SHELL[0]
     return "\n".join(["set -eu", "trap 'kill %1 %2 2> /dev/null || true' EXIT", ours, *SHELL[1:]])
 
@@ -54,7 +58,7 @@ def tails(home: Path) -> str:
 def test_every_command_of_the_tutorial_works(tmp_path: Path) -> None:
     with (tmp_path / "printed").open("w+") as printed:
         done = subprocess.run(
-            ["bash", "-c", typed()],
+            ["bash", "-c", typed(tmp_path)],
             cwd=tmp_path,
             env=environment(tmp_path),
             stdout=printed,
@@ -67,7 +71,7 @@ def test_every_command_of_the_tutorial_works(tmp_path: Path) -> None:
     answers = re.findall(r"^(better|no difference shown|worse)\. ", said, re.M)
     assert len(answers) >= 2, said  # one, and one after the extension
     with (tmp_path / "trials.csv").open() as file:
-        assert len([row for row in csv.DictReader(file) if row["state"] == "done"]) >= 25
+        assert len([row for row in csv.DictReader(file) if row["state"] == "done"]) >= 20
     (code,) = PYTHON
     check = f"{code}\nprint(sum('lora_A' in name for name, _ in model.named_parameters()))"
     shown = subprocess.check_output(
