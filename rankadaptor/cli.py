@@ -18,6 +18,7 @@ from rankadaptor.commands.demo import demo
 from rankadaptor.commands.evaluate import evaluate
 from rankadaptor.commands.export import export
 from rankadaptor.commands.profile import profile
+from rankadaptor.commands.reconstruct import reconstruct
 from rankadaptor.commands.serve import serve
 from rankadaptor.commands.submit import submit
 from rankadaptor.commands.watch import watch
@@ -36,6 +37,7 @@ COMMANDS = (
     rates,
     compress,
     adopt,
+    reconstruct,
     profile,
     doctor,
     init,

@@ -129,26 +129,39 @@ def _record(
     files = tuple(folder / f"{number}.safetensors" for number in range(len(windows)))
     for window, path in zip(windows, files, strict=True):
         outputs = enumerate(block_outputs(dense.model, window))
-        _keep({str(index): output[0].contiguous() for index, output in outputs}, path)
+        keep({str(index): output[0].contiguous() for index, output in outputs}, path)
         step()
     return DenseOutputs(Outline.loaded(dense), files)
 
 
 def _check_room(dense: LoadedModel, windows: torch.Tensor, folder: Path) -> None:
-    """Say so now where all windows' outputs together find no room, not after most of them."""
     numbers = len(dense.structure.blocks) * windows.numel() * int(dense.model.config.hidden_size)
-    size, free = numbers * dense.model.dtype.itemsize, shutil.disk_usage(folder).free
+    check_room(numbers * dense.model.dtype.itemsize, folder)
+
+
+def check_room(size: int, folder: Path) -> None:
+    """Say so now where all outputs together, ``size`` bytes, find no room, not after most of them.
+
+    Raises:
+        InvalidInput: ``folder`` has less.
+    """
+    free = shutil.disk_usage(folder).free
     if size > free:
         raise _no_room(folder, f"cannot take {size:,} bytes in all, where {free:,} are free")
 
 
-def _keep(outputs: dict[str, torch.Tensor], path: Path) -> None:
+def keep(outputs: dict[str, torch.Tensor], path: Path, per: str = "window") -> None:
+    """Write ``outputs``, of one ``per``, to ``path``.
+
+    Raises:
+        InvalidInput: There is no room for them.
+    """
     try:
         save_file(outputs, path)
     except (OSError, SafetensorError) as error:
         size = sum(output.nbytes for output in outputs.values())
         said = " ".join(str(error).split())
-        raise _no_room(path.parent, f"cannot take {size:,} bytes per window: {said}") from None
+        raise _no_room(path.parent, f"cannot take {size:,} bytes per {per}: {said}") from None
 
 
 def _no_room(folder: Path, problem: str) -> InvalidInput:

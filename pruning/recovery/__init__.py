@@ -1,0 +1,1 @@
+"""Recovery without training: weights of a pruned model, fitted to what the dense one writes."""
