@@ -18,7 +18,6 @@ from rankadaptor.commands.demo import demo
 from rankadaptor.commands.evaluate import evaluate
 from rankadaptor.commands.export import export
 from rankadaptor.commands.profile import profile
-from rankadaptor.commands.reconstruct import reconstruct
 from rankadaptor.commands.serve import serve
 from rankadaptor.commands.submit import submit
 from rankadaptor.commands.watch import watch
@@ -27,6 +26,7 @@ from rankadaptor.doctor.command import doctor
 from rankadaptor.exit_codes import ExitCode
 from rankadaptor.invalid_setting import invalid_setting, unusable_path
 from rankadaptor.rate_search.command import rates
+from rankadaptor.reconstruction.command import reconstruct
 from rankadaptor.screen import complain, write_in_any_encoding
 from rankadaptor.shrinking.command import shrink
 from rankspace.errors import RankspaceError

@@ -60,8 +60,6 @@ def ridge_change(moments: Moments, penalty: float) -> torch.Tensor | None:
     """
     gram = moments.gram
     scale = float(gram.diagonal().mean())
-    if scale == 0:
-        return None
     ridged = gram.clone()
     ridged.diagonal().add_(penalty * scale)
     root, info = torch.linalg.cholesky_ex(ridged)

@@ -1,19 +1,14 @@
 """``rankadaptor reconstruct``: fit a pruned model's weights to what the dense model writes."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich import box
-from rich.table import Table
 
 from rankadaptor.commands.options import Json
 from rankadaptor.progress import counted
+from rankadaptor.reconstruction.view import fit_table
 from rankadaptor.screen import emit, err
-
-if TYPE_CHECKING:
-    from pruning.recovery.ridge import Fit
 
 
 def reconstruct(
@@ -50,16 +45,3 @@ def reconstruct(
     changed = sum(fit.weight is not None for fit in done.fits.values())
     err.print(f"{changed} of {len(done.fits)} matrices changed; the others are as they were")
     emit(json_, done.pruned, lambda: fit_table(done.fits))
-
-
-def fit_table(fits: Mapping[str, "Fit"]) -> Table:
-    """Show what was done with each matrix."""
-    title = "squared error of each matrix on held-out windows, over the dense output's square"
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
-    table.add_column("matrix")
-    for column in ("before", "after", "penalty"):
-        table.add_column(column, justify="right")
-    for name, fit in fits.items():
-        chosen = "unchanged" if fit.penalty is None else f"{fit.penalty:g}"
-        table.add_row(name, f"{fit.before:.4f}", f"{fit.after:.4f}", chosen)
-    return table

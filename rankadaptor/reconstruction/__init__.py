@@ -1,0 +1,1 @@
+"""``rankadaptor reconstruct``: the dense model's outputs, without training."""
