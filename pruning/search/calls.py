@@ -36,6 +36,7 @@ class Calls:
         """
         self._path, self._chat = path, chat
         self._left = _read(path) if path.exists() else []
+        self._models = {model for model, _, _ in self._left}
         self._failures = 0
         self.asked = self.replayed = self.tokens = 0
         self.seconds = 0.0
@@ -44,7 +45,8 @@ class Calls:
         """Return the reply to ``prompt``; see ``Chat``.
 
         Raises:
-            InvalidInput: The file has the reply to another question, or no more and nobody to ask.
+            InvalidInput: The file has the reply to another question, or no more and nobody to ask,
+                or only another model's.
             Unreachable: The model did not answer several times in a row; that is not kept.
         """
         reply = self._replayed(prompt) if self._left else self._ask(prompt)
@@ -53,7 +55,7 @@ class Calls:
         return reply
 
     def _replayed(self, prompt: str) -> Reply:
-        recorded, reply = self._left.pop(0)
+        _, recorded, reply = self._left.pop(0)
         if recorded != prompt:
             problem = "holds the reply to another question than is asked now"
             fix = "remove it and the record of the search to begin anew, or ask as before"
@@ -68,6 +70,7 @@ class Calls:
                 "name a model with --chat, which is asked for more",
             )
             raise InvalidInput(FIELD, str(self._path), problem, fix=fix)
+        self._check_model(self._chat.name)
         reply = self._chat(prompt)
         self._failures = self._failures + 1 if reply.text is None else 0
         if self._failures >= MOST_FAILURES:
@@ -79,8 +82,15 @@ class Calls:
         self.asked += 1
         return reply
 
+    def _check_model(self, name: str) -> None:
+        """What two models said is the search of neither."""
+        if others := self._models - {name}:
+            problem = f"has replies of {glimpse(min(others))}, and {name} is to go on"
+            fix = "name that one with --chat, or remove the file and the record of the search"
+            raise InvalidInput(FIELD, str(self._path), problem, fix=fix)
 
-def _read(path: Path) -> list[tuple[str, Reply]]:
+
+def _read(path: Path) -> list[tuple[str, str, Reply]]:
     lines, torn = read_lines(path)
     found = [_call(path, line) for line in lines]
     if torn:
@@ -88,9 +98,11 @@ def _read(path: Path) -> list[tuple[str, Reply]]:
     return found
 
 
-def _call(path: Path, line: Any) -> tuple[str, Reply]:
-    if not isinstance(line, dict) or not isinstance(line.get("prompt"), str):
+def _call(path: Path, line: Any) -> tuple[str, str, Reply]:
+    """The model, the question and the reply of one line."""
+    texts = [line.get(name) for name in ("model", "prompt")] if isinstance(line, dict) else [None]
+    if not all(isinstance(text, str) for text in texts):
         problem = f"holds no call of a model: {glimpse(line)}"
         raise InvalidInput(FIELD, str(path), problem, fix="give another file")
     reply = {name: value for name, value in line.items() if name not in ("model", "prompt")}
-    return line["prompt"], wire.decode(Reply, reply, FIELD)
+    return line["model"], line["prompt"], wire.decode(Reply, reply, FIELD)

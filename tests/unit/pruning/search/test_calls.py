@@ -52,6 +52,17 @@ def test_the_reply_to_another_question_is_not_given(tmp_path: Path) -> None:
         Calls(path, Counting())("b")
 
 
+def test_another_model_does_not_go_on_with_a_search(tmp_path: Path) -> None:
+    path, other = tmp_path / "c.jsonl", Counting()
+    Calls(path, Counting())("a")
+    other.name = "another"
+    calls = Calls(path, other)
+    assert calls("a").text is not None
+    with pytest.raises(InvalidInput, match="has replies of 'counting', and another is to go on"):
+        calls("b")
+    assert other.asked == []
+
+
 def test_a_model_that_is_gone_ends_the_search_and_is_asked_again_later(tmp_path: Path) -> None:
     path = tmp_path / "c.jsonl"
     gone = Calls(path, Counting(silent=tuple(range(2, 9))))
