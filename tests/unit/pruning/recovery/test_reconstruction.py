@@ -18,9 +18,12 @@ from pruning.container.manifest import SCHEMA, read_manifest
 from pruning.methods.change import Cut, Drop, apply
 from pruning.methods.surgery import whole_groups
 from pruning.profiling.calibration_text import CalibrationText
+from pruning.recovery import blockwise
 from pruning.recovery.blockwise import reconstruct_blocks
 from pruning.recovery.dense_targets import dense_targets
+from pruning.recovery.moments import Moments
 from pruning.recovery.reconstruction import Reconstructed, reconstruct
+from pruning.recovery.ridge import Fit, best_fit
 from rankspace.errors import InvalidContainer, InvalidInput
 from tests.unit.pruning.conftest import make_model
 from tests.unit.pruning.factored.factoring import factor
@@ -95,6 +98,21 @@ def test_what_others_write_as_well_is_recovered_whole(
     down = said["matrices"]["model.layers.0.mlp.down_proj"]
     assert down["error_after"] < 1e-6 < down["error_before"]
     assert "reconstructed block by block" in (pruned.with_name("target") / "README.md").read_text()
+
+
+def test_what_is_held_out_is_not_fitted(
+    loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows, seen = torch.arange(7 * 5).reshape(7, 5) % 20, set[tuple[int, int]]()
+
+    def looking(weight: torch.Tensor, fitted: Moments, held_out: Moments) -> Fit:
+        seen.add((fitted.count, held_out.count))
+        return best_fit(weight, fitted, held_out)
+
+    monkeypatch.setattr(blockwise, "best_fit", looking)
+    with dense_targets(lambda: loaded, windows, lambda: None) as targets:
+        reconstruct_blocks(loaded.model, windows, targets, lambda: None)
+    assert seen == {(6 * 5, 1 * 5)}
 
 
 def test_an_interrupted_run_leaves_nothing(
