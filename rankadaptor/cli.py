@@ -1,7 +1,9 @@
 """The command line: one table of commands, one place where errors become exit codes."""
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
@@ -111,10 +113,20 @@ def _before_any_command(
     """Take the options that stand before a command."""
 
 
+def _tidy_up_when_told_to_end() -> None:
+    """Have SIGTERM end as Ctrl-C does, so that temporary files of gigabytes do not stay.
+
+    Service and worker have handlers of their own, which take its place.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+
+
 def main() -> None:
     """Run the command line; errors of our own end in a message and an exit code, not a trace."""
     write_in_any_encoding()
     os.environ.setdefault("OMP_WAIT_POLICY", WAIT_POLICY)
+    _tidy_up_when_told_to_end()
     try:
         app()
     except RankspaceError as error:

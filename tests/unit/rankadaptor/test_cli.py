@@ -1,10 +1,12 @@
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -243,3 +245,21 @@ def test_threads_are_told_to_sleep_before_torch_is_there(said: dict[str, str], p
     environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"} | said
     told = subprocess.check_output([sys.executable, "-c", child], env=environment, text=True)
     assert told.splitlines()[-1] == f"{policy} False"
+
+
+def test_a_command_that_is_told_to_end_leaves_no_temporary_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def working() -> None:
+        with TemporaryDirectory(dir=tmp_path) as folder:
+            assert Path(folder).exists()
+            os.kill(os.getpid(), signal.SIGTERM)
+            raise AssertionError("it went on")
+
+    monkeypatch.setattr(cli, "app", working)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert run(monkeypatch) == 128 + signal.SIGTERM
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert not [*tmp_path.iterdir()]
