@@ -70,6 +70,9 @@ WAIT_POLICY = "PASSIVE"
 that a busy machine has not let run, and a step on a CPU takes many times as long
 (``python -m bench.trials.spinning``)."""
 
+OWN_WAYS_TO_END = {"serve", "worker"}
+"""Commands with handlers of their own: one passes the signal on, for whoever manages it to see."""
+
 
 def name_of(command: Callable[..., None]) -> str:
     """What a command is called; a word of Python's own has an underscore behind it there."""
@@ -114,10 +117,7 @@ def _before_any_command(
 
 
 def _tidy_up_when_told_to_end() -> None:
-    """Have SIGTERM end as Ctrl-C does, so that temporary files of gigabytes do not stay.
-
-    Service and worker have handlers of their own, which take its place.
-    """
+    """Have SIGTERM end as Ctrl-C does, so that temporary files of gigabytes do not stay."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
@@ -126,7 +126,8 @@ def main() -> None:
     """Run the command line; errors of our own end in a message and an exit code, not a trace."""
     write_in_any_encoding()
     os.environ.setdefault("OMP_WAIT_POLICY", WAIT_POLICY)
-    _tidy_up_when_told_to_end()
+    if not OWN_WAYS_TO_END.intersection(sys.argv[1:2]):
+        _tidy_up_when_told_to_end()
     try:
         app()
     except RankspaceError as error:

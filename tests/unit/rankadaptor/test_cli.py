@@ -260,6 +260,10 @@ def test_a_command_that_is_told_to_end_leaves_no_temporary_files(
     before = signal.getsignal(signal.SIGTERM)
     try:
         assert run(monkeypatch) == 128 + signal.SIGTERM
+        signal.signal(signal.SIGTERM, before)
+        monkeypatch.setattr(cli, "app", lambda: sys.exit(0))
+        assert run(monkeypatch, "serve") == 0
+        assert signal.getsignal(signal.SIGTERM) == before
     finally:
         signal.signal(signal.SIGTERM, before)
     assert not [*tmp_path.iterdir()]
