@@ -1,12 +1,12 @@
 """``rankadaptor shrink``: dense to verified small, in one command."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from rankadaptor.commands.options import Json
 from rankadaptor.screen import emit, err
@@ -64,7 +64,7 @@ def shrink(
     ratio = run.ratio_of(plan)
     if dry_run:
         lines = run.commands(plan, ratio, home, device)
-        emit(json_, list(lines), lambda: Group(*map(_unbroken, lines)))
+        typer.echo(json.dumps(lines, indent=2) if json_ else "\n".join(lines))
         return
     run.prepare(plan, ratio, home, device)
     if prepare:
@@ -72,10 +72,6 @@ def shrink(
         return
     outcome = run.search(plan, home, device, workers)
     emit(json_, _document(outcome), lambda: _closing(outcome))
-
-
-def _unbroken(line: str) -> Text:
-    return Text(line, no_wrap=True, overflow="ignore")
 
 
 def _document(outcome: "Shrunk") -> dict[str, Any]:
@@ -91,11 +87,12 @@ def _document(outcome: "Shrunk") -> dict[str, Any]:
 
 
 def _closing(outcome: "Shrunk") -> RenderableType:
-    from rankadaptor.shrinking.run import places
+    from rankadaptor.shrinking.run import places, recovered
 
     table = Table(box=None, show_header=False, pad_edge=False)
     for said, path in places(outcome):
         table.add_row(said, str(path))
     share = outcome.pruned / outcome.dense
     sizes = f"{outcome.pruned:,} of {outcome.dense:,} parameters are left ({share:.1%})"
-    return Group(verdict_view(outcome.verdict, outcome.space), "", sizes, "", table)
+    said = recovered(outcome.verdict)
+    return Group(verdict_view(outcome.verdict, outcome.space), "", f"{sizes}; {said}", "", table)

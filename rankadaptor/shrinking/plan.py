@@ -1,12 +1,16 @@
 """ShrinkPlan: what was asked for; a directory is begun with one, and goes on with no other."""
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from rankspace.errors import InvalidInput
+from rankspace.errors import InvalidInput, UnreadableInput
 
 RECORD = "shrink.json"
+READ = ("config.json", "*.safetensors", "tokenizer*")
+"""Of the model's directory, what a change of would make another model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,26 +35,60 @@ class ShrinkPlan:
         """Make ``home``, or go on with what it holds.
 
         Raises:
-            InvalidInput: It holds something else, or was begun with another plan.
+            InvalidInput: It holds something else, was begun with another plan, or a file that it
+                was begun with has changed since.
         """
         record = home / RECORD
         if record.is_file():
-            self._compare(json.loads(record.read_text(encoding="utf-8")), home)
+            self._compare(_read(record), home)
             return
         if home.exists() and (not home.is_dir() or any(home.iterdir())):
             problem = "is there already, and was not begun by `rankadaptor shrink`"
             raise InvalidInput("--to", str(home), problem, fix="give a new directory")
         home.mkdir(parents=True, exist_ok=True)
-        record.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        keep({**asdict(self), "files": self._files()}, record)
 
-    def _compare(self, begun: object, home: Path) -> None:
-        known = begun if isinstance(begun, dict) else {}
+    def _compare(self, begun: Mapping[str, Any], home: Path) -> None:
         for name, value in asdict(self).items():
-            if known.get(name) != value:
+            if begun.get(name) != value:
                 field = "MODEL" if name == "model" else f"--{name}"
-                problem = f"{home} was begun with {known.get(name)!r}"
+                problem = f"{home} was begun with {begun.get(name)!r}"
                 fix = "give that again to go on, or another directory"
                 raise InvalidInput(field, value, problem, fix=fix)
+        before, now = begun.get("files", {}), self._files()
+        for name in sorted({*before, *now}):
+            if before.get(name) != now.get(name):
+                fix = "begin anew in another directory"
+                raise InvalidInput("file", name, f"has changed since {home} was begun", fix=fix)
+
+    def _files(self) -> dict[str, list[int]]:
+        """Size and time of what is read, by path: hashing a 7B model takes a minute each time."""
+        stated = ((path, path.stat()) for path in self._read_files())
+        return {str(path): [stat.st_size, stat.st_mtime_ns] for path, stat in stated}
+
+    def _read_files(self) -> Iterator[Path]:
+        yield from (Path(self.data), Path(self.text))
+        for pattern in READ:
+            yield from Path(self.model).glob(pattern)
+
+
+def keep(document: Mapping[str, Any] | str, file: Path) -> None:
+    """Write it whole or not at all: half an identity is of no study."""
+    text = document if isinstance(document, str) else json.dumps(document, indent=2) + "\n"
+    beside = file.with_name(f".{file.name}")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(file)
+
+
+def _read(record: Path) -> Mapping[str, Any]:
+    try:
+        found = json.loads(record.read_text(encoding="utf-8"))
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        fix = "begin anew in another directory"
+        raise UnreadableInput("--to", str(record), "is no record of a shrinking", fix=fix)
+    return found
 
 
 def ratio_for(keep: float, total: int, within: int) -> float:

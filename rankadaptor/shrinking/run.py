@@ -16,7 +16,7 @@ from rankadaptor.following import follow
 from rankadaptor.private_service import clean_environment, service, workers
 from rankadaptor.rest.client import RestClient
 from rankadaptor.screen import err
-from rankadaptor.shrinking.plan import ShrinkPlan, ratio_for
+from rankadaptor.shrinking.plan import ShrinkPlan, keep, ratio_for
 from rankadaptor.shrinking.steps import (
     ADAPTER,
     HOME,
@@ -140,14 +140,7 @@ def _do(step: Step, there: dict[str, str] | None = None) -> None:
         )
     sys.stderr.write(done.stdout)
     if not step.made.exists():
-        _keep(done.stdout, step.made)
-
-
-def _keep(text: str, file: Path) -> None:
-    """Whole or not at all: half an identity is of no study."""
-    beside = file.with_name(f".{file.name}")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(file)
+        keep(done.stdout, step.made)
 
 
 def _searched(
@@ -172,6 +165,15 @@ def _searched(
         is_final = view["state"] == StudyState.CANCELLED
         raise ShrinkFailed(problem, hint="begin in another directory" if is_final else again)
     return client.verdict(study)
+
+
+def recovered(verdict: Verdict) -> str:
+    """Whose the adapter is: the verdict may send one home with uniform ranks."""
+    if verdict.recovered == verdict.best_rank_vector:
+        return "the adapter is of the searched ranks"
+    if verdict.recovered == verdict.uniform_rank_vector:
+        return "the adapter is of uniform ranks: the searched ones were not shown to be better"
+    return "the adapter is of the cheapest vector that was not worse than uniform ranks"
 
 
 def places(outcome: Shrunk) -> Iterable[tuple[str, Path]]:

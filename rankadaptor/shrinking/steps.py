@@ -1,11 +1,13 @@
 """Steps: the commands a shrinking stands for, each with what is there once it is done."""
 
+import hashlib
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from rankadaptor.shrinking.plan import ShrinkPlan
+from rankadaptor.verdict_report import NAME as REPORT
 
 PRUNED, STUDY, STUDY_ID, HOME = "pruned", "study.yaml", "study.id", "service"
 ADAPTER, MODEL, WHOLE = "adapter", "model", "pruned.json"
@@ -18,7 +20,7 @@ class Step:
     Attributes:
         title: For people.
         command: Its words, behind ``rankadaptor``.
-        made: There once it is done.
+        made: There once it is done, and not before: the last of its files.
     """
 
     title: str
@@ -43,14 +45,15 @@ def pruning(plan: ShrinkPlan, ratio: float, device: str | None, home: Path) -> I
 
 
 def submission(home: Path) -> Step:
-    """Twice is once: the key is of this directory's own service."""
-    words = ("submit", str(home / STUDY), "--idempotency-key", "shrink")
+    """Twice is once: the key is of this directory."""
+    key = f"shrink-{hashlib.sha256(str(home).encode()).hexdigest()[:16]}"
+    words = ("submit", str(home / STUDY), "--idempotency-key", key)
     return Step("The study", words, home / STUDY_ID)
 
 
 def ways_out(study: str, home: Path) -> Iterator[Step]:
     """What is taken from a finished study; the model has the adapter merged."""
     adapter, model = home / ADAPTER, home / MODEL
-    yield Step("The adapter", ("export", study, "--to", str(adapter)), adapter)
+    yield Step("The adapter", ("export", study, "--to", str(adapter)), adapter / REPORT)
     merged = ("export", study, "--to", str(model), "--format", "container")
-    yield Step("The model", merged, model)
+    yield Step("The model", merged, model / WHOLE)

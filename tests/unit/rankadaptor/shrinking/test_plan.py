@@ -8,27 +8,51 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rankadaptor.shrinking.plan import RECORD, ShrinkPlan, ratio_for
-from rankspace.errors import InvalidInput
-
-PLAN = ShrinkPlan("/m", 0.6, "/d.txt", "/d.txt", "taylor")
+from rankspace.errors import InvalidInput, UnreadableInput
 
 
-def test_a_directory_goes_on_with_what_it_was_begun_with(tmp_path: Path) -> None:
+@pytest.fixture
+def plan(tmp_path: Path) -> ShrinkPlan:
+    model, text = tmp_path / "model", tmp_path / "text.txt"
+    model.mkdir()
+    for file in (model / "config.json", model / "model.safetensors", text):
+        file.write_text("of before")
+    return ShrinkPlan(str(model), 0.6, str(text), str(text), "taylor")
+
+
+def test_a_directory_goes_on_with_what_it_was_begun_with(plan: ShrinkPlan, tmp_path: Path) -> None:
     home = tmp_path / "new" / "small"
-    PLAN.begin(home)
-    PLAN.begin(home)
-    for changes, field in (({"keep": 0.5}, "--keep"), ({"model": "/other"}, "MODEL")):
+    plan.begin(home)
+    plan.begin(home)
+    for changes, field in (({"keep": 0.5}, "--keep"), ({"method": "flap"}, "--method")):
         with pytest.raises(InvalidInput, match=rf"^{field} = .* was begun with"):
-            replace(PLAN, **changes).begin(home)
+            replace(plan, **changes).begin(home)
+    for name in (plan.text, f"{plan.model}/model.safetensors"):
+        Path(name).write_text("of now, and longer")
+        with pytest.raises(InvalidInput, match="has changed since"):
+            plan.begin(home)
+        Path(name).unlink()
+        plan_of_now = tmp_path / f"of {Path(name).name}"
+        Path(name).write_text("of before")
+        plan.begin(plan_of_now)
+        home = plan_of_now
 
 
-def test_a_directory_of_something_else_is_left_alone(tmp_path: Path) -> None:
+def test_a_record_that_is_broken_is_named(plan: ShrinkPlan, tmp_path: Path) -> None:
+    plan.begin(tmp_path / "small")
+    record = tmp_path / "small" / RECORD
+    record.write_text(record.read_text()[:20])
+    with pytest.raises(UnreadableInput, match="is no record of a shrinking"):
+        plan.begin(tmp_path / "small")
+
+
+def test_a_directory_of_something_else_is_left_alone(plan: ShrinkPlan, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("mine")
     with pytest.raises(InvalidInput, match=r"--to = .* was not begun by"):
-        PLAN.begin(tmp_path)
+        plan.begin(tmp_path)
     assert not (tmp_path / RECORD).exists()
     with pytest.raises(InvalidInput, match="--to"):
-        PLAN.begin(tmp_path / "mine")
+        plan.begin(tmp_path / "mine")
 
 
 @given(st.integers(1, 10**6), st.integers(0, 10**6), st.floats(0.01, 0.99))
